@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// The replica state machine: what moves the watermark and what must not.
+#include "partition.h"
+
+#include <criterion/criterion.h>
+
+enum { LAG = 10000 };
+
+static struct partition_view view_of(int32_t leader, int32_t leader_epoch, int32_t partition_epoch,
+                                     int isr_bits)
+{
+    struct partition_view view = {.leader = leader,
+                                  .leader_epoch = leader_epoch,
+                                  .partition_epoch = partition_epoch,
+                                  .min_isr = 2,
+                                  .replica_count = 3};
+    for (int i = 0; i < 3; i++) {
+        view.replicas[i].node = i + 1;
+        view.replicas[i].incarnation = 100 + (uint64_t)i;
+        view.replicas[i].in_isr = isr_bits >> i & 1;
+    }
+    return view;
+}
+
+static struct partition leader_of_three(int isr_bits)
+{
+    struct partition partition;
+    struct partition_view view = view_of(1, 5, 7, isr_bits);
+    partition_init(&partition, 1, 0, 0, 0);
+    cr_assert_eq(partition_view(&partition, &view, 0), PARTITION_ROLE);
+    partition_appended(&partition, 10);
+    return partition;
+}
+
+Test(partition, watermark_waits_for_every_isr_member_and_the_own_flush)
+{
+    struct partition p = leader_of_three(7);
+    cr_assert_eq(partition_flushed(&p, 10), 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 1), 0);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 4, 1), PARTITION_WATERMARK);
+    cr_assert_eq(p.high_watermark, 4);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 1), PARTITION_WATERMARK);
+    cr_assert_eq(p.high_watermark, 10);
+}
+
+Test(partition, acknowledgement_of_another_epoch_or_incarnation_counts_nothing)
+{
+    struct partition p = leader_of_three(3);
+    partition_flushed(&p, 10);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 4, 10, 1), 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 999, 5, 10, 1), 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 11, 1), 0); // beyond our log
+    cr_assert_eq(p.high_watermark, 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 1), PARTITION_WATERMARK);
+}
+
+Test(partition, watermark_stands_still_below_the_minimum_isr)
+{
+    struct partition p = leader_of_three(1);
+    cr_assert_eq(partition_flushed(&p, 10), 0);
+    cr_assert_eq(p.high_watermark, 0);
+}
+
+Test(partition, proposed_member_holds_the_watermark_before_it_is_committed)
+{
+    struct partition p = leader_of_three(3);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 1), PARTITION_PROPOSE);
+    partition_appended(&p, 20);
+    partition_flushed(&p, 20);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 20, 1), 0);
+    cr_assert_eq(p.high_watermark, 10);
+    struct partition_view view = view_of(1, 5, 8, 7);
+    cr_assert_eq(partition_view(&p, &view, 2), 0);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 20, 3), PARTITION_WATERMARK);
+    cr_assert_eq(p.high_watermark, 20);
+}
+
+Test(partition, member_to_be_removed_counts_until_the_removal_is_committed)
+{
+    struct partition p = leader_of_three(7);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, LAG * 2), 0);
+    cr_assert_eq(partition_tick(&p, LAG * 2, LAG), PARTITION_PROPOSE);
+    cr_assert(p.replicas[1].proposed);
+    cr_assert_not(p.replicas[2].proposed);
+    cr_assert_eq(p.high_watermark, 0);
+    struct partition_view view = view_of(1, 5, 8, 3);
+    cr_assert_eq(partition_view(&p, &view, LAG * 2), PARTITION_WATERMARK);
+    cr_assert_eq(p.high_watermark, 10);
+}
+
+Test(partition, follower_behind_the_watermark_or_epoch_start_is_not_proposed)
+{
+    struct partition p;
+    struct partition_view view = view_of(1, 5, 7, 3);
+    partition_init(&p, 1, 0, 50, 30);
+    partition_view(&p, &view, 0);
+    cr_assert_eq(p.epoch_start, 50);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 40, 1), 0);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 50, 1), PARTITION_PROPOSE);
+    cr_assert_not(partition_end_known(&p)); // node 2 has not confirmed the old tail yet
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 50, 1), PARTITION_WATERMARK);
+    cr_assert(partition_end_known(&p));
+}
+
+Test(partition, new_epoch_forgets_what_followers_had_acknowledged)
+{
+    struct partition p = leader_of_three(7);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    partition_acknowledged(&p, 3, 102, 5, 4, 1);
+    struct partition_view view = view_of(1, 6, 9, 7);
+    partition_view(&p, &view, 2);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 6, 10, 3), 0);
+    cr_assert_eq(p.high_watermark, 4);
+    view = view_of(1, 5, 8, 1); // older than what we know
+    cr_assert_eq(partition_view(&p, &view, 4), 0);
+    cr_assert_eq(p.leader_epoch, 6);
+}
+
+Test(partition, follower_takes_the_leaders_watermark_only_up_to_its_own_end)
+{
+    struct partition p;
+    struct partition_view view = view_of(2, 5, 7, 7);
+    partition_init(&p, 1, 0, 8, 0);
+    partition_view(&p, &view, 0);
+    cr_assert_eq(partition_leader_watermark(&p, 4, 8), 0);
+    cr_assert_eq(partition_leader_watermark(&p, 5, 20), PARTITION_WATERMARK);
+    cr_assert_eq(p.high_watermark, 8);
+    partition_truncated(&p, 6);
+    cr_assert_eq(p.high_watermark, 6);
+}
+
+Test(partition, idle_follower_stays_in_sync_by_the_stream_heartbeat)
+{
+    struct partition p = leader_of_three(7);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    partition_acknowledged(&p, 3, 102, 5, 10, 1);
+    partition_heard(&p, 2, LAG * 3);
+    cr_assert_eq(partition_tick(&p, LAG * 3, LAG), PARTITION_PROPOSE);
+    cr_assert(p.replicas[1].proposed);
+    cr_assert_not(p.replicas[2].proposed);
+}
+
+Test(partition, restarted_member_starts_from_nothing_in_its_new_incarnation)
+{
+    struct partition p = leader_of_three(7);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    struct partition_view view = view_of(1, 5, 7, 7);
+    view.replicas[1].incarnation = 555; // same partition epoch: only the node's registration changed
+    partition_view(&p, &view, 2);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 3), 0);
+    cr_assert_eq(p.high_watermark, 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 3), 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 555, 5, 10, 3), PARTITION_WATERMARK);
+}
