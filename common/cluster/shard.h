@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which shard a key belongs to, who owns the shard, and which storage node stands in front of it for clients.
+#ifndef CLUSTER_SHARD_H
+#define CLUSTER_SHARD_H
+
+#include "cluster/image.h"
+
+#define SHARD_TOPIC_GROUPS       "__consumer_offsets"
+#define SHARD_TOPIC_TRANSACTIONS "__transaction_state"
+#define SHARD_TOPIC_SHARE        "__share_group_state"
+
+// Kafka's rule: (String.hashCode & 0x7fffffff) mod partitions. partitions > 0.
+int32_t shard_of(struct slice key, int32_t partitions);
+
+// The shard of a key of an internal topic, or NULL while the topic or the assignment does not exist.
+const struct image_shard *shard_of_key(const struct image *image, const char *topic, struct slice key);
+
+// The live node that owns the shard of this key; NULL when there is none now.
+const struct image_node *shard_owner(const struct image *image, const char *topic, struct slice key);
+
+// Rendezvous hash over live storage nodes that offer the listener (NULL: any): the node with the highest
+// score, so a node that leaves moves only its own keys. The same on every node. NULL when none is live.
+const struct image_node *shard_front(const struct image *image, const char *listener, struct slice key);
+
+#endif
