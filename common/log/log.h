@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+// One partition's append-only log of record batches in Apache Kafka's on-disk format. It knows offsets, not
+// topics: a directory name and an opaque id. One loop thread calls everything. Offsets, all exclusive:
+//   start <= ... <= flushed <= written <= end
+// end: next to be assigned; written: below it batches are in the segment file, above in memory (the tail);
+// flushed: below it they are durable, every earlier byte included. Flushing is the set's (log/set.h).
+#ifndef LOG_LOG_H
+#define LOG_LOG_H
+
+#include "base/block.h"
+#include "base/uuid.h"
+#include "kafka/batch.h"
+
+struct log;
+struct log_set;
+
+// Per log, by Kafka's topic settings.
+struct log_config {
+    int32_t segment_bytes;        // segment.bytes: a batch that would not fit starts a new segment
+    int64_t segment_ms;           // segment.ms
+    int32_t index_interval_bytes; // index.interval.bytes: about one index entry per so many bytes
+    int32_t index_bytes_max;      // segment.index.bytes: a full index starts a new segment
+    bool flush_before_ack;        // false: `flushed` follows the write to the page cache, without fsync
+};
+struct log_config log_config_default(void); // 1 GiB, 7 days, 4096, 10 MiB, true
+
+// A new, empty log in memory; its directory appears with the first record. name: "topic-partition", at most
+// 249 + 11 characters, the topic's characters as Kafka allows them. ST_EXISTS; ST_INVALID for a bad name. A
+// name whose recorded files are gone exists already: see log_lost.
+enum status log_create(struct log_set *set, const char *name, struct uuid id, const struct log_config *config,
+                       struct log **log);
+
+void log_configure(struct log *log, const struct log_config *config);
+const char *log_name(const struct log *log);
+struct uuid log_id(const struct log *log); // from partition.metadata; zero when that is missing
+struct log_set *log_owner_set(const struct log *log);
+void log_attach(struct log *log, void *user); // the owner's pointer, for callbacks
+void *log_user(const struct log *log);
+
+int64_t log_start(const struct log *log);
+int64_t log_end(const struct log *log);
+int64_t log_flushed(const struct log *log);
+int64_t log_written(const struct log *log);
+int64_t log_size(const struct log *log); // bytes of all segments, tail included
+
+// ST_OK; ST_NO_SPACE while it waits for disk space; else the error that took it offline.
+enum status log_status(const struct log *log);
+
+// The files that recovery expected are gone or end below the recorded recovery point: the log must not be
+// taken for what it was. Refuses appends (ST_CORRUPT) until log_truncate_fully says where it starts anew.
+bool log_lost(const struct log *log);
+
+// The watermark kept in replication-offset-checkpoint; saved at the next checkpoint, read back at open (0
+// when absent). Never above log_end when read back.
+void log_note_high_watermark(struct log *log, int64_t high_watermark);
+int64_t log_high_watermark(const struct log *log);
+
+// ---- append ----
+
+// Appends one whole batch that has its final base offset (>= log_end) and leader epoch (>= the last one) set:
+// len bytes of block from `from`, of which header was parsed. Takes a reference of its own. Epochs, producer
+// state and timestamps move at once. ST_LIMIT: the tail is full, wait for on_durable; ST_NO_SPACE;
+// ST_OUT_OF_RANGE: below log_end; ST_STALE: older leader epoch; ST_AGAIN: a truncation runs; ST_CORRUPT:
+// lost; or log_status.
+enum status log_append(struct log *log, struct block *block, size_t from, size_t len,
+                       const struct batch_header *header);
+
+// ---- producer sequences (KIP-98, KIP-360) ----
+
+enum sequence_verdict { SEQUENCE_APPEND, SEQUENCE_DUPLICATE, SEQUENCE_OUT_OF_ORDER, SEQUENCE_FENCED };
+
+struct batch_place {
+    int64_t base_offset, last_offset;
+    int64_t timestamp; // max timestamp of the stored batch
+};
+
+// What to do with a batch by its producer fields; always APPEND without producer id. duplicate is filled for
+// SEQUENCE_DUPLICATE: the answer waits until last_offset has passed the watermark.
+enum sequence_verdict log_check_sequence(const struct log *log, const struct batch_header *header,
+                                         struct batch_place *duplicate);
+
+// ---- read ----
+
+struct log_range {
+    int64_t from;     // the first batch returned contains it (or follows, after a compaction gap)
+    int64_t up_to;    // exclusive: no batch that reaches it or beyond (watermark, log_end)
+    size_t max_bytes; // soft: whole batches up to this many bytes
+    bool min_one;     // the first batch is returned even when larger than max_bytes
+};
+
+struct log_found {
+    int64_t first;        // base offset of the first batch
+    int64_t next;         // offset behind the last batch returned; from when nothing was
+    size_t bytes;         // of all pieces
+    int32_t leader_epoch; // of the last batch returned
+};
+
+enum { LOG_PIECES = 16 }; // enough for any read to make progress
+
+// Reads without blocking: batches still in memory (pieces of blocks) and those among the log's last few
+// hundred that this process wrote (ranges of the segment file, for sendfile). The caller releases the pieces;
+// they stay valid over roll, truncation and deletion. *count is 0 when nothing is there. ST_AGAIN: the range
+// is older, use log_read_async; ST_OUT_OF_RANGE: from is below log_start or above log_end; or log_status when
+// offline.
+enum status log_read(struct log *log, const struct log_range *range, struct piece *pieces, int max,
+                     int *count, struct log_found *found);
+
+// Reads a range of written batches on the pool: index lookup, read of at most 1 MiB (or the first batch),
+// every batch's CRC checked. done gets one piece of memory (empty when nothing is there) and takes it over.
+// status: ST_OK, ST_OUT_OF_RANGE, ST_AGAIN (a truncation came between, or the range lies in the tail:
+// log_read), ST_CORRUPT (a bad batch), ST_NO_MEMORY, ST_CLOSED (log deleted), I/O errors. Always
+// asynchronous.
+typedef void log_read_fn(struct log *log, enum status status, struct piece *piece,
+                         const struct log_found *found, void *context);
+void log_read_async(struct log *log, const struct log_range *range, log_read_fn *done, void *context);
+
+// ---- leader epochs (KIP-101, 279, 320) ----
+
+// The largest epoch <= the requested one that has records, and the offset where it ends (log_end for the
+// last). An epoch older than all known gives itself and the start of the first known. Newer than all: *epoch
+// and *end are -1.
+void log_epoch_end(const struct log *log, int32_t requested, int32_t *epoch, int64_t *end);
+int32_t log_last_epoch(const struct log *log);               // -1 when there is none
+int32_t log_epoch_at(const struct log *log, int64_t offset); // epoch of the record there, -1 unknown
+
+// ---- timestamps ----
+
+// The largest timestamp of all batches and the last offset of its batch; -1 and -1 when empty.
+void log_max_timestamp(const struct log *log, int64_t *timestamp, int64_t *offset);
+
+// The first record with timestamp >= the given one and offset < up_to; offset -1 in the answer when none.
+// Always asynchronous; statuses as log_read_async.
+struct log_time_answer {
+    int64_t timestamp, offset;
+    int32_t leader_epoch;
+};
+typedef void log_time_fn(struct log *log, enum status status, const struct log_time_answer *answer,
+                         void *context);
+void log_find_by_timestamp(struct log *log, int64_t timestamp, int64_t up_to, log_time_fn *done,
+                           void *context);
+
+// ---- changes in the order of the flusher; done comes when they are durable ----
+
+typedef void log_done_fn(struct log *log, enum status status, void *context);
+
+// Cuts the log so that log_end <= to (whole batches). log_end shows the cut at once; appends are refused
+// until done.
+void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context);
+
+// Drops everything; the log is empty and starts and ends at offset. Clears log_lost.
+void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void *context);
+
+// Moves the start up (DeleteRecords); at most to log_end, never down (ST_OUT_OF_RANGE). log_start moves
+// before done.
+void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context);
+
+// Renames the directory away durably, then removes it on the pool. done (log no longer valid after it) comes
+// when the removal can no longer be undone by a crash.
+void log_delete(struct log *log, log_done_fn *done, void *context);
+
+#endif

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data directory of partition logs (log/log.h): its lock and identity, recovery at open, the one flusher
+// thread, flush rounds, checkpoints, clean close. Files and formats are Apache Kafka's. One loop thread calls
+// everything; open and recovery block and belong to start-up, everything else is asynchronous.
+//
+// Life of a round: log_append marks a log dirty; log_flush starts a round when none runs; the flusher writes
+// and syncs every segment the round touches, and the directories of new files; on the loop `flushed` moves
+// and on_durable is told per log; the next round starts at once when something is dirty by then.
+#ifndef LOG_SET_H
+#define LOG_SET_H
+
+#include "io/env.h"
+#include "log/log.h"
+
+// Bytes of record batches held in memory by all directories of a process until they are written.
+struct log_budget {
+    int64_t used, max;
+};
+
+struct log_set_config {
+    const char *cluster_id; // NULL: not known yet, see log_set_adopt; borrowed during the call
+    int32_t node_id;        // -1: not known yet
+    struct log_config log;  // for logs found on disk, until log_configure
+    struct log_budget
+        *budget;            // shared by the directories of a process, outlives the set; NULL: no common cap
+    int64_t tail_bytes_max; // cap of one log's unwritten bytes
+    int64_t free_bytes_min; // below this much free disk space appends are refused (ST_NO_SPACE)
+    int64_t checkpoint_ms;  // how often recovery points, watermarks and epochs are saved (60,000)
+    int32_t open_files_max; // segment files held open without being read; more are closed after use
+    int64_t producer_expiry_ms; // producer.id.expiration.ms
+    int32_t producers_max;      // producers remembered per log; the one idle longest is forgotten first
+    bool verify_all;            // scan every segment at open, not only from the recovery point
+};
+
+// Kafka's defaults where it has them; budget NULL, tail 16 MiB, 64 MiB free, 4096 files.
+struct log_set_config log_set_config_default(void);
+
+// Opens (and creates, when the path is absent or empty) a data directory, locks it, reads its identity and
+// recovers every log in it: from its recovery point the log is scanned, cut behind the last whole valid
+// batch, indexes, epochs and producer state are rebuilt, everything is synced, and the recovery points are
+// saved. One warning line per log that lost bytes. Blocks. ST_AGAIN: locked by another process; ST_MISMATCH:
+// belongs to another cluster or node, or holds logs without meta.properties; ST_UNSUPPORTED: version of
+// meta.properties; else the I/O error; a line in the diagnostics says more.
+enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
+                         struct log_set **set);
+
+// Writes everything, saves snapshots, checkpoints and Kafka's clean-shutdown marker, calls done on the loop,
+// after which nothing of the set may be used. Nothing may be appended meanwhile. status: the first error met.
+typedef void log_set_closed_fn(enum status status, void *context);
+void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context);
+
+// Drops everything in memory without writing (simulated crash, failed start-up). No job may run any more.
+void log_set_abandon(struct log_set **set);
+
+// Identity of the directory: cluster_id is NULL and node_id -1 while it is fresh.
+const char *log_set_path(const struct log_set *set);
+const char *log_set_cluster_id(const struct log_set *set);
+int32_t log_set_node_id(const struct log_set *set);
+struct uuid log_set_directory_id(const struct log_set *set);
+// Whether the last run ended with log_set_close (Kafka's marker was there).
+bool log_set_was_clean(const struct log_set *set);
+
+// Writes the identity of a fresh directory durably (blocks, start-up only). ST_MISMATCH when it has another.
+enum status log_set_adopt(struct log_set *set, const char *cluster_id, int32_t node_id);
+
+// ---- logs of the set ----
+struct log *log_set_find(struct log_set *set, const char *name);
+// Iteration in order of creation (found ones: by name); start with NULL, NULL at the end.
+struct log *log_set_next(struct log_set *set, struct log *log);
+int log_set_count(const struct log_set *set);
+
+// ---- flushing ----
+
+// Told on the loop for each log of a round. ST_OK: log_flushed has moved. ST_NO_SPACE: nothing was lost, the
+// batches wait in memory and are written when there is space again; appends are refused until then. Any other
+// status: the log is offline for good (log_status).
+typedef void log_durable_fn(struct log *log, enum status status);
+
+// Starts a round when a log is dirty and none runs. Cheap; call it once after a turn's appends. on_durable is
+// kept for the rounds that follow by themselves.
+void log_flush(struct log_set *set, log_durable_fn *on_durable);
+
+// Age of the running flush in microseconds, 0 when none runs (flush.stall.max.ms).
+int64_t log_set_flush_age_us(const struct log_set *set);
+
+// ST_OK, ST_NO_SPACE, or the error that took the whole directory offline (a checkpoint could not be synced).
+enum status log_set_status(const struct log_set *set);
+
+// Saves recovery points, start offsets, watermarks and epochs now; done may be NULL.
+typedef void log_set_done_fn(struct log_set *set, enum status status, void *context);
+void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *context);
+
+#endif
