@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// One replica on this node: the state machine (partition.h), its log, and everything parked on it. Handlers append
+// and read through here; the streams bring and take record bytes. All on the loop.
+#ifndef STORAGE_REPLICA_H
+#define STORAGE_REPLICA_H
+
+#include "log/set.h"
+#include "partition.h"
+#include "wait.h"
+
+struct partitions;
+
+// How far the subscription of a follower at its leader is (stream_in.c).
+enum replica_link {
+    REPLICA_UNLINKED,   // not a follower, or nobody leads
+    REPLICA_WANTED,     // to be subscribed
+    REPLICA_ASKED,      // Subscribe is under way
+    REPLICA_TRUNCATING, // cutting what the leader does not have
+    REPLICA_LINKED      // batches arrive
+};
+
+// Effective topic settings the data path needs, refreshed when a config record changes them.
+struct replica_settings {
+    int32_t min_isr;           // min.insync.replicas
+    int32_t message_bytes_max; // max.message.bytes, of a whole batch
+    int64_t before_ms_max;     // message.timestamp.before.max.ms
+    int64_t after_ms_max;      // message.timestamp.after.max.ms
+    bool log_append_time;      // message.timestamp.type
+    bool compacted;            // cleanup.policy contains compact
+};
+
+struct replica {
+    struct partitions *partitions;
+    struct uuid topic_id;
+    int32_t index;
+    char *topic;   // name, owned
+    bool internal; // __consumer_offsets and its like: written by ledgers only
+    bool closing;  // being removed: the log's deletion is under way
+    struct partition state;
+    struct replica_settings settings;
+    struct log *log; // NULL while an older log of this name is being deleted
+
+    struct wait_list commit_waits; // woken when the watermark reaches their offset
+    struct wait_list flush_waits;  // ... when the own log is durable up to it
+    struct wait_list read_waits;   // long polls: woken at any move of the watermark
+
+    int32_t owner_epoch; // newest ledger owner epoch seen, -1: none
+
+    enum replica_link link;
+    struct replica *link_next, *link_previous; // list of the leader's stream
+    struct stream_in *stream;
+
+    struct subscription *subscriptions; // leader: who follows, stream_out.c's list
+
+    bool isr_queued; // in isr.c's list
+    struct replica *isr_next;
+    int64_t isr_retry_us; // not before, after a refusal
+};
+
+// Acts on what an event of the state machine changed (bits of enum partition_change): wakes waits, tells streams and
+// the ISR queue.
+void replica_act(struct replica *replica, int change);
+
+// Whether this node may serve the replica as leader now: role, lease, log. ST_OK; ST_NOT_LEADER; ST_LOADING: an older
+// log of that name is still being removed; else the log's status. claimed: leader epoch the client believes in, -1: no
+// check; *fenced says which side is behind when ST_STALE is returned: true when the client's is lower.
+enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced);
+
+// Appends one batch as the leader: base offset and leader epoch are written into the block's bytes (the block must not
+// be shared yet) and header. The caller has validated the batch. Starts no flush: partitions_flush does. Statuses as
+// log_append.
+enum status replica_append(struct replica *replica, struct block *block, size_t from, size_t len,
+                           struct batch_header *header);
+
+// The log was flushed, or failed (log_set's on_durable).
+void replica_durable(struct replica *replica, enum status status);
+
+// Name for diagnostics: "topic-3"; valid until the next call on any replica of this process part.
+const char *replica_name(const struct replica *replica);
+
+#endif
