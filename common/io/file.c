@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files of the real environment: thin, complete versions of the system calls (short transfers and EINTR are
+// dealt with here, nowhere else). All of it may run on helper threads.
+#include "io/posix.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static enum status posix_file_open(struct env *env, const char *path, int flags, struct file **file)
+{
+    int mode = O_CLOEXEC | (flags & FILE_WRITE ? O_RDWR : O_RDONLY);
+    mode |= (flags & FILE_CREATE ? O_CREAT : 0) | (flags & FILE_EXCLUSIVE ? O_EXCL : 0);
+    mode |= flags & FILE_TRUNCATE ? O_TRUNC : 0;
+    int fd;
+    do
+        fd = open(path, mode, 0644);
+    while (fd < 0 && errno == EINTR);
+    if (fd < 0)
+        return status_from_errno(errno);
+    *file = mem_calloc(1, sizeof **file);
+    (*file)->fd = fd;
+    return ST_OK;
+}
+
+static void posix_file_close(struct env *env, struct file **file)
+{
+    close((*file)->fd); // an error here says nothing that file_sync has not said
+    mem_free(*file);
+    *file = NULL;
+}
+
+static enum status posix_file_pread(struct env *env, struct file *file, void *data, size_t len, int64_t at,
+                                    size_t *got)
+{
+    *got = 0;
+    while (*got < len) {
+        ssize_t n = pread(file->fd, (uint8_t *)data + *got, len - *got, at + (int64_t)*got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return status_from_errno(errno);
+        if (n == 0)
+            break;
+        *got += (size_t)n;
+    }
+    return ST_OK;
+}
+
+// Drops the first n bytes of what is left to write.
+static void iov_advance(struct iovec **iov, int *count, size_t n)
+{
+    while (*count > 0 && n >= (*iov)->iov_len) {
+        n -= (*iov)->iov_len;
+        (*iov)++;
+        (*count)--;
+    }
+    if (*count > 0) {
+        (*iov)->iov_base = (uint8_t *)(*iov)->iov_base + n;
+        (*iov)->iov_len -= n;
+    }
+}
+
+static enum status pwritev_some(int fd, struct iovec *iov, int count, int64_t *at)
+{
+    while (count > 0) {
+        ssize_t n = pwritev(fd, iov, count, *at);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return status_from_errno(errno);
+        *at += n;
+        iov_advance(&iov, &count, (size_t)n);
+    }
+    return ST_OK;
+}
+
+static enum status posix_file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,
+                                      int64_t at)
+{
+    enum { AT_ONCE = 64 }; // copied, because a short write changes them
+    struct iovec part[AT_ONCE];
+    enum status status = ST_OK;
+    for (int from = 0; from < count && status == ST_OK; from += AT_ONCE) {
+        int n = count - from < AT_ONCE ? count - from : AT_ONCE;
+        memcpy(part, iov + from, (size_t)n * sizeof *iov);
+        status = pwritev_some(file->fd, part, n, &at);
+    }
+    return status;
+}
+
+static enum status posix_file_truncate(struct env *env, struct file *file, int64_t size)
+{
+    int rc;
+    do
+        rc = ftruncate(file->fd, size);
+    while (rc != 0 && errno == EINTR);
+    return rc == 0 ? ST_OK : status_from_errno(errno);
+}
+
+static enum status posix_file_reserve(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    int rc;
+    do
+        rc = fallocate(file->fd, FALLOC_FL_KEEP_SIZE, at, len);
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0 && errno == EOPNOTSUPP)
+        return ST_UNSUPPORTED;
+    return rc == 0 ? ST_OK : status_from_errno(errno);
+}
+
+static enum status posix_file_sync(struct env *env, struct file *file)
+{
+    // EINTR is not retried: after any failure the page cache proves nothing.
+    return fdatasync(file->fd) == 0 ? ST_OK : status_from_errno(errno);
+}
+
+static enum status posix_file_size(struct env *env, struct file *file, int64_t *size)
+{
+    struct stat info;
+    if (fstat(file->fd, &info) != 0)
+        return status_from_errno(errno);
+    *size = info.st_size;
+    return ST_OK;
+}
+
+static enum status posix_file_lock(struct env *env, struct file *file)
+{
+    // A lock of the open description: it also excludes a second opening by this process, and another thread
+    // closing some other descriptor of the same file does not lose it.
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(file->fd, F_OFD_SETLK, &lock) == 0)
+        return ST_OK;
+    return errno == EACCES ? ST_AGAIN : status_from_errno(errno);
+}
+
+void file_ops_fill(struct env_ops *ops)
+{
+    ops->file_open = posix_file_open;
+    ops->file_close = posix_file_close;
+    ops->file_pread = posix_file_pread;
+    ops->file_pwritev = posix_file_pwritev;
+    ops->file_truncate = posix_file_truncate;
+    ops->file_reserve = posix_file_reserve;
+    ops->file_sync = posix_file_sync;
+    ops->file_size = posix_file_size;
+    ops->file_lock = posix_file_lock;
+}
