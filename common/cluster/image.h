@@ -98,6 +98,10 @@ enum status image_encode_snapshot(const struct image *image, struct buf *out);
 // Resets the image and applies such bytes; afterwards image_offset() == offset - 1. Listeners hear nothing.
 enum status image_load_snapshot(struct image *image, struct slice records, int64_t offset);
 
+// The same in slices: applies at most max records from the front of *rest to an image that began empty.
+// AGAIN: more is left. The offset is right only after ST_OK.
+enum status image_load_some(struct image *image, struct slice *rest, int64_t offset, size_t max);
+
 // Takes over the content of *fresh (destroyed) and tells the listeners of image every difference.
 void image_replace(struct image *image, struct image **fresh_take);
 
