@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every trap of cJSON that stack.md names, and the limits of json.h.
+#include "http/json.h"
+
+#include <criterion/criterion.h>
+
+static enum status parse(const char *text)
+{
+    cJSON *json = NULL;
+    size_t at;
+    enum status status = json_parse(slice_str(text), &json, &at);
+    cJSON_Delete(json);
+    return status;
+}
+
+Test(json, what_cjson_accepts_beyond_json_is_refused)
+{
+    const char *const bad[] = {"{} x",
+                               "01",
+                               "-",
+                               "1.",
+                               "1e",
+                               "[\"a\tb\"]",
+                               "[\"\xff\"]",
+                               "[\"\xc0\xaf\"]",
+                               "[\"\xed\xa0\x80\"]",
+                               "1e400",
+                               "[1,]",
+                               "{\"a\":1,}",
+                               "{a:1}",
+                               "[\"\\u0000\"]",
+                               "[\"\\ud800\"]",
+                               "\"\\x\"",
+                               "nul",
+                               "",
+                               " ",
+                               "[",
+                               "{\"a\"}",
+                               "+1",
+                               "\"",
+                               "{\"a\":1,\"a\":2}"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        cr_expect_eq(parse(bad[i]), ST_MALFORMED, "%zu: %s", i, bad[i]);
+}
+
+Test(json, json_is_accepted)
+{
+    const char *const good[] = {"{}", " [1, -0.5e+3, true,false,null] ",
+                                "\"\\ud83d\\ude00 \\u00e9 \xc3\xa9\"", "0", "{\"a\":{\"a\":1},\"A\":2}"};
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++)
+        cr_expect_eq(parse(good[i]), ST_OK, "%zu: %s", i, good[i]);
+}
+
+Test(json, bytes_behind_the_slice_are_not_read)
+{
+    cJSON *json = NULL;
+    size_t at;
+    char text[2] = {'1', '2'};
+    cr_assert_eq(json_parse(slice_of(text, 1), &json, &at), ST_OK);
+    cr_assert_eq(json->valueint, 1);
+    cJSON_Delete(json);
+}
+
+Test(json, depth_is_limited)
+{
+    char text[2 * (JSON_DEPTH_MAX + 1) + 1];
+    memset(text, '[', JSON_DEPTH_MAX + 1);
+    memset(text + JSON_DEPTH_MAX + 1, ']', JSON_DEPTH_MAX + 1);
+    text[sizeof text - 1] = '\0';
+    cr_assert_eq(parse(text), ST_LIMIT);
+    text[2 * JSON_DEPTH_MAX + 1] = '\0';
+    cr_assert_eq(parse(text + 1), ST_OK);
+}
+
+Test(json, names_are_compared_in_exact_case)
+{
+    cJSON *json = NULL;
+    size_t at;
+    cr_assert_eq(json_parse(slice_str("{\"Name\":\"x\"}"), &json, &at), ST_OK);
+    cr_assert_null(json_string(json, "name"));
+    cr_assert_str_eq(json_string(json, "Name"), "x");
+    cJSON_Delete(json);
+}
+
+Test(json, integers_print_with_all_digits)
+{
+    cJSON *json = cJSON_CreateObject();
+    json_add_integer(json, "n", 9007199254740991);
+    json_add_integer(json, "m", INT64_MIN);
+    char *text = cJSON_PrintUnformatted(json);
+    cr_assert_str_eq(text, "{\"n\":9007199254740991,\"m\":-9223372036854775808}");
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
+Test(json, integers_whose_digits_are_lost_are_refused)
+{
+    cJSON *json = NULL;
+    size_t at;
+    int64_t value;
+    cr_assert_eq(
+        json_parse(slice_str("{\"a\":9007199254740993,\"b\":9007199254740991,\"c\":1.5,\"d\":\"1\"}"), &json,
+                   &at),
+        ST_OK);
+    cr_assert_eq(json_integer(json, "a", &value), ST_INVALID);
+    cr_assert_eq(json_integer(json, "c", &value), ST_INVALID);
+    cr_assert_eq(json_integer(json, "d", &value), ST_INVALID);
+    cr_assert_eq(json_integer(json, "e", &value), ST_INVALID);
+    cr_assert_eq(json_integer(json, "b", &value), ST_OK);
+    cr_assert_eq(value, 9007199254740991);
+    cJSON_Delete(json);
+}
+
+Test(json, written_strings_are_valid_whatever_the_bytes)
+{
+    struct buf out;
+    size_t at;
+    buf_init(&out, 1000);
+    json_put_string(&out, slice_of("a\"\\\n\0\x7f\xff\xc3\xa9", 9));
+    cr_assert_eq(json_check(slice_str("\"\""), &at), ST_OK);
+    buf_put_u8(&out, 0);
+    cr_assert_str_eq((char *)out.data, "\"a\\\"\\\\\\u000a\\u0000\\u007f\xef\xbf\xbd\xc3\xa9\"");
+    buf_fini(&out);
+}
