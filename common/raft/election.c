@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elections (§5.2, §5.4.1): pre-vote first (dissertation §9.6), so that a node that was cut off does not
+// disturb; a real vote only once its term and its own vote are durable. A node that hears a leader refuses to
+// help replace it (§4.2.3 there), unless that leader asked for it.
+#include "raft/internal.h"
+
+#include "base/assert.h"
+
+static void votes_clear(struct raft *raft)
+{
+    for (int i = 0; i < RAFT_VOTERS_MAX; i++)
+        raft->votes[i] = false;
+}
+
+static bool votes_enough(const struct raft *raft)
+{
+    int count = 0;
+    for (int i = 0; i < raft->log.config.count; i++)
+        count += raft->votes[i];
+    return count > raft->log.config.count / 2;
+}
+
+void election_reset(struct raft *raft)
+{
+    int base = raft->options.election_ms;
+    raft->election_ms = raft->now_ms + base + (int64_t)prng_below(&raft->prng, (uint64_t)base);
+}
+
+bool election_sticky(const struct raft *raft)
+{
+    return raft->role == RAFT_LEADER ||
+           (raft->leader.id >= 0 && raft->now_ms - raft->heard_ms < raft->options.election_ms);
+}
+
+// What this node may claim: only durable entries (a crash must not take back what won the election).
+static void claim_log(const struct raft *raft, int64_t *index, int64_t *term)
+{
+    *index = raft->persisted;
+    *term = raft->install_step != 0 ? 0 : log_term(&raft->log, raft->persisted);
+    ASSERT(*term >= 0);
+}
+
+static void request_votes(struct raft *raft, enum raft_message_kind kind, int64_t term)
+{
+    const struct raft_config *config = &raft->log.config;
+    for (int i = 0; i < config->count; i++) {
+        if (raft_voter_equal(config->voters[i], raft->self))
+            continue;
+        struct raft_message *message = out_message(raft, kind, config->voters[i]);
+        message->term = term;
+        message->transfer = raft->transferring;
+        claim_log(raft, &message->index, &message->log_term);
+    }
+}
+
+void election_campaign(struct raft *raft, bool transfer)
+{
+    ASSERT(raft->role != RAFT_LEADER);
+    if (raft_config_find(&raft->log.config, raft->self) < 0)
+        return;
+    raft->role = RAFT_CANDIDATE;
+    raft->leader = raft_nobody;
+    raft->transferring = transfer;
+    votes_clear(raft);
+    election_reset(raft);
+    hard_set(raft, raft->hard.term + 1, raft->self);
+    request_votes(raft, RAFT_VOTE, raft->hard.term);
+}
+
+static void pre_campaign(struct raft *raft)
+{
+    raft->role = RAFT_PRE_CANDIDATE;
+    raft->leader = raft_nobody;
+    raft->transferring = false;
+    votes_clear(raft);
+    election_reset(raft);
+    raft->votes[raft_config_find(&raft->log.config, raft->self)] = true;
+    if (votes_enough(raft))
+        election_campaign(raft, false);
+    else
+        request_votes(raft, RAFT_PRE_VOTE, raft->hard.term + 1);
+}
+
+void election_tick(struct raft *raft)
+{
+    if (raft->now_ms < raft->election_ms)
+        return;
+    if (raft_config_find(&raft->log.config, raft->self) >= 0)
+        pre_campaign(raft);
+    else
+        election_reset(raft);
+}
+
+static void count_vote(struct raft *raft, struct raft_voter from)
+{
+    int at = raft_config_find(&raft->log.config, from);
+    if (at < 0)
+        return;
+    raft->votes[at] = true;
+    if (!votes_enough(raft))
+        return;
+    if (raft->role == RAFT_PRE_CANDIDATE)
+        election_campaign(raft, false);
+    else
+        leader_begin(raft);
+}
+
+void election_persisted(struct raft *raft)
+{
+    if (raft->role == RAFT_CANDIDATE && raft->hard_step <= raft->acked)
+        count_vote(raft, raft->self);
+}
+
+// §5.4.1. A node without any log grants nothing: it may have been wiped.
+static bool up_to_date(const struct raft *raft, const struct raft_message *message)
+{
+    int64_t last = log_last(&raft->log);
+    int64_t term = log_term(&raft->log, last);
+    if (last == 0)
+        return false;
+    return message->log_term > term || (message->log_term == term && message->index >= last);
+}
+
+void election_on_request(struct raft *raft, const struct raft_message *message)
+{
+    bool pre = message->kind == RAFT_PRE_VOTE;
+    bool free_vote = raft->hard.vote.id < 0 || raft_voter_equal(raft->hard.vote, message->from);
+    bool refused = (election_sticky(raft) && !message->transfer) || !up_to_date(raft, message) ||
+                   (message->term == raft->hard.term && !free_vote);
+    if (!refused && !pre) {
+        if (raft->hard.vote.id < 0)
+            hard_set(raft, raft->hard.term, message->from);
+        election_reset(raft);
+    }
+    struct raft_message *reply =
+        out_message(raft, pre ? RAFT_PRE_VOTE_REPLY : RAFT_VOTE_REPLY, message->from);
+    reply->granted = !refused;
+    if (pre && !refused)
+        reply->term = message->term;
+}
+
+void election_on_reply(struct raft *raft, const struct raft_message *message)
+{
+    bool pre = message->kind == RAFT_PRE_VOTE_REPLY;
+    bool wanted = pre ? raft->role == RAFT_PRE_CANDIDATE && message->term == raft->hard.term + 1
+                      : raft->role == RAFT_CANDIDATE && message->term == raft->hard.term;
+    if (wanted && message->granted)
+        count_vote(raft, message->from);
+}
