@@ -5,15 +5,24 @@
 #include "base/assert.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 void metric_add(struct metric_registry *registry, struct metric *metric)
 {
     ASSERT(metric->next == NULL && metric != registry->last);
-    if (registry->last != NULL)
-        registry->last->next = metric;
-    else
+    struct metric *before = registry->last;
+    for (struct metric *at = registry->first; at != NULL; at = at->next) {
+        if (strcmp(at->name, metric->name) == 0)
+            before = at;
+    }
+    if (before == NULL) {
         registry->first = metric;
-    registry->last = metric;
+    } else {
+        metric->next = before->next;
+        before->next = metric;
+    }
+    if (before == registry->last)
+        registry->last = metric;
 }
 
 void metric_remove(struct metric_registry *registry, struct metric *metric)

@@ -27,8 +27,8 @@ struct metric_registry {
     struct metric *first, *last; // in order of registration; metrics are embedded in their owners
 };
 
-// Adds a metric that lives at least as long as the registry is printed. Metrics of one name (differing
-// labels) must be added one after the other.
+// Adds a metric that lives at least as long as the registry is printed, behind the last one of the same name
+// (differing labels), since HELP and TYPE are printed once per name.
 void metric_add(struct metric_registry *registry, struct metric *metric);
 
 // Takes a metric out before its owner is freed.

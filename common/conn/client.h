@@ -63,6 +63,8 @@ enum status conn_client_send_raw(struct conn_client *client, struct slice bytes)
 // Whether it is connected and ready.
 bool conn_client_ready(const struct conn_client *client);
 
+struct env *conn_client_env(const struct conn_client *client);
+
 // ---- blocking convenience over a real environment; runs its loop until the answer is there ----
 
 enum status conn_client_connect_wait(struct env *env, const struct conn_client_config *config,
