@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The replicas of this node: made, changed and removed as the image says. Opens their logs in the data directory,
-// removes what the cluster no longer knows, runs the ISR clock, and holds the streams to and from other nodes.
+// The replicas of this node: made, changed and removed as the image says. Opens their logs in the data
+// directory, removes what the cluster no longer knows, runs the ISR clock, and holds the streams to and from
+// other nodes.
 #ifndef STORAGE_PARTITIONS_H
 #define STORAGE_PARTITIONS_H
 
@@ -33,12 +34,12 @@ struct partitions_options {
 // Serves the Storage rpc service; knows no replica until partitions_start. Never NULL.
 struct partitions *partitions_new(const struct partitions_options *options);
 
-// The image has reached this node's registration: adopts or creates the logs of its replicas, deletes the directories
-// of topics that are gone, follows the image from now on.
+// The image has reached this node's registration: adopts or creates the logs of its replicas, deletes the
+// directories of topics that are gone, follows the image from now on.
 void partitions_start(struct partitions *partitions);
 
-// The controller has accepted a new registration of this process (same incarnation): nothing is lost, streams go on.
-// Stops being leader or follower of anything, answers what is parked with ST_NOT_LEADER, closes the log clean.
+// Stops being leader or follower of anything, answers what is parked with ST_NOT_LEADER, closes the log
+// clean.
 typedef void partitions_closed_fn(void *context, enum status status);
 void partitions_close(struct partitions *partitions, partitions_closed_fn *done, void *context);
 

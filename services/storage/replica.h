@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One replica on this node: the state machine (partition.h), its log, and everything parked on it. Handlers append
-// and read through here; the streams bring and take record bytes. All on the loop.
+// One replica on this node: the state machine (partition.h), its log, and everything parked on it. Handlers
+// append and read through here; the streams bring and take record bytes. All on the loop.
 #ifndef STORAGE_REPLICA_H
 #define STORAGE_REPLICA_H
 
@@ -57,18 +57,19 @@ struct replica {
     int64_t isr_retry_us; // not before, after a refusal
 };
 
-// Acts on what an event of the state machine changed (bits of enum partition_change): wakes waits, tells streams and
-// the ISR queue.
+// Acts on what an event of the state machine changed (bits of enum partition_change): wakes waits, tells
+// streams and the ISR queue.
 void replica_act(struct replica *replica, int change);
 
-// Whether this node may serve the replica as leader now: role, lease, log. ST_OK; ST_NOT_LEADER; ST_LOADING: an older
-// log of that name is still being removed; else the log's status. claimed: leader epoch the client believes in, -1: no
-// check; *fenced says which side is behind when ST_STALE is returned: true when the client's is lower.
+// Whether this node may serve the replica as leader now: role, lease, log. ST_OK; ST_NOT_LEADER; ST_LOADING:
+// an older log of that name is still being removed; else the log's status. claimed: leader epoch the client
+// believes in, -1: no check; *fenced says which side is behind when ST_STALE is returned: true when the
+// client's is lower.
 enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced);
 
-// Appends one batch as the leader: base offset and leader epoch are written into the block's bytes (the block must not
-// be shared yet) and header. The caller has validated the batch. Starts no flush: partitions_flush does. Statuses as
-// log_append.
+// Appends one batch as the leader: base offset and leader epoch are written into the block's bytes (the block
+// must not be shared yet) and header. The caller has validated the batch. Starts no flush: partitions_flush
+// does. Statuses as log_append.
 enum status replica_append(struct replica *replica, struct block *block, size_t from, size_t len,
                            struct batch_header *header);
 

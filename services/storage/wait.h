@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parked answers: intrusive lists of things that wait for an offset of one replica. Step 7 of a record's way: the
-// watermark wakes produce answers and long polls. A wait is embedded in its owner and is in at most one list.
+// Parked answers: intrusive lists of things that wait for an offset of one replica. Step 7 of a record's way:
+// the watermark wakes produce answers and long polls. A wait is embedded in its owner and is in at most one
+// list.
 #ifndef STORAGE_WAIT_H
 #define STORAGE_WAIT_H
 

@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: Apache-2.0
+// See partitions.h. The image is the only source of what this node holds: every difference it tells is turned
+// into a view of one replica's state machine, a log created or adopted, or a log deleted.
+#include "partitions.h"
+
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "isr.h"
+#include "partitions_state.h"
+#include "settings.h"
+#include "stream_in.h"
+#include "stream_out.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TICK_MS = 500, LOG_NAME_SIZE = 300 };
+
+static void tick_fire(struct timer *timer);
+static void replica_open(struct replica *replica);
+static void replica_view(struct replica *replica);
+
+struct slice partitions_key(uint8_t bytes[PARTITIONS_KEY_SIZE], struct uuid topic, int32_t index)
+{
+    memcpy(bytes, topic.bytes, sizeof topic.bytes);
+    store_be32(bytes + sizeof topic.bytes, (uint32_t)index);
+    return slice_of(bytes, PARTITIONS_KEY_SIZE);
+}
+
+struct replica *partitions_find(struct partitions *partitions, struct uuid topic, int32_t index)
+{
+    uint8_t key[PARTITIONS_KEY_SIZE];
+    return map_get(&partitions->replicas, partitions_key(key, topic, index));
+}
+
+struct replica *partitions_find_named(struct partitions *partitions, struct slice topic, int32_t index)
+{
+    const struct image_topic *known = image_topic_slice(partitions->options.image, topic);
+    return known ? partitions_find(partitions, known->id, index) : NULL;
+}
+
+struct replica *partitions_find_proto(struct partitions *partitions, ProtobufCBinaryData topic, int32_t index)
+{
+    struct uuid id;
+    if (topic.len != sizeof id.bytes)
+        return NULL;
+    memcpy(id.bytes, topic.data, sizeof id.bytes);
+    return partitions_find(partitions, id, index);
+}
+
+// ---- logs ----
+
+static void partitions_on_durable(struct log *log, enum status status)
+{
+    struct replica *replica = log_user(log);
+    if (replica == NULL)
+        return;
+    struct partitions *partitions = replica->partitions;
+    replica_durable(replica, status);
+    if (status != ST_OK && status != ST_NO_SPACE)
+        partitions->options.on_failed(partitions->options.context, log_name(log), status);
+}
+
+void partitions_flush(struct partitions *partitions)
+{
+    streams_out_pump(partitions->out);
+    log_flush(partitions->options.set, partitions_on_durable);
+}
+
+static void open_waiting(struct partitions *partitions)
+{
+    struct map_entry *at = NULL;
+    void *value;
+    while (map_next(&partitions->replicas, &at, NULL, &value)) {
+        struct replica *replica = value;
+        if (replica->log == NULL && !replica->closing) {
+            replica_open(replica);
+            replica_view(replica);
+        }
+    }
+}
+
+static void log_on_deleted(struct log *log, enum status status, void *context)
+{
+    struct partitions *partitions = context;
+    partitions->removals--;
+    if (status != ST_OK)
+        DIAG_ERROR(&partitions->options.env->diag, "cannot remove a partition's files why=%s",
+                   status_text(status));
+    if (!partitions->closing)
+        open_waiting(partitions);
+}
+
+static void log_drop(struct partitions *partitions, struct log *log)
+{
+    DIAG_INFO(&partitions->options.env->diag, "removing partition=%s", log_name(log));
+    log_attach(log, NULL);
+    partitions->removals++;
+    log_delete(log, log_on_deleted, partitions);
+}
+
+// The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
+// log of the same name is removed first; log_on_deleted comes back here then.
+static void replica_open(struct replica *replica)
+{
+    struct partitions *partitions = replica->partitions;
+    const struct partitions_options *options = &partitions->options;
+    char name[LOG_NAME_SIZE];
+    snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
+    struct log_config config = settings_log(options->image, replica->topic, options->node_id);
+    struct log *log = log_set_find(options->set, name);
+    if (log != NULL && !uuid_equal(log_id(log), replica->topic_id))
+        return;
+    if (log == NULL) {
+        enum status status = log_create(options->set, name, replica->topic_id, &config, &log);
+        if (status != ST_OK) {
+            DIAG_WARN(&options->env->diag, "cannot create partition=%s why=%s", name, status_text(status));
+            return; // tried again at the next tick
+        }
+    } else {
+        log_configure(log, &config);
+    }
+    replica->log = log;
+    log_attach(log, replica);
+    partition_init(&replica->state, options->node_id, log_start(log), log_end(log), log_high_watermark(log));
+    replica->state.flushed = log_flushed(log);
+}
+
+bool replica_linkable(struct replica *replica)
+{
+    if (replica->log == NULL || log_status(replica->log) != ST_OK)
+        return false;
+    if (!log_lost(replica->log))
+        return true;
+    // Reported at registration and taken out of the ISR by the controller: it may start empty and catch up.
+    struct partition_replica *self = partition_replica(&replica->state, replica->state.self);
+    if (self == NULL || self->in_isr)
+        return false;
+    replica->link = REPLICA_TRUNCATING;
+    log_truncate_fully(replica->log, 0, stream_in_truncated, NULL);
+    return false;
+}
+
+// ---- following the image ----
+
+static void view_fill(const struct partitions *partitions, const struct image_topic *topic,
+                      const struct image_partition *from, struct partition_view *view)
+{
+    const struct partitions_options *options = &partitions->options;
+    *view =
+        (struct partition_view){.leader = from->leader,
+                                .leader_epoch = from->leader_epoch,
+                                .partition_epoch = from->partition_epoch,
+                                .min_isr = settings_min_isr(options->image, topic->name, options->node_id)};
+    if (from->replicas.count > PARTITION_REPLICAS_MAX) {
+        view->leader = -1; // no controller of ours makes such a partition
+        return;
+    }
+    view->replica_count = (int)from->replicas.count;
+    for (int i = 0; i < view->replica_count; i++) {
+        const struct image_node *node = image_node(options->image, from->replicas.ids[i]);
+        view->replicas[i].node = from->replicas.ids[i];
+        view->replicas[i].incarnation = node ? node->incarnation : 0;
+        view->replicas[i].fenced = node == NULL || node->fenced;
+        view->replicas[i].in_isr = image_ids_have(&from->isr, from->replicas.ids[i]);
+    }
+}
+
+static void replica_view(struct replica *replica)
+{
+    struct partitions *partitions = replica->partitions;
+    const struct image_topic *topic = image_topic(partitions->options.image, replica->topic_id);
+    const struct image_partition *from = topic ? image_topic_partition(topic, replica->index) : NULL;
+    struct partition_view view;
+    if (from == NULL || replica->log == NULL || replica->closing)
+        return;
+    settings_read(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
+    view_fill(partitions, topic, from, &view);
+    replica_act(replica, partition_view(&replica->state, &view, env_now_us(partitions->options.env)));
+}
+
+static void replica_remove(struct replica *replica)
+{
+    struct partitions *partitions = replica->partitions;
+    uint8_t key[PARTITIONS_KEY_SIZE];
+    replica->closing = true;
+    replica->state.role = PARTITION_OFFLINE;
+    map_remove(&partitions->replicas, partitions_key(key, replica->topic_id, replica->index));
+    replica_act(replica, PARTITION_ROLE);
+    if (replica->log != NULL)
+        log_drop(partitions, replica->log);
+    mem_free(replica->topic);
+    mem_free(replica);
+}
+
+static void replica_add(struct partitions *partitions, const struct image_topic *topic, int32_t index)
+{
+    uint8_t key[PARTITIONS_KEY_SIZE];
+    struct replica *replica = mem_calloc(1, sizeof *replica);
+    replica->partitions = partitions;
+    replica->topic_id = topic->id;
+    replica->index = index;
+    replica->topic = mem_strdup(topic->name);
+    replica->internal = topic->internal;
+    replica->owner_epoch = -1;
+    partition_init(&replica->state, partitions->options.node_id, 0, 0, 0);
+    map_put(&partitions->replicas, partitions_key(key, topic->id, index), replica);
+    replica_open(replica);
+}
+
+static void on_partition(void *context, const struct image_topic *topic, const struct image_partition *before,
+                         const struct image_partition *after)
+{
+    struct partitions *partitions = context;
+    const struct image_partition *any = after ? after : before;
+    struct replica *replica = partitions_find(partitions, topic->id, any->index);
+    bool ours = after != NULL && image_ids_have(&after->replicas, partitions->options.node_id);
+    if (!ours) {
+        if (replica != NULL)
+            replica_remove(replica);
+        return;
+    }
+    if (replica == NULL)
+        replica_add(partitions, topic, after->index);
+    replica = partitions_find(partitions, topic->id, after->index);
+    replica_view(replica);
+}
+
+static void on_node(void *context, const struct image_node *before, const struct image_node *after)
+{
+    struct partitions *partitions = context;
+    const struct image_node *any = after ? after : before;
+    struct map_entry *at = NULL;
+    void *value;
+    if (any->role != MILLRACE__ROLE__ROLE_STORAGE)
+        return;
+    while (map_next(&partitions->replicas, &at, NULL, &value)) {
+        struct replica *replica = value;
+        if (partition_replica(&replica->state, any->id) != NULL)
+            replica_view(replica);
+    }
+    if (before == NULL || after == NULL || before->incarnation != after->incarnation)
+        streams_in_node_changed(partitions->in, any->id);
+}
+
+static void on_config(void *context, Millrace__ResourceType type, const char *name, const char *key,
+                      const char *value)
+{
+    struct partitions *partitions = context;
+    const struct partitions_options *options = &partitions->options;
+    struct map_entry *at = NULL;
+    void *found;
+    while (map_next(&partitions->replicas, &at, NULL, &found)) {
+        struct replica *replica = found;
+        if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC && strcmp(name, replica->topic) != 0)
+            continue;
+        if (replica->log != NULL) {
+            struct log_config config = settings_log(options->image, replica->topic, options->node_id);
+            log_configure(replica->log, &config);
+        }
+        replica_view(replica);
+    }
+}
+
+// ---- the clock ----
+
+static void tick_fire(struct timer *timer)
+{
+    struct partitions *partitions = timer->context;
+    struct env *env = partitions->options.env;
+    int64_t now_us = env_now_us(env);
+    struct map_entry *at = NULL;
+    void *value;
+    while (map_next(&partitions->replicas, &at, NULL, &value)) {
+        struct replica *replica = value;
+        if (replica->state.role != PARTITION_LEADER)
+            continue;
+        streams_out_heard(replica);
+        replica_act(replica, partition_tick(&replica->state, now_us, partitions->options.lag_ms_max * 1000));
+    }
+    open_waiting(partitions);
+    timer_start_ms(env, &partitions->tick, TICK_MS);
+}
+
+// ---- life ----
+
+struct partitions *partitions_new(const struct partitions_options *options)
+{
+    struct partitions *partitions = mem_calloc(1, sizeof *partitions);
+    partitions->options = *options;
+    partitions->options.rpc_endpoint = mem_strdup(options->rpc_endpoint);
+    partitions->listener = (struct image_listener){
+        .context = partitions, .on_node = on_node, .on_partition = on_partition, .on_config = on_config};
+    map_init(&partitions->replicas, env_random(options->env));
+    timer_init(&partitions->tick, tick_fire, partitions);
+    partitions->isr = isr_new(partitions);
+    partitions->in = streams_in_new(partitions);
+    partitions->out = streams_out_new(partitions);
+    return partitions;
+}
+
+// Logs on disk that the image does not place here any more: their topic was deleted or moved while we were
+// away.
+static void strays_drop(struct partitions *partitions)
+{
+    struct log *next;
+    for (struct log *log = log_set_next(partitions->options.set, NULL); log != NULL; log = next) {
+        next = log_set_next(partitions->options.set, log);
+        const char *dash = strrchr(log_name(log), '-');
+        const struct image_partition *placed =
+            image_partition(partitions->options.image, log_id(log), (int32_t)strtol(dash + 1, NULL, 10));
+        if (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id))
+            log_drop(partitions, log);
+    }
+}
+
+void partitions_start(struct partitions *partitions)
+{
+    struct image *image = partitions->options.image;
+    ASSERT(!partitions->started);
+    partitions->started = true;
+    log_flush(partitions->options.set, partitions_on_durable);
+    strays_drop(partitions);
+    for (size_t i = 0; i < image_topic_count(image); i++) {
+        const struct image_topic *topic = image_topic_at(image, i);
+        for (size_t k = 0; k < topic->partition_count; k++)
+            on_partition(partitions, topic, NULL, topic->partitions[k]);
+    }
+    image_listen(image, &partitions->listener);
+    timer_start_ms(partitions->options.env, &partitions->tick, TICK_MS);
+}
+
+static void replicas_silence(struct partitions *partitions)
+{
+    struct map_entry *at = NULL;
+    void *value;
+    while (map_next(&partitions->replicas, &at, NULL, &value)) {
+        struct replica *replica = value;
+        replica->closing = true;
+        replica->state.role = PARTITION_OFFLINE;
+        replica_act(replica, PARTITION_ROLE);
+    }
+}
+
+static void on_set_closed(enum status status, void *context)
+{
+    struct partitions *partitions = context;
+    partitions->closed(partitions->closed_context, status);
+}
+
+void partitions_close(struct partitions *partitions, partitions_closed_fn *done, void *context)
+{
+    ASSERT(!partitions->closing);
+    partitions->closing = true;
+    timer_stop(partitions->options.env, &partitions->tick);
+    if (partitions->started)
+        image_unlisten(partitions->options.image, &partitions->listener);
+    replicas_silence(partitions);
+    partitions->closed = done;
+    partitions->closed_context = context;
+    log_set_close(partitions->options.set, on_set_closed, partitions);
+}
+
+void partitions_destroy(struct partitions **pointer)
+{
+    struct partitions *partitions = *pointer;
+    struct map_entry *at = NULL;
+    void *value;
+    *pointer = NULL;
+    timer_stop(partitions->options.env, &partitions->tick);
+    if (!partitions->closing) {
+        partitions->closing = true;
+        if (partitions->started)
+            image_unlisten(partitions->options.image, &partitions->listener);
+        replicas_silence(partitions);
+        log_set_abandon(&partitions->options.set);
+    }
+    while (map_next(&partitions->replicas, &at, NULL, &value)) {
+        struct replica *replica = value;
+        mem_free(replica->topic);
+        mem_free(replica);
+    }
+    map_fini(&partitions->replicas);
+    isr_destroy(&partitions->isr);
+    streams_out_destroy(&partitions->out);
+    streams_in_destroy(&partitions->in);
+    mem_free((char *)(uintptr_t)partitions->options.rpc_endpoint);
+    mem_free(partitions);
+}
+
+// ---- reports ----
+
+int partitions_count(const struct partitions *partitions)
+{
+    return (int)partitions->replicas.count;
+}
+
+int partitions_led(const struct partitions *partitions)
+{
+    struct map_entry *at = NULL;
+    void *value;
+    int led = 0;
+    while (map_next(&partitions->replicas, &at, NULL, &value))
+        led += ((struct replica *)value)->state.role == PARTITION_LEADER;
+    return led;
+}
+
+int64_t partitions_flush_age_ms(const struct partitions *partitions)
+{
+    return log_set_flush_age_us(partitions->options.set) / 1000;
+}
+
+void partitions_dump(const struct partitions *partitions, struct buf *out, int max)
+{
+    static const char *const roles[] = {"offline", "follower", "leader"};
+    struct map_entry *at = NULL;
+    void *value;
+    while (max-- > 0 && map_next(&partitions->replicas, &at, NULL, &value)) {
+        const struct replica *replica = value;
+        const struct partition *state = &replica->state;
+        buf_printf(out,
+                   "partition=%s-%d role=%s leader=%d epoch=%d isr=%d/%d start=%" PRId64 " watermark=%" PRId64
+                   " flushed=%" PRId64 " end=%" PRId64 " link=%d\n",
+                   replica->topic, replica->index, roles[state->role], state->leader, state->leader_epoch,
+                   partition_isr_size(state), state->replica_count, state->log_start, state->high_watermark,
+                   state->flushed, state->log_end, (int)replica->link);
+    }
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What partitions.c, replica.c and the streams share: the set of replicas of this node and the ways out of
+// it. Private to these files; handlers use partitions.h and replica.h.
+#ifndef STORAGE_PARTITIONS_STATE_H
+#define STORAGE_PARTITIONS_STATE_H
+
+#include "base/map.h"
+#include "partitions.h"
+
+struct isr;
+struct streams_in;
+struct streams_out;
+
+struct partitions {
+    struct partitions_options options; // strings owned
+    struct image_listener listener;
+    struct map replicas; // key: topic id and index, see partitions_key
+    struct timer tick;
+    struct isr *isr;
+    struct streams_in *in;
+    struct streams_out *out;
+    bool started;
+    bool closing;
+    int removals; // logs being deleted
+    partitions_closed_fn *closed;
+    void *closed_context;
+    char name[300]; // replica_name
+};
+
+enum { PARTITIONS_KEY_SIZE = 20 };
+
+// Writes the map key of a partition and returns it.
+struct slice partitions_key(uint8_t bytes[PARTITIONS_KEY_SIZE], struct uuid topic, int32_t index);
+
+// The replica a pair of protobuf fields names; NULL when there is none or the id is malformed.
+struct replica *partitions_find_proto(struct partitions *partitions, ProtobufCBinaryData topic,
+                                      int32_t index);
+
+// A follower that may link now: its log is there and usable; an emptied ("lost") one is started anew first.
+bool replica_linkable(struct replica *replica);
+
+#endif

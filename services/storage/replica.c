@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// See replica.h. Steps 4 to 7 of a record's way meet here: offset and epoch are assigned, the log takes the
+// batch, and what the state machine answers is turned into wake-ups and messages.
+#include "replica.h"
+
+#include "base/assert.h"
+#include "isr.h"
+#include "partitions_state.h"
+#include "stream_in.h"
+#include "stream_out.h"
+
+#include <stdio.h>
+
+const char *replica_name(const struct replica *replica)
+{
+    struct partitions *partitions = replica->partitions;
+    snprintf(partitions->name, sizeof partitions->name, "%s-%d", replica->topic, replica->index);
+    return partitions->name;
+}
+
+static void role_changed(struct replica *replica)
+{
+    struct partitions *partitions = replica->partitions;
+    wait_fail(&replica->commit_waits, ST_NOT_LEADER);
+    wait_fail(&replica->flush_waits, ST_NOT_LEADER);
+    wait_fail(&replica->read_waits, ST_NOT_LEADER);
+    isr_forget(partitions->isr, replica);
+    streams_out_drop(replica);
+    streams_in_unfollow(replica);
+    if (replica->state.role == PARTITION_FOLLOWER && !replica->closing)
+        streams_in_follow(partitions->in, replica);
+}
+
+void replica_act(struct replica *replica, int change)
+{
+    if (change & PARTITION_ROLE)
+        role_changed(replica);
+    if (change & PARTITION_WATERMARK) {
+        if (replica->log != NULL)
+            log_note_high_watermark(replica->log, replica->state.high_watermark);
+        wait_reached(&replica->commit_waits, replica->state.high_watermark);
+        wait_reached(&replica->read_waits, replica->state.high_watermark);
+        streams_out_watermark(replica);
+    }
+    if (change & PARTITION_PROPOSE) {
+        if (env_now_us(replica->partitions->options.env) < replica->isr_retry_us)
+            partition_refused(&replica->state); // refused a moment ago: the next acknowledgement asks again
+        else
+            isr_propose(replica->partitions->isr, replica);
+    }
+}
+
+enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced)
+{
+    const struct partitions_options *options = &replica->partitions->options;
+    *fenced = false;
+    if (replica->closing)
+        return ST_NOT_LEADER;
+    if (claimed >= 0 && claimed != replica->state.leader_epoch) {
+        *fenced = claimed < replica->state.leader_epoch;
+        return ST_STALE;
+    }
+    if (replica->state.role != PARTITION_LEADER || !options->lease_held(options->context))
+        return ST_NOT_LEADER;
+    if (replica->log == NULL)
+        return ST_LOADING;
+    return log_lost(replica->log) ? ST_CORRUPT : ST_OK;
+}
+
+enum status replica_append(struct replica *replica, struct block *block, size_t from, size_t len,
+                           struct batch_header *header)
+{
+    struct partition *state = &replica->state;
+    ASSERT(state->role == PARTITION_LEADER && replica->log != NULL);
+    header->base_offset = state->log_end;
+    header->leader_epoch = state->leader_epoch;
+    batch_set_base_offset(block->data + from, header->base_offset);
+    batch_set_leader_epoch(block->data + from, header->leader_epoch);
+    enum status status = log_append(replica->log, block, from, len, header);
+    if (status != ST_OK)
+        return status;
+    partition_appended(state, log_end(replica->log));
+    streams_out_changed(replica);
+    return ST_OK;
+}
+
+void replica_durable(struct replica *replica, enum status status)
+{
+    if (status == ST_NO_SPACE)
+        return; // the batches wait in memory and are written when there is space again
+    if (status == ST_OK) {
+        int change = partition_flushed(&replica->state, log_flushed(replica->log));
+        wait_reached(&replica->flush_waits, log_flushed(replica->log));
+        replica_act(replica, change);
+        return;
+    }
+    wait_fail(&replica->commit_waits, status);
+    wait_fail(&replica->flush_waits, status);
+    wait_fail(&replica->read_waits, status);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// See settings.h. Values in the image were validated by the controller; one that still does not parse gives
+// the default, so that a replica never stops over a setting.
+#include "settings.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct reader {
+    const struct image *image;
+    const char *topic;
+    int32_t node_id;
+};
+
+static int64_t number(const struct reader *reader, const char *key, const char *node_key, int64_t fallback)
+{
+    const char *text = image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, NULL);
+    if (text == NULL)
+        return fallback;
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    return end != text && *end == '\0' ? value : fallback;
+}
+
+static int32_t number32(const struct reader *reader, const char *key, const char *node_key, int32_t fallback)
+{
+    int64_t value = number(reader, key, node_key, fallback);
+    return value < 0 || value > INT32_MAX ? fallback : (int32_t)value;
+}
+
+static const char *word(const struct reader *reader, const char *key, const char *node_key,
+                        const char *fallback)
+{
+    return image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, fallback);
+}
+
+int32_t settings_min_isr(const struct image *image, const char *topic, int32_t node_id)
+{
+    struct reader reader = {image, topic, node_id};
+    int32_t value = number32(&reader, "min.insync.replicas", "min.insync.replicas", 1);
+    return value < 1 ? 1 : value;
+}
+
+void settings_read(const struct image *image, const char *topic, int32_t node_id,
+                   struct replica_settings *settings)
+{
+    struct reader reader = {image, topic, node_id};
+    settings->min_isr = settings_min_isr(image, topic, node_id);
+    settings->message_bytes_max = number32(&reader, "max.message.bytes", "message.max.bytes", 1048588);
+    settings->before_ms_max =
+        number(&reader, "message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms", INT64_MAX);
+    settings->after_ms_max =
+        number(&reader, "message.timestamp.after.max.ms", "log.message.timestamp.after.max.ms", 3600000);
+    settings->log_append_time =
+        strcmp(word(&reader, "message.timestamp.type", "log.message.timestamp.type", "CreateTime"),
+               "LogAppendTime") == 0;
+    settings->compacted =
+        strstr(word(&reader, "cleanup.policy", "log.cleanup.policy", "delete"), "compact") != NULL;
+}
+
+struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id)
+{
+    struct reader reader = {image, topic, node_id};
+    struct log_config config = log_config_default();
+    config.segment_bytes = number32(&reader, "segment.bytes", "log.segment.bytes", config.segment_bytes);
+    config.segment_ms = number(&reader, "segment.ms", "log.roll.ms", config.segment_ms);
+    config.index_interval_bytes =
+        number32(&reader, "index.interval.bytes", "log.index.interval.bytes", config.index_interval_bytes);
+    config.index_bytes_max =
+        number32(&reader, "segment.index.bytes", "log.index.size.max.bytes", config.index_bytes_max);
+    config.flush_before_ack =
+        strcmp(word(&reader, "flush.before.ack", "flush.before.ack", "true"), "false") != 0;
+    return config;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Storage rpc service of protos/storage.proto as a table: which file serves which method.
+#ifndef STORAGE_RPC_H
+#define STORAGE_RPC_H
+
+#include "ledger.h"
+#include "partitions.h"
+
+// Embedded in the node; service is its first member, so that a method finds its context.
+struct storage_rpc {
+    Millrace__Storage_Service service;
+    struct partitions *partitions;
+    struct ledgers *ledgers;
+};
+
+// Fills the service and offers it to other daemons (rpc_serve).
+void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct partitions *partitions,
+                       struct ledgers *ledgers);
+
+#endif

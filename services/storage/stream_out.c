@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: Apache-2.0
+// See stream_out.h. A subscription remembers the next offset its follower is to get; a log that grows makes
+// it ready; the pump turns ready subscriptions into Append messages while the stream's window is open.
+// Building a message is append_message.c's work.
+#include "stream_out.h"
+
+#include "append_message.h"
+#include "base/assert.h"
+#include "base/mem.h"
+#include "partitions_state.h"
+
+enum {
+    LIVE_WINDOW = 8 << 20,     // bytes under way that are sent from memory
+    CATCH_UP_WINDOW = 4 << 20, // bytes under way that were read from disk
+    MESSAGE_BYTES = 1 << 20,
+    APPEND_TIMEOUT_MS = 10000, // an unanswered message ends the stream
+    HEARTBEAT_MS = 200,
+    WATERMARK_DELAY_MS = 5,
+    STREAMS_MAX = 1024
+};
+
+struct subscription {
+    struct stream_out *stream;
+    struct replica *replica;
+    struct subscription *replica_next;
+    struct subscription *stream_next, *stream_previous;
+    struct subscription *ready_next;
+    int64_t next_offset;
+    int64_t watermark_sent;
+    bool ready;   // in the ready list
+    bool reading; // a read on the pool is under way
+    bool stalled; // waits for the catch-up window to open
+    bool watermark_due;
+};
+
+struct stream_out {
+    struct streams_out *owner;
+    int32_t follower;
+    uint64_t incarnation;
+    uint64_t id;
+    struct rpc_peer *peer;
+    uint64_t sequence; // of the next message
+    int64_t live_bytes, catch_up_bytes;
+    int64_t heard_us;
+    struct subscription *subscriptions;
+    struct subscription *ready_first, *ready_last;
+    struct timer heartbeat, watermark;
+    bool sent_since_heartbeat;
+    struct stream_out *next;
+};
+
+struct streams_out {
+    struct partitions *partitions;
+    struct stream_out *first;
+    int count;
+};
+
+// A message or a read under way, found again by follower and stream id since the stream may end meanwhile.
+struct under_way {
+    struct streams_out *owner;
+    int32_t follower;
+    uint64_t stream_id;
+    int64_t bytes;
+    bool catch_up;
+    struct uuid topic_id; // of a read
+    int32_t index;
+};
+
+static void heartbeat_fire(struct timer *timer);
+static void watermark_fire(struct timer *timer);
+static void stream_pump(struct stream_out *stream);
+
+struct streams_out *streams_out_new(struct partitions *partitions)
+{
+    struct streams_out *streams = mem_calloc(1, sizeof *streams);
+    streams->partitions = partitions;
+    return streams;
+}
+
+static struct env *env_of(const struct streams_out *streams)
+{
+    return streams->partitions->options.env;
+}
+
+// ---- subscriptions ----
+
+static void ready_remove(struct subscription *subscription)
+{
+    struct stream_out *stream = subscription->stream;
+    struct subscription *previous = NULL;
+    for (struct subscription *at = stream->ready_first; at != NULL; previous = at, at = at->ready_next) {
+        if (at != subscription)
+            continue;
+        *(previous ? &previous->ready_next : &stream->ready_first) = at->ready_next;
+        if (stream->ready_last == at)
+            stream->ready_last = previous;
+        break;
+    }
+    subscription->ready = false;
+    subscription->ready_next = NULL;
+}
+
+static void ready_add(struct subscription *subscription)
+{
+    struct stream_out *stream = subscription->stream;
+    if (subscription->ready || subscription->reading)
+        return;
+    subscription->ready = true;
+    subscription->ready_next = NULL;
+    *(stream->ready_last ? &stream->ready_last->ready_next : &stream->ready_first) = subscription;
+    stream->ready_last = subscription;
+}
+
+static void subscription_end(struct subscription *subscription)
+{
+    struct stream_out *stream = subscription->stream;
+    if (subscription->ready)
+        ready_remove(subscription);
+    *(subscription->stream_previous ? &subscription->stream_previous->stream_next : &stream->subscriptions) =
+        subscription->stream_next;
+    if (subscription->stream_next != NULL)
+        subscription->stream_next->stream_previous = subscription->stream_previous;
+    struct subscription **link = &subscription->replica->subscriptions;
+    while (*link != subscription)
+        link = &(*link)->replica_next;
+    *link = subscription->replica_next;
+    mem_free(subscription);
+}
+
+static struct subscription *subscription_find(const struct stream_out *stream, const struct replica *replica)
+{
+    for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next)
+        if (at->stream == stream)
+            return at;
+    return NULL;
+}
+
+static void subscription_begin(struct stream_out *stream, struct replica *replica, int64_t next_offset)
+{
+    struct subscription *subscription = subscription_find(stream, replica);
+    if (subscription != NULL)
+        subscription_end(subscription);
+    subscription = mem_calloc(1, sizeof *subscription);
+    subscription->stream = stream;
+    subscription->replica = replica;
+    subscription->next_offset = next_offset;
+    subscription->watermark_sent = -1;
+    subscription->replica_next = replica->subscriptions;
+    replica->subscriptions = subscription;
+    subscription->stream_next = stream->subscriptions;
+    if (stream->subscriptions != NULL)
+        stream->subscriptions->stream_previous = subscription;
+    stream->subscriptions = subscription;
+    if (next_offset < replica->state.log_end)
+        ready_add(subscription);
+}
+
+void streams_out_drop(struct replica *replica)
+{
+    while (replica->subscriptions != NULL)
+        subscription_end(replica->subscriptions);
+}
+
+void streams_out_heard(struct replica *replica)
+{
+    for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next)
+        partition_heard(&replica->state, at->stream->follower, at->stream->heard_us);
+}
+
+// ---- streams ----
+
+static struct stream_out *stream_find(const struct streams_out *streams, int32_t follower, uint64_t id)
+{
+    for (struct stream_out *at = streams->first; at != NULL; at = at->next)
+        if (at->follower == follower && at->id == id)
+            return at;
+    return NULL;
+}
+
+static void stream_end(struct stream_out *stream)
+{
+    struct streams_out *streams = stream->owner;
+    while (stream->subscriptions != NULL)
+        subscription_end(stream->subscriptions);
+    timer_stop(env_of(streams), &stream->heartbeat);
+    timer_stop(env_of(streams), &stream->watermark);
+    struct stream_out **link = &streams->first;
+    while (*link != stream)
+        link = &(*link)->next;
+    *link = stream->next;
+    streams->count--;
+    rpc_peer_release(&stream->peer);
+    mem_free(stream);
+}
+
+void streams_out_destroy(struct streams_out **pointer)
+{
+    struct streams_out *streams = *pointer;
+    *pointer = NULL;
+    while (streams->first != NULL)
+        stream_end(streams->first);
+    mem_free(streams);
+}
+
+void streams_out_open(struct streams_out *streams, const Millrace__OpenStreamRequest *request,
+                      Millrace__OpenStreamReply_Closure closure, struct rpc_call *call)
+{
+    const struct partitions_options *options = &streams->partitions->options;
+    const struct image_node *node = image_node(options->image, request->follower);
+    if (node == NULL || node->incarnation != request->incarnation) {
+        rpc_fail(call, ST_AGAIN, "the follower's registration is not known here yet");
+        return;
+    }
+    for (struct stream_out *at = streams->first, *next; at != NULL; at = next) {
+        next = at->next;
+        if (at->follower == request->follower)
+            stream_end(at);
+    }
+    if (streams->count >= STREAMS_MAX) {
+        rpc_fail(call, ST_LIMIT, "too many replication streams");
+        return;
+    }
+    struct stream_out *stream = mem_calloc(1, sizeof *stream);
+    stream->owner = streams;
+    stream->follower = request->follower;
+    stream->incarnation = request->incarnation;
+    stream->id = request->stream_id;
+    stream->heard_us = env_now_us(options->env);
+    stream->peer = rpc_peer(options->rpc, request->rpc_endpoint,
+                            (struct rpc_node){.role = RPC_STORAGE, .node = request->follower});
+    timer_init(&stream->heartbeat, heartbeat_fire, stream);
+    timer_init(&stream->watermark, watermark_fire, stream);
+    timer_start_ms(options->env, &stream->heartbeat, HEARTBEAT_MS);
+    stream->next = streams->first;
+    streams->first = stream;
+    streams->count++;
+    Millrace__OpenStreamReply reply = MILLRACE__OPEN_STREAM_REPLY__INIT;
+    reply.leader_incarnation = options->incarnation;
+    closure(&reply, call);
+}
+
+// ---- subscribing: do the logs agree? ----
+
+// KIP-101, 279, 320: the follower's last epoch must be one the leader has, and end no later than there.
+static void result_by_epoch(const struct replica *replica, const Millrace__Subscription *asked,
+                            Millrace__SubscribeResult *result)
+{
+    int32_t epoch = -1;
+    int64_t end = -1;
+    if (asked->log_end < log_start(replica->log)) {
+        result->has_start_at = true;
+        result->start_at = log_start(replica->log);
+        return;
+    }
+    if (asked->last_epoch >= 0)
+        log_epoch_end(replica->log, asked->last_epoch, &epoch, &end);
+    if (asked->last_epoch < 0 && asked->log_end <= log_end(replica->log))
+        return; // an empty log has nothing that could differ
+    if (epoch == asked->last_epoch && asked->log_end <= end)
+        return;
+    result->has_truncate_to = true;
+    result->truncate_to = end >= 0 && end < asked->log_end ? end : asked->log_end;
+    if (end < 0)
+        result->truncate_to = log_start(replica->log);
+    result->has_truncate_epoch = true;
+    result->truncate_epoch = epoch;
+}
+
+static void subscribe_one(struct stream_out *stream, const Millrace__Subscription *asked,
+                          Millrace__SubscribeResult *result)
+{
+    struct partitions *partitions = stream->owner->partitions;
+    struct replica *replica = partitions_find_proto(partitions, asked->topic_id, asked->partition);
+    result->status = ST_NOT_LEADER;
+    if (replica == NULL || replica->closing)
+        return;
+    if (asked->leader_epoch != replica->state.leader_epoch) {
+        result->status = asked->leader_epoch > replica->state.leader_epoch ? ST_AGAIN : ST_STALE;
+        return;
+    }
+    if (replica->state.role != PARTITION_LEADER || replica->log == NULL || log_lost(replica->log))
+        return;
+    result->status = ST_OK;
+    result->has_log_start = result->has_high_watermark = true;
+    result->log_start = log_start(replica->log);
+    result->high_watermark = replica->state.high_watermark;
+    result_by_epoch(replica, asked, result);
+    if (result->has_truncate_to || result->has_start_at)
+        return;
+    subscription_begin(stream, replica, asked->log_end);
+    int64_t flushed = asked->has_flushed ? asked->flushed : 0;
+    replica_act(replica,
+                partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
+                                       asked->leader_epoch, flushed, env_now_us(partitions->options.env)));
+}
+
+void streams_out_subscribe(struct streams_out *streams, const Millrace__SubscribeRequest *request,
+                           Millrace__SubscribeReply_Closure closure, struct rpc_call *call)
+{
+    const struct rpc_sender *sender = rpc_call_sender(call);
+    struct stream_out *stream = stream_find(streams, sender->node.node, request->stream_id);
+    if (stream == NULL) {
+        rpc_fail(call, ST_STALE, "no such stream");
+        return;
+    }
+    size_t count = request->n_partitions;
+    Millrace__SubscribeReply reply = MILLRACE__SUBSCRIBE_REPLY__INIT;
+    Millrace__SubscribeResult *results = mem_calloc(count, sizeof *results);
+    Millrace__SubscribeResult **pointers = mem_calloc(count, sizeof *pointers);
+    for (size_t i = 0; i < count; i++) {
+        millrace__subscribe_result__init(&results[i]);
+        subscribe_one(stream, request->partitions[i], &results[i]);
+        pointers[i] = &results[i];
+    }
+    reply.n_partitions = count;
+    reply.partitions = pointers;
+    closure(&reply, call);
+    mem_free(pointers);
+    mem_free(results);
+    stream_pump(stream);
+}
+
+// ---- sending ----
+
+static void pieces_release(struct piece *pieces, int from, int count)
+{
+    for (int i = from; i < count; i++)
+        piece_release(&pieces[i]);
+}
+
+// Bytes of the catch-up window came back.
+static void catch_up_credit(struct stream_out *stream, int64_t bytes)
+{
+    stream->catch_up_bytes -= bytes;
+    for (struct subscription *at = stream->subscriptions; at != NULL; at = at->stream_next) {
+        if (at->stalled)
+            ready_add(at);
+        at->stalled = false;
+    }
+}
+
+static void ack_take(struct stream_out *stream, const Millrace__AppendAck *ack)
+{
+    struct partitions *partitions = stream->owner->partitions;
+    struct replica *replica = partitions_find_proto(partitions, ack->topic_id, ack->partition);
+    if (replica == NULL)
+        return;
+    int change = partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
+                                        ack->leader_epoch, ack->flushed, env_now_us(partitions->options.env));
+    struct subscription *subscription = subscription_find(stream, replica);
+    if (ack->status != ST_OK && subscription != NULL)
+        subscription_end(subscription); // the follower subscribes again
+    replica_act(replica, change);
+}
+
+static void append_on_reply(const Millrace__AppendReply *reply, void *context)
+{
+    struct under_way *sent = context;
+    struct streams_out *streams = sent->owner;
+    struct stream_out *stream = stream_find(streams, sent->follower, sent->stream_id);
+    if (stream != NULL && reply == NULL) {
+        DIAG_INFO(&env_of(streams)->diag, "replication stream lost follower=%d why=%s", sent->follower,
+                  status_text(rpc_result(streams->partitions->options.rpc)->status));
+        stream_end(stream);
+    } else if (stream != NULL) {
+        stream->heard_us = env_now_us(env_of(streams));
+        if (sent->catch_up)
+            catch_up_credit(stream, sent->bytes);
+        else
+            stream->live_bytes -= sent->bytes;
+        for (size_t i = 0; i < reply->n_acks; i++)
+            ack_take(stream, reply->acks[i]);
+        stream_pump(stream);
+    }
+    mem_free(sent);
+}
+
+// Sends what the message holds and leaves it empty.
+static void message_send(struct stream_out *stream, struct append_message *message, bool catch_up)
+{
+    struct streams_out *streams = stream->owner;
+    struct under_way *sent = mem_calloc(1, sizeof *sent);
+    *sent = (struct under_way){.owner = streams,
+                               .follower = stream->follower,
+                               .stream_id = stream->id,
+                               .bytes = (int64_t)message->bytes,
+                               .catch_up = catch_up};
+    *(catch_up ? &stream->catch_up_bytes : &stream->live_bytes) += sent->bytes;
+    Millrace__AppendRequest request = MILLRACE__APPEND_REQUEST__INIT;
+    request.stream_id = stream->id;
+    request.sequence = stream->sequence++;
+    request.catch_up = catch_up;
+    append_message_finish(message, &request);
+    struct rpc_options options = {
+        .deadline_ms = APPEND_TIMEOUT_MS, .payload = message->frames, .payload_count = message->frame_count};
+    millrace__storage__append(rpc_on(stream->peer, &millrace__storage__descriptor, &options), &request,
+                              append_on_reply, sent);
+    append_message_clear(message);
+    stream->sent_since_heartbeat = true;
+}
+
+static void entry_head(struct append_entry *entry, struct subscription *subscription)
+{
+    const struct replica *replica = subscription->replica;
+    *entry = (struct append_entry){.topic_id = replica->topic_id,
+                                   .partition = replica->index,
+                                   .leader_epoch = replica->state.leader_epoch,
+                                   .base_offset = subscription->next_offset,
+                                   .high_watermark = replica->state.high_watermark,
+                                   .log_start = log_start(replica->log)};
+    subscription->watermark_sent = entry->high_watermark;
+    subscription->watermark_due = false;
+}
+
+static void read_on_done(struct log *log, enum status status, struct piece *piece,
+                         const struct log_found *found, void *context)
+{
+    struct under_way *read = context;
+    struct stream_out *stream = stream_find(read->owner, read->follower, read->stream_id);
+    struct replica *replica = partitions_find(read->owner->partitions, read->topic_id, read->index);
+    struct subscription *subscription = stream && replica ? subscription_find(stream, replica) : NULL;
+    if (subscription == NULL || !subscription->reading) {
+        if (stream != NULL)
+            catch_up_credit(stream, read->bytes);
+        if (piece != NULL)
+            piece_release(piece);
+        mem_free(read);
+        return;
+    }
+    subscription->reading = false;
+    catch_up_credit(stream, read->bytes);
+    mem_free(read);
+    if (status == ST_OK && piece->len > 0 && found->first == subscription->next_offset) {
+        struct append_message message = {0};
+        struct append_entry entry;
+        entry_head(&entry, subscription);
+        append_message_add(&message, &entry, piece);
+        subscription->next_offset = found->next;
+        message_send(stream, &message, true);
+    } else {
+        if (piece != NULL)
+            piece_release(piece);
+        if (status != ST_OK && status != ST_AGAIN) {
+            DIAG_WARN(&env_of(stream->owner)->diag,
+                      "cannot read for a follower partition=%s follower=%d why=%s", replica_name(replica),
+                      stream->follower, status_text(status));
+            subscription_end(subscription);
+            return;
+        }
+    }
+    if (subscription->next_offset < replica->state.log_end)
+        ready_add(subscription);
+    stream_pump(stream);
+}
+
+// The range is no longer in memory: reads up to 1 MiB of it on the pool, when the catch-up window allows.
+static void read_start(struct subscription *subscription)
+{
+    struct stream_out *stream = subscription->stream;
+    struct replica *replica = subscription->replica;
+    subscription->stalled = stream->catch_up_bytes >= CATCH_UP_WINDOW;
+    if (subscription->stalled)
+        return;
+    struct under_way *read = mem_calloc(1, sizeof *read);
+    *read = (struct under_way){.owner = stream->owner,
+                               .follower = stream->follower,
+                               .stream_id = stream->id,
+                               .bytes = MESSAGE_BYTES,
+                               .topic_id = replica->topic_id,
+                               .index = replica->index};
+    subscription->reading = true;
+    stream->catch_up_bytes += MESSAGE_BYTES;
+    struct log_range range = {.from = subscription->next_offset,
+                              .up_to = replica->state.log_end,
+                              .max_bytes = MESSAGE_BYTES,
+                              .min_one = true};
+    log_read_async(replica->log, &range, read_on_done, read);
+}
+
+enum added { ADDED, ADDED_FULL, ADDED_LATER };
+
+// Adds what the log has for one subscription. ADDED_FULL: the message must be sent first, then again.
+// ADDED_LATER: the range is read on the pool or the log is offline; the subscription becomes ready again by
+// itself.
+static enum added subscription_add(struct subscription *subscription, struct append_message *message)
+{
+    struct replica *replica = subscription->replica;
+    struct piece pieces[LOG_PIECES];
+    struct log_found found;
+    int count = 0;
+    struct log_range range = {.from = subscription->next_offset,
+                              .up_to = replica->state.log_end,
+                              .max_bytes = MESSAGE_BYTES - message->bytes,
+                              .min_one = message->bytes == 0};
+    enum status status = log_read(replica->log, &range, pieces, LOG_PIECES, &count, &found);
+    if (status == ST_AGAIN || (status == ST_OK && count > 0 && pieces[0].file != NULL)) {
+        pieces_release(pieces, 0, count);
+        read_start(subscription);
+        return ADDED_LATER;
+    }
+    if (status != ST_OK)
+        return ADDED_LATER;
+    if (count == 0)
+        return range.min_one ? ADDED : ADDED_FULL;
+    for (int i = 0; i < count; i++) {
+        struct batch_header header;
+        struct append_entry entry;
+        enum status parsed = batch_parse(slice_of(pieces[i].data, pieces[i].len), &header);
+        ASSERT(parsed == ST_OK);
+        subscription->next_offset = header.base_offset;
+        entry_head(&entry, subscription);
+        if (pieces[i].file != NULL || !append_message_add(message, &entry, &pieces[i])) {
+            pieces_release(pieces, i, count);
+            return ADDED_FULL;
+        }
+    }
+    subscription->next_offset = found.next;
+    return ADDED;
+}
+
+static void stream_pump(struct stream_out *stream)
+{
+    struct append_message message = {0};
+    while (stream->ready_first != NULL && stream->live_bytes < LIVE_WINDOW) {
+        struct subscription *subscription = stream->ready_first;
+        ready_remove(subscription);
+        enum added added = subscription_add(subscription, &message);
+        if (added == ADDED_FULL || message.bytes >= MESSAGE_BYTES) {
+            ASSERT(message.entry_count > 0);
+            message_send(stream, &message, false);
+        }
+        if (added != ADDED_LATER && subscription->next_offset < subscription->replica->state.log_end)
+            ready_add(subscription); // behind the others
+    }
+    if (message.entry_count > 0)
+        message_send(stream, &message, false);
+}
+
+void streams_out_changed(struct replica *replica)
+{
+    for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next)
+        ready_add(at);
+}
+
+void streams_out_pump(struct streams_out *streams)
+{
+    for (struct stream_out *at = streams->first; at != NULL; at = at->next)
+        if (at->ready_first != NULL)
+            stream_pump(at);
+}
+
+// ---- watermark and heartbeat ----
+
+void streams_out_watermark(struct replica *replica)
+{
+    for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next) {
+        at->watermark_due = at->watermark_sent != replica->state.high_watermark;
+        struct stream_out *stream = at->stream;
+        if (at->watermark_due && !timer_running(&stream->watermark))
+            timer_start_ms(env_of(stream->owner), &stream->watermark, WATERMARK_DELAY_MS);
+    }
+}
+
+static void watermark_fire(struct timer *timer)
+{
+    struct stream_out *stream = timer->context;
+    struct append_message message = {0};
+    for (struct subscription *at = stream->subscriptions; at != NULL; at = at->stream_next) {
+        struct append_entry entry;
+        if (!at->watermark_due)
+            continue;
+        entry_head(&entry, at);
+        if (!append_message_add(&message, &entry, NULL)) {
+            message_send(stream, &message, false);
+            append_message_add(&message, &entry, NULL);
+        }
+    }
+    if (message.entry_count > 0)
+        message_send(stream, &message, false);
+}
+
+static void heartbeat_fire(struct timer *timer)
+{
+    struct stream_out *stream = timer->context;
+    if (!stream->sent_since_heartbeat) {
+        struct append_message message = {0};
+        message_send(stream, &message, false);
+    }
+    stream->sent_since_heartbeat = false;
+    timer_start_ms(env_of(stream->owner), &stream->heartbeat, HEARTBEAT_MS);
+}
