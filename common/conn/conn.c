@@ -120,6 +120,10 @@ static void begin_requests(struct conn *conn)
 
 static void send_output(struct conn *conn)
 {
+    if (conn->hungup) { // sending would make the kernel drop what it still holds for us to read
+        conn_output_fini(&conn->output);
+        conn->blocked = false;
+    }
     if (conn->blocked || conn->output.count == 0)
         return;
     int64_t sent = 0;
@@ -132,7 +136,7 @@ static void send_output(struct conn *conn)
     else if (status == ST_CORRUPT)
         conn->why = "a file is shorter than the answer made from it";
     else if (status != ST_OK)
-        conn->eof = true;
+        conn->hungup = true;
 }
 
 // Whether the client's going away, or the draining of the listener, ends the connection now.
