@@ -18,13 +18,15 @@ const struct config_row config_common_rows[] = {
      .fallback = "127.0.0.1:0",
      .help =
          "host:port other daemons reach this one at; port 0 picks a free one. Addresses other than loopback "
-         "need rpc.keys."},
+         "need keys."},
     {.key = "rpc.advertised",
      .type = CONFIG_STRING,
      .help = "host:port told to other daemons instead of the bound one (containers)."},
-    {.key = "rpc.keys",
+    {.key = "rpc.keys.dir",
      .type = CONFIG_STRING,
-     .help = "Directory with the CURVE keys made by 'millrace keygen'; empty: no encryption, loopback only."},
+     .help = "Directory with the public CURVE keys of all daemons (millrace keygen); empty: no encryption, "
+             "loopback only."},
+    {.key = "rpc.key.file", .type = CONFIG_STRING, .help = "This daemon's own secret CURVE key (NAME.key)."},
     {.key = "admin.listen",
      .type = CONFIG_STRING,
      .fallback = "127.0.0.1:0",
