@@ -3,6 +3,7 @@
 // 1,000 records per loop turn, and changes the voter after a failure or when the image stays more than 1 s
 // behind the commit offset that heartbeats report. Replies that depend on an offset wait here (follow_when).
 //
+// All offsets are inclusive: a commit offset is that of the last committed entry, -1 when there is none.
 // A zero-length record in a Follow payload is a log entry without metadata (a no-op): only the offset moves.
 #ifndef CLUSTER_FOLLOW_H
 #define CLUSTER_FOLLOW_H
