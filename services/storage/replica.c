@@ -23,6 +23,7 @@ static void role_changed(struct replica *replica)
     struct partitions *partitions = replica->partitions;
     wait_fail(&replica->commit_waits, ST_NOT_LEADER);
     wait_fail(&replica->flush_waits, ST_NOT_LEADER);
+    wait_fail(&replica->append_waits, ST_NOT_LEADER);
     wait_fail(&replica->read_waits, ST_NOT_LEADER);
     isr_forget(partitions->isr, replica);
     streams_out_drop(replica);
@@ -92,8 +93,10 @@ void replica_durable(struct replica *replica, enum status status)
         int change = partition_flushed(&replica->state, log_flushed(replica->log));
         wait_reached(&replica->flush_waits, log_flushed(replica->log));
         replica_act(replica, change);
+        wait_reached(&replica->append_waits, INT64_MAX);
         return;
     }
+    wait_fail(&replica->append_waits, status);
     wait_fail(&replica->commit_waits, status);
     wait_fail(&replica->flush_waits, status);
     wait_fail(&replica->read_waits, status);

@@ -42,6 +42,7 @@ struct replica {
 
     struct wait_list commit_waits; // woken when the watermark reaches their offset
     struct wait_list flush_waits;  // ... when the own log is durable up to it
+    struct wait_list append_waits; // batches that found the tail full: woken, in order, by every flush
     struct wait_list read_waits;   // long polls: woken at any move of the watermark
 
     int32_t owner_epoch; // newest ledger owner epoch seen, -1: none

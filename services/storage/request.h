@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One Kafka request inside the storage node: what apis.c has decoded and every handler gets. The handler answers
-// exactly once, at once or later, by storage_answer, storage_answer_none or storage_answer_close; the request is gone
-// then.
+// One Kafka request inside the storage node: what apis.c has decoded and every handler gets. The handler
+// answers exactly once, at once or later, by storage_answer, storage_answer_none or storage_answer_close; the
+// request is gone then.
 #ifndef STORAGE_REQUEST_H
 #define STORAGE_REQUEST_H
 
@@ -35,5 +35,10 @@ void storage_answer_none(struct storage_request *request);
 
 // The connection is closed; why goes into the log.
 void storage_answer_close(struct storage_request *request, const char *why);
+
+// What handlers reach through the node (storage.c).
+struct env *storage_env(const struct storage *storage);
+struct image *storage_image(const struct storage *storage);
+struct partitions *storage_partitions(const struct storage *storage); // NULL before the node's id is known
 
 #endif

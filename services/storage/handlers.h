@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// The handlers that work on replicas of this node; apis.c names them in its table. Each answers its request
+// exactly once (request.h).
+#ifndef STORAGE_HANDLERS_H
+#define STORAGE_HANDLERS_H
+
+#include "request.h"
+
+void storage_produce(struct storage_request *request);                 // produce.c
+void storage_fetch(struct storage_request *request);                   // fetch.c
+void storage_list_offsets(struct storage_request *request);            // list_offsets.c
+void storage_offset_for_leader_epoch(struct storage_request *request); // offset_for_leader_epoch.c
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+// ListOffsets, all versions: begin, end, newest timestamp, or the first record at or after a timestamp. The
+// end of a log is not told before this leader's watermark has passed the start of its epoch (KIP-207): an
+// older number would let a client see offsets go back.
+#include "handlers.h"
+#include "kafka/messages/list_offsets.h"
+#include "lookup.h"
+#include "partitions.h"
+
+typedef struct kafka_list_offsets_request_list_offsets_partition asked_t;
+typedef struct kafka_list_offsets_response_list_offsets_partition_response answer_t;
+
+enum list_offsets_timestamp {
+    TIMESTAMP_LATEST = -1,
+    TIMESTAMP_EARLIEST = -2,
+    TIMESTAMP_MAX = -3,                  // KIP-734
+    TIMESTAMP_EARLIEST_LOCAL = -4,       // KIP-405
+    TIMESTAMP_LATEST_TIERED = -5,        // KIP-1005; nothing is tiered here
+    TIMESTAMP_EARLIEST_NOT_UPLOADED = -6 // KIP-1023
+};
+
+struct listing {
+    struct storage_request *request;
+    struct kafka_list_offsets_response response;
+    int remaining; // partitions searched on the pool, and one while the request is taken in
+};
+
+struct listing_item {
+    struct listing *listing;
+    answer_t *answer;
+};
+
+static void listing_step(struct listing *listing)
+{
+    if (--listing->remaining == 0)
+        storage_answer(listing->request, &listing->response);
+}
+
+static void item_on_found(struct log *log, enum status status, const struct log_time_answer *found,
+                          void *context)
+{
+    struct listing_item *item = context;
+    if (status == ST_OK) {
+        item->answer->timestamp = found->timestamp;
+        item->answer->offset = found->offset;
+        item->answer->leader_epoch = found->leader_epoch;
+    } else {
+        item->answer->error_code = lookup_error(status);
+    }
+    listing_step(item->listing);
+}
+
+static int16_t end_unknown(int16_t version)
+{
+    return version >= 5 ? KAFKA_ERR_OFFSET_NOT_AVAILABLE : KAFKA_ERR_LEADER_NOT_AVAILABLE;
+}
+
+// The lowest version that knows each special timestamp.
+static bool timestamp_known(int64_t timestamp, int16_t version)
+{
+    static const int16_t since[] = {0, 1, 1, 7, 8, 9, 11};
+    return timestamp >= 0 || (timestamp >= TIMESTAMP_EARLIEST_NOT_UPLOADED && version >= since[-timestamp]);
+}
+
+static void found_at(answer_t *answer, const struct replica *replica, int64_t offset)
+{
+    answer->offset = offset;
+    answer->leader_epoch = log_epoch_at(replica->log, offset);
+    if (answer->leader_epoch < 0)
+        answer->leader_epoch = replica->state.leader_epoch;
+}
+
+static void item_begin(struct listing *listing, const asked_t *asked, struct replica *replica,
+                       answer_t *answer)
+{
+    int64_t timestamp = asked->timestamp;
+    int64_t newest_offset;
+    switch (timestamp) {
+    case TIMESTAMP_LATEST:
+        answer->error_code =
+            partition_end_known(&replica->state) ? KAFKA_ERR_NONE : end_unknown(listing->request->version);
+        if (answer->error_code == KAFKA_ERR_NONE)
+            found_at(answer, replica, replica->state.high_watermark);
+        return;
+    case TIMESTAMP_EARLIEST:
+    case TIMESTAMP_EARLIEST_LOCAL:
+    case TIMESTAMP_EARLIEST_NOT_UPLOADED:
+        found_at(answer, replica, log_start(replica->log));
+        return;
+    case TIMESTAMP_LATEST_TIERED:
+        return;
+    case TIMESTAMP_MAX:
+        log_max_timestamp(replica->log, &timestamp, &newest_offset);
+        if (newest_offset < 0)
+            return;
+        break; // the first record with the newest timestamp
+    default:
+        break;
+    }
+    struct listing_item *item = arena_alloc(&listing->request->arena, sizeof *item);
+    if (item == NULL) {
+        answer->error_code = KAFKA_ERR_KAFKA_STORAGE_ERROR;
+        return;
+    }
+    *item = (struct listing_item){.listing = listing, .answer = answer};
+    listing->remaining++;
+    log_find_by_timestamp(replica->log, timestamp, replica->state.high_watermark, item_on_found, item);
+}
+
+static bool asked_twice(const struct kafka_list_offsets_request_list_offsets_topic *topic, int index)
+{
+    for (int i = 0; i < topic->partitions_count; i++)
+        if (i != index && topic->partitions[i].partition_index == topic->partitions[index].partition_index)
+            return true;
+    return false;
+}
+
+static bool topic_begin(struct listing *listing,
+                        const struct kafka_list_offsets_request_list_offsets_topic *asked,
+                        struct kafka_list_offsets_response_list_offsets_topic_response *answer)
+{
+    struct storage_request *request = listing->request;
+    struct lookup_topic named = {.name = asked->name};
+    const struct image_topic *topic;
+    int16_t topic_error = lookup_topic(request, &named, OPERATION_DESCRIBE, &topic);
+    answer->name = asked->name;
+    answer->partitions_count = asked->partitions_count;
+    answer->partitions =
+        kafka_structure_array(&kafka_list_offsets_response_list_offsets_partition_response_type,
+                              &request->arena, asked->partitions_count);
+    for (int i = 0; answer->partitions != NULL && i < asked->partitions_count; i++) {
+        const asked_t *partition = &asked->partitions[i];
+        answer_t *out = &answer->partitions[i];
+        struct replica *replica = NULL;
+        out->partition_index = partition->partition_index;
+        out->error_code = topic_error;
+        if (topic_error == KAFKA_ERR_NONE && asked_twice(asked, i))
+            out->error_code = KAFKA_ERR_INVALID_REQUEST;
+        else if (topic_error == KAFKA_ERR_NONE && !timestamp_known(partition->timestamp, request->version))
+            out->error_code = KAFKA_ERR_UNSUPPORTED_VERSION;
+        else if (topic_error == KAFKA_ERR_NONE)
+            out->error_code = lookup_leader(request, topic, partition->partition_index,
+                                            partition->current_leader_epoch, &replica);
+        if (out->error_code == KAFKA_ERR_NONE)
+            item_begin(listing, partition, replica, out);
+    }
+    return answer->partitions != NULL;
+}
+
+void storage_list_offsets(struct storage_request *request)
+{
+    const struct kafka_list_offsets_request *body = request->body;
+    struct listing *listing = arena_alloc(&request->arena, sizeof *listing);
+    bool room = listing != NULL;
+    if (room) {
+        listing->request = request;
+        listing->remaining = 1;
+        kafka_defaults(&kafka_list_offsets_response_message, &listing->response);
+        listing->response.topics_count = body->topics_count;
+        listing->response.topics =
+            kafka_structure_array(&kafka_list_offsets_response_list_offsets_topic_response_type,
+                                  &request->arena, body->topics_count);
+        room = listing->response.topics != NULL;
+    }
+    for (int i = 0; room && i < body->topics_count; i++)
+        if (!topic_begin(listing, &body->topics[i], &listing->response.topics[i]))
+            listing->response.topics_count = i; // the arena is full: answer what was looked up, see below
+    if (!room)
+        storage_answer_close(request, "the request needs too much memory");
+    else
+        listing_step(listing);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// See lookup.h.
+#include "lookup.h"
+
+#include "partitions.h"
+
+int16_t lookup_topic(const struct storage_request *request, const struct lookup_topic *named,
+                     enum operation operation, const struct image_topic **topic)
+{
+    const struct image *image = storage_image(request->storage);
+    *topic = named->by_id ? image_topic(image, named->id) : image_topic_slice(image, named->name);
+    if (named->by_id && *topic == NULL)
+        return KAFKA_ERR_UNKNOWN_TOPIC_ID;
+    struct slice name = *topic ? slice_str((*topic)->name) : named->name;
+    if (!authorise(&request->principal, operation, RESOURCE_TYPE_TOPIC, name))
+        return KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
+    return *topic ? KAFKA_ERR_NONE : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+int16_t lookup_error(enum status status)
+{
+    switch (status) {
+    case ST_OK:
+        return KAFKA_ERR_NONE;
+    case ST_NOT_LEADER:
+    case ST_STALE:
+    case ST_LOADING:
+    case ST_AGAIN:
+    case ST_CLOSED:
+    case ST_CANCELLED:
+        return KAFKA_ERR_NOT_LEADER_OR_FOLLOWER;
+    case ST_TIMEOUT:
+        return KAFKA_ERR_REQUEST_TIMED_OUT;
+    case ST_OUT_OF_RANGE:
+        return KAFKA_ERR_OFFSET_OUT_OF_RANGE;
+    default:
+        return KAFKA_ERR_KAFKA_STORAGE_ERROR;
+    }
+}
+
+int16_t lookup_leader(const struct storage_request *request, const struct image_topic *topic,
+                      int32_t partition, int32_t leader_epoch, struct replica **replica)
+{
+    struct partitions *partitions = storage_partitions(request->storage);
+    bool fenced;
+    *replica = NULL;
+    if (image_topic_partition(topic, partition) == NULL)
+        return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    struct replica *found = partitions ? partitions_find(partitions, topic->id, partition) : NULL;
+    if (found == NULL)
+        return KAFKA_ERR_NOT_LEADER_OR_FOLLOWER;
+    enum status status = replica_lead(found, leader_epoch, &fenced);
+    if (status == ST_STALE)
+        return fenced ? KAFKA_ERR_FENCED_LEADER_EPOCH : KAFKA_ERR_UNKNOWN_LEADER_EPOCH;
+    if (status == ST_OK)
+        *replica = found;
+    return lookup_error(status);
+}
+
+const struct image_partition *lookup_current(const struct image_topic *topic, int32_t partition)
+{
+    const struct image_partition *current = topic ? image_topic_partition(topic, partition) : NULL;
+    return current != NULL && current->leader >= 0 ? current : NULL;
+}

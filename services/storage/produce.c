@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+// Produce, all versions: step 3 of a record's way. A batch is refused here or not at all; what is appended is
+// answered when it is as durable as the client asked for: acks=all when the watermark has passed it, acks=1
+// when it is flushed here, acks=0 not at all. Batches that find the log's tail full wait in order for the
+// next flush.
+#include "handlers.h"
+#include "kafka/messages/produce.h"
+#include "lookup.h"
+#include "partitions.h"
+
+typedef struct kafka_produce_response_partition_produce_response answer_t;
+
+enum {
+    ZSTD_VERSION = 7,         // KIP-110
+    LEADER_HINT_VERSION = 10, // KIP-951
+    TOPIC_ID_VERSION = 13     // KIP-516
+};
+
+struct produce;
+
+// One partition of the request.
+struct produce_item {
+    struct produce *produce;
+    const struct image_topic *topic; // valid while the request is taken in
+    struct uuid topic_id;
+    answer_t *answer;
+    struct slice records;
+    struct batch_header header;
+    struct wait wait;
+};
+
+struct produce {
+    struct storage_request *request;
+    struct kafka_produce_response response;
+    struct timer timer;
+    int16_t acks;
+    int remaining; // items without an answer yet, and one while the request is taken in
+    int count;
+    struct produce_item *items;
+};
+
+static struct env *env_of(const struct produce *produce)
+{
+    return storage_env(produce->request->storage);
+}
+
+static void produce_end(struct produce *produce)
+{
+    struct storage_request *request = produce->request;
+    bool failed = false;
+    timer_stop(env_of(produce), &produce->timer);
+    for (int i = 0; i < produce->count; i++)
+        failed = failed || produce->items[i].answer->error_code != KAFKA_ERR_NONE;
+    if (produce->acks != 0)
+        storage_answer(request, &produce->response);
+    else if (failed)
+        storage_answer_close(request, "a batch sent with acks=0 was refused");
+    else
+        storage_answer_none(request);
+}
+
+// Ends one item; the last one answers the request, which is gone then.
+static void item_done(struct produce_item *item, int16_t error)
+{
+    struct produce *produce = item->produce;
+    item->answer->error_code = error;
+    if (error != KAFKA_ERR_NONE)
+        item->answer->base_offset = item->answer->log_append_time_ms = item->answer->log_start_offset = -1;
+    if (--produce->remaining == 0)
+        produce_end(produce);
+}
+
+static void item_refuse(struct produce_item *item, int16_t error, const char *why)
+{
+    item->answer->error_message = slice_str(why);
+    item_done(item, error);
+}
+
+static void item_on_durable(struct wait *wait, enum status status)
+{
+    item_done(wait->context, lookup_error(status));
+}
+
+static int16_t error_of_batch(enum status status)
+{
+    switch (status) {
+    case ST_TRUNCATED:
+    case ST_CORRUPT:
+        return KAFKA_ERR_CORRUPT_MESSAGE;
+    case ST_OUT_OF_RANGE:
+        return KAFKA_ERR_INVALID_TIMESTAMP;
+    case ST_LIMIT:
+        return KAFKA_ERR_MESSAGE_TOO_LARGE;
+    case ST_NO_MEMORY:
+        return KAFKA_ERR_KAFKA_STORAGE_ERROR;
+    case ST_UNSUPPORTED:
+        return KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE;
+    default:
+        return KAFKA_ERR_INVALID_RECORD;
+    }
+}
+
+// Checks that need the batch only: size, codec, everything kafka/batch.h knows. Corrects the max timestamp.
+static int16_t batch_check(struct produce_item *item, const struct replica_settings *settings,
+                           const char **why)
+{
+    struct storage_request *request = item->produce->request;
+    struct batch_verdict verdict = {.max_timestamp = -1};
+    struct batch_rules rules = {.from_client = true,
+                                .key_required = settings->compacted,
+                                .log_append_time = settings->log_append_time,
+                                .now_ms = env_wall_ms(env_of(item->produce)),
+                                .before_ms = settings->before_ms_max,
+                                .after_ms = settings->after_ms_max,
+                                .limits = compress_limits_default};
+    enum status status = batch_parse(item->records, &item->header);
+    if (status == ST_UNSUPPORTED) {
+        *why = "only record batches of format version 2 are taken";
+        return KAFKA_ERR_INVALID_RECORD;
+    }
+    if (status == ST_OK && batch_size(&item->header) > (size_t)settings->message_bytes_max) {
+        *why = "the record batch is larger than max.message.bytes";
+        return KAFKA_ERR_MESSAGE_TOO_LARGE;
+    }
+    if (status == ST_OK && batch_compression(&item->header) == COMPRESSION_ZSTD &&
+        request->version < ZSTD_VERSION) {
+        *why = "zstd needs Produce version 7 or newer";
+        return KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE;
+    }
+    struct buf scratch;
+    buf_init(&scratch, compress_limits_default.bytes_max);
+    status = batch_validate(item->records, &rules, &scratch, &item->header, &verdict);
+    buf_fini(&scratch);
+    *why = verdict.why;
+    if (status != ST_OK)
+        return error_of_batch(status);
+    uint8_t *bytes = (uint8_t *)(uintptr_t)item->records.data; // in the request's own block, not shared yet
+    if (settings->log_append_time)
+        batch_set_max_timestamp(bytes, item->records.len, true, rules.now_ms);
+    else if (verdict.max_timestamp != item->header.max_timestamp)
+        batch_set_max_timestamp(bytes, item->records.len, false, verdict.max_timestamp);
+    batch_parse(item->records, &item->header);
+    item->answer->log_append_time_ms = settings->log_append_time ? rules.now_ms : -1;
+    return KAFKA_ERR_NONE;
+}
+
+static void item_append(struct produce_item *item, struct replica *replica);
+
+// The tail has room again, or the replica stopped leading.
+static void item_on_room(struct wait *wait, enum status status)
+{
+    struct produce_item *item = wait->context;
+    struct partitions *partitions = storage_partitions(item->produce->request->storage);
+    struct replica *replica = partitions_find(partitions, item->topic_id, item->answer->index);
+    bool fenced;
+    if (status == ST_OK)
+        status = replica ? replica_lead(replica, -1, &fenced) : ST_NOT_LEADER;
+    if (status != ST_OK) {
+        item_done(item, lookup_error(status));
+        return;
+    }
+    item_append(item, replica);
+    partitions_flush(partitions);
+}
+
+static void item_wait(struct produce_item *item, struct replica *replica, int64_t end)
+{
+    struct wait_list *list = item->produce->acks == 1 ? &replica->flush_waits : &replica->commit_waits;
+    int64_t reached = item->produce->acks == 1 ? log_flushed(replica->log) : replica->state.high_watermark;
+    item->answer->log_start_offset = log_start(replica->log);
+    if (item->produce->acks == 0 || reached >= end)
+        item_done(item, KAFKA_ERR_NONE);
+    else
+        wait_add(list, &item->wait, end, item_on_durable, item);
+}
+
+// Sequence, ISR and log decide last, right before the append; nothing comes between them.
+static void item_append(struct produce_item *item, struct replica *replica)
+{
+    struct batch_place duplicate;
+    struct conn_request *conn = item->produce->request->conn;
+    if (replica->append_waits.first != NULL) {
+        wait_add(&replica->append_waits, &item->wait, 0, item_on_room, item); // behind those that came before
+        return;
+    }
+    if (item->produce->acks == -1 &&
+        partition_isr_size(&replica->state) < partition_isr_needed(&replica->state)) {
+        item_done(item, KAFKA_ERR_NOT_ENOUGH_REPLICAS);
+        return;
+    }
+    switch (log_check_sequence(replica->log, &item->header, &duplicate)) {
+    case SEQUENCE_OUT_OF_ORDER:
+        item_done(item, KAFKA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        return;
+    case SEQUENCE_FENCED:
+        item_done(item, KAFKA_ERR_INVALID_PRODUCER_EPOCH);
+        return;
+    case SEQUENCE_DUPLICATE:
+        item->answer->base_offset = duplicate.base_offset;
+        item_wait(item, replica, duplicate.last_offset + 1);
+        return;
+    case SEQUENCE_APPEND:
+        break;
+    }
+    size_t from = (size_t)(item->records.data - conn->block->data);
+    enum status status = replica_append(replica, conn->block, from, item->records.len, &item->header);
+    if (status == ST_LIMIT) {
+        wait_add(&replica->append_waits, &item->wait, 0, item_on_room, item);
+        return;
+    }
+    if (status != ST_OK) {
+        item_done(item, lookup_error(status));
+        return;
+    }
+    item->answer->base_offset = item->header.base_offset;
+    item_wait(item, replica, replica->state.log_end);
+}
+
+static void leader_hint(struct produce_item *item, int16_t error)
+{
+    const struct image_partition *current = lookup_current(item->topic, item->answer->index);
+    if (error != KAFKA_ERR_NOT_LEADER_OR_FOLLOWER || item->produce->request->version < LEADER_HINT_VERSION ||
+        current == NULL)
+        return;
+    item->answer->current_leader.leader_id = current->leader;
+    item->answer->current_leader.leader_epoch = current->leader_epoch;
+}
+
+static void item_begin(struct produce_item *item, const struct lookup_topic *named)
+{
+    struct replica *replica = NULL;
+    const char *why = NULL;
+    int16_t error = lookup_topic(item->produce->request, named, OPERATION_WRITE, &item->topic);
+    if (error == KAFKA_ERR_NONE && item->topic->internal) {
+        item_refuse(item, KAFKA_ERR_INVALID_TOPIC_EXCEPTION, "internal topics are not written by clients");
+        return;
+    }
+    if (error == KAFKA_ERR_NONE)
+        error = lookup_leader(item->produce->request, item->topic, item->answer->index, -1, &replica);
+    if (error != KAFKA_ERR_NONE) {
+        leader_hint(item, error);
+        item_done(item, error);
+        return;
+    }
+    item->topic_id = item->topic->id;
+    error = batch_check(item, &replica->settings, &why);
+    if (error == KAFKA_ERR_NONE && item->header.attributes & BATCH_TRANSACTIONAL) {
+        error = KAFKA_ERR_INVALID_TXN_STATE;
+        why = "transactions are not served yet";
+    }
+    if (error != KAFKA_ERR_NONE) {
+        item_refuse(item, error, why);
+        return;
+    }
+    item_append(item, replica);
+}
+
+static void items_cancel(struct produce *produce)
+{
+    for (int i = 0; i < produce->count; i++)
+        wait_cancel(&produce->items[i].wait);
+}
+
+static void produce_on_timeout(struct timer *timer)
+{
+    struct produce *produce = timer->context;
+    for (int i = 0; i < produce->count; i++) {
+        struct produce_item *item = &produce->items[i];
+        if (item->wait.list != NULL)
+            item->answer->error_code = KAFKA_ERR_REQUEST_TIMED_OUT;
+    }
+    items_cancel(produce);
+    produce_end(produce);
+}
+
+static void produce_on_cancelled(struct storage_request *request)
+{
+    struct produce *produce = request->held;
+    items_cancel(produce);
+    timer_stop(env_of(produce), &produce->timer);
+    storage_answer_none(request);
+}
+
+// Lays out the answer in the request's shape. False at the arena's cap.
+static bool answer_shape(struct produce *produce, const struct kafka_produce_request *body)
+{
+    struct arena *arena = &produce->request->arena;
+    int total = 0;
+    for (int i = 0; i < body->topic_data_count; i++)
+        total += body->topic_data[i].partition_data_count;
+    kafka_defaults(&kafka_produce_response_message, &produce->response);
+    produce->response.responses = kafka_structure_array(&kafka_produce_response_topic_produce_response_type,
+                                                        arena, body->topic_data_count);
+    produce->response.responses_count = body->topic_data_count;
+    produce->items = arena_calloc(arena, (size_t)total, sizeof *produce->items);
+    if (produce->response.responses == NULL || produce->items == NULL)
+        return false;
+    for (int i = 0; i < body->topic_data_count; i++) {
+        struct kafka_produce_response_topic_produce_response *topic = &produce->response.responses[i];
+        topic->name = body->topic_data[i].name;
+        topic->topic_id = body->topic_data[i].topic_id;
+        topic->partition_responses_count = body->topic_data[i].partition_data_count;
+        topic->partition_responses = kafka_structure_array(
+            &kafka_produce_response_partition_produce_response_type, arena, topic->partition_responses_count);
+        if (topic->partition_responses == NULL)
+            return false;
+        for (int k = 0; k < topic->partition_responses_count; k++) {
+            struct produce_item *item = &produce->items[produce->count++];
+            item->produce = produce;
+            item->answer = &topic->partition_responses[k];
+            item->answer->index = body->topic_data[i].partition_data[k].index;
+            item->answer->base_offset = -1;
+            item->records = body->topic_data[i].partition_data[k].records.bytes;
+        }
+    }
+    return true;
+}
+
+void storage_produce(struct storage_request *request)
+{
+    const struct kafka_produce_request *body = request->body;
+    struct produce *produce = arena_alloc(&request->arena, sizeof *produce);
+    if (produce == NULL) {
+        storage_answer_close(request, "the request needs too much memory");
+        return;
+    }
+    produce->request = request;
+    produce->acks = body->acks;
+    timer_init(&produce->timer, produce_on_timeout, produce);
+    if (!answer_shape(produce, body)) {
+        storage_answer_close(request, "the request needs too much memory");
+        return;
+    }
+    request->held = produce;
+    request->on_cancelled = produce_on_cancelled;
+    produce->remaining = produce->count + 1;
+    struct produce_item *item = produce->items;
+    for (int i = 0; i < body->topic_data_count; i++) {
+        struct lookup_topic named = {.by_id = request->version >= TOPIC_ID_VERSION,
+                                     .name = body->topic_data[i].name,
+                                     .id = body->topic_data[i].topic_id};
+        for (int k = 0; k < body->topic_data[i].partition_data_count; k++, item++) {
+            if (body->acks < -1 || body->acks > 1)
+                item_done(item, KAFKA_ERR_INVALID_REQUIRED_ACKS);
+            else
+                item_begin(item, &named);
+        }
+    }
+    partitions_flush(storage_partitions(request->storage));
+    if (--produce->remaining == 0)
+        produce_end(produce);
+    else
+        timer_start_ms(env_of(produce), &produce->timer, body->timeout_ms > 0 ? body->timeout_ms : 0);
+}
