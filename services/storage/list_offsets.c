@@ -162,9 +162,10 @@ void storage_list_offsets(struct storage_request *request)
                                   &request->arena, body->topics_count);
         room = listing->response.topics != NULL;
     }
-    for (int i = 0; room && i < body->topics_count; i++)
+    // At the arena's cap the answer has the topics that fitted; a client asks again for what it misses.
+    for (int i = 0; room && i < listing->response.topics_count; i++)
         if (!topic_begin(listing, &body->topics[i], &listing->response.topics[i]))
-            listing->response.topics_count = i; // the arena is full: answer what was looked up, see below
+            listing->response.topics_count = i;
     if (!room)
         storage_answer_close(request, "the request needs too much memory");
     else
