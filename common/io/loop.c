@@ -202,6 +202,21 @@ static int64_t shorter(int64_t a_us, int64_t b_us)
     return a_us < 0 ? b_us : b_us < 0 || a_us < b_us ? a_us : b_us;
 }
 
+// Kernels before 5.11, valgrind and older container runtimes know only milliseconds.
+static int epoll_sleep(struct posix_env *px, int64_t wait_us, struct epoll_event *events)
+{
+    if (!px->milliseconds_only) {
+        struct timespec wait = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
+        int count =
+            epoll_pwait2(px->epoll_fd, events, LOOP_EVENTS_PER_TURN, wait_us < 0 ? NULL : &wait, NULL);
+        if (count >= 0 || (errno != ENOSYS && errno != EPERM))
+            return count;
+        px->milliseconds_only = true;
+    }
+    int64_t wait_ms = wait_us < 0 ? -1 : (wait_us + 999) / 1000;
+    return epoll_wait(px->epoll_fd, events, LOOP_EVENTS_PER_TURN, wait_ms < 3600000 ? (int)wait_ms : 3600000);
+}
+
 static int loop_sleep(struct posix_env *px, int64_t wait_us, struct epoll_event *events)
 {
     int64_t at_us = timers_next_us(px);
@@ -211,8 +226,7 @@ static int loop_sleep(struct posix_env *px, int64_t wait_us, struct epoll_event 
     }
     if (atomic_load_explicit(&px->stopping, memory_order_acquire))
         wait_us = 0;
-    struct timespec wait = {.tv_sec = wait_us / 1000000, .tv_nsec = wait_us % 1000000 * 1000};
-    int count = epoll_pwait2(px->epoll_fd, events, LOOP_EVENTS_PER_TURN, wait_us < 0 ? NULL : &wait, NULL);
+    int count = epoll_sleep(px, wait_us, events);
     ASSERT(count >= 0 || errno == EINTR);
     return count > 0 ? count : 0;
 }

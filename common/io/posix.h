@@ -49,6 +49,7 @@ struct posix_env {
     struct metric_registry registry;
     char *who;
     int epoll_fd;
+    bool milliseconds_only; // epoll_pwait2 is not there
     struct source *wake; // eventfd: finished jobs, stop
     atomic_bool stopping;
     struct timer_heap timers;

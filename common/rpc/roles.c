@@ -5,7 +5,27 @@
 
 #include <string.h>
 
+#define EVERY_NODE (RPC_CONTROLLER | RPC_STORAGE | RPC_COORDINATOR)
+
 const struct rpc_rule rpc_rules[] = {
+    // service, method, lane, who may call
+    {"millrace.Controller", "Probe", RPC_CONTROL, EVERY_NODE | RPC_TOOL},
+    {"millrace.Controller", "Adopt", RPC_CONTROL, RPC_CONTROLLER},
+    {"millrace.Controller", "Raft", RPC_CONTROL, RPC_CONTROLLER},
+    {"millrace.Controller", "RegisterNode", RPC_CONTROL, EVERY_NODE},
+    {"millrace.Controller", "Heartbeat", RPC_CONTROL, EVERY_NODE},
+    {"millrace.Controller", "Follow", RPC_BULK, EVERY_NODE | RPC_TOOL},
+    {"millrace.Controller", "AlterIsr", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Controller", "AllocateProducerIds", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
+    {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE},
+    {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE},
+    {"millrace.Coordinator", "CancelRelay", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Storage", "OpenStream", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Storage", "Subscribe", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Storage", "Append", RPC_BULK, RPC_STORAGE},
+    {"millrace.Storage", "LedgerOpen", RPC_CONTROL, RPC_COORDINATOR},
+    {"millrace.Storage", "LedgerAppend", RPC_BULK, RPC_COORDINATOR},
+    {"millrace.Storage", "LedgerRead", RPC_BULK, RPC_COORDINATOR},
     {.service = NULL},
 };
 

@@ -45,7 +45,11 @@ enum transport_state {
 };
 
 struct transport;
-struct transport_lane;
+
+// First member of every implementation's lane.
+struct transport_lane {
+    void *user; // set by rpc.c after connect
+};
 
 // Told by the transport to its one user (rpc.c). Frames are the callee's to ref; released after the call.
 struct transport_events {
@@ -66,8 +70,8 @@ typedef void transport_probe_fn(void *context, enum status status);
 struct transport_ops {
     // Opens the bound end, "tcp://127.0.0.1:0" picks a free port; *port tells which.
     enum status (*bind)(struct transport *transport, const char *endpoint, int *port);
-    // Starts a lane to a peer; context comes back by transport_lane_context. Connecting goes on until
-    // disconnect.
+    // Starts a lane to a peer; connecting goes on until disconnect. ST_DENIED: the address needs keys and
+    // there are none, or none of the expected node.
     enum status (*connect)(struct transport *transport, const char *endpoint, struct rpc_node expected,
                            enum rpc_lane kind, struct transport_lane **lane);
     // Sends on a lane; takes references of its own. ST_AGAIN: not up, or too much waits to be sent.

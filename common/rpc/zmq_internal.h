@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to the ZeroMQ transport: zmq.c (lanes, bound end), zsock.c (a socket in the loop), zmsg.c (frames),
+// zap.c (who may connect), probe.c.
+#ifndef RPC_ZMQ_INTERNAL_H
+#define RPC_ZMQ_INTERNAL_H
+
+#include "io/env_posix.h"
+#include "rpc/curve.h"
+#include "rpc/zmq.h"
+
+#include <zmq.h>
+
+enum {
+    ZMQ_HANDSHAKE_MS = 1000,
+    ZMQ_BEAT_MS = 200,          // ZMTP heartbeat; a silent peer is lost after
+    ZMQ_BEAT_TIMEOUT_MS = 600,  // this
+    ZMQ_RECONNECT_MS = 5,       // first pause before connecting again, doubling up to
+    ZMQ_RECONNECT_MS_MAX = 200, // this
+    ZMQ_QUEUE_MAX = 2048,       // messages waiting per connection and direction
+    ZMQ_BYTES_MAX = 128 << 20,  // waiting to be sent over all connections; above: ST_AGAIN
+    ZMQ_SHARE = 64,             // messages taken from one socket per turn
+    ZMQ_COPY_MAX = 1024         // frames up to this size are copied, larger ones travel by reference
+};
+
+struct zmq_transport;
+struct zsock;
+
+// One message was received, or an event of a monitor.
+typedef void zsock_fn(struct zsock *zsock, zmq_msg_t *messages, int count);
+
+// A ZeroMQ socket in the loop. Its descriptor is edge-triggered: after every send and receive ZMQ_EVENTS must
+// be read again before the loop sleeps, so a touched socket is marked and served by the hook.
+struct zsock {
+    struct zmq_transport *zt;
+    void *socket;
+    int fd;
+    zsock_fn *on_message;
+    void *owner;
+    bool marked; // in the list of sockets to serve
+    bool dead;   // freed when the list is through with it
+    struct zsock *next;
+};
+
+struct zmq_lane {
+    struct transport_lane lane; // first
+    struct zmq_transport *zt;
+    struct zsock *data;
+    struct zsock *monitor;
+    enum transport_state state;
+};
+
+struct zap; // who may connect: a thread of its own
+
+struct zmq_transport {
+    struct transport transport; // first
+    struct env *env;
+    void *context;
+    struct curve_keys *keys; // NULL: plain
+    struct zap *zap;
+    struct zsock *router;
+    struct zsock *marked_first, *marked_last;
+    uint64_t monitors; // names the next monitor's endpoint
+    int lanes;
+    struct metric bytes_waiting; // sent but not yet taken by the kernel; large frames only
+    struct metric oversized;
+    struct probe *probes;
+};
+
+// zsock.c
+struct zsock *zsock_new(struct zmq_transport *zt, int type, zsock_fn *on_message, void *owner);
+void zsock_close(struct zsock **zsock);
+void zsock_mark(struct zsock *zsock);
+void zsock_start(struct zsock *zsock); // once connected or bound: into the loop
+int64_t zsock_hook(void *zt);
+void zsock_option(void *socket, int option, int value);
+
+// zmsg.c
+struct block *zmsg_block(zmq_msg_t *message_take);
+// Sends the frames, the first ones behind a routing id when route is not NULL. ST_AGAIN, ST_UNREACHABLE.
+enum status zmsg_send(struct zsock *zsock, const struct slice *route, struct block *const *frames, int count);
+
+// zap.c
+struct zap *zap_new(void *context, struct curve_keys *keys);
+void zap_join(struct zap **zap); // after zmq_ctx_shutdown
+// The node a connection's key belongs to, as the handler wrote it; role 0 when it has none.
+struct rpc_node zap_node(zmq_msg_t *message);
+
+// probe.c
+void probe_start(struct transport *transport, const char *endpoint, transport_probe_fn *on_probe,
+                 void *context);
+void probes_fini(struct zmq_transport *zt);
+
+#endif

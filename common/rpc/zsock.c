@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// A ZeroMQ socket in the loop. ZMQ_FD only says "commands may wait", once: sending can swallow the signal of
+// a message that arrives meanwhile. So every socket that was sent on, received from or signalled is marked,
+// and the hook reads ZMQ_EVENTS of the marked ones before each sleep, a share of messages at a time.
+#include "rpc/zmq_internal.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <errno.h>
+
+void zsock_option(void *socket, int option, int value)
+{
+    int rc = zmq_setsockopt(socket, option, &value, sizeof value);
+    ASSERT(rc == 0);
+}
+
+struct zsock *zsock_new(struct zmq_transport *zt, int type, zsock_fn *on_message, void *owner)
+{
+    struct zsock *zsock = mem_calloc(1, sizeof *zsock);
+    *zsock = (struct zsock){.zt = zt, .fd = -1, .on_message = on_message, .owner = owner};
+    zsock->socket = zmq_socket(zt->context, type);
+    ASSERT(zsock->socket != NULL);
+    zsock_option(zsock->socket, ZMQ_LINGER, 0);
+    return zsock;
+}
+
+void zsock_mark(struct zsock *zsock)
+{
+    struct zmq_transport *zt = zsock->zt;
+    if (zsock->marked)
+        return;
+    zsock->marked = true;
+    zsock->next = NULL;
+    if (zt->marked_last != NULL)
+        zt->marked_last->next = zsock;
+    else
+        zt->marked_first = zsock;
+    zt->marked_last = zsock;
+}
+
+static void zsock_signalled(int fd, int events, void *context)
+{
+    zsock_mark(context);
+}
+
+void zsock_start(struct zsock *zsock)
+{
+    size_t size = sizeof zsock->fd;
+    int rc = zmq_getsockopt(zsock->socket, ZMQ_FD, &zsock->fd, &size);
+    ASSERT(rc == 0);
+    enum status status = loop_fd_add(zsock->zt->env, zsock->fd, STREAM_READABLE, zsock_signalled, zsock);
+    ASSERT(status == ST_OK);
+    zsock_mark(zsock);
+}
+
+void zsock_close(struct zsock **pointer)
+{
+    struct zsock *zsock = *pointer;
+    *pointer = NULL;
+    if (zsock == NULL)
+        return;
+    if (zsock->fd >= 0)
+        loop_fd_remove(zsock->zt->env, zsock->fd);
+    zmq_close(zsock->socket);
+    zsock->dead = true;
+    zsock_mark(zsock); // the hook frees it
+}
+
+static bool readable(struct zsock *zsock)
+{
+    int events = 0;
+    size_t size = sizeof events;
+    if (zmq_getsockopt(zsock->socket, ZMQ_EVENTS, &events, &size) != 0)
+        return false;
+    return (events & ZMQ_POLLIN) != 0;
+}
+
+// Receives one whole message; count -1: it has too many frames and was dropped.
+static bool receive(struct zsock *zsock, zmq_msg_t *messages, int *count)
+{
+    enum { MAX = TRANSPORT_FRAMES_MAX + 1 }; // a routing id comes first at the bound end
+    bool more = true;
+    *count = 0;
+    for (int got = 0; more; got++) {
+        zmq_msg_t *message = &messages[got < MAX ? got : MAX - 1];
+        if (got >= MAX)
+            zmq_msg_close(message);
+        zmq_msg_init(message);
+        if (zmq_msg_recv(message, zsock->socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(message);
+            return *count > 0;
+        }
+        more = zmq_msg_more(message);
+        *count = got < MAX ? got + 1 : MAX + 1;
+    }
+    return true;
+}
+
+// Serves a share; true when more waits.
+static bool zsock_serve(struct zsock *zsock)
+{
+    zmq_msg_t messages[TRANSPORT_FRAMES_MAX + 1];
+    int count;
+    for (int i = 0; i < ZMQ_SHARE && !zsock->dead; i++) {
+        if (!readable(zsock) || !receive(zsock, messages, &count))
+            return false;
+        int held = count <= TRANSPORT_FRAMES_MAX + 1 ? count : TRANSPORT_FRAMES_MAX + 1;
+        if (count == held)
+            zsock->on_message(zsock, messages, count);
+        else
+            metric_inc(&zsock->zt->oversized, 1);
+        for (int j = 0; j < held; j++)
+            zmq_msg_close(&messages[j]);
+    }
+    return !zsock->dead;
+}
+
+int64_t zsock_hook(void *context)
+{
+    struct zmq_transport *zt = context;
+    struct zsock *list = zt->marked_first;
+    zt->marked_first = zt->marked_last = NULL;
+    while (list != NULL) {
+        struct zsock *zsock = list;
+        list = zsock->next;
+        zsock->marked = false;
+        if (!zsock->dead && zsock_serve(zsock))
+            zsock_mark(zsock);
+        if (zsock->dead && !zsock->marked)
+            mem_free(zsock);
+    }
+    return zt->marked_first != NULL ? 0 : -1;
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls between two daemons of one process over real ZeroMQ: every way a call can end.
+#include "trial.h"
+
+#include <criterion/criterion.h>
+#include <signal.h>
+
+static struct trial server, client;
+static struct rpc_peer *peer;
+static struct outcome outcome;
+static const struct rpc_node storage_1 = {RPC_STORAGE, 1};
+static const struct rpc_node tool = {RPC_TOOL, -1};
+
+static void set_up(void)
+{
+    trial_start(&server, storage_1, NULL, "tcp://127.0.0.1:0");
+    trial_start(&client, tool, NULL, NULL);
+    peer = rpc_peer(client.rpc, server.endpoint, storage_1);
+    outcome = (struct outcome){.trial = &client};
+}
+
+static void tear_down(void)
+{
+    rpc_peer_release(&peer);
+    trial_stop(&client);
+    trial_stop(&server);
+}
+
+TestSuite(calls, .init = set_up, .fini = tear_down, .timeout = 60);
+
+Test(calls, first_call_waits_for_the_connection_and_is_answered)
+{
+    trial_ask(peer, 42, NULL, &outcome);
+    cr_assert_eq(outcome.count, 0, "never from inside the call");
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    cr_assert_eq(outcome.number, 42);
+    cr_assert_eq(server.last_sender.node.role, RPC_TOOL);
+    cr_assert_eq(server.last_sender.incarnation, 77);
+}
+
+Test(calls, payload_comes_back_without_being_packed)
+{
+    struct block *blocks[2] = {block_new(1 << 20), block_new(10)};
+    memset(blocks[0]->data, 'x', blocks[0]->len);
+    memset(blocks[1]->data, 'y', blocks[1]->len);
+    struct rpc_options options = {.payload = blocks, .payload_count = 2};
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    trial__trial__bulk(rpc_on(peer, &trial__trial__descriptor, &options), &question, outcome_note, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    cr_assert_eq(outcome.payload_count, 2);
+    cr_assert_eq(outcome.payload_len, 1 << 20);
+    cr_assert_eq(outcome.payload_first, 'x');
+    for (int i = 0; i < 2000 && atomic_load(&blocks[0]->refs) > 1; i++)
+        trial_turn(&client, &server); // ZeroMQ's thread gives its reference back
+    cr_assert_eq(atomic_load(&blocks[0]->refs), 1);
+    cr_assert_eq(trial_metric(&client, "millrace_rpc_bytes_waiting"), 0);
+    block_unref(&blocks[0]);
+    block_unref(&blocks[1]);
+}
+
+Test(calls, a_thousand_calls_in_flight_are_all_answered)
+{
+    for (uint64_t i = 0; i < 1000; i++)
+        trial_ask(peer, i, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 1000);
+    cr_assert_eq(server.served, 1000);
+    cr_assert_eq(outcome.status, ST_OK);
+    cr_assert_eq(trial_metric(&client, "millrace_rpc_calls_in_progress"), 0);
+    cr_assert_eq(trial_metric(&server, "millrace_rpc_served_in_progress"), 0);
+}
+
+Test(calls, failure_carries_status_and_text)
+{
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    trial__trial__refuse(rpc_on(peer, &trial__trial__descriptor, NULL), &question, outcome_note, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_NOT_LEADER);
+    cr_assert_str_eq(outcome.text, "ask somebody else");
+}
+
+static void hold(int64_t deadline_ms)
+{
+    struct rpc_options options = {.deadline_ms = deadline_ms};
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    trial__trial__hold(rpc_on(peer, &trial__trial__descriptor, &options), &question, outcome_note, &outcome);
+}
+
+static void answer_held(int index)
+{
+    rpc_fail(server.held[index], ST_STALE, "late");
+}
+
+Test(calls, deadline_ends_a_held_call_and_the_late_answer_is_dropped_and_counted)
+{
+    hold(50);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_TIMEOUT);
+    cr_assert_eq(server.held_count, 1);
+    trial_turns_for(&client, &server, 20);
+    answer_held(0);
+    trial_turns_for(&client, &server, 20);
+    cr_assert_eq(outcome.count, 1);
+    cr_assert_eq(trial_metric(&server, "millrace_rpc_late_replies_total"), 1);
+}
+
+Test(calls, peer_that_is_not_there_refuses_at_once)
+{
+    struct rpc_peer *nobody = rpc_peer(client.rpc, "tcp://127.0.0.1:1", storage_1);
+    int64_t began_us = env_now_us(client.env);
+    trial_ask(nobody, 1, NULL, &outcome);
+    trial_await(&client, NULL, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_UNREACHABLE);
+    trial_ask(nobody, 1, NULL, &outcome);
+    trial_await(&client, NULL, &outcome, 2);
+    cr_assert_eq(outcome.status, ST_UNREACHABLE);
+    cr_assert_lt(env_now_us(client.env) - began_us, 500000);
+    rpc_peer_release(&nobody);
+}
+
+Test(calls, peer_released_ends_its_calls_with_closed)
+{
+    hold(0);
+    trial_turns_for(&client, &server, 20);
+    rpc_peer_release(&peer);
+    cr_assert_eq(outcome.count, 0);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_CLOSED);
+}
+
+Test(calls, rpc_closed_ends_every_call_and_accepts_none)
+{
+    hold(0);
+    hold(0);
+    trial_turns_for(&client, &server, 20);
+    rpc_close(client.rpc);
+    cr_assert_eq(outcome.count, 2);
+    cr_assert_eq(outcome.status, ST_CLOSED);
+    hold(0);
+    trial_await(&client, &server, &outcome, 3);
+    cr_assert_eq(outcome.status, ST_CLOSED);
+}
+
+Test(calls, cancelled_calls_are_not_told)
+{
+    hold(0);
+    trial_turns_for(&client, &server, 20);
+    rpc_cancel(client.rpc, &outcome);
+    answer_held(0);
+    trial_turns_for(&client, &server, 20);
+    cr_assert_eq(outcome.count, 0);
+    cr_assert_eq(trial_metric(&client, "millrace_rpc_late_replies_total"), 1);
+}
+
+Test(calls, calls_in_progress_per_peer_are_limited)
+{
+    for (int i = 0; i < RPC_CALLS_PER_PEER_MAX + 5; i++)
+        hold(0);
+    trial_await(&client, &server, &outcome, 5);
+    cr_assert_eq(outcome.status, ST_LIMIT);
+    trial_turns_for(&client, &server, 100);
+    cr_assert_eq(outcome.count, 5);
+    cr_assert_eq(server.held_count, RPC_CALLS_PER_PEER_MAX);
+}
+
+Test(calls, another_node_at_the_address_is_a_mismatch)
+{
+    struct rpc_peer *other = rpc_peer(client.rpc, server.endpoint, (struct rpc_node){RPC_STORAGE, 2});
+    trial_ask(other, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_MISMATCH);
+    rpc_peer_release(&other);
+}
+
+Test(calls, another_cluster_is_a_mismatch_and_an_unknown_one_is_not)
+{
+    rpc_set_cluster(server.rpc, uuid_from_random(1, 2));
+    trial_ask(peer, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_OK);
+    rpc_set_cluster(client.rpc, uuid_from_random(3, 4));
+    trial_ask(peer, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 2);
+    cr_assert_eq(outcome.status, ST_MISMATCH);
+    cr_assert_eq(server.served, 1);
+}
+
+Test(calls, role_that_may_not_call_is_denied)
+{
+    struct trial controller;
+    trial_start(&controller, (struct rpc_node){RPC_CONTROLLER, 1}, NULL, NULL);
+    struct outcome denied = {.trial = &controller};
+    struct rpc_peer *to = rpc_peer(controller.rpc, server.endpoint, storage_1);
+    trial_ask(to, 1, NULL, &denied);
+    trial_await(&controller, &server, &denied, 1);
+    cr_assert_eq(denied.status, ST_DENIED);
+    rpc_peer_release(&to);
+    trial_stop(&controller);
+}
+
+Test(calls, one_way_message_arrives_and_nothing_is_told)
+{
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    question.number = 9;
+    for (int i = 0; i < 2; i++) { // before the lane is up, and after
+        trial__trial__echo(rpc_on(peer, &trial__trial__descriptor, NULL), &question, NULL, NULL);
+        trial_turns_for(&client, &server, 30);
+    }
+    cr_assert_eq(server.served, 2);
+    cr_assert_eq(server.last_number, 9);
+    cr_assert_eq(trial_metric(&client, "millrace_rpc_calls_in_progress"), 0);
+}
+
+Test(calls, request_above_the_message_limit_fails_alone)
+{
+    static uint8_t data[RPC_MESSAGE_MAX];
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    question.has_data = true;
+    question.data = (ProtobufCBinaryData){.len = sizeof data, .data = data};
+    trial__trial__echo(rpc_on(peer, &trial__trial__descriptor, NULL), &question, outcome_note, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_LIMIT);
+    trial_ask(peer, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 2);
+    cr_assert_eq(outcome.status, ST_OK);
+}
+
+static int probes;
+static enum status probed;
+
+static void note_probe(void *context, enum status status)
+{
+    probes++;
+    probed = status;
+}
+
+Test(calls, probe_tells_a_listening_port_from_a_refusing_one)
+{
+    rpc_probe(client.rpc, server.endpoint, note_probe, NULL);
+    cr_assert_eq(probes, 0);
+    trial_turns_for(&client, &server, 20);
+    cr_assert_eq(probes, 1);
+    cr_assert_eq(probed, ST_OK);
+    rpc_probe(client.rpc, "tcp://127.0.0.1:1", note_probe, NULL);
+    trial_turns_for(&client, &server, 20);
+    cr_assert_eq(probes, 2);
+    cr_assert_eq(probed, ST_UNREACHABLE);
+    rpc_probe(client.rpc, "nonsense", note_probe, NULL);
+    trial_turns_for(&client, &server, 20);
+    cr_assert_eq(probes, 3);
+    cr_assert_eq(probed, ST_IO);
+}
