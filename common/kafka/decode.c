@@ -206,14 +206,29 @@ static enum status get_array(struct reader *r, const struct kafka_field *field, 
     return ST_OK;
 }
 
-// A nullable structure has a byte in front: negative is null, anything else is followed by the structure.
+// A nullable structure has a mark in front: a byte of which negative is null, or below a tag a varint of
+// which 0 is null. Anything else is followed by the structure.
+static enum status get_mark(struct reader *r, const struct kafka_field *field, bool *null)
+{
+    if (field->tag >= 0) {
+        uint32_t mark = 0;
+        enum status status = get_uvarint(r, &mark);
+        *null = mark == 0;
+        return status;
+    }
+    const uint8_t *mark;
+    enum status status = take(r, 1, &mark);
+    *null = status == ST_OK && (int8_t)*mark < 0;
+    return status;
+}
+
 static enum status get_pointer(struct reader *r, const struct kafka_field *field, void **out)
 {
     *out = NULL;
     if (kafka_in(field->nullable, r->version)) {
-        const uint8_t *present;
-        enum status status = take(r, 1, &present);
-        if (status != ST_OK || (int8_t)*present < 0)
+        bool null;
+        enum status status = get_mark(r, field, &null);
+        if (status != ST_OK || null)
             return status;
     }
     *out = arena_alloc(r->arena, field->structure->size);

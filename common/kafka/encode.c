@@ -147,12 +147,13 @@ static enum status put_array(struct writer *w, const struct kafka_field *field, 
     return status;
 }
 
+// The mark in front of a nullable structure is get_mark's of decode.c: -1 or 1, below a tag varint 0 or 1.
 static enum status put_pointer(struct writer *w, const struct kafka_field *field, const void *structure)
 {
     const void *value = kafka_pointer(field, structure);
     bool nullable = kafka_in(field->nullable, w->version);
     if (value == NULL)
-        return nullable ? buf_put_u8(&w->out->bytes, 0xff) : ST_UNSUPPORTED;
+        return nullable ? buf_put_u8(&w->out->bytes, field->tag >= 0 ? 0 : 0xff) : ST_UNSUPPORTED;
     if (nullable) {
         enum status status = buf_put_u8(&w->out->bytes, 1);
         if (status != ST_OK)

@@ -4,7 +4,8 @@
 // interprets. Callers use the structures; only codec, generator and tests look into the descriptors.
 //
 // In the structures: a string or bytes field is a slice whose data is NULL for null; an array is a pointer
-// and NAME_count, -1 for null; a nullable structure is a pointer. Names are the notation's in snake case.
+// and NAME_count, -1 for null; a nullable structure is a pointer (its default may be shared: assign, do not
+// write through it). Names are the notation's in snake case.
 #ifndef KAFKA_MESSAGE_H
 #define KAFKA_MESSAGE_H
 
@@ -72,6 +73,7 @@ struct kafka_structure;
 struct kafka_field {
     const char *name;
     const struct kafka_structure *structure; // for KAFKA_STRUCT
+    const void *default_structure;           // of a nullable structure whose default is not null: all zero
     int64_t default_number;                  // of numbers and bool
     struct kafka_versions versions;          // in which the field exists
     struct kafka_versions nullable;          // in which it may be null

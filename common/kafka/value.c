@@ -86,7 +86,7 @@ void kafka_field_defaults(const struct kafka_field *field, void *structure)
     else if (field->type == KAFKA_UUID)
         *(struct uuid *)at = (struct uuid){0};
     else if (field->pointer)
-        *(void **)at = NULL;
+        *(const void **)at = field->default_structure;
     else if (field->type == KAFKA_STRUCT)
         kafka_structure_defaults(field->structure, at);
     else
@@ -123,6 +123,13 @@ static bool structure_is_default(const struct kafka_structure *structure, const 
     }
     const struct kafka_tags *tags = (const void *)((const uint8_t *)in + structure->tags_offset);
     return !structure->has_tags || tags->count == 0;
+}
+
+static bool pointer_is_default(const struct kafka_field *field, const void *value)
+{
+    if (field->default_structure == NULL || value == NULL)
+        return value == field->default_structure;
+    return structure_is_default(field->structure, value);
 }
 
 static bool slice_is_default(const struct kafka_field *field, struct slice value)
@@ -173,7 +180,7 @@ bool kafka_field_is_default(const struct kafka_field *field, const void *structu
     if (field->type == KAFKA_UUID)
         return uuid_is_zero(*(const struct uuid *)at);
     if (field->pointer)
-        return *(void *const *)at == NULL;
+        return pointer_is_default(field, *(void *const *)at);
     if (field->type == KAFKA_STRUCT)
         return structure_is_default(field->structure, at);
     return number_is_default(field, at);

@@ -41,8 +41,6 @@ static void check_null(const struct check *c, const struct field *field)
         fail(c, field, "this type cannot be null");
     if (field->default_null && is_empty(field->nullable))
         fail(c, field, "default null but never nullable");
-    if (field->primitive < 0 && !field->array && !is_empty(field->nullable) && !field->default_null)
-        fail(c, field, "a nullable structure must default to null");
     if (field->default_number != 0 && may)
         fail(c, field, "only null or the empty value can be the default here");
 }
@@ -61,6 +59,20 @@ static void check_tag(const struct check *c, const struct type *type, const stru
     }
 }
 
+// The default of a nullable structure, when it is not null, is one shared all-zero instance.
+static bool zero_default(const struct type *type)
+{
+    for (int i = 0; i < type->field_count; i++) {
+        const struct field *field = &type->fields[i];
+        bool reference = field->array || field->primitive < 0 || primitives[field->primitive].nullable;
+        if (field->default_number != 0 || (reference && !is_empty(field->nullable)))
+            return false;
+        if (field->type != NULL && !field->array && !zero_default(field->type))
+            return false;
+    }
+    return true;
+}
+
 static void walk(const struct check *c, struct type *type, bool tagged)
 {
     type->visiting = true;
@@ -69,13 +81,18 @@ static void walk(const struct check *c, struct type *type, bool tagged)
         bool below_tag = tagged || !is_empty(field->tagged);
         resolve(c, field);
         check_null(c, field);
+        if (field->nullable.first > c->message->valid.last || field->nullable.last < c->message->valid.first)
+            field->nullable = (struct versions){1, 0}; // only in versions that no longer exist
         check_tag(c, type, field);
         if (below_tag && field->primitive >= 0 && strcmp(primitives[field->primitive].name, "records") == 0)
             fail(c, field, "records below a tag");
         if (field->type != NULL && field->type->visiting)
             fail(c, field, "a structure contains itself");
-        if (field->type != NULL)
-            walk(c, field->type, below_tag);
+        if (field->type == NULL)
+            continue;
+        walk(c, field->type, below_tag);
+        if (!field->array && !is_empty(field->nullable) && !field->default_null && !zero_default(field->type))
+            fail(c, field, "a nullable structure must default to null or have only zero and empty defaults");
     }
     type->visiting = false;
 }

@@ -15,7 +15,7 @@ static void print_field(struct model *model, FILE *out, const struct field *fiel
     const char *type = c_type(model, field);
     if (field->array)
         fprintf(out, "    %s *%s;\n    int32_t %s_count;\n", type, field->snake, field->snake);
-    else if (field->type != NULL && field->default_null)
+    else if (field->type != NULL && field->nullable.first <= field->nullable.last)
         fprintf(out, "    %s *%s;\n", type, field->snake);
     else
         fprintf(out, "    %s %s;\n", type, field->snake);

@@ -13,6 +13,11 @@ static void print_range(FILE *out, const char *name, struct versions range)
         fprintf(out, " .%s = {1, 0},", name);
 }
 
+static bool is_pointer(const struct field *field)
+{
+    return field->type != NULL && !field->array && field->nullable.first <= field->nullable.last;
+}
+
 static void print_field(FILE *out, const struct type *type, const struct field *field)
 {
     const char *constant = field->type ? "KAFKA_STRUCT" : primitives[field->primitive].constant;
@@ -23,8 +28,10 @@ static void print_field(FILE *out, const struct type *type, const struct field *
                 field->snake);
     if (field->type != NULL)
         fprintf(out, " .structure = &%s_type,", field->type->c_name);
-    if (field->type != NULL && !field->array && field->default_null)
+    if (is_pointer(field))
         fprintf(out, " .pointer = true,");
+    if (is_pointer(field) && !field->default_null)
+        fprintf(out, " .default_structure = &%s_zero,", field->type->c_name);
     if (field->ignorable)
         fprintf(out, " .ignorable = true,");
     if (field->never_flexible)
@@ -46,6 +53,11 @@ static void print_type(FILE *out, struct type *type, bool flexible)
     for (int i = 0; i < type->field_count; i++) {
         if (type->fields[i].type != NULL)
             print_type(out, type->fields[i].type, flexible);
+    }
+    for (int i = 0; i < type->field_count; i++) {
+        if (is_pointer(&type->fields[i]) && !type->fields[i].default_null)
+            fprintf(out, "\nstatic const struct %s %s_zero;", type->fields[i].type->c_name,
+                    type->fields[i].type->c_name);
     }
     fprintf(out, "\nstatic const struct kafka_field %s_fields[] = {\n", type->c_name);
     int tagged = 0;
