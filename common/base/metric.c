@@ -73,24 +73,39 @@ static void print_histogram(const struct metric *metric, struct buf *out)
     buf_printf(out, "%s_count%s%s%s %" PRId64 "\n", metric->name, open, labels, close, total);
 }
 
-enum status metric_print(const struct metric_registry *registry, struct buf *out)
+static void print_one(const struct metric *metric, struct buf *out)
+{
+    if (metric->kind == METRIC_HISTOGRAM) {
+        print_histogram(metric, out);
+        return;
+    }
+    int64_t value = atomic_load_explicit(&metric->value, memory_order_relaxed);
+    if (metric->labels != NULL)
+        buf_printf(out, "%s{%s} %" PRId64 "\n", metric->name, metric->labels, value);
+    else
+        buf_printf(out, "%s %" PRId64 "\n", metric->name, value);
+}
+
+size_t metric_print_some(const struct metric_registry *registry, size_t from, size_t count, struct buf *out)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
     const char *last_name = "";
-    for (const struct metric *metric = registry->first; metric != NULL; metric = metric->next) {
-        if (strcmp(last_name, metric->name) != 0)
-            buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
-                       kinds[metric->kind]);
-        last_name = metric->name;
-        if (metric->kind == METRIC_HISTOGRAM) {
-            print_histogram(metric, out);
-            continue;
+    size_t position = 0;
+    for (const struct metric *metric = registry->first; metric != NULL && position - from != count;
+         metric = metric->next, position++) {
+        if (position >= from) {
+            if (strcmp(last_name, metric->name) != 0)
+                buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
+                           kinds[metric->kind]);
+            print_one(metric, out);
         }
-        int64_t value = atomic_load_explicit(&metric->value, memory_order_relaxed);
-        if (metric->labels != NULL)
-            buf_printf(out, "%s{%s} %" PRId64 "\n", metric->name, metric->labels, value);
-        else
-            buf_printf(out, "%s %" PRId64 "\n", metric->name, value);
+        last_name = metric->name;
     }
+    return position > from ? position - from : 0;
+}
+
+enum status metric_print(const struct metric_registry *registry, struct buf *out)
+{
+    metric_print_some(registry, 0, SIZE_MAX, out);
     return buf_status(out);
 }

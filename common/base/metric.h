@@ -49,4 +49,7 @@ void metric_observe_us(struct metric *metric, int64_t us);
 // Prometheus text exposition format 0.0.4 of all metrics, HELP and TYPE once per name.
 enum status metric_print(const struct metric_registry *registry, struct buf *out);
 
+// The same for count metrics behind the first from ones, for printing in slices; returns how many there were.
+size_t metric_print_some(const struct metric_registry *registry, size_t from, size_t count, struct buf *out);
+
 #endif
