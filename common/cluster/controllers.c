@@ -22,8 +22,8 @@ enum {
 struct endpoint {
     char *address; // "tcp://host:port"
     struct rpc_peer *peer;
-    int ups; // times its lanes came up
-    bool up;
+    int ups[RPC_LANES]; // times the lane came up
+    bool up[RPC_LANES];
 };
 
 struct controllers {
@@ -40,6 +40,7 @@ struct controllers_pending {
     struct controllers *owner;
     struct controllers_pending *next;
     unsigned method;
+    enum rpc_lane lane;
     ProtobufCMessage *request; // own copy
     struct block *payload;
     int64_t deadline_us, attempt_ms;
@@ -113,10 +114,8 @@ static enum status endpoints_parse(struct controllers *controllers, const char *
 static void on_lane(struct rpc_peer *peer, enum rpc_lane lane, enum transport_state state, void *context)
 {
     struct endpoint *endpoint = context;
-    if (lane != RPC_CONTROL)
-        return;
-    endpoint->up = state == TRANSPORT_UP;
-    endpoint->ups += endpoint->up;
+    endpoint->up[lane] = state == TRANSPORT_UP;
+    endpoint->ups[lane] += endpoint->up[lane];
 }
 
 struct rpc_peer *controllers_peer(struct controllers *controllers, size_t i)
@@ -209,8 +208,8 @@ static void attempt(struct controllers_pending *pending)
         controllers->active >= 0 ? (size_t)controllers->active : controllers->next % controllers->count;
     struct rpc_peer *peer = controllers_peer(controllers, pending->asked);
     struct endpoint *endpoint = &controllers->endpoints[pending->asked];
-    pending->up_before = endpoint->up;
-    pending->ups_before = endpoint->ups;
+    pending->up_before = endpoint->up[pending->lane];
+    pending->ups_before = endpoint->ups[pending->lane];
     pending->in_flight = true;
     struct rpc_options options = {.deadline_ms =
                                       left_ms < pending->attempt_ms ? left_ms : pending->attempt_ms,
@@ -261,7 +260,7 @@ static void follow_hint(struct controllers_pending *pending, const char *hint)
 static bool surely_not_sent(const struct controllers_pending *pending)
 {
     const struct endpoint *endpoint = &pending->owner->endpoints[pending->asked];
-    return !pending->up_before && endpoint->ups == pending->ups_before;
+    return !pending->up_before && endpoint->ups[pending->lane] == pending->ups_before;
 }
 
 // Nobody answered: UNREACHABLE, TIMEOUT or a limit of our own.
@@ -328,12 +327,15 @@ struct controllers_pending *controllers_invoke(struct controllers *controllers,
 {
     const ProtobufCMethodDescriptor *method =
         protobuf_c_service_descriptor_get_method_by_name(&millrace__controller__descriptor, call->method);
-    ASSERT(method != NULL && method->input == call->request->descriptor);
+    const struct rpc_rule *rule =
+        rpc_rule_find(rpc_rules, millrace__controller__descriptor.name, call->method);
+    ASSERT(method != NULL && method->input == call->request->descriptor && rule != NULL);
     struct controllers_pending *pending = mem_calloc(1, sizeof *pending);
     *pending =
         (struct controllers_pending){.owner = controllers,
                                      .next = controllers->pending,
                                      .method = (unsigned)(method - millrace__controller__descriptor.methods),
+                                     .lane = rule->lane,
                                      .request = message_copy(call->request),
                                      .payload = call->payload != NULL ? block_ref(call->payload) : NULL,
                                      .deadline_us = env_now_us(controllers->env) + call->timeout_ms * 1000,

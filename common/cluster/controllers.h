@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The client side of the controller quorum: knows the voters' endpoints, finds the active one by NOT_LEADER
 // hints, asks again with back-off until the deadline. A call that could have run already is sent again only
-// when the caller says that twice is harmless.
+// when the caller says that twice is harmless. A controller fails with NOT_LEADER, AGAIN or LOADING only what
+// it has not executed; a call whose outcome it does not know (leadership lost before commit) it fails with
+// CLOSED or CANCELLED.
 #ifndef CLUSTER_CONTROLLERS_H
 #define CLUSTER_CONTROLLERS_H
 

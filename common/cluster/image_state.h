@@ -47,7 +47,10 @@ struct image {
     char error[200];
 };
 
-sorted_compare image_compare_node, image_compare_topic, image_compare_shard, image_compare_resource;
+int image_compare_node(const void *key, const void *item);
+int image_compare_topic(const void *key, const void *item);
+int image_compare_shard(const void *key, const void *item);
+int image_compare_resource(const void *key, const void *item);
 
 // Tell the listeners.
 void image_tell_node(struct image *image, const struct image_node *before, const struct image_node *after);

@@ -2,8 +2,9 @@
 // A node's membership: registers with the active controller, heartbeats, holds the lease. The lease counts
 // from the moment the renewed heartbeat was SENT and is given up 10 % early, so a node stops before the
 // controller replaces it. Heartbeats come from the loop that does the work: a hung loop loses its lease. A
-// node the controller does not know any more (or knows under another incarnation) registers again. Used by
-// storage nodes and coordinators.
+// node the controller does not know any more (or knows under another incarnation: NOT_FOUND, STALE) registers
+// again. A registration may be sent twice: the controller answers the same incarnation with the same node id.
+// MISMATCH, DENIED, EXISTS, INVALID, UNSUPPORTED are final. Used by storage nodes and coordinators.
 #ifndef CLUSTER_MEMBER_H
 #define CLUSTER_MEMBER_H
 
