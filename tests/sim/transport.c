@@ -182,9 +182,10 @@ static enum status sim_lane_connect(struct transport *transport, const char *end
     return ST_OK;
 }
 
-static enum status sim_send(struct transport *transport, struct sim_lane *lane, struct block *const *frames,
+static enum status sim_send(struct transport *transport, struct transport_lane *to, struct block *const *frames,
                             int count)
 {
+    struct sim_lane *lane = (struct sim_lane *)to;
     if (lane->state != TRANSPORT_UP)
         return ST_AGAIN;
     message_send(message_new(lane->peer, lane, false, frames, count));
