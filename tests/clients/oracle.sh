@@ -19,11 +19,14 @@ seed=${SEED:-1}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+build() {
+    mvn -q -B -f "$project/pom.xml" "$@" > "$work/maven" 2>&1 || { cat "$work/maven" >&2; exit 1; }
+}
+
 for release in $declared $newest; do
-    mvn -q -B -Dstyle.color=never -f "$project/pom.xml" -Dkafka.version=$release \
-        dependency:copy-dependencies -DoutputDirectory="$project/target/$release"
+    build -Dkafka.version=$release dependency:copy-dependencies -DoutputDirectory="$project/target/$release"
 done
-mvn -q -B -Dstyle.color=never -f "$project/pom.xml" compile
+build compile
 
 oracle() {
     release=$1

@@ -4,6 +4,8 @@
 //       FILE may be gzip, - is standard input. Every line must hold, and every version of every message we
 //       declare must have at least MIN cases. Of the "message version" lines in CHANGED (what a newer Kafka
 //       changed under an old number) only the bytes count
+//   kafka_golden seeds DIR
+//       first inputs for tests/fuzz/fuzz_codec, two files per message and version
 //   kafka_golden write SEED N
 //       N random cases per message and version, encoded by us, for Kafka to read
 // Lines (README.md of the oracle): C bytes and value, D default, R refusal, V versions that Kafka has.
@@ -315,12 +317,55 @@ static int write_cases(uint64_t seed, int count)
     return fflush(stdout) == 0 ? 0 : 1;
 }
 
+static bool write_seed(struct checker *c, const char *folder, int32_t m, int16_t version, struct prng *prng)
+{
+    const struct kafka_message *message = kafka_messages[m];
+    for (int i = 0; i < 2; i++) {
+        char path[4096];
+        arena_reset(&c->arena);
+        kafka_out_clear(&c->out);
+        void *value = arena_alloc(&c->arena, message->structure->size);
+        fill_message(message, version, i == 0 ? FILL_FULL : FILL_RANDOM, prng, &c->arena, value);
+        uint8_t head[3] = {(uint8_t)(m >> 8), (uint8_t)m, (uint8_t)(version - message->valid.first)};
+        enum status status = buf_append(&c->out.bytes, head, sizeof head);
+        if (status == ST_OK)
+            status = kafka_encode(message, version, value, &c->out);
+        ASSERT(status == ST_OK);
+        snprintf(path, sizeof path, "%s/%s-%d-%d", folder, message->name, version, i);
+        FILE *out = fopen(path, "w");
+        if (out == NULL)
+            return false;
+        fwrite(c->out.bytes.data, 1, c->out.bytes.len, out);
+        if (fclose(out) != 0)
+            return false;
+    }
+    return true;
+}
+
+static int write_seeds(const char *folder)
+{
+    struct checker c = {0};
+    struct prng prng = {1};
+    bool written = true;
+    arena_init(&c.arena, ARENA_MAX);
+    kafka_out_init(&c.out, BYTES_MAX);
+    for (int32_t m = 0; m < kafka_message_count; m++) {
+        for (int16_t v = kafka_messages[m]->valid.first; v <= kafka_messages[m]->valid.last && written; v++)
+            written = write_seed(&c, folder, m, v, &prng);
+    }
+    arena_fini(&c.arena);
+    kafka_out_fini(&c.out);
+    return written ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
     if (argc >= 4 && strcmp(argv[1], "check") == 0)
         return check((uint32_t)atoi(argv[2]), argv + 3, argc - 3);
     if (argc == 4 && strcmp(argv[1], "write") == 0)
         return write_cases(strtoull(argv[2], NULL, 10), atoi(argv[3]));
-    fprintf(stderr, "usage: kafka_golden check MIN [-x CHANGED] FILE... | write SEED N\n");
+    if (argc == 3 && strcmp(argv[1], "seeds") == 0)
+        return write_seeds(argv[2]);
+    fprintf(stderr, "usage: kafka_golden check MIN [-x CHANGED] FILE... | write SEED N | seeds DIR\n");
     return 2;
 }

@@ -5,6 +5,7 @@
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
+#include "kafka/messages/consumer_offsets_records.h"
 #include "kafka/messages/fetch.h"
 #include "kafka/messages/metadata.h"
 #include "kafka/messages/produce.h"
@@ -159,6 +160,34 @@ Test(codec, tag_that_does_not_fill_its_size_is_malformed)
         ST_MALFORMED);
 }
 
+Test(codec, known_tag_may_not_lend_its_bytes_to_the_next)
+{
+    struct kafka_fetch_response response;
+    // Tag 0 announces three bytes, its empty array takes one; the other two would pass for tag 5.
+    cr_assert_eq(DECODE(&kafka_fetch_response_message, 16, "\0\0\0\0\0\0\0\0\0\0\x01\x02\x00\x03\x01\x05\0",
+                        &response),
+                 ST_MALFORMED);
+}
+
+Test(codec, default_structure_with_an_unknown_tag_is_not_default)
+{
+    struct kafka_produce_response response;
+    kafka_defaults(&kafka_produce_response_message, &response);
+    response.responses =
+        kafka_structure_array(&kafka_produce_response_topic_produce_response_type, &arena, 1);
+    response.responses_count = 1;
+    response.responses[0].partition_responses =
+        kafka_structure_array(&kafka_produce_response_partition_produce_response_type, &arena, 1);
+    response.responses[0].partition_responses_count = 1;
+    cr_assert_eq(kafka_encode(&kafka_produce_response_message, 10, &response, &out), ST_OK);
+    size_t plain = out.bytes.len;
+    struct kafka_tag tag = {.tag = 9, .bytes = slice_str("x")};
+    response.responses[0].partition_responses[0].current_leader.tags = (struct kafka_tags){&tag, 1};
+    kafka_out_clear(&out);
+    cr_assert_eq(kafka_encode(&kafka_produce_response_message, 10, &response, &out), ST_OK);
+    cr_assert_eq(out.bytes.len, plain + 2 + 8 + 4, "tag and size, the two fields, one unknown tag");
+}
+
 static void build_fetch(struct kafka_fetch_response *response, struct piece *pieces, int32_t count)
 {
     kafka_defaults(&kafka_fetch_response_message, response);
@@ -229,6 +258,19 @@ Test(codec, count_larger_than_the_input_allocates_nothing)
     cr_assert_eq(arena.used, 0);
 }
 
+Test(codec, nullable_structure_whose_default_is_not_null)
+{
+    struct kafka_consumer_group_member_metadata_value value;
+    kafka_defaults(&kafka_consumer_group_member_metadata_value_message, &value);
+    cr_assert_not_null(value.classic_member_metadata);
+    cr_assert_eq(kafka_encode(&kafka_consumer_group_member_metadata_value_message, 0, &value, &out), ST_OK);
+    EXPECT_BYTES("\1\1\1\1\1\1\xff\xff\xff\xff\1\0");
+    value.classic_member_metadata = NULL;
+    kafka_out_clear(&out);
+    cr_assert_eq(kafka_encode(&kafka_consumer_group_member_metadata_value_message, 0, &value, &out), ST_OK);
+    EXPECT_BYTES("\1\1\1\1\1\1\xff\xff\xff\xff\1\1\0\1\0"); // below a tag null is varint 0
+}
+
 Test(codec, arena_cap_is_a_status)
 {
     struct arena small;
@@ -276,6 +318,14 @@ Test(codec, strings_are_bounded_by_int16_also_when_compact)
     cr_assert_eq(kafka_encode(&kafka_metadata_response_message, 9, &response, &out), ST_OK);
     response.cluster_id = slice_of(text, 32768);
     cr_assert_eq(kafka_encode(&kafka_metadata_response_message, 9, &response, &out), ST_INVALID);
+    // Topics of one, its name 32768 bytes long (compact length 32769 is 81 80 02)
+    memcpy(text, "\x02\x81\x80\x02", 4);
+    memcpy(text + 4 + 32768, "\0\1\0\0\0", 5);
+    struct kafka_metadata_request request;
+    cr_assert_eq(decode(&kafka_metadata_request_message, 9, text, 4 + 32768 + 5, &request), ST_MALFORMED);
+    text[1] = (char)0x80;
+    memcpy(text + 4 + 32767, "\0\1\0\0\0", 5);
+    cr_assert_eq(decode(&kafka_metadata_request_message, 9, text, 4 + 32767 + 5, &request), ST_OK);
 }
 
 Test(codec, null_slice_is_empty_where_null_is_impossible)
