@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of a ledger, shared by ledger.c (life, opening, waits), ledger_read.c (loading, confirming) and
+// ledger_batch.c (collecting, appending). Nobody else includes it.
+#ifndef LEDGER_STATE_H
+#define LEDGER_STATE_H
+
+#include "ledger/ledger.h"
+
+#include "base/buf.h"
+#include "protos/storage.pb-c.h"
+
+enum ledger_phase {
+    LEDGER_OPENING,    // LedgerOpen is asked or will be
+    LEDGER_LOADING,    // reading up to the end LedgerOpen named
+    LEDGER_CONFIRMING, // the batch of unknown outcome is in the log: waiting until it is committed
+    LEDGER_SERVING
+};
+
+struct ledger_record {
+    size_t key_at, key_len, value_at, value_len;
+    bool tombstone;
+    int64_t timestamp_ms;
+};
+
+// Records collected for appends; their bytes one after the other.
+struct ledger_batch {
+    struct buf bytes;
+    struct ledger_record *records;
+    size_t count, cap;
+};
+
+struct ledger {
+    struct ledger_config config;
+    char *topic;
+    enum ledger_phase phase;
+    bool ready;       // the state is whole
+    int64_t position; // next offset to apply or to write; -1: from the log's start
+    int64_t log_end;  // as of LedgerOpen
+    int32_t leader_epoch;
+    struct rpc_peer *peer;
+    struct timer retry; // opening, reading
+    struct timer send;  // closes the open batch at the end of the turn
+    int retry_ms;
+
+    struct ledger_batch open;   // being collected
+    struct ledger_batch sealed; // on its way, in one or more appends
+    size_t sent;                // records of sealed that are committed
+    size_t flying;              // records of sealed in the append whose outcome is awaited or unknown
+    uint32_t flying_crc;
+    bool touched;
+    bool sealing;      // inside ops->seal
+    uint64_t open_seq; // number of the open batch
+    uint64_t done_seq; // batches up to here are committed
+    struct ledger_wait *first, *last;
+    struct image_listener listener;
+    uint64_t batches, records, drops, reopens;
+};
+
+// ---- ledger.c ----
+// Looks the leader up and opens again, forgetting calls under way.
+void ledger_reopen(struct ledger *ledger);
+void ledger_reopen_later(struct ledger *ledger);
+// Drops the state whole and starts over.
+void ledger_drop(struct ledger *ledger, const char *why);
+// The stub of the leader for the next call; payload (one frame or NULL) is looked at by that call.
+ProtobufCService *ledger_on_leader(struct ledger *ledger, int64_t deadline_ms, struct block *const *payload);
+// Batches up to this number are committed.
+void ledger_committed(struct ledger *ledger, uint64_t seq);
+
+// ---- ledger_read.c ----
+void ledger_read_on(struct ledger *ledger); // the next LedgerRead, while loading or confirming
+
+// ---- ledger_batch.c ----
+void ledger_kick(struct ledger *ledger); // sends what is due, at the end of the turn
+void ledger_send(struct ledger *ledger); // the next append of the sealed batch; serving
+// The flying records are committed.
+void ledger_landed(struct ledger *ledger);
+void ledger_batches_fini(struct ledger *ledger);
+void ledger_batches_clear(struct ledger *ledger);
+
+#endif

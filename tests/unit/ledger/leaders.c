@@ -1,0 +1,328 @@
+// SPDX-License-Identifier: Apache-2.0
+// See leaders.h.
+#include "leaders.h"
+
+#include "base/mem.h"
+#include "kafka/batch.h"
+#include "rpc/zmq.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static struct leader *leader_of(Millrace__Storage_Service *service)
+{
+    return (struct leader *)service;
+}
+
+static bool leads(const struct leader *node, struct rpc_call *call)
+{
+    if (node->all->leader_epoch % 2 + 1 == node->node)
+        return true;
+    rpc_fail(call, ST_NOT_LEADER, "not here");
+    return false;
+}
+
+static bool fenced(struct leader *node, int32_t owner_epoch, struct rpc_call *call)
+{
+    if (owner_epoch < node->all->owner_epoch) {
+        rpc_fail(call, ST_STALE, "a newer owner");
+        return true;
+    }
+    node->all->owner_epoch = owner_epoch;
+    return false;
+}
+
+static void serve_ledger_open(Millrace__Storage_Service *service, const Millrace__LedgerOpenRequest *request,
+                              Millrace__LedgerOpenReply_Closure closure, void *call)
+{
+    struct leader *node = leader_of(service);
+    node->opens++;
+    if (!leads(node, call) || fenced(node, request->owner_epoch, call))
+        return;
+    Millrace__LedgerOpenReply reply = MILLRACE__LEDGER_OPEN_REPLY__INIT;
+    reply.leader_epoch = node->all->leader_epoch;
+    reply.log_start = 0;
+    reply.log_end = node->all->log_end;
+    closure(&reply, call);
+}
+
+static void take_batch(struct leaders *all, struct block *bytes)
+{
+    struct batch_header header;
+    cr_assert_eq(batch_parse(block_slice(bytes), &header), ST_OK);
+    cr_assert_lt(all->batches, LOG_MAX);
+    struct block *copy = block_copy(block_slice(bytes));
+    batch_set_base_offset(copy->data, all->log_end);
+    all->base[all->batches] = all->log_end;
+    all->log[all->batches++] = copy;
+    all->log_end += header.last_offset_delta + 1;
+}
+
+static void answer_append(struct leaders *all, int64_t base, Millrace__LedgerAppendReply_Closure closure,
+                          struct rpc_call *call)
+{
+    Millrace__LedgerAppendReply reply = MILLRACE__LEDGER_APPEND_REPLY__INIT;
+    reply.base_offset = base;
+    reply.high_watermark = all->log_end;
+    closure(&reply, call);
+}
+
+static void serve_ledger_append(Millrace__Storage_Service *service,
+                                const Millrace__LedgerAppendRequest *request,
+                                Millrace__LedgerAppendReply_Closure closure, void *call)
+{
+    struct leader *node = leader_of(service);
+    struct leaders *all = node->all;
+    enum append_mode mode = all->mode;
+    node->appends++;
+    if (!leads(node, call) || fenced(node, request->owner_epoch, call))
+        return;
+    if (request->expected_base != all->log_end || request->leader_epoch != all->leader_epoch) {
+        rpc_fail(call, ST_OUT_OF_RANGE, "the log does not end there");
+        return;
+    }
+    all->mode = APPEND_OK;
+    if (mode != APPEND_REFUSED)
+        take_batch(all, rpc_call_payload(call));
+    if (mode == APPEND_REFUSED || mode == APPEND_UNKNOWN) {
+        rpc_fail(call, ST_TIMEOUT, "who knows");
+    } else if (mode == APPEND_HELD) {
+        all->held = call;
+        all->held_closure = closure;
+        all->held_base = request->expected_base;
+    } else {
+        answer_append(all, request->expected_base, closure, call);
+    }
+}
+
+static void serve_ledger_read(Millrace__Storage_Service *service, const Millrace__LedgerReadRequest *request,
+                              Millrace__LedgerReadReply_Closure closure, void *call)
+{
+    struct leader *node = leader_of(service);
+    struct leaders *all = node->all;
+    node->reads++;
+    if (!leads(node, call) || fenced(node, request->owner_epoch, call))
+        return;
+    int committed = all->batches - (int)all->high_watermark_lag;
+    Millrace__LedgerReadReply reply = MILLRACE__LEDGER_READ_REPLY__INIT;
+    reply.high_watermark = committed == all->batches ? all->log_end : all->base[committed];
+    reply.log_end = all->log_end;
+    reply.leader_epoch = all->leader_epoch;
+    for (int i = 0; i < committed; i++) {
+        if (all->base[i] < request->offset)
+            continue;
+        rpc_reply_payload(call, &all->log[i], 1); // one batch per read: loading takes several
+        break;
+    }
+    closure(&reply, call);
+}
+
+// ---- the owner ----
+
+static char *text_of(struct slice slice)
+{
+    return mem_strndup((const char *)slice.data, slice.len);
+}
+
+static void owner_apply(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
+{
+    struct leaders *all = context;
+    all->applied++;
+    cr_assert_gt(timestamp_ms, 0);
+    mem_free(value.data == NULL ? map_remove(&all->state, key) : map_put(&all->state, key, text_of(value)));
+}
+
+static void owner_seal(void *context)
+{
+    struct leaders *all = context;
+    all->seals++;
+    if (all->snapshot_key != NULL)
+        ledger_snapshot(all->ledger, slice_str(all->snapshot_key), slice_str(all->snapshot_value));
+}
+
+static void owner_forget(struct leaders *all)
+{
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&all->state, &at, NULL, &value);)
+        mem_free(value);
+    map_fini(&all->state);
+    map_init(&all->state, 0);
+}
+
+static void owner_reset(void *context)
+{
+    struct leaders *all = context;
+    all->resets++;
+    owner_forget(all);
+}
+
+static void owner_ready(void *context)
+{
+    ((struct leaders *)context)->readies++;
+}
+
+static const struct ledger_ops ops = {owner_apply, owner_seal, owner_reset, owner_ready};
+
+// ---- the cluster ----
+
+static void put(struct leaders *all, Millrace__MetadataRecord *record)
+{
+    record->version = 1;
+    cr_assert_eq(image_apply(all->image, record, image_offset(all->image) + 1), ST_OK, "%s",
+                 image_error(all->image));
+}
+
+static void put_partition(struct leaders *all)
+{
+    int32_t replicas[] = {1, 2};
+    uint8_t topic_id[16] = {7};
+    Millrace__PartitionRecord partition = MILLRACE__PARTITION_RECORD__INIT;
+    partition.topic_id = (ProtobufCBinaryData){16, topic_id};
+    partition.n_replicas = partition.n_isr = 2;
+    partition.replicas = partition.isr = replicas;
+    partition.leader = all->leader_epoch % 2 + 1;
+    partition.leader_epoch = partition.partition_epoch = all->leader_epoch;
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_PARTITION;
+    record.partition = &partition;
+    put(all, &record);
+}
+
+static void put_cluster(struct leaders *all)
+{
+    for (int i = 0; i < 2; i++) {
+        uint8_t directory[16] = {(uint8_t)(i + 1)};
+        Millrace__NodeRecord node = MILLRACE__NODE_RECORD__INIT;
+        node.node_id = i + 1;
+        node.role = MILLRACE__ROLE__ROLE_STORAGE;
+        node.incarnation = 1;
+        node.directory_id = (ProtobufCBinaryData){16, directory};
+        node.rpc_endpoint = all->endpoints[i];
+        Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+        record.body_case = MILLRACE__METADATA_RECORD__BODY_NODE;
+        record.node = &node;
+        put(all, &record);
+    }
+    uint8_t topic_id[16] = {7};
+    Millrace__TopicRecord topic = MILLRACE__TOPIC_RECORD__INIT;
+    topic.topic_id = (ProtobufCBinaryData){16, topic_id};
+    topic.name = "__consumer_offsets";
+    topic.has_internal = topic.internal = true;
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_TOPIC;
+    record.topic = &topic;
+    put(all, &record);
+    put_partition(all);
+}
+
+void leaders_start(struct leaders *all)
+{
+    memset(all, 0, sizeof *all);
+    map_init(&all->state, 0);
+    cr_assert_eq(env_posix_new("ledger-test", 1, &all->env), ST_OK);
+    all->env->diag.level = DIAG_ERROR;
+    for (int i = 0; i < 3; i++) {
+        all->transports[i] = zmq_transport_new(all->env, NULL);
+        struct rpc_config config = {.env = all->env,
+                                    .transport = all->transports[i],
+                                    .self = {i == 0 ? RPC_COORDINATOR : RPC_STORAGE, i == 0 ? 11 : i},
+                                    .incarnation = (uint64_t)i + 1};
+        all->rpcs[i] = rpc_new(&config);
+        if (i == 0)
+            continue;
+        struct leader *node = &all->nodes[i - 1];
+        *node = (struct leader){.all = all, .node = i};
+        protobuf_c_service_generated_init(&node->service.base, &millrace__storage__descriptor, NULL);
+        node->service.ledger_open = serve_ledger_open;
+        node->service.ledger_append = serve_ledger_append;
+        node->service.ledger_read = serve_ledger_read;
+        rpc_serve(all->rpcs[i], &node->service.base);
+        int port;
+        cr_assert_eq(rpc_listen(all->rpcs[i], "tcp://127.0.0.1:0", &port), ST_OK);
+        snprintf(all->endpoints[i - 1], 64, "tcp://127.0.0.1:%d", port);
+    }
+    all->image = image_new();
+    put_cluster(all);
+}
+
+void leaders_own(struct leaders *all)
+{
+    struct ledger_config config = {.env = all->env,
+                                   .rpc = all->rpcs[0],
+                                   .image = all->image,
+                                   .topic = "__consumer_offsets",
+                                   .partition = 0,
+                                   .owner = 11,
+                                   .owner_epoch = 5,
+                                   .metadata_offset = 1,
+                                   .ops = &ops,
+                                   .context = all};
+    all->ledger = ledger_new(&config);
+}
+
+void leaders_stop(struct leaders *all)
+{
+    if (all->ledger != NULL)
+        ledger_destroy(&all->ledger);
+    for (int i = 0; i < 3; i++) {
+        rpc_close(all->rpcs[i]);
+        rpc_destroy(&all->rpcs[i]);
+        zmq_transport_destroy(&all->transports[i]);
+    }
+    for (int i = 0; i < all->batches; i++)
+        block_unref(&all->log[i]);
+    owner_forget(all);
+    map_fini(&all->state);
+    image_destroy(&all->image);
+    env_posix_destroy(&all->env);
+}
+
+void leaders_write(struct leaders *all, const char *key, const char *value)
+{
+    struct batch_record record = {1700000000000, slice_str(key), slice_str(value), NULL, 0};
+    struct batch_spec spec = batch_spec_plain();
+    struct buf bytes;
+    buf_init(&bytes, 1 << 16);
+    cr_assert_eq(batch_build(&spec, &record, 1, &bytes), ST_OK);
+    struct block *block = block_copy(buf_slice(&bytes));
+    take_batch(all, block);
+    block_unref(&block);
+    buf_fini(&bytes);
+}
+
+void leaders_move(struct leaders *all)
+{
+    all->leader_epoch++;
+    put_partition(all);
+}
+
+void leaders_release_held(struct leaders *all)
+{
+    answer_append(all, all->held_base, all->held_closure, all->held);
+    all->held = NULL;
+}
+
+void leaders_turns(struct leaders *all, int ms)
+{
+    for (int64_t end_us = env_now_us(all->env) + ms * 1000; env_now_us(all->env) < end_us;)
+        env_posix_turn(all->env, 500);
+}
+
+void leaders_await(struct leaders *all, const int *counter, int count)
+{
+    for (int64_t end_us = env_now_us(all->env) + 5000000; *counter < count;) {
+        cr_assert_lt(env_now_us(all->env), end_us, "waited for %d, is %d", count, *counter);
+        env_posix_turn(all->env, 500);
+    }
+}
+
+const char *leaders_value(const struct leaders *all, const char *key)
+{
+    const char *value = map_get(&all->state, slice_str(key));
+    return value == NULL ? "" : value;
+}
+
+enum status leaders_put(struct leaders *all, const char *key, const char *value)
+{
+    return ledger_append(all->ledger, slice_str(key), slice_str(value));
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// A ledger under test between its owner (a map of keys to values) and two storage nodes that share one log
+// and can be told to misbehave. Real rpc over loopback, one loop.
+#ifndef LEADERS_H
+#define LEADERS_H
+
+#include "base/map.h"
+#include "io/env_posix.h"
+#include "ledger/ledger.h"
+#include "protos/storage.pb-c.h"
+
+enum append_mode {
+    APPEND_OK,
+    APPEND_REFUSED, // fails, nothing is written
+    APPEND_UNKNOWN, // written, but the answer is a failure
+    APPEND_HELD     // written, answered by release_held
+};
+
+enum { LOG_MAX = 64 };
+
+struct leaders {
+    struct env *env;
+    struct transport *transports[3]; // owner, storage 1, storage 2
+    struct rpc *rpcs[3];
+    struct leader {
+        Millrace__Storage_Service service; // first member
+        struct leaders *all;
+        int node;
+        int opens, reads, appends;
+    } nodes[2];
+    char endpoints[2][64];
+    struct image *image;
+    int leader_epoch; // 0, 1, 2.. ; node 1 leads in even epochs
+    int owner_epoch;  // newest seen
+
+    struct block *log[LOG_MAX]; // batches
+    int64_t base[LOG_MAX];
+    int batches;
+    int64_t log_end;
+    int64_t high_watermark_lag; // batches at the end not committed yet
+    enum append_mode mode;      // of the next append only
+    struct rpc_call *held;
+    Millrace__LedgerAppendReply_Closure held_closure;
+    int64_t held_base;
+
+    struct ledger *ledger;
+    struct map state; // key -> value (char *)
+    int readies, resets, seals, applied;
+    const char *snapshot_key, *snapshot_value; // what seal writes
+};
+
+void leaders_start(struct leaders *all);
+void leaders_stop(struct leaders *all);
+// The owner opens the ledger.
+void leaders_own(struct leaders *all);
+// Appends a batch to the log directly, as a former owner did.
+void leaders_write(struct leaders *all, const char *key, const char *value);
+// Moves leadership to the other node.
+void leaders_move(struct leaders *all);
+void leaders_release_held(struct leaders *all);
+void leaders_turns(struct leaders *all, int ms);
+// Turns until *counter reaches count or 5 s have passed.
+void leaders_await(struct leaders *all, const int *counter, int count);
+const char *leaders_value(const struct leaders *all, const char *key);
+enum status leaders_put(struct leaders *all, const char *key, const char *value);
+
+#endif
