@@ -31,7 +31,7 @@ static ProtobufCBinaryData bytes_of(struct uuid *id)
 
 enum status put_node(struct image *image, int32_t id, Millrace__Role role, bool fenced)
 {
-    char rpc[40], rack[8];
+    char rpc[40], rack[16];
     snprintf(rpc, sizeof rpc, "tcp://127.0.0.1:%d", 7000 + id);
     snprintf(rack, sizeof rack, "r%d", id % 3);
     Millrace__Endpoint inside = MILLRACE__ENDPOINT__INIT, outside = MILLRACE__ENDPOINT__INIT;

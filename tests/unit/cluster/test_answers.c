@@ -194,7 +194,7 @@ Test(answers, find_coordinator_names_a_live_storage_node_and_moves_only_the_keys
     put_node(it->image, 3, STORAGE, false);
     int moved = 0, of_two = 0;
     int32_t before[300];
-    char name[300][16];
+    char name[300][24];
     struct slice keys[300];
     for (int i = 0; i < 300; i++) {
         snprintf(name[i], sizeof name[i], "group-%d", i);

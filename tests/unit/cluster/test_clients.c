@@ -262,7 +262,7 @@ Test(follow, takes_a_snapshot_in_chunks_and_tells_differences)
     struct following it;
     following_start(&it);
     for (int i = 1; i <= 9; i++) {
-        char name[8];
+        char name[24];
         snprintf(name, sizeof name, "topic-%d", i);
         both_log(&it, (uint8_t)i, name);
     }
