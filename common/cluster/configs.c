@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// See configs.h. Values are checked as Kafka's ConfigDef does: type, range, permitted words.
+#include "cluster/configs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const struct configs_key *find(const struct configs_key *keys, int count, struct slice name)
+{
+    for (int i = 0; i < count; i++)
+        if (slice_is(name, keys[i].name))
+            return &keys[i];
+    return NULL;
+}
+
+const struct configs_key *configs_topic_key(struct slice name)
+{
+    return find(configs_topic_keys, configs_topic_count, name);
+}
+
+const struct configs_key *configs_node_key(struct slice name)
+{
+    return find(configs_node_keys, configs_node_count, name);
+}
+
+static bool one_of(const char *choices, struct slice word)
+{
+    while (*choices != 0) {
+        size_t len = strcspn(choices, "|");
+        if (word.len == len && memcmp(word.data, choices, len) == 0)
+            return true;
+        choices += len + (choices[len] == '|');
+    }
+    return false;
+}
+
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0 && text.data[0] == ' ')
+        text = slice_of(text.data + 1, text.len - 1);
+    while (text.len > 0 && text.data[text.len - 1] == ' ')
+        text.len--;
+    return text;
+}
+
+static bool list_ok(const char *choices, struct slice value)
+{
+    if (choices == NULL || value.len == 0)
+        return true;
+    size_t at = 0;
+    while (at <= value.len) {
+        const uint8_t *comma = memchr(value.data + at, ',', value.len - at);
+        size_t end = comma != NULL ? (size_t)(comma - value.data) : value.len;
+        if (!one_of(choices, trim(slice_of(value.data + at, end - at))))
+            return false;
+        at = end + 1;
+    }
+    return true;
+}
+
+// Reads a whole number or a decimal; false when it is none.
+static bool number_of(enum configs_type type, struct slice value, double *number)
+{
+    char text[64], *end;
+    value = trim(value);
+    if (value.len == 0 || value.len >= sizeof text)
+        return false;
+    memcpy(text, value.data, value.len);
+    text[value.len] = 0;
+    errno = 0;
+    if (type == CONFIGS_DOUBLE) {
+        *number = strtod(text, &end);
+        return *end == 0 && errno == 0;
+    }
+    long long whole = strtoll(text, &end, 10);
+    *number = (double)whole;
+    bool fits = type == CONFIGS_LONG || (type == CONFIGS_INT && whole >= INT32_MIN && whole <= INT32_MAX) ||
+                (type == CONFIGS_SHORT && whole >= INT16_MIN && whole <= INT16_MAX);
+    return *end == 0 && errno == 0 && fits;
+}
+
+static enum status refuse(const struct configs_key *key, struct slice value, const char *reason,
+                          char why[CONFIGS_WHY_SIZE])
+{
+    int len = value.len < 80 ? (int)value.len : 80;
+    snprintf(why, CONFIGS_WHY_SIZE, "Invalid value %.*s for configuration %s: %s", len,
+             (const char *)value.data, key->name, reason);
+    return ST_INVALID;
+}
+
+static enum status check_number(const struct configs_key *key, struct slice value, char why[CONFIGS_WHY_SIZE])
+{
+    double number;
+    if (!number_of(key->type, value, &number))
+        return refuse(key, value, "Not a number of the type of this key", why);
+    if ((key->min == 0 && key->max == 0) || (number >= key->min && number <= key->max))
+        return ST_OK;
+    char reason[80];
+    if (number < key->min)
+        snprintf(reason, sizeof reason, "Value must be at least %.15g", key->min);
+    else
+        snprintf(reason, sizeof reason, "Value must be no more than %.15g", key->max);
+    return refuse(key, value, reason, why);
+}
+
+enum status configs_check(const struct configs_key *key, struct slice value, char why[CONFIGS_WHY_SIZE])
+{
+    why[0] = 0;
+    if (value.len > CONFIGS_VALUE_MAX || (value.len > 0 && memchr(value.data, 0, value.len) != NULL))
+        return refuse(key, slice_of("", 0), "Value too long or with a NUL in it", why);
+    switch (key->type) {
+    case CONFIGS_BOOLEAN:
+        if (!slice_is(value, "true") && !slice_is(value, "false"))
+            return refuse(key, value, "Expected value to be either true or false", why);
+        return ST_OK;
+    case CONFIGS_INT:
+    case CONFIGS_SHORT:
+    case CONFIGS_LONG:
+    case CONFIGS_DOUBLE:
+        return check_number(key, value, why);
+    case CONFIGS_LIST:
+        if (!list_ok(key->choices, value))
+            return refuse(key, value, "String must be one of the permitted values", why);
+        return ST_OK;
+    default:
+        if (key->choices != NULL && !one_of(key->choices, value))
+            return refuse(key, value, "String must be one of the permitted values", why);
+        return ST_OK;
+    }
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration keys of topics and nodes as Kafka 4.2 knows them: type, default, range, documentation.
+// The controller checks what is altered against these tables, storage nodes describe from them. Defaults that
+// are wrong here would be seen by every client, so they are Kafka's; keys of our own say so.
+#ifndef CLUSTER_CONFIGS_H
+#define CLUSTER_CONFIGS_H
+
+#include "base/slice.h"
+#include "base/status.h"
+
+#include <stdint.h>
+
+// Kafka's numbers (DescribeConfigs, config_type).
+enum configs_type {
+    CONFIGS_BOOLEAN = 1,
+    CONFIGS_STRING = 2,
+    CONFIGS_INT = 3,
+    CONFIGS_SHORT = 4,
+    CONFIGS_LONG = 5,
+    CONFIGS_DOUBLE = 6,
+    CONFIGS_LIST = 7,
+    CONFIGS_CLASS = 8,
+    CONFIGS_PASSWORD = 9
+};
+
+struct configs_key {
+    const char *name;
+    enum configs_type type;
+    const char *fallback; // default as text; NULL: none (described as null)
+    const char *node_key; // topic keys: the node key that gives the default; NULL: none
+    double min, max;      // numbers; both 0: any
+    const char *choices;  // STRING: the values; LIST: the values of its items; separated by '|'; NULL: any
+    bool hot;             // node keys: may be altered while the node runs
+    const char *help;
+};
+
+// Ascending by name.
+extern const struct configs_key configs_topic_keys[];
+extern const int configs_topic_count;
+extern const struct configs_key configs_node_keys[];
+extern const int configs_node_count;
+
+// NULL when there is no such key.
+const struct configs_key *configs_topic_key(struct slice name);
+const struct configs_key *configs_node_key(struct slice name);
+
+enum { CONFIGS_WHY_SIZE = 256, CONFIGS_VALUE_MAX = 32 << 10 };
+
+// INVALID: the value does not fit the key; why says it for people.
+enum status configs_check(const struct configs_key *key, struct slice value, char why[CONFIGS_WHY_SIZE]);
+
+#endif
