@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// See elect.h. Members whose node is gone leave the ISR as long as another member lives; the last ones stay,
+// since only they are known to have everything that was acknowledged. A leader comes from the live ISR in the
+// order of the replicas; one that should lead nothing is taken when there is no other.
+#include "elect.h"
+
+#include "base/assert.h"
+
+static bool alive(const struct elect_view *view, int32_t node)
+{
+    return view->state(view->context, node) != ELECT_GONE;
+}
+
+// A live member that stays when the stalled one leaves.
+static bool another_lives(const struct image_partition *now, const struct elect_view *view)
+{
+    for (size_t i = 0; i < now->isr.count; i++) {
+        int32_t id = now->isr.ids[i];
+        if (id != view->stalled && id != view->lost && alive(view, id))
+            return true;
+    }
+    return false;
+}
+
+static struct image_ids next_isr(const struct image_partition *now, const struct elect_view *view,
+                                 struct arena *arena)
+{
+    bool others = another_lives(now, view);
+    int32_t *ids = arena_calloc(arena, now->isr.count + 1, sizeof *ids);
+    size_t count = 0;
+    ASSERT(ids != NULL);
+    for (size_t i = 0; i < now->isr.count; i++) {
+        int32_t id = now->isr.ids[i];
+        bool leaves = id == view->lost || (others && (id == view->stalled || !alive(view, id)));
+        if (!leaves)
+            ids[count++] = id;
+    }
+    return (struct image_ids){.ids = ids, .count = count};
+}
+
+// The first replica in order that is in the list (NULL: any) and in one of the states from worst on.
+static int32_t first_of(const struct image_partition *now, const struct image_ids *list,
+                        const struct elect_view *view, enum elect_state worst)
+{
+    for (size_t i = 0; i < now->replicas.count; i++) {
+        int32_t id = now->replicas.ids[i];
+        if ((list == NULL || image_ids_have(list, id)) && id != view->lost &&
+            view->state(view->context, id) >= worst)
+            return id;
+    }
+    return -1;
+}
+
+static int32_t next_leader(const struct image_partition *now, const struct image_ids *isr,
+                           const struct elect_view *view)
+{
+    int32_t leader = now->leader;
+    bool stays = leader >= 0 && image_ids_have(isr, leader) && alive(view, leader);
+    bool fine = stays && view->state(view->context, leader) == ELECT_LIVE;
+    int32_t best = first_of(now, isr, view, ELECT_LIVE);
+    if (fine && !(view->preferred && best == now->replicas.ids[0]))
+        return leader;
+    if (best >= 0)
+        return best;
+    return stays ? leader : first_of(now, isr, view, ELECT_AVOID);
+}
+
+static bool same_ids(const struct image_ids *a, const struct image_ids *b)
+{
+    return a->count == b->count && (a->count == 0 || memcmp(a->ids, b->ids, a->count * sizeof *a->ids) == 0);
+}
+
+bool elect_settle(const struct image_partition *now, const struct elect_view *view, struct arena *arena,
+                  struct image_partition *next, bool *unclean_used)
+{
+    *next = *now;
+    *unclean_used = false;
+    next->isr = next_isr(now, view, arena);
+    if (next->isr.count == 0 && now->isr.count > 0)
+        next->last_known = now->isr;
+    next->leader = next_leader(now, &next->isr, view);
+    if (next->leader < 0 && view->unclean) {
+        int32_t leader = first_of(now, NULL, view, ELECT_AVOID);
+        if (leader >= 0) {
+            int32_t *ids = arena_calloc(arena, 1, sizeof *ids);
+            ASSERT(ids != NULL);
+            ids[0] = next->leader = leader;
+            next->isr = (struct image_ids){.ids = ids, .count = 1};
+            next->last_known = (struct image_ids){0};
+            *unclean_used = true;
+        }
+    }
+    bool new_leader = next->leader != now->leader;
+    if (!new_leader && same_ids(&next->isr, &now->isr))
+        return false;
+    next->leader_epoch += new_leader;
+    next->partition_epoch++;
+    return true;
+}
