@@ -30,6 +30,9 @@ struct storage_request {
 // Encodes response (the API's response struct) and sends it in the request's turn.
 void storage_answer(struct storage_request *request, const void *response);
 
+// Sends a whole response frame, header included, as relayed from its owner.
+void storage_answer_raw(struct storage_request *request, struct block *response_take);
+
 // Produce with acks=0: nothing is sent.
 void storage_answer_none(struct storage_request *request);
 

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// ApiVersions: the rows of the API table with their ranges. Identical on every node of the cluster: several
+// clients take the table of the first node they meet for all (kafkajs), or a feature of one for a feature of
+// all (franz-go).
+#include "apis.h"
+#include "answer_handlers.h"
+
+#include "kafka/messages/api_versions.h"
+
+#include <stdio.h>
+
+typedef struct kafka_api_versions_response_api_version advertised_api;
+
+static bool name_start(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+// KIP-511: [a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?
+static bool software_ok(struct slice name)
+{
+    if (name.len == 0 || !name_start(name.data[0]) || !name_start(name.data[name.len - 1]))
+        return false;
+    for (size_t i = 0; i < name.len; i++) {
+        if (!name_start(name.data[i]) && name.data[i] != '-' && name.data[i] != '.')
+            return false;
+    }
+    return true;
+}
+
+static void keep(char *text, size_t size, struct slice value)
+{
+    snprintf(text, size, "%.*s", (int)value.len, (const char *)value.data);
+}
+
+static enum status advertise(struct storage_request *request, struct kafka_api_versions_response *response)
+{
+    response->api_keys =
+        kafka_structure_array(&kafka_api_versions_response_api_version_type, &request->arena, api_row_count);
+    if (response->api_keys == NULL)
+        return ST_LIMIT;
+    response->api_keys_count = api_row_count;
+    for (int i = 0; i < api_row_count; i++) {
+        response->api_keys[i].api_key = api_rows[i].key;
+        response->api_keys[i].min_version = api_version_low(&api_rows[i]);
+        response->api_keys[i].max_version = api_version_high(&api_rows[i]);
+    }
+    return ST_OK;
+}
+
+void handle_api_versions(struct storage_request *request)
+{
+    const struct kafka_api_versions_request *asked = request->body;
+    struct kafka_api_versions_response response;
+    kafka_defaults(&kafka_api_versions_response_message, &response);
+    struct conn_peer *peer = request->conn->peer;
+    if (request->version >= 3) {
+        if (!software_ok(asked->client_software_name) || !software_ok(asked->client_software_version)) {
+            response.error_code = KAFKA_ERR_INVALID_REQUEST;
+            storage_answer(request, &response);
+            return;
+        }
+        keep(peer->software, sizeof peer->software, asked->client_software_name);
+        keep(peer->software_version, sizeof peer->software_version, asked->client_software_version);
+    }
+    if (advertise(request, &response) == ST_OK)
+        storage_answer(request, &response);
+    else
+        storage_answer_close(request, "out of memory for an answer");
+}
+
+void handle_api_versions_unsupported(struct storage_request *request)
+{
+    const struct api_row *row = api_row(KAFKA_API_API_VERSIONS);
+    advertised_api own = {
+        .api_key = row->key, .min_version = api_version_low(row), .max_version = api_version_high(row)};
+    struct kafka_api_versions_response response;
+    kafka_defaults(&kafka_api_versions_response_message, &response);
+    response.error_code = KAFKA_ERR_UNSUPPORTED_VERSION;
+    response.api_keys = &own;
+    response.api_keys_count = 1;
+    request->version = 0;
+    storage_answer(request, &response);
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// See auto_create.h. One relay per topic, bounded; a failure is logged and forgotten, the next Metadata tries
+// again. Kafka answers such a Metadata with UNKNOWN_TOPIC_OR_PARTITION too and creates meanwhile.
+#include "auto_create.h"
+
+#include "base/map.h"
+#include "base/mem.h"
+#include "frame.h"
+#include "kafka/codec.h"
+#include "kafka/errors.h"
+#include "kafka/messages/create_topics.h"
+#include "relay.h"
+#include "storage.h"
+
+#include <stdio.h>
+
+enum { UNDER_WAY_MAX = 200, TIMEOUT_MS = 10000, VERSION = 5, ANSWER_ARENA = 1 << 20 };
+
+struct creation {
+    struct auto_create *owner;
+    char *name;
+    char who[128], listener[64], host[64]; // the principal's strings outlive the client's request
+    struct principal principal;
+    struct relay *relay;
+};
+
+struct auto_create {
+    struct storage *storage;
+    struct map creations; // name → struct creation
+};
+
+struct auto_create *auto_create_new(struct storage *storage)
+{
+    struct auto_create *auto_create = mem_calloc(1, sizeof *auto_create);
+    auto_create->storage = storage;
+    map_init(&auto_create->creations, env_random(storage_env(storage)));
+    return auto_create;
+}
+
+static void creation_free(struct creation *creation)
+{
+    relay_cancel(&creation->relay);
+    mem_free(creation->name);
+    mem_free(creation);
+}
+
+void auto_create_destroy(struct auto_create **pointer)
+{
+    struct auto_create *auto_create = *pointer;
+    *pointer = NULL;
+    if (auto_create == NULL)
+        return;
+    struct map_entry *at = NULL;
+    void *value;
+    while (map_next(&auto_create->creations, &at, NULL, &value))
+        creation_free(value);
+    map_fini(&auto_create->creations);
+    mem_free(auto_create);
+}
+
+static int16_t answer_error(const struct block *response)
+{
+    struct arena arena;
+    arena_init(&arena, ANSWER_ARENA);
+    struct kafka_create_topics_response answer;
+    int16_t error = KAFKA_ERR_UNKNOWN_SERVER_ERROR;
+    if (frame_decode(kafka_api(KAFKA_API_CREATE_TOPICS), VERSION, response, &arena, &answer) == ST_OK &&
+        answer.topics_count == 1)
+        error = answer.topics[0].error_code;
+    arena_fini(&arena);
+    return error;
+}
+
+static void creation_on_done(void *context, enum status status, struct block *response)
+{
+    struct creation *creation = context;
+    struct auto_create *owner = creation->owner;
+    struct diag *diag = &storage_env(owner->storage)->diag;
+    int16_t error = status == ST_OK ? answer_error(response) : KAFKA_ERR_NONE;
+    creation->relay = NULL;
+    if (status != ST_OK)
+        DIAG_WARN(diag, "automatic topic creation failed topic=%s status=%s", creation->name,
+                  status_name(status));
+    else if (error == KAFKA_ERR_NONE)
+        DIAG_INFO(diag, "created topic on a client's request for it topic=%s", creation->name);
+    else if (error != KAFKA_ERR_TOPIC_ALREADY_EXISTS)
+        DIAG_WARN(diag, "automatic topic creation refused topic=%s error=%d", creation->name, error);
+    map_remove(&owner->creations, slice_str(creation->name));
+    creation_free(creation);
+}
+
+static struct block *creation_frame(const struct creation *creation)
+{
+    struct kafka_create_topics_request_creatable_topic topic;
+    kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topic);
+    topic.name = slice_str(creation->name);
+    topic.num_partitions = -1;
+    topic.replication_factor = -1;
+    struct kafka_create_topics_request request;
+    kafka_defaults(&kafka_create_topics_request_message, &request);
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = TIMEOUT_MS;
+    return frame_encode(kafka_api(KAFKA_API_CREATE_TOPICS), VERSION, NULL, &request);
+}
+
+static void keep_principal(struct creation *creation, const struct principal *principal)
+{
+    snprintf(creation->who, sizeof creation->who, "%s", principal->name);
+    snprintf(creation->listener, sizeof creation->listener, "%s", principal->listener);
+    snprintf(creation->host, sizeof creation->host, "%s", principal->host);
+    creation->principal = (struct principal){.name = creation->who,
+                                             .listener = creation->listener,
+                                             .host = creation->host,
+                                             .session = principal->session};
+}
+
+void auto_create_topic(struct auto_create *auto_create, const struct principal *principal, struct slice name)
+{
+    if (map_get(&auto_create->creations, name) != NULL || auto_create->creations.count >= UNDER_WAY_MAX)
+        return;
+    struct creation *creation = mem_calloc(1, sizeof *creation);
+    creation->owner = auto_create;
+    creation->name = mem_strndup((const char *)name.data, name.len);
+    keep_principal(creation, principal);
+    struct block *frame = creation_frame(creation);
+    if (frame == NULL) {
+        creation_free(creation);
+        return;
+    }
+    map_put(&auto_create->creations, name, creation);
+    struct relay_call call = {.frame = frame,
+                              .principal = &creation->principal,
+                              .target = RELAY_CONTROLLER,
+                              .timeout_ms = TIMEOUT_MS,
+                              .repeatable =
+                                  true, // the second run says TOPIC_ALREADY_EXISTS, which is as good
+                              .done = creation_on_done,
+                              .context = creation};
+    creation->relay = relay_start(storage_relays(auto_create->storage), &call);
+    block_unref(&frame);
+}

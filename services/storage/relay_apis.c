@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rules of design section 1 as a table: per API the group it names, its own timeout, and whether it may
+// run twice. See relay_apis.h.
+#include "relay_apis.h"
+
+#include "base/assert.h"
+#include "kafka/messages/create_partitions.h"
+#include "kafka/messages/create_topics.h"
+#include "kafka/messages/delete_topics.h"
+#include "kafka/messages/heartbeat.h"
+#include "kafka/messages/join_group.h"
+#include "kafka/messages/leave_group.h"
+#include "kafka/messages/offset_commit.h"
+#include "kafka/messages/offset_delete.h"
+#include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/sync_group.h"
+#include "storage.h"
+
+#include <stddef.h>
+
+enum { TIMEOUT_MS = 30000, GRACE_MS = 5000, OWN_TIMEOUT_MS_MAX = RPC_DEADLINE_MS_MAX - GRACE_MS };
+
+enum twice { NEVER, HARMLESS, HARMLESS_WITH_MEMBER };
+
+struct rule {
+    int16_t api;
+    enum twice twice;
+    int32_t group; // offset of the group's name in the request struct; -1: goes to the controller
+    int32_t (*own_timeout_ms)(const void *body, int16_t version); // NULL: 30 s
+};
+
+static int32_t join_timeout(const void *body, int16_t version)
+{
+    const struct kafka_join_group_request *join = body;
+    return version >= 1 ? join->rebalance_timeout_ms : join->session_timeout_ms;
+}
+
+static int32_t create_topics_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_create_topics_request *)body)->timeout_ms;
+}
+
+static int32_t delete_topics_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_delete_topics_request *)body)->timeout_ms;
+}
+
+static int32_t create_partitions_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_create_partitions_request *)body)->timeout_ms;
+}
+
+#define GROUP_OF(api) offsetof(struct kafka_##api##_request, group_id)
+
+// clang-format off
+static const struct rule rules[] = {
+    {KAFKA_API_OFFSET_COMMIT,     HARMLESS,             GROUP_OF(offset_commit), NULL},
+    {KAFKA_API_OFFSET_FETCH,      HARMLESS,             GROUP_OF(offset_fetch),  NULL},
+    {KAFKA_API_JOIN_GROUP,        HARMLESS_WITH_MEMBER, GROUP_OF(join_group),    join_timeout},
+    {KAFKA_API_HEARTBEAT,         HARMLESS,             GROUP_OF(heartbeat),     NULL},
+    {KAFKA_API_LEAVE_GROUP,       NEVER,                GROUP_OF(leave_group),   NULL},
+    {KAFKA_API_SYNC_GROUP,        HARMLESS,             GROUP_OF(sync_group),    NULL},
+    {KAFKA_API_OFFSET_DELETE,     HARMLESS,             GROUP_OF(offset_delete), NULL},
+    {KAFKA_API_CREATE_TOPICS,     NEVER,                -1, create_topics_timeout},
+    {KAFKA_API_DELETE_TOPICS,     NEVER,                -1, delete_topics_timeout},
+    {KAFKA_API_CREATE_PARTITIONS, NEVER,                -1, create_partitions_timeout},
+    {KAFKA_API_ALTER_CONFIGS,     HARMLESS,             -1, NULL},
+    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, NEVER,        -1, NULL},
+};
+// clang-format on
+
+static const struct rule *rule_of(int16_t api)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
+        if (rules[i].api == api)
+            return &rules[i];
+    }
+    UNREACHABLE("a relayed API without its rule");
+}
+
+static bool repeatable(const struct rule *rule, const void *body)
+{
+    if (rule->twice == HARMLESS_WITH_MEMBER)
+        return ((const struct kafka_join_group_request *)body)->member_id.len > 0;
+    return rule->twice == HARMLESS;
+}
+
+static int64_t timeout_ms(const struct rule *rule, const struct storage_request *request)
+{
+    int32_t own = rule->own_timeout_ms != NULL ? rule->own_timeout_ms(request->body, request->version) : -1;
+    if (own < 0)
+        return TIMEOUT_MS;
+    return (own < OWN_TIMEOUT_MS_MAX ? own : OWN_TIMEOUT_MS_MAX) + GRACE_MS;
+}
+
+int16_t relay_group_error(enum status status)
+{
+    switch (status) {
+    case ST_NOT_FOUND:
+    case ST_LIMIT:
+        return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    case ST_LOADING:
+        return KAFKA_ERR_COORDINATOR_LOAD_IN_PROGRESS;
+    default:
+        return KAFKA_ERR_NOT_COORDINATOR;
+    }
+}
+
+int16_t relay_controller_error(enum status status)
+{
+    return status == ST_DENIED ? KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED : KAFKA_ERR_REQUEST_TIMED_OUT;
+}
+
+static void relay_on_done(void *context, enum status status, struct block *response)
+{
+    struct storage_request *request = context;
+    request->held = NULL;
+    if (status == ST_OK)
+        storage_answer_raw(request, block_ref(response));
+    else if (status == ST_CANCELLED)
+        storage_answer_close(request, "the node stops");
+    else if (rule_of(request->api->key)->group >= 0)
+        relay_answer_error(request, relay_group_error(status));
+    else
+        relay_answer_error(request, relay_controller_error(status));
+}
+
+static void relay_on_cancelled(struct storage_request *request)
+{
+    struct relay *relay = request->held;
+    relay_cancel(&relay);
+    storage_answer_none(request);
+}
+
+static void relay_whole(struct storage_request *request, struct relay_call *call)
+{
+    const struct rule *rule = rule_of(request->api->key);
+    ASSERT(request->conn->frame.len == request->conn->block->len);
+    call->frame = request->conn->block;
+    call->principal = &request->principal;
+    call->repeatable = repeatable(rule, request->body);
+    call->timeout_ms = timeout_ms(rule, request);
+    call->done = relay_on_done;
+    call->context = request;
+    request->on_cancelled = relay_on_cancelled;
+    request->held = relay_start(storage_relays(request->storage), call);
+}
+
+void relay_group(struct storage_request *request)
+{
+    const struct rule *rule = rule_of(request->api->key);
+    ASSERT(rule->group >= 0);
+    const struct slice *group = (const void *)((const char *)request->body + rule->group);
+    struct relay_call call = {.target = RELAY_GROUP, .group = *group};
+    relay_whole(request, &call);
+}
+
+void relay_controller(struct storage_request *request)
+{
+    struct relay_call call = {.target = RELAY_CONTROLLER};
+    relay_whole(request, &call);
+}

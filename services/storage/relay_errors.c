@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// Error answers for requests whose owner did not answer: every group, topic, partition or resource of the
+// request comes back with the error, since clients look for what they asked for.
+#include "relay_apis.h"
+
+#include "base/assert.h"
+#include "kafka/messages/alter_configs.h"
+#include "kafka/messages/create_partitions.h"
+#include "kafka/messages/create_topics.h"
+#include "kafka/messages/delete_topics.h"
+#include "kafka/messages/heartbeat.h"
+#include "kafka/messages/incremental_alter_configs.h"
+#include "kafka/messages/join_group.h"
+#include "kafka/messages/leave_group.h"
+#include "kafka/messages/offset_commit.h"
+#include "kafka/messages/offset_delete.h"
+#include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/sync_group.h"
+
+#define ARRAY(type, arena, count) kafka_structure_array(&type##_type, arena, count)
+
+static void no_memory(struct storage_request *request)
+{
+    storage_answer_close(request, "out of memory for an answer");
+}
+
+static void join_group_error(struct storage_request *request, int16_t error)
+{
+    const struct kafka_join_group_request *asked = request->body;
+    struct kafka_join_group_response response;
+    kafka_defaults(&kafka_join_group_response_message, &response);
+    response.error_code = error;
+    response.member_id = asked->member_id;
+    storage_answer(request, &response);
+}
+
+static void sync_group_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_sync_group_response response;
+    kafka_defaults(&kafka_sync_group_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void heartbeat_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_heartbeat_response response;
+    kafka_defaults(&kafka_heartbeat_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void leave_group_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_leave_group_response response;
+    kafka_defaults(&kafka_leave_group_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void offset_commit_error(struct storage_request *request, int16_t error)
+{
+    typedef struct kafka_offset_commit_request_offset_commit_request_topic asked_topic;
+    typedef struct kafka_offset_commit_response_offset_commit_response_topic topic;
+    const struct kafka_offset_commit_request *asked = request->body;
+    struct kafka_offset_commit_response response;
+    kafka_defaults(&kafka_offset_commit_response_message, &response);
+    response.topics = ARRAY(kafka_offset_commit_response_offset_commit_response_topic, &request->arena,
+                            asked->topics_count);
+    response.topics_count = asked->topics_count;
+    for (int32_t i = 0; response.topics != NULL && i < asked->topics_count; i++) {
+        const asked_topic *from = &asked->topics[i];
+        topic *to = &response.topics[i];
+        to->name = from->name;
+        to->topic_id = from->topic_id;
+        to->partitions_count = from->partitions_count;
+        to->partitions = ARRAY(kafka_offset_commit_response_offset_commit_response_partition, &request->arena,
+                               from->partitions_count);
+        for (int32_t p = 0; to->partitions != NULL && p < from->partitions_count; p++) {
+            to->partitions[p].partition_index = from->partitions[p].partition_index;
+            to->partitions[p].error_code = error;
+        }
+        if (to->partitions == NULL)
+            response.topics = NULL;
+    }
+    if (response.topics == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+// Versions below 8 name one group; the error stands at the top from version 2 on, and in every partition.
+static void offset_fetch_error(struct storage_request *request, int16_t error)
+{
+    typedef struct kafka_offset_fetch_request_offset_fetch_request_topic asked_topic;
+    typedef struct kafka_offset_fetch_response_offset_fetch_response_topic topic;
+    const struct kafka_offset_fetch_request *asked = request->body;
+    struct kafka_offset_fetch_response response;
+    kafka_defaults(&kafka_offset_fetch_response_message, &response);
+    response.error_code = error;
+    int32_t count = request->version < 2 && asked->topics_count > 0 ? asked->topics_count : 0;
+    response.topics = ARRAY(kafka_offset_fetch_response_offset_fetch_response_topic, &request->arena, count);
+    response.topics_count = count;
+    for (int32_t i = 0; response.topics != NULL && i < count; i++) {
+        const asked_topic *from = &asked->topics[i];
+        topic *to = &response.topics[i];
+        to->name = from->name;
+        to->partitions_count = from->partition_indexes_count;
+        to->partitions = ARRAY(kafka_offset_fetch_response_offset_fetch_response_partition, &request->arena,
+                               from->partition_indexes_count);
+        for (int32_t p = 0; to->partitions != NULL && p < to->partitions_count; p++) {
+            to->partitions[p].partition_index = from->partition_indexes[p];
+            to->partitions[p].committed_offset = -1;
+            to->partitions[p].error_code = error;
+        }
+        if (to->partitions == NULL)
+            response.topics = NULL;
+    }
+    if (response.topics == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+static void offset_delete_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_offset_delete_response response;
+    kafka_defaults(&kafka_offset_delete_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void create_topics_error(struct storage_request *request, int16_t error)
+{
+    const struct kafka_create_topics_request *asked = request->body;
+    struct kafka_create_topics_response response;
+    kafka_defaults(&kafka_create_topics_response_message, &response);
+    response.topics =
+        ARRAY(kafka_create_topics_response_creatable_topic_result, &request->arena, asked->topics_count);
+    response.topics_count = asked->topics_count;
+    for (int32_t i = 0; response.topics != NULL && i < asked->topics_count; i++) {
+        response.topics[i].name = asked->topics[i].name;
+        response.topics[i].error_code = error;
+    }
+    if (response.topics == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+static void delete_topics_error(struct storage_request *request, int16_t error)
+{
+    const struct kafka_delete_topics_request *asked = request->body;
+    struct kafka_delete_topics_response response;
+    kafka_defaults(&kafka_delete_topics_response_message, &response);
+    bool names = request->version < 6;
+    response.responses_count = names ? asked->topic_names_count : asked->topics_count;
+    response.responses =
+        ARRAY(kafka_delete_topics_response_deletable_topic_result, &request->arena, response.responses_count);
+    for (int32_t i = 0; response.responses != NULL && i < response.responses_count; i++) {
+        response.responses[i].name = names ? asked->topic_names[i] : asked->topics[i].name;
+        if (!names)
+            response.responses[i].topic_id = asked->topics[i].topic_id;
+        response.responses[i].error_code = error;
+    }
+    if (response.responses == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+static void create_partitions_error(struct storage_request *request, int16_t error)
+{
+    const struct kafka_create_partitions_request *asked = request->body;
+    struct kafka_create_partitions_response response;
+    kafka_defaults(&kafka_create_partitions_response_message, &response);
+    response.results = ARRAY(kafka_create_partitions_response_create_partitions_topic_result, &request->arena,
+                             asked->topics_count);
+    response.results_count = asked->topics_count;
+    for (int32_t i = 0; response.results != NULL && i < asked->topics_count; i++) {
+        response.results[i].name = asked->topics[i].name;
+        response.results[i].error_code = error;
+    }
+    if (response.results == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+static void alter_configs_error(struct storage_request *request, int16_t error)
+{
+    const struct kafka_alter_configs_request *asked = request->body;
+    struct kafka_alter_configs_response response;
+    kafka_defaults(&kafka_alter_configs_response_message, &response);
+    response.responses = ARRAY(kafka_alter_configs_response_alter_configs_resource_response, &request->arena,
+                               asked->resources_count);
+    response.responses_count = asked->resources_count;
+    for (int32_t i = 0; response.responses != NULL && i < asked->resources_count; i++) {
+        response.responses[i].resource_type = asked->resources[i].resource_type;
+        response.responses[i].resource_name = asked->resources[i].resource_name;
+        response.responses[i].error_code = error;
+    }
+    if (response.responses == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+static void incremental_alter_configs_error(struct storage_request *request, int16_t error)
+{
+    const struct kafka_incremental_alter_configs_request *asked = request->body;
+    struct kafka_incremental_alter_configs_response response;
+    kafka_defaults(&kafka_incremental_alter_configs_response_message, &response);
+    response.responses = ARRAY(kafka_incremental_alter_configs_response_alter_configs_resource_response,
+                               &request->arena, asked->resources_count);
+    response.responses_count = asked->resources_count;
+    for (int32_t i = 0; response.responses != NULL && i < asked->resources_count; i++) {
+        response.responses[i].resource_type = asked->resources[i].resource_type;
+        response.responses[i].resource_name = asked->resources[i].resource_name;
+        response.responses[i].error_code = error;
+    }
+    if (response.responses == NULL)
+        no_memory(request);
+    else
+        storage_answer(request, &response);
+}
+
+// clang-format off
+static const struct {
+    int16_t api;
+    void (*answer)(struct storage_request *request, int16_t error);
+} errors[] = {
+    {KAFKA_API_OFFSET_COMMIT, offset_commit_error},
+    {KAFKA_API_OFFSET_FETCH, offset_fetch_error},
+    {KAFKA_API_JOIN_GROUP, join_group_error},
+    {KAFKA_API_HEARTBEAT, heartbeat_error},
+    {KAFKA_API_LEAVE_GROUP, leave_group_error},
+    {KAFKA_API_SYNC_GROUP, sync_group_error},
+    {KAFKA_API_CREATE_TOPICS, create_topics_error},
+    {KAFKA_API_DELETE_TOPICS, delete_topics_error},
+    {KAFKA_API_ALTER_CONFIGS, alter_configs_error},
+    {KAFKA_API_CREATE_PARTITIONS, create_partitions_error},
+    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs_error},
+    {KAFKA_API_OFFSET_DELETE, offset_delete_error},
+};
+// clang-format on
+
+void relay_answer_error(struct storage_request *request, int16_t error)
+{
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
+        if (errors[i].api == request->api->key) {
+            errors[i].answer(request, error);
+            return;
+        }
+    }
+    UNREACHABLE("a relayed API without its error answer");
+}
