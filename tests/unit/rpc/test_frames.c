@@ -3,6 +3,9 @@
 // UTF-8, enum values nobody knows; and the versions of the envelope.
 #include "trial.h"
 
+#include "protos/controller.pb-c.h"
+#include "protos/coordinator.pb-c.h"
+#include "protos/storage.pb-c.h"
 #include "rpc/internal.h"
 
 #include <criterion/criterion.h>
@@ -41,9 +44,34 @@ Test(frames, service_with_a_recursive_message_cannot_be_offered, .signal = SIGAB
     rpc_serve(trial.rpc, &endless.base);
 }
 
-Test(frames, no_message_type_of_the_cluster_is_recursive)
+static const ProtobufCServiceDescriptor *const services[] = {
+    &millrace__controller__descriptor, &millrace__storage__descriptor, &millrace__coordinator__descriptor};
+
+static const ProtobufCServiceDescriptor *service_named(const char *name)
 {
-    cr_assert_leq(message_depth(&millrace__envelope__descriptor, RPC_NESTING_MAX + 1), RPC_NESTING_MAX);
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++)
+        if (strcmp(services[i]->name, name) == 0)
+            return services[i];
+    return NULL;
+}
+
+Test(frames, every_method_of_the_cluster_has_a_rule_and_bounded_messages)
+{
+    for (size_t i = 0; i < sizeof services / sizeof *services; i++) {
+        for (unsigned j = 0; j < services[i]->n_methods; j++) {
+            const ProtobufCMethodDescriptor *method = &services[i]->methods[j];
+            cr_assert_not_null(rpc_rule_find(rpc_rules, services[i]->name, method->name), "%s.%s",
+                               services[i]->name, method->name);
+            cr_assert_leq(message_depth(method->input, RPC_NESTING_MAX + 1), RPC_NESTING_MAX);
+            cr_assert_leq(message_depth(method->output, RPC_NESTING_MAX + 1), RPC_NESTING_MAX);
+        }
+    }
+    for (const struct rpc_rule *rule = rpc_rules; rule->service != NULL; rule++) {
+        const ProtobufCServiceDescriptor *service = service_named(rule->service);
+        cr_assert_not_null(service, "%s", rule->service);
+        cr_assert_not_null(protobuf_c_service_descriptor_get_method_by_name(service, rule->method), "%s.%s",
+                           rule->service, rule->method);
+    }
 }
 
 Test(frames, amplification_meets_the_arenas_cap)
