@@ -182,8 +182,8 @@ static enum status sim_lane_connect(struct transport *transport, const char *end
     return ST_OK;
 }
 
-static enum status sim_send(struct transport *transport, struct transport_lane *to, struct block *const *frames,
-                            int count)
+static enum status sim_send(struct transport *transport, struct transport_lane *to,
+                            struct block *const *frames, int count)
 {
     struct sim_lane *lane = (struct sim_lane *)to;
     if (lane->state != TRANSPORT_UP)

@@ -16,10 +16,12 @@ enum { WORLD_MACHINES_MAX = 16, WORLD_PROCESSES_MAX = 512 };
 #define WORLD_COUNTERS(X)                                                                                    \
     X(message_lost)                                                                                          \
     X(message_duplicated)                                                                                    \
-    X(message_delayed) X(message_reordered) X(lane_lost) X(partition_made) X(partition_healed) X(kill)       \
-        X(power_cut) X(unsynced_bytes_dropped) X(torn_write) X(slow_disk) X(clock_jump) X(restart)           \
-            X(stream_broken) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(controller_changed) \
-                X(shard_moved) X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)
+    X(message_delayed)                                                                                       \
+    X(message_reordered)                                                                                     \
+    X(lane_lost) X(partition_made) X(partition_healed) X(kill) X(power_cut) X(unsynced_bytes_dropped)        \
+        X(torn_write) X(slow_disk) X(clock_jump) X(restart) X(stream_broken) X(leader_changed) X(isr_shrunk) \
+            X(isr_grown) X(truncated) X(controller_changed) X(shard_moved) X(record_acknowledged)            \
+                X(record_unknown) X(offset_committed) X(rebalance)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,

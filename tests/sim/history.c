@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// See history.h.
+#include "history.h"
+
+#include "base/mem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void history_acknowledged(struct history *history, struct history_ack ack)
+{
+    if (history->ack_count == history->ack_cap) {
+        history->ack_cap = history->ack_cap ? history->ack_cap * 2 : 1024;
+        history->acks = mem_realloc(history->acks, (size_t)history->ack_cap * sizeof *history->acks);
+    }
+    history->acks[history->ack_count++] = ack;
+    world_count(history->world, COUNT_record_acknowledged);
+}
+
+void history_violation(struct history *history, const char *checker, const char *format, ...)
+{
+    if (history_failed(history))
+        return;
+    int len = snprintf(history->violation, sizeof history->violation, "%s: ", checker);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(history->violation + len, sizeof history->violation - (size_t)len, format, args);
+    va_end(args);
+    if (history->world->verbose)
+        fprintf(stderr, "%10.6f VIOLATION %s\n", (double)history->world->now_us / 1e6, history->violation);
+}
