@@ -10,6 +10,7 @@ void handle_api_versions(struct storage_request *request);
 // The version asked for is none of ours: error 35 and the range of ApiVersions, encoded as version 0.
 void handle_api_versions_unsupported(struct storage_request *request);
 void handle_describe_cluster(struct storage_request *request);
+void handle_describe_configs(struct storage_request *request);
 void handle_describe_topic_partitions(struct storage_request *request);
 void handle_find_coordinator(struct storage_request *request);
 void handle_init_producer_id(struct storage_request *request);

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// DescribeConfigs: every key of a topic or of this node with its value, where the value comes from, and, when
+// asked, what would stand in its place otherwise (synonyms, in order of precedence) and its documentation.
+// Clients read, change and write back what they get here, so no key is left out.
+#include "answer_handlers.h"
+
+#include "base/config.h"
+#include "cluster/configs.h"
+#include "kafka/messages/describe_configs.h"
+#include "storage.h"
+
+#include <stdio.h>
+
+typedef struct kafka_describe_configs_request_describe_configs_resource asked_resource;
+typedef struct kafka_describe_configs_response_describe_configs_result result;
+typedef struct kafka_describe_configs_response_describe_configs_resource_result entry;
+typedef struct kafka_describe_configs_response_describe_configs_synonym synonym;
+
+enum { SYNONYMS_MAX = 5 };
+
+enum source { // Kafka's numbers (DescribeConfigsResponse.ConfigSource)
+    SOURCE_TOPIC = 1,
+    SOURCE_DYNAMIC_NODE = 2,
+    SOURCE_DYNAMIC_DEFAULT = 3,
+    SOURCE_STATIC_NODE = 4,
+    SOURCE_DEFAULT = 5
+};
+
+struct described {
+    struct storage_request *request;
+    const struct kafka_describe_configs_request *asked;
+    const asked_resource *resource;
+    const struct image *image;
+    char node[16];      // this node's id in decimal
+    const char *topic;  // NULL: the node is described
+    bool defaults_only; // the default of all nodes: dynamic values alone
+};
+
+static void add(synonym *list, int32_t *count, const char *name, const char *value, enum source source)
+{
+    if (value == NULL && source != SOURCE_DEFAULT)
+        return;
+    list[*count].name = slice_str(name);
+    list[*count].value = slice_str(value);
+    list[*count].source = (int8_t)source;
+    ++*count;
+}
+
+// What the process was started with, when the key is one of its parameters and was given.
+static const char *static_value(const struct described *d, const char *key)
+{
+    const struct config *config = storage_config(d->request->storage);
+    return config_row_of(config, key) != NULL && config_is_set(config, key) ? config_text(config, key) : NULL;
+}
+
+// Every value the key has, the effective one first.
+static int32_t gather(const struct described *d, const struct configs_key *key, synonym list[SYNONYMS_MAX])
+{
+    int32_t count = 0;
+    const char *node_key = d->topic != NULL ? key->node_key : key->name;
+    if (d->topic != NULL)
+        add(list, &count, key->name,
+            image_config(d->image, MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC, d->topic, key->name),
+            SOURCE_TOPIC);
+    if (node_key != NULL && !d->defaults_only)
+        add(list, &count, node_key,
+            image_config(d->image, MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER, d->node, node_key),
+            SOURCE_DYNAMIC_NODE);
+    if (node_key != NULL)
+        add(list, &count, node_key,
+            image_config(d->image, MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER, "", node_key),
+            SOURCE_DYNAMIC_DEFAULT);
+    if (d->defaults_only)
+        return count;
+    if (node_key != NULL)
+        add(list, &count, node_key, static_value(d, node_key), SOURCE_STATIC_NODE);
+    if (key->fallback != NULL || count == 0)
+        add(list, &count, node_key != NULL ? node_key : key->name, key->fallback, SOURCE_DEFAULT);
+    return count;
+}
+
+static bool wanted(const struct described *d, const char *name)
+{
+    int32_t count = d->resource->configuration_keys_count;
+    for (int32_t i = 0; i < count; i++) {
+        if (slice_is(d->resource->configuration_keys[i], name))
+            return true;
+    }
+    return count <= 0; // null or empty: all
+}
+
+static bool describe_key(const struct described *d, const struct configs_key *key, result *out)
+{
+    synonym list[SYNONYMS_MAX];
+    kafka_structure_defaults(&kafka_describe_configs_response_describe_configs_synonym_type, &list[0]);
+    for (int i = 1; i < SYNONYMS_MAX; i++)
+        list[i] = list[0];
+    int32_t count = gather(d, key, list);
+    if (count == 0)
+        return true;
+    entry *to = &out->configs[out->configs_count++];
+    to->name = slice_str(key->name);
+    to->is_sensitive = key->type == CONFIGS_PASSWORD;
+    to->value = to->is_sensitive ? (struct slice){0} : list[0].value;
+    to->config_source = list[0].source;
+    to->read_only = d->topic == NULL && !key->hot;
+    to->config_type = (int8_t)key->type;
+    if (d->asked->include_documentation)
+        to->documentation = slice_str(key->help);
+    if (!d->asked->include_synonyms || to->is_sensitive)
+        return true;
+    to->synonyms = arena_calloc(&d->request->arena, (size_t)count, sizeof *list);
+    if (to->synonyms == NULL)
+        return false;
+    memcpy(to->synonyms, list, sizeof *list * (size_t)count);
+    to->synonyms_count = count;
+    return true;
+}
+
+static bool describe_keys(const struct described *d, const struct configs_key *keys, int count, result *out)
+{
+    out->configs = kafka_structure_array(
+        &kafka_describe_configs_response_describe_configs_resource_result_type, &d->request->arena, count);
+    out->configs_count = 0;
+    for (int i = 0; out->configs != NULL && i < count; i++) {
+        if (wanted(d, keys[i].name) && !describe_key(d, &keys[i], out))
+            return false;
+    }
+    return out->configs != NULL;
+}
+
+static void refuse(result *out, int16_t error, const char *why)
+{
+    out->error_code = error;
+    out->error_message = slice_str(why);
+}
+
+static bool describe_topic(struct described *d, result *out)
+{
+    struct slice name = d->resource->resource_name;
+    const char *why = NULL;
+    const struct image_topic *topic = image_topic_slice(d->image, name);
+    if (!authorise(&d->request->principal, OPERATION_DESCRIBE_CONFIGS, RESOURCE_TYPE_TOPIC, name)) {
+        refuse(out, KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED, NULL);
+    } else if (!answers_topic_name_ok(name, &why)) {
+        refuse(out, KAFKA_ERR_INVALID_TOPIC_EXCEPTION, why);
+    } else if (topic == NULL) {
+        refuse(out, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION, NULL);
+    } else {
+        d->topic = topic->name;
+        return describe_keys(d, configs_topic_keys, configs_topic_count, out);
+    }
+    return true;
+}
+
+static bool describe_node(struct described *d, result *out)
+{
+    struct slice name = d->resource->resource_name;
+    if (!authorise(&d->request->principal, OPERATION_DESCRIBE_CONFIGS, RESOURCE_TYPE_CLUSTER,
+                   slice_str(RESOURCE_CLUSTER_NAME))) {
+        refuse(out, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
+    } else if (name.len > 0 && !slice_is(name, d->node)) {
+        const char *why = arena_printf(&d->request->arena,
+                                       "this is node %s: only it and \"\" can be asked for here", d->node);
+        refuse(out, KAFKA_ERR_INVALID_REQUEST, why);
+    } else {
+        d->defaults_only = name.len == 0;
+        return describe_keys(d, configs_node_keys, configs_node_count, out);
+    }
+    return true;
+}
+
+// Groups, loggers and client metrics have no settings of their own here: an empty list, as for an unset one.
+static bool describe_resource(struct described *d, result *out)
+{
+    out->resource_type = d->resource->resource_type;
+    out->resource_name = d->resource->resource_name;
+    switch (d->resource->resource_type) {
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC:
+        return describe_topic(d, out);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER:
+        return describe_node(d, out);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER_LOGGER:
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_CLIENT_METRICS:
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP:
+        return true;
+    default:
+        refuse(out, KAFKA_ERR_INVALID_REQUEST, "unknown resource type");
+        return true;
+    }
+}
+
+void handle_describe_configs(struct storage_request *request)
+{
+    const struct kafka_describe_configs_request *asked = request->body;
+    struct kafka_describe_configs_response response;
+    kafka_defaults(&kafka_describe_configs_response_message, &response);
+    response.results = kafka_structure_array(&kafka_describe_configs_response_describe_configs_result_type,
+                                             &request->arena, asked->resources_count);
+    response.results_count = asked->resources_count;
+    bool ok = response.results != NULL;
+    for (int32_t i = 0; ok && i < asked->resources_count; i++) {
+        struct described described = {.request = request,
+                                      .asked = asked,
+                                      .resource = &asked->resources[i],
+                                      .image = storage_image(request->storage)};
+        snprintf(described.node, sizeof described.node, "%d", storage_node_id(request->storage));
+        ok = describe_resource(&described, &response.results[i]);
+    }
+    if (ok)
+        storage_answer(request, &response);
+    else
+        storage_answer_close(request, "out of memory for an answer");
+}
