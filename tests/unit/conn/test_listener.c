@@ -182,6 +182,20 @@ Test(conn_listener, hang_up_cancels_a_held_request)
     cr_expect_eq(conn_listener_connections(server.listener), 0);
 }
 
+Test(conn_listener, hang_up_cancels_a_held_request_with_another_one_behind_it)
+{
+    server_open(&server);
+    int fd = dial(&server);
+    send_request(fd, FETCH, 4, 1, 0);
+    send_request(fd, HEARTBEAT, 0, 2, 0); // waits, so the socket is not read any more
+    turn(&server, 5);
+    cr_assert_eq(server.held_count, 1);
+    close(fd);
+    turn(&server, 20);
+    cr_expect_eq(server.cancelled, 1);
+    cr_expect_eq(server.seen_count, 1);
+}
+
 // As with acks=0. With answers the kernel resets the connection and what was not yet read is lost, in Kafka
 // too.
 Test(conn_listener, unanswered_produce_sent_before_hanging_up_is_still_begun)
