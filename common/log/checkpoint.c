@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checkpoint files of a data directory. The loop copies what they shall say, the flusher writes them:
+// first what recovery would no longer derive from batches below the new recovery points (epochs, index
+// files), then the recovery points, then watermarks and start offsets; each file replaced atomically and
+// synced.
+#include "base/assert.h"
+#include "base/mem.h"
+#include "log/internal.h"
+
+struct saved_log {
+    struct log *log;
+    const char *path; // the log's; stays while its removal waits behind this op
+    int64_t recovery_point, start;
+    struct buf epochs;  // content of leader-epoch-checkpoint when it has changed
+    int64_t index_base; // segment whose index files must be synced, -1: none
+};
+
+struct log_checkpoint {
+    struct log_set *set;
+    struct saved_log *logs;
+    struct log_offset_row *points, *watermarks, *starts;
+    int count, start_count, point_count, watermark_count;
+    enum status status; // of writing; ST_CANCELLED: not tried
+};
+
+static void save_log(struct log_checkpoint *checkpoint, struct log *log)
+{
+    struct saved_log *saved = &checkpoint->logs[checkpoint->count++];
+    // A lost log stays listed as it was, or the next start would take it for an empty one.
+    int64_t point = log->lost ? log->recovery_point : log->synced;
+    *saved = (struct saved_log){
+        .log = log, .path = log->path, .recovery_point = point, .start = log->start, .index_base = -1};
+    checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};
+    int64_t first = log->state.count > 0 ? log->state.segments[0]->base : 0;
+    if (log->start > first)
+        checkpoint->starts[checkpoint->start_count++] = (struct log_offset_row){log->name, log->start};
+    checkpoint->watermarks[checkpoint->watermark_count++] =
+        (struct log_offset_row){log->name, log->high_watermark};
+    buf_init(&saved->epochs, LOG_SMALL_FILE_MAX);
+    if (log->lost || !log->on_disk || log->status != ST_OK)
+        return;
+    if (log->state.epochs.changed && log_epochs_print(&log->state.epochs, &saved->epochs) == ST_OK)
+        log->state.epochs.changed = false;
+    struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
+    if (log->touched && active != NULL && active->exists && active->index.written > 0)
+        saved->index_base = active->base;
+    log->touched = false;
+}
+
+struct log_checkpoint *log_checkpoint_new(struct log_set *set)
+{
+    size_t room = (size_t)set->count + 1;
+    struct log_checkpoint *checkpoint = mem_calloc(1, sizeof *checkpoint);
+    checkpoint->set = set;
+    checkpoint->status = ST_CANCELLED;
+    checkpoint->logs = mem_calloc(room, sizeof *checkpoint->logs);
+    checkpoint->points = mem_calloc(room, sizeof *checkpoint->points);
+    checkpoint->watermarks = mem_calloc(room, sizeof *checkpoint->watermarks);
+    checkpoint->starts = mem_calloc(room, sizeof *checkpoint->starts);
+    for (struct log *log = set->first; log != NULL; log = log->next)
+        if (!log->deleted && (log->on_disk || log->lost))
+            save_log(checkpoint, log);
+    return checkpoint;
+}
+
+static enum status sync_file(struct env *env, const char *dir, struct log_segment_name name)
+{
+    struct log_path path = log_path_join(dir, name.text);
+    struct file *file;
+    enum status status = file_open(env, path.text, FILE_WRITE, &file);
+    if (status != ST_OK)
+        return status == ST_NOT_FOUND ? ST_OK : status;
+    status = file_sync(env, file);
+    file_close(env, &file);
+    return status;
+}
+
+static enum status write_log(struct env *env, const struct saved_log *saved)
+{
+    enum status status = ST_OK;
+    if (saved->epochs.len > 0)
+        status =
+            log_file_replace(env, saved->path, "leader-epoch-checkpoint", buf_slice(&saved->epochs), true);
+    if (status == ST_OK && saved->index_base >= 0)
+        status = sync_file(env, saved->path, log_segment_name(saved->index_base, ".index"));
+    if (status == ST_OK && saved->index_base >= 0)
+        status = sync_file(env, saved->path, log_segment_name(saved->index_base, ".timeindex"));
+    return status;
+}
+
+static enum status write_offsets(const struct log_set *set, const char *name,
+                                 const struct log_offset_row *rows, int count, bool sync_dir)
+{
+    struct buf text;
+    buf_init(&text, LOG_SMALL_FILE_MAX);
+    enum status status = log_offsets_print(rows, count, &text);
+    if (status == ST_OK)
+        status = log_file_replace(set->env, set->path, name, buf_slice(&text), sync_dir);
+    buf_fini(&text);
+    return status;
+}
+
+enum status log_checkpoint_write(struct log_checkpoint *checkpoint)
+{
+    struct log_set *set = checkpoint->set;
+    enum status status = ST_OK;
+    for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
+        status = write_log(set->env, &checkpoint->logs[i]);
+    if (status == ST_OK)
+        status = write_offsets(set, "recovery-point-offset-checkpoint", checkpoint->points,
+                               checkpoint->point_count, false);
+    if (status == ST_OK)
+        status = write_offsets(set, "replication-offset-checkpoint", checkpoint->watermarks,
+                               checkpoint->watermark_count, false);
+    if (status == ST_OK)
+        status = write_offsets(set, "log-start-offset-checkpoint", checkpoint->starts,
+                               checkpoint->start_count, true);
+    return status;
+}
+
+static void note_saved(const struct saved_log *saved, enum status status)
+{
+    struct log *log = saved->log;
+    if (status == ST_OK) {
+        log->recovery_point = saved->recovery_point;
+        log->saved_start = saved->start;
+        return;
+    }
+    log->touched = true;
+    log->state.epochs.changed = true;
+}
+
+void log_checkpoint_done(struct log_checkpoint *checkpoint)
+{
+    struct log_set *set = checkpoint->set;
+    enum status status = checkpoint->status;
+    for (int i = 0; i < checkpoint->count; i++) {
+        note_saved(&checkpoint->logs[i], status);
+        buf_fini(&checkpoint->logs[i].epochs);
+    }
+    if (status != ST_OK && status != ST_NO_SPACE && status != ST_CANCELLED && set->status == ST_OK) {
+        set->status = status;
+        DIAG_ERROR(&set->env->diag, "data directory taken offline dir=%s status=%s", set->path,
+                   status_name(status));
+    }
+    mem_free(checkpoint->logs);
+    mem_free(checkpoint->points);
+    mem_free(checkpoint->watermarks);
+    mem_free(checkpoint->starts);
+    mem_free(checkpoint);
+}
+
+// ---- on demand and by the clock ----
+
+// Idle logs give their memory and descriptors back.
+static void rest(struct log *log)
+{
+    if (log->tail_bytes > 0 || log->ring.count == 0)
+        return;
+    log_drop_recent(log);
+    for (int i = 0; i < log->state.count; i++)
+        log_close_handle(log, log->state.segments[i]);
+}
+
+static void checkpoint_prepare(struct log_op *op)
+{
+    struct log_set *set = op->set;
+    int64_t now_ms = env_now_ms(set->env);
+    for (struct log *log = set->first; log != NULL; log = log->next) {
+        if (!log->touched)
+            rest(log);
+        log_producers_expire(&log->state.producers, now_ms, set->config.producer_expiry_ms);
+    }
+    op->data = log_checkpoint_new(set);
+}
+
+static void checkpoint_run(struct log_op *op)
+{
+    op->status = log_checkpoint_write(op->data);
+}
+
+static void checkpoint_finish(struct log_op *op)
+{
+    log_checkpoint_done(op->data);
+    if (op->on_set_done != NULL)
+        op->on_set_done(op->set, op->status, op->context);
+}
+
+void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *context)
+{
+    struct log_op *op = log_op_new(set, NULL);
+    op->on_set_done = done;
+    op->context = context;
+    op->prepare = checkpoint_prepare;
+    op->run = checkpoint_run;
+    op->finish = checkpoint_finish;
+    log_op_queue(op);
+}
+
+void log_checkpoint_fire(struct timer *timer)
+{
+    struct log_set *set = timer->context;
+    log_set_checkpoint(set, NULL, NULL);
+    timer_start_ms(set->env, timer, set->config.checkpoint_ms);
+}

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ending a set: cleanly, so that the next start (ours or Kafka's) scans nothing, or by dropping everything as
+// a crash would; and removing directories of deleted logs.
+#include "base/assert.h"
+#include "base/mem.h"
+#include "log/internal.h"
+
+// ---- clean close ----
+
+struct closing {
+    struct log_checkpoint *checkpoint;
+    struct log_set *set;
+    enum status status;
+    log_set_closed_fn *done;
+    void *context;
+};
+
+static enum status append_entries(struct log *log, struct log_segment *segment, const char *suffix,
+                                  struct log_index *index)
+{
+    struct env *env = log->set->env;
+    struct log_path path = log_path_join(log->path, log_segment_name(segment->base, suffix).text);
+    struct file *file;
+    enum status status = file_open(env, path.text, FILE_WRITE | FILE_CREATE, &file);
+    if (status != ST_OK)
+        return status;
+    if (index->pending.len > 0)
+        status = file_pwrite(env, file, index->pending.data, index->pending.len, index->written);
+    if (status == ST_OK)
+        status = file_truncate(env, file, index->written + (int64_t)index->pending.len);
+    if (status == ST_OK)
+        status = file_sync(env, file);
+    file_close(env, &file);
+    return status;
+}
+
+// The active segment as Kafka leaves it: exact size, final time index entry, everything synced.
+static enum status close_segment(struct log *log, struct log_segment *segment)
+{
+    struct env *env = log->set->env;
+    struct log_path path = log_path_join(log->path, log_segment_name(segment->base, ".log").text);
+    struct file *file;
+    enum status status = file_open(env, path.text, FILE_WRITE, &file);
+    if (status != ST_OK)
+        return status;
+    if (segment->reserved > segment->written)
+        status = file_truncate(env, file, segment->written);
+    if (status == ST_OK && segment->reserved > 0) // written to in this run, perhaps without fsync
+        status = file_sync(env, file);
+    file_close(env, &file);
+    log_segment_finish(segment);
+    bool index_changed = segment->index.pending.len > 0 || segment->times.pending.len > 0;
+    if (status == ST_OK && index_changed)
+        status = append_entries(log, segment, ".index", &segment->index);
+    if (status == ST_OK && index_changed)
+        status = append_entries(log, segment, ".timeindex", &segment->times);
+    return status;
+}
+
+static enum status close_snapshot(struct log *log)
+{
+    if (log->state.producers.by_id.count == 0)
+        return ST_OK;
+    struct buf bytes;
+    buf_init(&bytes, SIZE_MAX);
+    enum status status = log_producers_print(&log->state.producers, &bytes);
+    if (status == ST_OK)
+        status =
+            log_file_replace(log->set->env, log->path, log_segment_name(log->state.end, ".snapshot").text,
+                             buf_slice(&bytes), true);
+    buf_fini(&bytes);
+    return status;
+}
+
+// Only while the set is closing: nothing else touches the log any more.
+static enum status close_log(struct log *log)
+{
+    if (!log->on_disk || log->lost || log->deleted)
+        return ST_OK;
+    if (log->status != ST_OK || log->tail_bytes > 0)
+        return log->status != ST_OK ? log->status : ST_NO_SPACE;
+    struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
+    enum status status = active != NULL && active->exists ? close_segment(log, active) : ST_OK;
+    return status == ST_OK ? close_snapshot(log) : status;
+}
+
+static void close_prepare(struct log_op *op)
+{
+    struct closing *closing = op->data;
+    struct log_set *set = op->set;
+    timer_stop(set->env, &set->retry);
+    timer_stop(set->env, &set->checkpoint);
+    for (struct log *log = set->first; log != NULL; log = log->next)
+        if (log->status == ST_OK && log->tail_bytes == 0 && !log->lost)
+            log->synced = log->written; // true once close_segment has synced, and saved only then
+    closing->checkpoint = log_checkpoint_new(set);
+}
+
+static void close_run(struct log_op *op)
+{
+    static const char marker[] = "{\"version\":0,\"brokerEpoch\":-1}";
+    struct log_set *set = op->set;
+    for (struct log *log = set->first; log != NULL; log = log->next) {
+        enum status status = close_log(log);
+        if (op->status == ST_OK)
+            op->status = status;
+    }
+    struct closing *closing = op->data;
+    // After a failure the old recovery points stand: the next start scans from there.
+    if (op->status == ST_OK)
+        op->status = log_checkpoint_write(closing->checkpoint);
+    if (op->status == ST_OK)
+        op->status = log_file_replace(set->env, set->path, ".kafka_cleanshutdown", slice_str(marker), true);
+}
+
+// A turn later, when the flusher's completion has been dealt with: its queue goes too.
+static void close_fire(struct timer *timer)
+{
+    struct closing *closing = timer->context;
+    log_set_closed_fn *done = closing->done;
+    void *context = closing->context;
+    enum status status = closing->status;
+    struct log_set *set = closing->set;
+    mem_free(closing);
+    log_set_abandon(&set);
+    done(status, context);
+}
+
+static void close_finish(struct log_op *op)
+{
+    struct closing *closing = op->data;
+    struct log_set *set = op->set;
+    log_checkpoint_done(closing->checkpoint);
+    closing->status = op->status;
+    timer_init(&set->retry, close_fire, closing);
+    timer_start_us(set->env, &set->retry, 0);
+}
+
+void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context)
+{
+    ASSERT(!set->closing);
+    struct log_op *op = log_op_new(set, NULL);
+    struct closing *closing = mem_calloc(1, sizeof *closing);
+    *closing = (struct closing){.set = set, .done = done, .context = context};
+    op->data = closing;
+    op->last = true;
+    op->prepare = close_prepare;
+    op->run = close_run;
+    op->finish = close_finish;
+    set->closing = true;
+    log_op_queue(op);
+}
+
+void log_set_abandon(struct log_set **pointer)
+{
+    struct log_set *set = *pointer;
+    *pointer = NULL;
+    struct metric *all[] = {&set->m_rounds, &set->m_syncs, &set->m_flush_us, &set->m_tail_bytes,
+                            &set->m_written_bytes};
+    for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++)
+        metric_remove(set->env->metrics, all[i]);
+    timer_stop(set->env, &set->retry);
+    timer_stop(set->env, &set->checkpoint);
+    env_queue_destroy(set->env, &set->flusher);
+    while (set->ops_first != NULL) {
+        struct log_op *op = set->ops_first;
+        set->ops_first = op->next;
+        mem_free(op);
+    }
+    set->dirty_first = NULL;
+    while (set->first != NULL) {
+        set->first->dirty = false;
+        log_free(set->first);
+    }
+    map_fini(&set->by_name);
+    file_close(set->env, &set->lock);
+    mem_free(set->path);
+    mem_free(set);
+}
+
+// ---- removing directories ----
+
+struct removal {
+    struct job job;
+    struct env *env;
+    char *path;
+};
+
+static bool remove_entry(const char *name, void *context)
+{
+    struct removal *removal = context;
+    (void)log_file_remove(removal->env, removal->path, name);
+    return true;
+}
+
+// What fails here is tried again at the next start.
+static void removal_run(struct job *job)
+{
+    struct removal *removal = (struct removal *)job;
+    if (path_list(removal->env, removal->path, remove_entry, removal) == ST_OK)
+        (void)path_rmdir(removal->env, removal->path);
+}
+
+static void removal_done(struct job *job)
+{
+    struct removal *removal = (struct removal *)job;
+    mem_free(removal->path);
+    mem_free(removal);
+}
+
+void log_remove_dir_later(struct log_set *set, const char *name)
+{
+    struct removal *removal = mem_calloc(1, sizeof *removal);
+    *removal = (struct removal){.job = {.run = removal_run, .done = removal_done}, .env = set->env};
+    removal->path = mem_printf("%s/%s", set->path, name);
+    env_submit(set->env, set->env->pool, &removal->job);
+}

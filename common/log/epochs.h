@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of (leader epoch, first offset) of a log and its file leader-epoch-checkpoint. It is derived from
+// the batches alone: an epoch enters with its first batch. Pure.
+#ifndef LOG_EPOCHS_H
+#define LOG_EPOCHS_H
+
+#include "base/buf.h"
+
+enum { LOG_EPOCHS_MAX = 65536 }; // beyond it the oldest is forgotten
+
+struct log_epoch {
+    int32_t epoch;
+    int64_t start; // offset of its first record
+};
+
+struct log_epochs {
+    struct log_epoch *rows; // both columns ascending
+    int count, cap;
+    bool changed; // since it was last saved
+};
+
+void log_epochs_fini(struct log_epochs *epochs);
+
+// Notes a batch; an epoch already known or older is ignored.
+void log_epochs_assign(struct log_epochs *epochs, int32_t epoch, int64_t offset);
+
+int32_t log_epochs_last(const struct log_epochs *epochs); // -1: none
+
+// Forgets epochs that begin at or above end.
+void log_epochs_cut(struct log_epochs *epochs, int64_t end);
+
+// The log now starts at start: of the epochs that begin up to it the last one is moved there, the others go.
+void log_epochs_trim(struct log_epochs *epochs, int64_t start);
+
+// See log_epoch_end in log.h.
+void log_epochs_end(const struct log_epochs *epochs, int32_t requested, int64_t log_end, int32_t *epoch,
+                    int64_t *end);
+int32_t log_epochs_at(const struct log_epochs *epochs, int64_t offset);
+
+enum status log_epochs_parse(struct slice text, struct log_epochs *epochs);
+enum status log_epochs_print(const struct log_epochs *epochs, struct buf *out);
+
+#endif

@@ -1,0 +1,436 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening a data directory: lock, identity, recovery of every log, lost ones, new checkpoints. All of it
+// blocks and happens before the node registers anywhere, so that what it then reports about its logs is true.
+#include "base/assert.h"
+#include "base/mem.h"
+#include "log/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char marker_name[] = ".kafka_cleanshutdown";
+
+struct log_set_config log_set_config_default(void)
+{
+    return (struct log_set_config){.node_id = -1,
+                                   .log = log_config_default(),
+                                   .tail_bytes_max = 16 << 20,
+                                   .free_bytes_min = 64 << 20,
+                                   .checkpoint_ms = 60000,
+                                   .open_files_max = 4096,
+                                   .producer_expiry_ms = 24ll * 3600 * 1000,
+                                   .producers_max = 100000};
+}
+
+// What the checkpoint files said about one log.
+struct known {
+    int64_t recovery_point, high_watermark, start;
+    bool found;
+};
+
+struct opening {
+    struct log_set *set;
+    struct map known;
+    char **dirs; // logs found
+    int count, cap;
+    enum status status;
+};
+
+// ---- directory and identity ----
+
+static enum status make_dir(struct env *env, const char *path)
+{
+    enum status status = path_mkdir(env, path);
+    if (status != ST_OK)
+        return status == ST_EXISTS ? ST_OK : status;
+    const char *slash = strrchr(path, '/');
+    char *parent = slash == NULL   ? mem_strdup(".")
+                   : slash == path ? mem_strdup("/")
+                                   : mem_strndup(path, (size_t)(slash - path));
+    status = path_sync_dir(env, parent);
+    mem_free(parent);
+    return status;
+}
+
+static enum status lock_dir(struct log_set *set)
+{
+    struct log_path path = log_path_join(set->path, ".lock");
+    enum status status = file_open(set->env, path.text, FILE_WRITE | FILE_CREATE, &set->lock);
+    if (status == ST_OK)
+        status = file_lock(set->env, set->lock);
+    if (status == ST_AGAIN)
+        DIAG_ERROR(&set->env->diag, "data directory is in use by another process dir=%s", set->path);
+    return status;
+}
+
+static enum status save_identity(struct log_set *set)
+{
+    struct buf text;
+    buf_init(&text, 1024);
+    enum status status = log_identity_print(&set->identity, &text);
+    if (status == ST_OK)
+        status = log_file_replace(set->env, set->path, "meta.properties", buf_slice(&text), true);
+    buf_fini(&text);
+    return status;
+}
+
+static enum status load_identity(struct log_set *set, bool has_logs)
+{
+    struct buf text;
+    buf_init(&text, 64 << 10);
+    enum status status = log_file_load(set->env, set->path, "meta.properties", &text);
+    if (status == ST_OK)
+        status = log_identity_parse(buf_slice(&text), &set->identity);
+    buf_fini(&text);
+    if (status == ST_NOT_FOUND && has_logs) {
+        DIAG_ERROR(&set->env->diag, "data directory holds logs but no meta.properties dir=%s", set->path);
+        return ST_MISMATCH;
+    }
+    if (status != ST_OK && status != ST_NOT_FOUND) {
+        DIAG_ERROR(&set->env->diag, "meta.properties cannot be used dir=%s status=%s", set->path,
+                   status_name(status));
+        return status;
+    }
+    if (status == ST_NOT_FOUND)
+        set->identity = (struct log_identity){.node_id = -1};
+    if (!uuid_is_zero(set->identity.directory_id))
+        return ST_OK;
+    set->identity.directory_id = env_random_uuid(set->env); // a fresh one, or from before KIP-858
+    return save_identity(set);
+}
+
+enum status log_set_adopt(struct log_set *set, const char *cluster_id, int32_t node_id)
+{
+    struct log_identity *own = &set->identity;
+    bool same_cluster =
+        cluster_id == NULL || own->cluster_id[0] == 0 || strcmp(own->cluster_id, cluster_id) == 0;
+    bool same_node = node_id < 0 || own->node_id < 0 || own->node_id == node_id;
+    if (!same_cluster || !same_node) {
+        DIAG_ERROR(
+            &set->env->diag,
+            "data directory belongs to another %s dir=%s its_cluster=%s its_node=%d cluster=%s node=%d",
+            same_cluster ? "node" : "cluster", set->path, own->cluster_id, own->node_id,
+            cluster_id != NULL ? cluster_id : "", node_id);
+        return ST_MISMATCH;
+    }
+    bool news = (cluster_id != NULL && own->cluster_id[0] == 0) || (node_id >= 0 && own->node_id < 0);
+    if (cluster_id != NULL && strlen(cluster_id) >= sizeof own->cluster_id)
+        return ST_INVALID;
+    if (cluster_id != NULL)
+        snprintf(own->cluster_id, sizeof own->cluster_id, "%s", cluster_id);
+    if (node_id >= 0)
+        own->node_id = node_id;
+    return news ? save_identity(set) : ST_OK;
+}
+
+// ---- what is there ----
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), suffix_len = strlen(suffix);
+    return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+static bool list_entry(const char *name, void *context)
+{
+    struct opening *opening = context;
+    struct log_set *set = opening->set;
+    struct file_info info;
+    struct log_path path = log_path_join(set->path, name);
+    if (path_info(set->env, path.text, &info) != ST_OK || !info.directory)
+        return true;
+    if (ends_with(name, "-delete"))
+        log_remove_dir_later(set, name);
+    else if (log_name_ok(name)) {
+        if (opening->count == opening->cap) {
+            opening->cap = opening->cap ? opening->cap * 2 : 16;
+            opening->dirs = mem_realloc(opening->dirs, (size_t)opening->cap * sizeof *opening->dirs);
+        }
+        opening->dirs[opening->count++] = mem_strdup(name);
+    }
+    return true;
+}
+
+static struct known *known_of(struct opening *opening, const char *name)
+{
+    struct known *known = map_get(&opening->known, slice_str(name));
+    if (known == NULL) {
+        known = mem_calloc(1, sizeof *known);
+        map_put(&opening->known, slice_str(name), known);
+    }
+    return known;
+}
+
+static void take_recovery_point(const char *name, int64_t offset, void *context)
+{
+    known_of(context, name)->recovery_point = offset;
+}
+static void take_watermark(const char *name, int64_t offset, void *context)
+{
+    known_of(context, name)->high_watermark = offset;
+}
+static void take_start(const char *name, int64_t offset, void *context)
+{
+    known_of(context, name)->start = offset;
+}
+
+// A missing file says nothing; a damaged one costs a scan of everything and is told.
+static enum status load_offsets(struct opening *opening, const char *name, log_offset_fn *take)
+{
+    struct log_set *set = opening->set;
+    struct buf text;
+    buf_init(&text, LOG_SMALL_FILE_MAX);
+    enum status status = log_file_load(set->env, set->path, name, &text);
+    if (status == ST_OK)
+        status = log_offsets_parse(buf_slice(&text), take, opening);
+    buf_fini(&text);
+    if (status == ST_MALFORMED)
+        DIAG_WARN(&set->env->diag, "checkpoint file is damaged and not used dir=%s file=%s", set->path, name);
+    return status == ST_NOT_FOUND || status == ST_MALFORMED ? ST_OK : status;
+}
+
+// ---- recovery ----
+
+static struct uuid load_id(struct log_set *set, const char *path)
+{
+    struct uuid id = {{0}};
+    struct buf text;
+    buf_init(&text, 4096);
+    if (log_file_load(set->env, path, "partition.metadata", &text) == ST_OK)
+        (void)log_partition_metadata_parse(buf_slice(&text), &id);
+    buf_fini(&text);
+    return id;
+}
+
+static void mark_lost(struct log *log, const struct known *known)
+{
+    log->lost = true;
+    log->recovery_point = log->synced = known->recovery_point;
+    DIAG_ERROR(&log->set->env->diag,
+               "partition is lost: its log does not reach its recovery point log=%s recovery_point=%lld",
+               log->name, (long long)known->recovery_point);
+}
+
+static void install_state(struct log *log, const struct known *known)
+{
+    struct log_state *state = &log->state;
+    log->on_disk = true;
+    log->written = log->flushed = log->synced = state->end;
+    log->ring.floor = state->end;
+    log->start = state->count > 0 ? state->segments[0]->base : 0;
+    if (known->start > log->start)
+        log->start = known->start < state->end ? known->start : state->end;
+    log_epochs_trim(&state->epochs, log->start);
+    log->high_watermark = known->high_watermark < state->end ? known->high_watermark : state->end;
+    log->recovery_point = known->recovery_point;
+    log->touched = true;
+    for (int i = 0; i < state->count; i++)
+        log->bytes += state->segments[i]->size;
+}
+
+static void recover_log(struct opening *opening, const char *name)
+{
+    struct log_set *set = opening->set;
+    struct known *known = known_of(opening, name);
+    known->found = true;
+    struct log *log = log_new(set, name, (struct uuid){{0}}, &set->config.log);
+    log->id = load_id(set, log->path);
+    struct log_load load = log_load_of(log, known->recovery_point);
+    load.verify_all = set->config.verify_all;
+    load.clean = set->was_clean;
+    struct log_load_report report;
+    enum status status = log_state_load(&load, &log->state, &report);
+    if (status == ST_OK && report.lost) {
+        log_state_fini(&log->state);
+        log_state_init(&log->state, set->config.producers_max);
+        log->on_disk = true;
+        mark_lost(log, known);
+        return;
+    }
+    if (status != ST_OK) {
+        log_go_offline(log, status);
+        log->recovery_point = log->synced = known->recovery_point;
+        log->on_disk = true; // stays listed
+        return;
+    }
+    install_state(log, known);
+    if (report.dropped_bytes > 0)
+        DIAG_WARN(&set->env->diag, "recovery cut the log's end log=%s end=%lld dropped_bytes=%lld why=\"%s\"",
+                  name, (long long)log->state.end, (long long)report.dropped_bytes, report.why);
+}
+
+static void recover_all(struct opening *opening)
+{
+    struct log_set *set = opening->set;
+    for (int i = 0; i < opening->count; i++)
+        recover_log(opening, opening->dirs[i]);
+    struct map_entry *at = NULL;
+    struct slice key;
+    void *value;
+    while (map_next(&opening->known, &at, &key, &value)) {
+        struct known *known = value;
+        if (known->found || known->recovery_point == 0)
+            continue;
+        char *name = mem_strndup((const char *)key.data, key.len);
+        if (log_name_ok(name))
+            mark_lost(log_new(set, name, (struct uuid){{0}}, &set->config.log), known);
+        mem_free(name);
+    }
+}
+
+static enum status save_recovered(struct log_set *set)
+{
+    enum status status = path_sync_dir(set->env, set->path);
+    if (status != ST_OK)
+        return status;
+    struct log_checkpoint *checkpoint = log_checkpoint_new(set);
+    status = log_checkpoint_write(checkpoint);
+    log_checkpoint_done(checkpoint);
+    return status;
+}
+
+// Kafka's marker says that everything was synced; it goes before anything may change.
+static enum status take_marker(struct log_set *set)
+{
+    struct file_info info;
+    struct log_path path = log_path_join(set->path, marker_name);
+    set->was_clean = path_info(set->env, path.text, &info) == ST_OK;
+    if (!set->was_clean)
+        return ST_OK;
+    enum status status = path_unlink(set->env, path.text);
+    return status == ST_OK ? path_sync_dir(set->env, set->path) : status;
+}
+
+static enum status open_steps(struct opening *opening, const struct log_set_config *config)
+{
+    struct log_set *set = opening->set;
+    enum status status = make_dir(set->env, set->path);
+    if (status == ST_OK)
+        status = lock_dir(set);
+    if (status == ST_OK)
+        status = path_list(set->env, set->path, list_entry, opening);
+    if (status == ST_OK)
+        status = load_identity(set, opening->count > 0);
+    if (status == ST_OK)
+        status = log_set_adopt(set, config->cluster_id, config->node_id);
+    if (status == ST_OK)
+        status = take_marker(set);
+    if (status == ST_OK)
+        status = load_offsets(opening, "recovery-point-offset-checkpoint", take_recovery_point);
+    if (status == ST_OK)
+        status = load_offsets(opening, "replication-offset-checkpoint", take_watermark);
+    if (status == ST_OK)
+        status = load_offsets(opening, "log-start-offset-checkpoint", take_start);
+    if (status != ST_OK)
+        return status;
+    recover_all(opening);
+    return save_recovered(set);
+}
+
+static void opening_fini(struct opening *opening)
+{
+    struct map_entry *at = NULL;
+    void *value;
+    while (map_next(&opening->known, &at, NULL, &value))
+        mem_free(value);
+    map_fini(&opening->known);
+    for (int i = 0; i < opening->count; i++)
+        mem_free(opening->dirs[i]);
+    mem_free(opening->dirs);
+}
+
+static void init_metrics(struct log_set *set)
+{
+    set->m_rounds =
+        (struct metric){.name = "millrace_log_flush_rounds_total", .help = "Flush rounds finished."};
+    set->m_syncs = (struct metric){.name = "millrace_log_syncs_total",
+                                   .help = "Files and directories synced by rounds."};
+    set->m_flush_us = (struct metric){
+        .name = "millrace_log_flush_seconds", .help = "Duration of flush rounds.", .kind = METRIC_HISTOGRAM};
+    set->m_tail_bytes = (struct metric){.name = "millrace_log_tail_bytes",
+                                        .help = "Record bytes not yet written to segments.",
+                                        .kind = METRIC_GAUGE};
+    set->m_written_bytes =
+        (struct metric){.name = "millrace_log_written_bytes_total", .help = "Record bytes written."};
+    if (set->env->metrics == NULL)
+        return;
+    struct metric *all[] = {&set->m_rounds, &set->m_syncs, &set->m_flush_us, &set->m_tail_bytes,
+                            &set->m_written_bytes};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        metric_add(set->env->metrics, all[i]);
+}
+
+enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
+                         struct log_set **result)
+{
+    if (strlen(path) > LOG_PATH_MAX - 2 * LOG_NAME_MAX - 16)
+        return ST_INVALID;
+    struct log_set *set = mem_calloc(1, sizeof *set);
+    set->env = env;
+    set->path = mem_strdup(path);
+    set->config = *config;
+    set->config.cluster_id = NULL; // was borrowed
+    set->own_budget.max = INT64_MAX;
+    if (set->config.budget == NULL)
+        set->config.budget = &set->own_budget;
+    map_init(&set->by_name, 0);
+    init_metrics(set);
+    set->flusher = env_queue_new(env, "flusher", 1);
+    timer_init(&set->retry, log_retry_fire, set);
+    timer_init(&set->checkpoint, log_checkpoint_fire, set);
+    struct opening opening = {.set = set};
+    map_init(&opening.known, 0);
+    enum status status = open_steps(&opening, config);
+    opening_fini(&opening);
+    if (status != ST_OK) {
+        log_set_abandon(&set);
+        return status;
+    }
+    timer_start_ms(env, &set->checkpoint, set->config.checkpoint_ms);
+    *result = set;
+    return ST_OK;
+}
+
+// ---- accessors ----
+
+const char *log_set_path(const struct log_set *set)
+{
+    return set->path;
+}
+const char *log_set_cluster_id(const struct log_set *set)
+{
+    return set->identity.cluster_id[0] != 0 ? set->identity.cluster_id : NULL;
+}
+int32_t log_set_node_id(const struct log_set *set)
+{
+    return set->identity.node_id;
+}
+struct uuid log_set_directory_id(const struct log_set *set)
+{
+    return set->identity.directory_id;
+}
+bool log_set_was_clean(const struct log_set *set)
+{
+    return set->was_clean;
+}
+struct log *log_set_find(struct log_set *set, const char *name)
+{
+    return map_get(&set->by_name, slice_str(name));
+}
+struct log *log_set_next(struct log_set *set, struct log *log)
+{
+    struct log *next = log == NULL ? set->first : log->next;
+    while (next != NULL && next->deleted)
+        next = next->next;
+    return next;
+}
+int log_set_count(const struct log_set *set)
+{
+    return (int)set->by_name.count;
+}
+enum status log_set_status(const struct log_set *set)
+{
+    if (set->status != ST_OK)
+        return set->status;
+    return set->low_space || set->stalled_logs > 0 ? ST_NO_SPACE : ST_OK;
+}

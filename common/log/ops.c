@@ -1,0 +1,389 @@
+// SPDX-License-Identifier: Apache-2.0
+// Changes to a log that are not appends: truncation, starting anew, moving the start, removal. Each is an op
+// in the order of the flusher, between rounds, durable before its caller hears of it. A recovery point that
+// would name bytes about to be cut is lowered on disk first, else a crash in the middle would make the log
+// look lost.
+#include "base/assert.h"
+#include "base/mem.h"
+#include "log/internal.h"
+
+#include <stdio.h>
+
+struct change {
+    struct log_load load;
+    struct log_epochs epochs; // copy of the known ones
+    struct log_checkpoint *checkpoint;
+    struct log_state state; // the new one
+    struct log_load_report report;
+    bool nothing; // to do
+};
+
+static void op_run(struct job *job)
+{
+    struct log_op *op = (struct log_op *)job;
+    if (op->status == ST_OK)
+        op->run(op);
+}
+
+static void op_done(struct job *job)
+{
+    struct log_op *op = (struct log_op *)job;
+    struct log_set *set = op->set;
+    bool last = op->last;
+    op->finish(op);
+    mem_free(op);
+    if (!last)
+        log_set_idle(set);
+}
+
+struct log_op *log_op_new(struct log_set *set, struct log *log)
+{
+    struct log_op *op = mem_calloc(1, sizeof *op);
+    *op = (struct log_op){.job = {.run = op_run, .done = op_done}, .set = set, .log = log};
+    return op;
+}
+
+void log_op_queue(struct log_op *op)
+{
+    struct log_set *set = op->set;
+    if (set->ops_last != NULL)
+        set->ops_last->next = op;
+    else
+        set->ops_first = op;
+    set->ops_last = op;
+    log_set_work(set);
+}
+
+static struct log_op *log_change(struct log *log, int64_t offset, log_done_fn *done, void *context)
+{
+    struct log_op *op = log_op_new(log->set, log);
+    op->offset = offset;
+    op->on_log_done = done;
+    op->context = context;
+    op->data = mem_calloc(1, sizeof(struct change));
+    return op;
+}
+
+// Runs on the loop before a change of the log's files.
+static void prepare_change(struct log_op *op, int64_t recovery_point)
+{
+    struct change *change = op->data;
+    struct log *log = op->log;
+    log->generation++;
+    log_drop_tail(log);
+    change->load = log_load_of(log, 0);
+    for (int i = 0; i < log->state.epochs.count; i++)
+        log_epochs_assign(&change->epochs, log->state.epochs.rows[i].epoch, log->state.epochs.rows[i].start);
+    log_state_init(&change->state, log->set->config.producers_max);
+    if (log->synced > recovery_point)
+        log->synced = recovery_point;
+    if (log->recovery_point > recovery_point)
+        change->checkpoint = log_checkpoint_new(log->set);
+}
+
+// The recovery points on disk, lowered where needed.
+static enum status save_first(struct change *change)
+{
+    return change->checkpoint != NULL ? log_checkpoint_write(change->checkpoint) : ST_OK;
+}
+
+static void end_change(struct log_op *op)
+{
+    struct change *change = op->data;
+    struct log *log = op->log;
+    if (change->checkpoint != NULL)
+        log_checkpoint_done(change->checkpoint);
+    log_epochs_fini(&change->epochs);
+    log_state_fini(&change->state);
+    mem_free(change);
+    log->busy = false;
+    if (op->on_log_done != NULL)
+        op->on_log_done(log, op->status, op->context);
+}
+
+// The new state takes the place of the old one.
+static void install(struct log *log, struct change *change, int64_t start)
+{
+    for (int i = 0; i < log->state.count; i++)
+        log_close_handle(log, log->state.segments[i]);
+    struct log_state old = log->state;
+    log->state = change->state;
+    change->state = old; // freed by end_change
+    log->state.epochs.changed = true;
+    log->touched = true;
+    log->ring.written = log->ring.count; // prepare dropped the tail
+    log_drop_recent(log);
+    log->start = start;
+    log->written = log->flushed = log->synced = log->state.end;
+    if (log->high_watermark > log->state.end)
+        log->high_watermark = log->state.end;
+    log->bytes = 0;
+    for (int i = 0; i < log->state.count; i++)
+        log->bytes += log->state.segments[i]->size;
+}
+
+// ---- truncation ----
+
+static void truncate_prepare(struct log_op *op)
+{
+    struct change *change = op->data;
+    op->status = op->log->lost ? ST_CORRUPT : op->log->status;
+    change->nothing = op->status != ST_OK || op->offset >= op->log->state.end;
+    if (!change->nothing)
+        prepare_change(op, op->offset);
+}
+
+static void truncate_run(struct log_op *op)
+{
+    struct change *change = op->data;
+    if (change->nothing)
+        return;
+    int64_t cut;
+    op->status = save_first(change);
+    if (op->status == ST_OK)
+        op->status = log_state_cut_files(&change->load, &op->log->state, op->offset, &cut);
+    if (op->status != ST_OK)
+        return;
+    change->load.recovery_point = op->log->on_disk ? cut : 0;
+    change->load.epochs = &change->epochs;
+    op->status = log_state_load(&change->load, &change->state, &change->report);
+    if (op->status == ST_OK && change->report.lost)
+        op->status = ST_CORRUPT;
+}
+
+static void truncate_finish(struct log_op *op)
+{
+    struct change *change = op->data;
+    if (op->status != ST_OK && !change->nothing)
+        log_go_offline(op->log, op->status);
+    else if (!change->nothing)
+        install(op->log, change, op->log->start < change->state.end ? op->log->start : change->state.end);
+    end_change(op);
+}
+
+void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context)
+{
+    if (log->state.count > 0 && to < log->state.segments[0]->base) {
+        log_truncate_fully(log, to, done, context);
+        return;
+    }
+    struct log_op *op = log_change(log, to, done, context);
+    op->prepare = truncate_prepare;
+    op->run = truncate_run;
+    op->finish = truncate_finish;
+    log->busy = true;
+    log_op_queue(op);
+}
+
+// ---- starting anew ----
+
+static void fully_prepare(struct log_op *op)
+{
+    op->status = op->log->status;
+    prepare_change(op, 0);
+}
+
+struct name_list {
+    int64_t *bases;
+    int count, cap;
+};
+
+static bool list_segment(const char *name, void *context)
+{
+    struct name_list *list = context;
+    int64_t base = log_segment_name_base(name, ".log");
+    if (base < 0)
+        base = log_segment_name_base(name, ".snapshot");
+    if (base < 0)
+        return true;
+    if (list->count == list->cap) {
+        list->cap = list->cap ? list->cap * 2 : 8;
+        list->bases = mem_realloc(list->bases, (size_t)list->cap * sizeof *list->bases);
+    }
+    list->bases[list->count++] = base;
+    return true;
+}
+
+// By the directory, not by the state: the files of a lost log were never loaded.
+static enum status remove_all(const struct log_load *load)
+{
+    struct name_list list = {0};
+    enum status status = path_list(load->env, load->path, list_segment, &list);
+    for (int i = list.count - 1; i >= 0 && status == ST_OK; i--)
+        status = log_segment_remove(load->env, load->path, list.bases[i]);
+    mem_free(list.bases);
+    return status == ST_OK ? log_file_remove(load->env, load->path, "leader-epoch-checkpoint") : status;
+}
+
+static enum status make_directory(const struct log *log)
+{
+    struct env *env = log->set->env;
+    enum status status = path_mkdir(env, log->path);
+    if (status != ST_OK)
+        return status == ST_EXISTS ? ST_OK : status;
+    struct buf text;
+    buf_init(&text, 256);
+    status = log_partition_metadata_print(log->id, &text);
+    if (status == ST_OK && !uuid_is_zero(log->id))
+        status = log_file_replace(env, log->path, "partition.metadata", buf_slice(&text), false);
+    buf_fini(&text);
+    return status == ST_OK ? path_sync_dir(env, log->set->path) : status;
+}
+
+static enum status make_empty(const struct log_load *load, int64_t base)
+{
+    static const char *const suffixes[] = {".index", ".timeindex", ".log"};
+    enum status status = ST_OK;
+    for (int i = 0; i < 3 && status == ST_OK; i++) {
+        struct log_path path = log_path_join(load->path, log_segment_name(base, suffixes[i]).text);
+        struct file *file;
+        status = file_open(load->env, path.text, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
+        if (status == ST_OK)
+            file_close(load->env, &file);
+    }
+    return status == ST_OK ? path_sync_dir(load->env, load->path) : status;
+}
+
+static void fully_run(struct log_op *op)
+{
+    struct change *change = op->data;
+    op->status = save_first(change);
+    if (op->status == ST_OK)
+        op->status = make_directory(op->log);
+    if (op->status == ST_OK)
+        op->status = remove_all(&change->load);
+    if (op->status == ST_OK)
+        op->status = make_empty(&change->load, op->offset);
+}
+
+static void fully_finish(struct log_op *op)
+{
+    struct change *change = op->data;
+    struct log *log = op->log;
+    if (op->status != ST_OK) {
+        log_go_offline(log, op->status);
+    } else {
+        struct log_segment *segment = log_state_add_segment(&change->state, op->offset);
+        segment->exists = true;
+        segment->created_ms = env_wall_ms(log->set->env);
+        change->state.end = op->offset;
+        install(log, change, op->offset);
+        log->on_disk = true;
+        log->lost = false;
+    }
+    end_change(op);
+}
+
+void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void *context)
+{
+    ASSERT(offset >= 0);
+    struct log_op *op = log_change(log, offset, done, context);
+    op->prepare = fully_prepare;
+    op->run = fully_run;
+    op->finish = fully_finish;
+    log->busy = true;
+    log_op_queue(op);
+}
+
+// ---- the start ----
+
+static void start_prepare(struct log_op *op)
+{
+    struct change *change = op->data;
+    log_state_init(&change->state, 0);
+    if (op->status == ST_OK)
+        change->checkpoint = log_checkpoint_new(op->set);
+}
+
+static void start_run(struct log_op *op)
+{
+    op->status = save_first(op->data);
+}
+
+static void start_finish(struct log_op *op)
+{
+    bool busy = op->log->busy; // another op may wait behind this one
+    end_change(op);
+    op->log->busy = busy;
+}
+
+void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context)
+{
+    struct log_op *op = log_change(log, start, done, context);
+    if (start < log->start || start > log->state.end)
+        op->status = ST_OUT_OF_RANGE;
+    else if (start > log->start) {
+        log->start = start;
+        log_epochs_trim(&log->state.epochs, start);
+    }
+    op->prepare = start_prepare;
+    op->run = start_run;
+    op->finish = start_finish;
+    log_op_queue(op);
+}
+
+// ---- removal ----
+
+static void delete_prepare(struct log_op *op)
+{
+    struct change *change = op->data;
+    struct log *log = op->log;
+    log_drop_tail(log);
+    log_state_init(&change->state, 0);
+    if (log->on_disk || log->lost)
+        change->checkpoint = log_checkpoint_new(op->set);
+    op->offset = (int64_t)env_random(op->set->env); // makes the new name unique
+}
+
+// Kafka's name for a directory on its way out.
+static void delete_name(const struct log_op *op, char name[LOG_NAME_MAX])
+{
+    snprintf(name, LOG_NAME_MAX, "%.200s.%032llx-delete", op->log->name, (unsigned long long)op->offset);
+}
+
+// The recovery point is forgotten first: a crash before the rename leaves a log that is scanned whole, one
+// after it a directory whose name says that it may go.
+static void delete_run(struct log_op *op)
+{
+    struct env *env = op->set->env;
+    char name[LOG_NAME_MAX];
+    delete_name(op, name);
+    struct log_path to = log_path_join(op->set->path, name);
+    op->status = save_first(op->data);
+    if (op->status == ST_OK)
+        op->status = path_rename(env, op->log->path, to.text);
+    if (op->status == ST_NOT_FOUND)
+        op->status = ST_OK; // never had a record
+    else if (op->status == ST_OK)
+        op->status = path_sync_dir(env, op->set->path);
+}
+
+static void delete_finish(struct log_op *op)
+{
+    struct log *log = op->log;
+    char name[LOG_NAME_MAX];
+    delete_name(op, name);
+    if (op->status == ST_OK)
+        log_remove_dir_later(op->set, name);
+    else
+        log_go_offline(log, op->status);
+    end_change(op);
+    log->gone = true;
+    if (log->dirty)
+        log_unmark_dirty(log);
+    if (log->readers == 0)
+        log_free(log);
+}
+
+void log_delete(struct log *log, log_done_fn *done, void *context)
+{
+    ASSERT(!log->deleted);
+    struct log_op *op = log_change(log, 0, done, context);
+    op->prepare = delete_prepare;
+    op->run = delete_run;
+    op->finish = delete_finish;
+    log->deleted = true; // from now on the name may be used anew: the rename comes before any later round
+    log->generation++;
+    map_remove(&log->set->by_name, slice_str(log->name));
+    log_op_queue(op);
+}

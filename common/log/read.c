@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading. Without blocking: from the ring (log/ring.c), batches in memory or in files where this process
+// wrote them a moment ago. Anything older on the pool: index lookup, whole batches into memory, each checksum
+// verified, so that a flipped bit is seen before it is served and the loop never sleeps on a cold page.
+#include "base/assert.h"
+#include "base/mem.h"
+#include "log/internal.h"
+#include "log/scan.h"
+
+// ---- from the ring ----
+
+static void release_handle(void *owner)
+{
+    struct log_handle *handle = owner;
+    log_handle_unref(&handle);
+}
+
+// Adds an entry to the last piece when it continues it.
+static bool extend_piece(struct piece *piece, const struct log_entry *entry)
+{
+    if (entry->block != NULL) {
+        if (piece->file != NULL || piece->owner != entry->block ||
+            piece->data + piece->len != entry->block->data + entry->from)
+            return false;
+    } else if (piece->file == NULL || piece->owner != entry->segment->handle ||
+               piece->position + (int64_t)piece->len != entry->position) {
+        return false;
+    }
+    piece->len += entry->size;
+    return true;
+}
+
+static struct piece piece_of_entry(const struct log_entry *entry)
+{
+    if (entry->block != NULL)
+        return piece_of_block(entry->block, entry->from, entry->size);
+    return (struct piece){.file = entry->segment->handle->file,
+                          .position = entry->position,
+                          .len = entry->size,
+                          .owner = log_handle_ref(entry->segment->handle),
+                          .release = release_handle};
+}
+
+static bool add_entry(const struct log_entry *entry, struct piece *pieces, int max, int *count)
+{
+    if (*count > 0 && extend_piece(&pieces[*count - 1], entry))
+        return true;
+    if (*count == max)
+        return false;
+    pieces[(*count)++] = piece_of_entry(entry);
+    return true;
+}
+
+static void read_ring(struct log *log, const struct log_range *range, int64_t up_to, struct piece *pieces,
+                      int max, int *count, struct log_found *found)
+{
+    const struct log_ring *ring = &log->ring;
+    for (uint32_t i = log_ring_find(ring, range->from); i < ring->count; i++) {
+        const struct log_entry *entry = log_ring_at(ring, i);
+        bool fits = found->bytes + entry->size <= range->max_bytes || (found->bytes == 0 && range->min_one);
+        bool readable = entry->block != NULL || entry->segment->handle != NULL;
+        if (entry->last >= up_to || !fits || !readable || !add_entry(entry, pieces, max, count))
+            return;
+        if (found->bytes == 0)
+            found->first = entry->base;
+        found->bytes += entry->size;
+        found->next = entry->last + 1;
+        found->leader_epoch = entry->epoch;
+    }
+}
+
+static enum status may_read(const struct log *log, int64_t from)
+{
+    if (log->deleted)
+        return ST_CLOSED;
+    if (log->lost)
+        return ST_CORRUPT;
+    if (log->status != ST_OK)
+        return log->status;
+    return from < log->start || from > log->state.end ? ST_OUT_OF_RANGE : ST_OK;
+}
+
+// Whether the ring begins at or before offset with an entry that can be read now.
+static bool ring_covers(const struct log_ring *ring, int64_t offset)
+{
+    if (ring->count == 0 || offset < ring->floor)
+        return false;
+    uint32_t i = log_ring_find(ring, offset);
+    if (i == ring->count)
+        return true;
+    const struct log_entry *entry = log_ring_at(ring, i);
+    return entry->block != NULL || entry->segment->handle != NULL;
+}
+
+enum status log_read(struct log *log, const struct log_range *range, struct piece *pieces, int max,
+                     int *count, struct log_found *found)
+{
+    *count = 0;
+    *found = (struct log_found){.first = range->from, .next = range->from, .leader_epoch = -1};
+    enum status status = may_read(log, range->from);
+    if (status != ST_OK)
+        return status;
+    int64_t up_to = range->up_to < log->state.end ? range->up_to : log->state.end;
+    if (range->from >= up_to)
+        return ST_OK;
+    if (!ring_covers(&log->ring, range->from))
+        return ST_AGAIN;
+    read_ring(log, range, up_to, pieces, max, count, found);
+    return ST_OK;
+}
+
+// ---- on the pool ----
+
+struct cold_read {
+    struct job job;
+    struct log *log;
+    struct log_range range;
+    log_read_fn *done;
+    void *context;
+    uint64_t generation;
+    enum status status; // preset: answered without work
+    // of the segment read now
+    char *path; // the log's directory
+    int64_t base, written, index_bytes;
+    struct log_handle *handle; // NULL: opened for the read
+    // results
+    struct block *block;
+    size_t len;
+    struct log_found found;
+};
+
+static enum status open_part(const struct cold_read *cold, const char *suffix, struct file **file)
+{
+    struct log_path path = log_path_join(cold->path, log_segment_name(cold->base, suffix).text);
+    return file_open(cold->log->set->env, path.text, FILE_READ, file);
+}
+
+// Where to begin looking for the offset; without a readable index at the segment's start.
+static int64_t look_up(const struct cold_read *cold)
+{
+    struct env *env = cold->log->set->env;
+    struct file *index;
+    int64_t position = 0;
+    if (cold->index_bytes == 0 || open_part(cold, ".index", &index) != ST_OK)
+        return 0;
+    if (log_index_find(env, index, cold->index_bytes, cold->base, cold->range.from, &position) != ST_OK ||
+        position >= cold->written)
+        position = 0;
+    file_close(env, &index);
+    return position;
+}
+
+// The first batch that reaches from; ST_NOT_FOUND when the segment has none below up_to.
+static enum status find_batch(const struct cold_read *cold, struct file *file, struct batch_header *header,
+                              int64_t *position)
+{
+    struct log_scan scan;
+    log_scan_init(&scan, cold->log->set->env, file, look_up(cold), cold->written);
+    enum status status;
+    do
+        status = log_scan_next(&scan, false, header, position);
+    while (status == ST_OK && batch_last_offset(header) < cold->range.from);
+    log_scan_fini(&scan);
+    if (status == ST_OK && batch_last_offset(header) >= cold->range.up_to)
+        return ST_NOT_FOUND;
+    return status;
+}
+
+// Whole, valid batches at the start of what was read. A bad one ends it; the first one bad is an error.
+static enum status check_batches(struct cold_read *cold, size_t got)
+{
+    struct batch_header header;
+    enum status status = ST_OK;
+    while (cold->len < got) {
+        struct slice rest = slice_of(cold->block->data + cold->len, got - cold->len);
+        status = batch_parse(rest, &header);
+        if (status == ST_OK && batch_size(&header) > rest.len)
+            status = ST_TRUNCATED;
+        if (status == ST_TRUNCATED || (status == ST_OK && batch_last_offset(&header) >= cold->range.up_to))
+            break;
+        if (status != ST_OK || !batch_crc_ok(slice_of(rest.data, batch_size(&header)), &header)) {
+            status = ST_CORRUPT;
+            break;
+        }
+        if (cold->len == 0)
+            cold->found.first = header.base_offset;
+        cold->len += batch_size(&header);
+        cold->found.next = batch_last_offset(&header) + 1;
+        cold->found.leader_epoch = header.leader_epoch;
+    }
+    cold->found.bytes = cold->len;
+    return cold->len == 0 ? (status == ST_OK ? ST_NOT_FOUND : ST_CORRUPT) : ST_OK;
+}
+
+static enum status read_batches(struct cold_read *cold, struct file *file)
+{
+    struct batch_header header;
+    int64_t position;
+    enum status status = find_batch(cold, file, &header, &position);
+    if (status != ST_OK)
+        return status == ST_TRUNCATED ? ST_CORRUPT : status;
+    size_t want = cold->range.max_bytes < LOG_READ_MAX ? cold->range.max_bytes : LOG_READ_MAX;
+    if (want < batch_size(&header)) {
+        if (!cold->range.min_one && cold->range.max_bytes < batch_size(&header))
+            return ST_NOT_FOUND;
+        want = batch_size(&header);
+    }
+    if ((int64_t)want > cold->written - position)
+        want = (size_t)(cold->written - position);
+    cold->block = block_new(want);
+    if (cold->block == NULL)
+        return ST_NO_MEMORY;
+    size_t got;
+    status = file_pread(cold->log->set->env, file, cold->block->data, want, position, &got);
+    return status == ST_OK ? check_batches(cold, got) : status;
+}
+
+static void cold_run(struct job *job)
+{
+    struct cold_read *cold = (struct cold_read *)job;
+    if (cold->status != ST_OK)
+        return;
+    if (cold->handle != NULL) {
+        cold->status = read_batches(cold, cold->handle->file);
+        return;
+    }
+    struct file *file;
+    cold->status = open_part(cold, ".log", &file);
+    if (cold->status == ST_NOT_FOUND)
+        cold->status = ST_IO; // NOT_FOUND means: nothing in this segment
+    if (cold->status != ST_OK)
+        return;
+    cold->status = read_batches(cold, file);
+    file_close(cold->log->set->env, &file);
+}
+
+static void take_segment(struct cold_read *cold, const struct log_segment *segment)
+{
+    cold->base = segment->base;
+    cold->written = segment->written;
+    cold->index_bytes = segment->index.written;
+    cold->handle = segment->handle != NULL ? log_handle_ref(segment->handle) : NULL;
+}
+
+// Behind a compaction gap the offset may be in a later segment.
+static bool go_on(struct cold_read *cold)
+{
+    const struct log_state *state = &cold->log->state;
+    int next = log_state_segment_at(state, cold->base) + 1;
+    if (next >= state->count || state->segments[next]->base >= cold->range.up_to)
+        return false;
+    take_segment(cold, state->segments[next]);
+    cold->status = ST_OK;
+    env_submit(cold->log->set->env, cold->log->set->env->pool, &cold->job);
+    return true;
+}
+
+void log_reader_began(struct log *log)
+{
+    log->readers++;
+    log->set->readers++;
+}
+
+void log_reader_ended(struct log *log)
+{
+    struct log_set *set = log->set;
+    log->readers--;
+    set->readers--;
+    if (log->gone && log->readers == 0)
+        log_free(log);
+    log_set_work(set);
+}
+
+static void cold_done(struct job *job)
+{
+    struct cold_read *cold = (struct cold_read *)job;
+    struct log *log = cold->log;
+    struct piece piece = {0};
+    log_handle_unref(&cold->handle);
+    if (log->deleted)
+        cold->status = ST_CLOSED;
+    else if (cold->generation != log->generation)
+        cold->status = ST_AGAIN;
+    else if (cold->status == ST_NOT_FOUND && cold->block == NULL && go_on(cold))
+        return;
+    if (cold->status == ST_NOT_FOUND)
+        cold->status = ST_OK; // nothing there
+    else if (cold->status == ST_OK && cold->len > 0)
+        piece = piece_of_block(cold->block, 0, cold->len);
+    block_unref(&cold->block);
+    cold->done(log, cold->status, &piece, &cold->found, cold->context);
+    mem_free(cold->path);
+    mem_free(cold);
+    log_reader_ended(log);
+}
+
+void log_read_async(struct log *log, const struct log_range *range, log_read_fn *done, void *context)
+{
+    struct cold_read *cold = mem_calloc(1, sizeof *cold);
+    *cold = (struct cold_read){.job = {.run = cold_run, .done = cold_done},
+                               .log = log,
+                               .range = *range,
+                               .done = done,
+                               .context = context,
+                               .generation = log->generation,
+                               .found = {.first = range->from, .next = range->from, .leader_epoch = -1}};
+    cold->path = mem_strdup(log->path);
+    cold->status = may_read(log, range->from);
+    if (cold->range.up_to > log->written)
+        cold->range.up_to = log->written;
+    int at = log_state_segment_at(&log->state, range->from);
+    if (cold->status == ST_OK && range->from >= log->written && range->from < log->state.end)
+        cold->status = ST_AGAIN; // in the tail
+    else if (cold->status == ST_OK && (at < 0 || range->from >= cold->range.up_to))
+        cold->status = ST_NOT_FOUND;
+    else if (cold->status == ST_OK)
+        take_segment(cold, log->state.segments[at]);
+    cold->base = at >= 0 ? log->state.segments[at]->base : INT64_MAX;
+    log_reader_began(log);
+    env_submit(log->set->env, log->set->env->pool, &cold->job);
+}

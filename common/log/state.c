@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The derived state of a log as a container, and cutting its files. Loading is load.c.
+#include "log/state.h"
+
+#include "base/mem.h"
+#include "log/files.h"
+#include "log/scan.h"
+
+void log_state_init(struct log_state *state, int producers_max)
+{
+    *state = (struct log_state){0};
+    log_producers_init(&state->producers, producers_max);
+}
+
+void log_state_fini(struct log_state *state)
+{
+    for (int i = 0; i < state->count; i++)
+        log_segment_destroy(&state->segments[i]);
+    mem_free(state->segments);
+    log_epochs_fini(&state->epochs);
+    log_producers_fini(&state->producers);
+    *state = (struct log_state){0};
+}
+
+struct log_segment *log_state_add_segment(struct log_state *state, int64_t base)
+{
+    if (state->count == state->cap) {
+        state->cap = state->cap ? state->cap * 2 : 1;
+        state->segments = mem_realloc(state->segments, (size_t)state->cap * sizeof(struct log_segment *));
+    }
+    return state->segments[state->count++] = log_segment_new(base);
+}
+
+int log_state_segment_at(const struct log_state *state, int64_t offset)
+{
+    int low = 0, high = state->count; // segments below low begin at or below offset
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (state->segments[middle]->base <= offset)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low - 1;
+}
+
+enum status log_segment_remove(struct env *env, const char *dir, int64_t base)
+{
+    static const char *const suffixes[] = {".index", ".timeindex", ".snapshot"};
+    enum status status = log_file_remove(env, dir, log_segment_name(base, ".log").text);
+    if (status == ST_OK)
+        status = path_sync_dir(env, dir);
+    for (int i = 0; i < 3 && status == ST_OK; i++)
+        status = log_file_remove(env, dir, log_segment_name(base, suffixes[i]).text);
+    return status;
+}
+
+// The first batch that reaches `to`, by walking the headers; at the end when there is none.
+static enum status find_cut(struct log_scan *scan, int64_t to, int64_t *position, int64_t *cut)
+{
+    struct batch_header header;
+    *position = scan->at;
+    for (;;) {
+        enum status status = log_scan_next(scan, false, &header, position);
+        if (status == ST_NOT_FOUND) {
+            *position = scan->at;
+            return ST_OK;
+        }
+        if (status != ST_OK)
+            return status;
+        *cut = header.base_offset < to ? header.base_offset : to;
+        if (batch_last_offset(&header) >= to)
+            return ST_OK;
+        *cut = batch_last_offset(&header) + 1;
+    }
+}
+
+static enum status cut_segment(const struct log_load *load, const struct log_segment *segment, int64_t to,
+                               int64_t *cut)
+{
+    struct log_path path = log_path_join(load->path, log_segment_name(segment->base, ".log").text);
+    struct file *file;
+    int64_t position = 0;
+    *cut = segment->base;
+    enum status status = file_open(load->env, path.text, FILE_WRITE, &file);
+    if (status != ST_OK)
+        return status;
+    struct log_scan scan;
+    log_scan_init(&scan, load->env, file, 0, segment->written);
+    status = find_cut(&scan, to, &position, cut);
+    log_scan_fini(&scan);
+    if (status == ST_OK && position < segment->written)
+        status = file_truncate(load->env, file, position);
+    if (status == ST_OK)
+        status = file_sync(load->env, file);
+    file_close(load->env, &file);
+    return status;
+}
+
+enum status log_state_cut_files(const struct log_load *load, const struct log_state *state, int64_t to,
+                                int64_t *cut)
+{
+    int keep = log_state_segment_at(state, to);
+    for (int i = state->count - 1; i > keep; i--) {
+        if (!state->segments[i]->exists)
+            continue;
+        enum status status = log_segment_remove(load->env, load->path, state->segments[i]->base);
+        if (status != ST_OK)
+            return status;
+    }
+    *cut = to;
+    if (keep < 0 || !state->segments[keep]->exists)
+        return ST_OK;
+    return cut_segment(load, state->segments[keep], to, cut);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// An environment for tests of the log: files in memory that remember what was synced, jobs that run when the
+// test says so, a clock that stands still. A power cut puts every file back to its last sync (or to any
+// mixture of that and later bytes) and drops directory entries that were never synced; a countdown makes the
+// n-th change of a file the moment of death, so that a scenario can be cut at every step.
+#ifndef TESTS_LOG_FAKE_ENV_H
+#define TESTS_LOG_FAKE_ENV_H
+
+#include "base/prng.h"
+#include "io/env.h"
+
+struct fake_node;
+struct fake_queue;
+
+struct fake_env {
+    struct env env; // first
+    struct fake_node *root;
+    struct fake_node *nodes; // all ever made
+    struct fake_queue *queues;
+    struct timer *timers[16];
+    int timer_count;
+    int64_t now_us, wall_ms;
+    struct prng prng;
+    struct metric_registry metrics;
+    long changes; // file changes so far
+    long die_at;  // the change with this number and all later ones fail without effect; -1: never
+    bool dead;
+    bool sync_fails; // file_sync returns ST_IO
+    int64_t space;   // bytes that may still be written or reserved; < 0: any number
+    char last_line[1024];
+    int lines;
+};
+
+struct env *fake_env_new(uint64_t seed);
+void fake_env_destroy(struct env **env);
+struct fake_env *fake_of(struct env *env);
+
+// Runs jobs until none is left.
+void fake_run(struct env *env);
+// Runs one job; false when there was none.
+bool fake_step(struct env *env);
+// Moves the clock, fires what is due, runs jobs.
+void fake_advance_ms(struct env *env, int64_t ms);
+
+// Power is cut and comes back. torn: unsynced bytes and entries survive at random instead of never.
+void fake_power_cut(struct env *env, bool torn);
+
+// The process dies (kill -9): everything written stays.
+void fake_revive(struct env *env);
+
+// Bytes of a file for direct damage; NULL when absent.
+struct buf *fake_file(struct env *env, const char *path);
+
+#endif
