@@ -115,7 +115,7 @@ enum status log_checkpoint_write(struct log_checkpoint *checkpoint)
     if (status == ST_OK)
         status = write_offsets(set, "log-start-offset-checkpoint", checkpoint->starts,
                                checkpoint->start_count, true);
-    return status;
+    return checkpoint->status = status;
 }
 
 static void note_saved(const struct saved_log *saved, enum status status)

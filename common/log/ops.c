@@ -124,13 +124,20 @@ static void install(struct log *log, struct change *change, int64_t start)
 
 // ---- truncation ----
 
+// The cut is at a batch's start, not known before the file is read, but not below the segment's base.
+static int64_t lowest_cut(const struct log *log, int64_t to)
+{
+    int at = log_state_segment_at(&log->state, to);
+    return at >= 0 ? log->state.segments[at]->base : 0;
+}
+
 static void truncate_prepare(struct log_op *op)
 {
     struct change *change = op->data;
     op->status = op->log->lost ? ST_CORRUPT : op->log->status;
     change->nothing = op->status != ST_OK || op->offset >= op->log->state.end;
     if (!change->nothing)
-        prepare_change(op, op->offset);
+        prepare_change(op, lowest_cut(op->log, op->offset));
 }
 
 static void truncate_run(struct log_op *op)
