@@ -371,3 +371,23 @@ void disk_power_cut(struct machine *machine)
     while (map_next(&machine->files, &at, &path, &inode))
         inode_power_cut(machine, inode);
 }
+
+void disk_root(struct machine *machine, const char *path)
+{
+    struct inode *inode = mem_calloc(1, sizeof *inode);
+    inode->directory = true;
+    map_put(&machine->files, slice_str(path), inode);
+    map_put(&machine->durable, slice_str(path), inode);
+}
+
+const uint8_t *disk_read(const struct machine *machine, struct slice path, size_t *len)
+{
+    const struct inode *inode = map_get(&machine->files, path);
+    *len = inode ? inode->size : 0;
+    return inode ? inode->data : NULL;
+}
+
+bool disk_next(const struct machine *machine, struct map_entry **at, struct slice *path)
+{
+    return map_next(&machine->files, at, path, NULL);
+}

@@ -341,6 +341,8 @@ struct machine *world_machine(struct world *world)
 static void diag_write(struct diag *diag, const char *line)
 {
     struct process *process = diag->context;
+    if (process->world->on_line != NULL)
+        process->world->on_line(process, line);
     if (process->world->verbose)
         fprintf(stderr, "%10.6f %s\n", (double)process->world->now_us / 1e6, line);
 }

@@ -18,10 +18,11 @@ enum { WORLD_MACHINES_MAX = 16, WORLD_PROCESSES_MAX = 512 };
     X(message_duplicated)                                                                                    \
     X(message_delayed)                                                                                       \
     X(message_reordered)                                                                                     \
-    X(lane_lost) X(partition_made) X(partition_healed) X(kill) X(power_cut) X(unsynced_bytes_dropped)        \
-        X(torn_write) X(slow_disk) X(clock_jump) X(restart) X(stream_broken) X(leader_changed) X(isr_shrunk) \
-            X(isr_grown) X(truncated) X(controller_changed) X(shard_moved) X(record_acknowledged)            \
-                X(record_unknown) X(offset_committed) X(rebalance)
+    X(lane_lost)                                                                                             \
+    X(partition_made) X(partition_healed) X(kill) X(power_cut) X(unsynced_bytes_dropped) X(torn_write)       \
+        X(slow_disk) X(clock_jump) X(restart) X(stream_broken) X(leader_changed) X(isr_shrunk) X(isr_grown)  \
+            X(truncated) X(controller_changed) X(shard_moved) X(record_acknowledged) X(record_unknown)       \
+                X(offset_committed) X(rebalance)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
@@ -98,6 +99,8 @@ struct world {
     int64_t counters[COUNT_MAX];
     uint64_t trace; // hash over everything that happened
     bool verbose;
+    // Sees every diagnostic line, for counting transitions.
+    void (*on_line)(struct process *process, const char *line);
 };
 
 void world_init(struct world *world, uint64_t seed);
@@ -130,6 +133,11 @@ void world_trace(struct world *world, uint64_t fact);
 
 // ---- parts, each in a file of its own ----
 void disk_power_cut(struct machine *machine);
+// A directory that is there from the beginning, durable.
+void disk_root(struct machine *machine, const char *path);
+// The bytes of a file as processes see them, NULL when absent; and a walk over all paths.
+const uint8_t *disk_read(const struct machine *machine, struct slice path, size_t *len);
+bool disk_next(const struct machine *machine, struct map_entry **at, struct slice *path);
 extern const struct env_ops sim_env_ops;
 
 // The functions of env_ops by part.

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// See cluster.h.
+#include "cluster.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <stdio.h>
+
+enum { CONTROLLER_PORT = 7000, STORAGE_PORT = 7100, COORDINATOR_PORT = 7200, KAFKA_PORT = 9092 };
+
+static void daemon_failed(void *context, const char *why)
+{
+    struct daemon_sim *daemon = context;
+    // A daemon that refuses to go on is a dead process; the nemesis starts it again like any other.
+    if (daemon->process->world->verbose)
+        fprintf(stderr, "%10.6f FAILED %s: %s\n", (double)daemon->process->world->now_us / 1e6,
+                daemon->process->name, why);
+    cluster_stop(daemon, false);
+}
+
+static void daemon_place(struct cluster *cluster, struct daemon_sim *daemon, enum daemon_kind kind, int index)
+{
+    static const int32_t first_id[] = {101, 1, 201};
+    static const int first_port[] = {CONTROLLER_PORT, STORAGE_PORT, COORDINATOR_PORT};
+    *daemon = (struct daemon_sim){.cluster = cluster,
+                                  .kind = kind,
+                                  .index = index,
+                                  .node_id = first_id[kind] + index,
+                                  .rpc_port = first_port[kind] + index,
+                                  .kafka_port = kind == DAEMON_STORAGE ? KAFKA_PORT + index : 0,
+                                  .machine = world_machine(cluster->world)};
+    disk_root(daemon->machine, "/data");
+}
+
+void cluster_init(struct cluster *cluster, struct world *world, struct history *history)
+{
+    *cluster = (struct cluster){.world = world, .history = history};
+    for (int i = 0; i < CLUSTER_CONTROLLERS; i++)
+        daemon_place(cluster, &cluster->controllers[i], DAEMON_CONTROLLER, i);
+    for (int i = 0; i < CLUSTER_STORAGE; i++) {
+        daemon_place(cluster, &cluster->storage[i], DAEMON_STORAGE, i);
+        cluster->ports[i] = cluster->storage[i].kafka_port;
+    }
+    for (int i = 0; i < CLUSTER_COORDINATORS; i++)
+        daemon_place(cluster, &cluster->coordinators[i], DAEMON_COORDINATOR, i);
+}
+
+struct daemon_sim *cluster_daemon(struct cluster *cluster, int i)
+{
+    if (i < CLUSTER_CONTROLLERS)
+        return &cluster->controllers[i];
+    i -= CLUSTER_CONTROLLERS;
+    return i < CLUSTER_STORAGE ? &cluster->storage[i] : &cluster->coordinators[i - CLUSTER_STORAGE];
+}
+
+static void config_put(struct config *config, const char *key, const char *value)
+{
+    char error[CONFIG_ERROR_SIZE];
+    enum status status = config_set(config, key, value, error);
+    if (status != ST_OK)
+        fprintf(stderr, "sim: %s\n", error);
+    ASSERT(status == ST_OK);
+}
+
+static struct config *daemon_config(const struct daemon_sim *daemon)
+{
+    char text[64];
+    struct config *config = config_new();
+    config_declare(config, config_common_rows, config_common_count);
+    if (daemon->kind == DAEMON_CONTROLLER)
+        config_declare(config, controller_config_rows, controller_config_count);
+    else if (daemon->kind == DAEMON_STORAGE)
+        config_declare(config, storage_config_rows, storage_config_count);
+    else
+        config_declare(config, coordinator_config_rows, coordinator_config_count);
+    snprintf(text, sizeof text, "%d", daemon->node_id);
+    config_put(config, "node.id", text);
+    config_put(config, "controller.quorum.bootstrap.servers", "127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002");
+    config_put(config, "host.name", "simulated");
+    if (daemon->kind == DAEMON_CONTROLLER) {
+        config_put(config, "controller.quorum.voters",
+                   "101@127.0.0.1:7000,102@127.0.0.1:7001,103@127.0.0.1:7002");
+        config_put(config, "metadata.log.dir", "/data/meta");
+        config_put(config, "offsets.topic.num.partitions", "4");
+    } else if (daemon->kind == DAEMON_STORAGE) {
+        config_put(config, "log.dirs", "/data/log");
+        snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", daemon->kafka_port);
+        config_put(config, "listeners", text);
+        config_put(config, "replica.lag.time.max.ms", "2000");
+    } else {
+        config_put(config, "group.initial.rebalance.delay.ms", "100");
+    }
+    return config;
+}
+
+static struct rpc *daemon_rpc(struct daemon_sim *daemon, uint64_t incarnation, char endpoint[64])
+{
+    static const enum rpc_role roles[] = {RPC_CONTROLLER, RPC_STORAGE, RPC_COORDINATOR};
+    struct rpc_config config = {.env = &daemon->process->env,
+                                .transport = sim_transport_new(daemon->process),
+                                .self = {.role = roles[daemon->kind], .node = daemon->node_id},
+                                .incarnation = incarnation};
+    struct rpc *rpc = rpc_new(&config);
+    int port;
+    snprintf(endpoint, 64, "tcp://127.0.0.1:%d", daemon->rpc_port);
+    enum status status = rpc_listen(rpc, endpoint, &port);
+    ASSERT(status == ST_OK);
+    return rpc;
+}
+
+static enum status service_start(struct daemon_sim *daemon, uint64_t incarnation, const char *endpoint)
+{
+    struct env *env = &daemon->process->env;
+    enum status status;
+    if (daemon->kind == DAEMON_CONTROLLER) {
+        struct controller_options options = {.env = env,
+                                             .config = daemon->config,
+                                             .rpc = daemon->rpc,
+                                             .context = daemon,
+                                             .on_fail = daemon_failed};
+        status = controller_new(&options, &daemon->controller);
+        if (status == ST_OK)
+            controller_start(daemon->controller);
+        return status;
+    }
+    if (daemon->kind == DAEMON_STORAGE) {
+        struct storage_options options = {.env = env,
+                                          .config = daemon->config,
+                                          .rpc = daemon->rpc,
+                                          .rpc_endpoint = endpoint,
+                                          .incarnation = incarnation,
+                                          .on_failed = daemon_failed,
+                                          .context = daemon};
+        status = storage_new(&options, &daemon->storage);
+        return status == ST_OK ? storage_start(daemon->storage) : status;
+    }
+    struct coordinator_options options = {.env = env,
+                                          .config = daemon->config,
+                                          .rpc = daemon->rpc,
+                                          .rpc_endpoint = endpoint,
+                                          .incarnation = incarnation,
+                                          .on_failed = daemon_failed,
+                                          .context = daemon};
+    status = coordinator_new(&options, &daemon->coordinator);
+    return status == ST_OK ? coordinator_start(daemon->coordinator) : status;
+}
+
+void cluster_start(struct daemon_sim *daemon)
+{
+    static const char *const kinds[] = {"controller", "storage", "coordinator"};
+    char name[32];
+    char endpoint[64];
+    ASSERT(daemon->process == NULL);
+    snprintf(name, sizeof name, "%s-%d", kinds[daemon->kind], daemon->node_id);
+    daemon->process = process_start(daemon->machine, name);
+    daemon->controller = NULL;
+    daemon->storage = NULL;
+    daemon->coordinator = NULL;
+    uint64_t incarnation = env_random(&daemon->process->env) | 1;
+    daemon->config = daemon_config(daemon);
+    daemon->rpc = daemon_rpc(daemon, incarnation, endpoint);
+    enum status status = service_start(daemon, incarnation, endpoint);
+    if (status != ST_OK)
+        history_violation(daemon->cluster->history, "starts-on-its-own-data", "%s does not start: %s", name,
+                          status_text(status));
+}
+
+void cluster_stop(struct daemon_sim *daemon, bool power_cut)
+{
+    if (power_cut)
+        process_power_cut(daemon->process);
+    else
+        process_kill(daemon->process);
+    daemon->process = NULL;
+    daemon->storage = NULL;
+    daemon->controller = NULL;
+    daemon->coordinator = NULL;
+}

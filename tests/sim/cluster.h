@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Three controllers, three storage nodes and two coordinators in the simulated world, each on a machine of
+// its own: the daemons' own libraries, put together as their main.c does.
+#ifndef SIM_CLUSTER_H
+#define SIM_CLUSTER_H
+
+#include "base/config.h"
+#include "controller.h"
+#include "coordinator.h"
+#include "history.h"
+#include "rpc/rpc.h"
+#include "storage.h"
+
+enum {
+    CLUSTER_CONTROLLERS = 3,
+    CLUSTER_STORAGE = 3,
+    CLUSTER_COORDINATORS = 2,
+    CLUSTER_DAEMONS = CLUSTER_CONTROLLERS + CLUSTER_STORAGE + CLUSTER_COORDINATORS
+};
+
+enum daemon_kind { DAEMON_CONTROLLER, DAEMON_STORAGE, DAEMON_COORDINATOR };
+
+struct cluster;
+
+struct daemon_sim {
+    struct cluster *cluster;
+    enum daemon_kind kind;
+    int index;       // among its kind
+    int32_t node_id; // configured
+    int rpc_port, kafka_port;
+    struct machine *machine;
+    struct process *process; // NULL while down
+    struct rpc *rpc;
+    struct config *config;
+    struct controller *controller;
+    struct storage *storage;
+    struct coordinator *coordinator;
+};
+
+struct cluster {
+    struct world *world;
+    struct history *history;
+    struct daemon_sim controllers[CLUSTER_CONTROLLERS];
+    struct daemon_sim storage[CLUSTER_STORAGE];
+    struct daemon_sim coordinators[CLUSTER_COORDINATORS];
+    int ports[CLUSTER_STORAGE]; // Kafka ports
+    struct env *observer;       // of the process the clients and checkers run in
+};
+
+void cluster_init(struct cluster *cluster, struct world *world, struct history *history);
+
+// The i-th of all daemons.
+struct daemon_sim *cluster_daemon(struct cluster *cluster, int i);
+
+// Starts a daemon that is down.
+void cluster_start(struct daemon_sim *daemon);
+
+// Ends it as kill -9, or as a power cut of its machine.
+void cluster_stop(struct daemon_sim *daemon, bool power_cut);
+
+#endif

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// A run: the cluster forms, a topic is made, clients work while the nemesis strikes, everything heals, the
+// clients come to an end, the checkers read what is left. See run.h.
+#include "run.h"
+
+#include "check.h"
+#include "committer.h"
+#include "kafka/api.h"
+#include "kafka/codec.h"
+#include "kafka/errors.h"
+#include "kafka/messages/create_topics.h"
+#include "member.h"
+#include "nemesis.h"
+#include "producer.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    FORM_SECONDS = 20, // at most, until the topic is there
+    HEAL_SECONDS = 20, // from the last fault until everything must work again
+    REST_SECONDS = 4,  // from the last record until the disks are read
+    MEMBERS = 2,
+    COMMITTERS = 2
+};
+
+struct run {
+    struct world world;
+    struct history history;
+    struct cluster cluster;
+    struct check check;
+    struct nemesis nemesis;
+    struct actor admin;
+    bool topic_made;
+    struct producer producers[HISTORY_PRODUCERS];
+    struct committer committers[COMMITTERS];
+    struct member_sim members[MEMBERS];
+};
+
+// ---- the topic ----
+
+static struct run *run_of_admin(struct actor *actor)
+{
+    return (struct run *)((char *)actor - offsetof(struct run, admin));
+}
+
+static void on_created(struct actor *actor, const struct conn_answer *answer)
+{
+    const struct kafka_create_topics_response *reply = answer ? answer->body : NULL;
+    int16_t error =
+        reply && reply->topics_count == 1 ? reply->topics[0].error_code : KAFKA_ERR_REQUEST_TIMED_OUT;
+    run_of_admin(actor)->topic_made = error == KAFKA_ERR_NONE || error == KAFKA_ERR_TOPIC_ALREADY_EXISTS;
+    actor->stopped = run_of_admin(actor)->topic_made;
+    actor_again(actor, 50);
+}
+
+static void admin_step(struct actor *actor)
+{
+    struct kafka_create_topics_request_creatable_topic_config config;
+    struct kafka_create_topics_request_creatable_topic topic;
+    struct kafka_create_topics_request request;
+    if (actor->busy || !actor_link(actor, actor->port ? actor->port : actor_any_port(actor)))
+        return;
+    kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_config_type, &config);
+    kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topic);
+    kafka_defaults(&kafka_create_topics_request_message, &request);
+    config.name = slice_str("min.insync.replicas");
+    config.value = slice_str("2");
+    topic.name = slice_str("t");
+    topic.num_partitions = HISTORY_PARTITIONS;
+    topic.replication_factor = CLUSTER_STORAGE;
+    topic.configs = &config;
+    topic.configs_count = 1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.timeout_ms = 3000;
+    actor_call(actor, KAFKA_API_CREATE_TOPICS, -1, &request, on_created);
+}
+
+// ---- counting transitions by what the daemons say of themselves ----
+
+static void on_line(struct process *process, const char *line)
+{
+    static const struct {
+        const char *text;
+        enum world_counter counter;
+    } marks[] = {{"truncating partition=", COUNT_truncated},
+                 {"leader changed", COUNT_leader_changed},
+                 {"ISR shrank", COUNT_isr_shrunk},
+                 {"ISR grew", COUNT_isr_grown},
+                 {"active controller", COUNT_controller_changed},
+                 {"shard is served", COUNT_shard_moved}};
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (strstr(line, marks[i].text) != NULL)
+            world_count(process->world, marks[i].counter);
+}
+
+// ---- the run ----
+
+static void actor_place(struct run *run, struct actor *actor)
+{
+    actor->ports = run->cluster.ports;
+    actor->port_count = CLUSTER_STORAGE;
+    actor_again(actor, (int64_t)prng_below(&actor->prng, 50));
+}
+
+static void clients_begin(struct run *run, struct env *env)
+{
+    static const char *const groups[COMMITTERS] = {"committer-a", "committer-b"};
+    for (int i = 0; i < HISTORY_PRODUCERS; i++) {
+        producer_init(&run->producers[i], env, &run->history, i);
+        actor_place(run, &run->producers[i].actor);
+    }
+    for (int i = 0; i < COMMITTERS; i++) {
+        committer_init(&run->committers[i], env, &run->history, groups[i]);
+        actor_place(run, &run->committers[i].actor);
+    }
+    for (int i = 0; i < MEMBERS; i++) {
+        member_sim_init(&run->members[i], env, &run->history, "members");
+        run->members[i].other = &run->members[(i + 1) % MEMBERS];
+        actor_place(run, &run->members[i].actor);
+    }
+}
+
+// Runs for that long, or until something is violated.
+static void run_for(struct run *run, int64_t us)
+{
+    int64_t until = run->world.now_us + us;
+    while (run->world.now_us < until && !history_failed(&run->history)) {
+        int64_t slice = until - run->world.now_us < 10000 ? until - run->world.now_us : 10000;
+        world_run_until(&run->world, run->world.now_us + slice);
+    }
+}
+
+static bool cluster_form(struct run *run)
+{
+    for (int i = 0; i < CLUSTER_DAEMONS && !history_failed(&run->history); i++)
+        cluster_start(cluster_daemon(&run->cluster, i));
+    for (int i = 0; i < FORM_SECONDS * 10 && !run->topic_made && !history_failed(&run->history); i++)
+        run_for(run, 100000);
+    if (!run->topic_made)
+        history_violation(&run->history, "liveness", "no topic could be made in %d s", FORM_SECONDS);
+    return !history_failed(&run->history);
+}
+
+// After healing every client gets on.
+static void liveness_check(struct run *run, const int64_t before[HISTORY_PRODUCERS + COMMITTERS])
+{
+    for (int i = 0; i < HISTORY_PRODUCERS; i++)
+        if (run->producers[i].next <= before[i])
+            history_violation(&run->history, "liveness", "producer %d is stuck at record %lld", i,
+                              (long long)run->producers[i].next);
+    for (int i = 0; i < COMMITTERS; i++)
+        if (run->committers[i].next <= before[HISTORY_PRODUCERS + i])
+            history_violation(&run->history, "liveness", "%s is stuck at offset %lld",
+                              run->committers[i].group, (long long)run->committers[i].next);
+    for (int i = 0; i < MEMBERS; i++)
+        if (run->members[i].state != MEMBER_BEAT || run->members[i].generation != run->members[0].generation)
+            history_violation(&run->history, "liveness", "group member %d is not in the common generation",
+                              i);
+}
+
+static void heal_and_check(struct run *run)
+{
+    int64_t before[HISTORY_PRODUCERS + COMMITTERS];
+    nemesis_heal(&run->nemesis);
+    run_for(run, HEAL_SECONDS / 2 * 1000000ll);
+    for (int i = 0; i < HISTORY_PRODUCERS; i++)
+        before[i] = run->producers[i].next;
+    for (int i = 0; i < COMMITTERS; i++)
+        before[HISTORY_PRODUCERS + i] = run->committers[i].next;
+    run_for(run, HEAL_SECONDS / 2 * 1000000ll);
+    if (!history_failed(&run->history))
+        liveness_check(run, before);
+    for (int i = 0; i < HISTORY_PRODUCERS; i++)
+        run->producers[i].finishing = true;
+    run_for(run, REST_SECONDS * 1000000ll);
+    if (!history_failed(&run->history))
+        check_logs(&run->check);
+}
+
+void run_seed(uint64_t seed, const struct run_options *options, struct run_result *result)
+{
+    struct run *run = calloc(1, sizeof *run);
+    world_init(&run->world, seed);
+    run->world.verbose = options->verbose;
+    run->world.on_line = on_line;
+    run->history.world = &run->world;
+    cluster_init(&run->cluster, &run->world, &run->history);
+    struct process *observer = process_start(world_machine(&run->world), "clients");
+    run->cluster.observer = &observer->env;
+    actor_init(&run->admin, &observer->env, &run->history, admin_step);
+    actor_place(run, &run->admin);
+    if (cluster_form(run)) {
+        clients_begin(run, &observer->env);
+        check_begin(&run->check, &run->cluster, &run->history, &observer->env);
+        nemesis_begin(&run->nemesis, &run->cluster, &observer->env);
+        run_for(run, options->fault_seconds * 1000000ll);
+        if (!history_failed(&run->history))
+            heal_and_check(run);
+    }
+    *result = (struct run_result){.seed = seed, .trace = run->world.trace};
+    snprintf(result->violation, sizeof result->violation, "%s", run->history.violation);
+    memcpy(result->counters, run->world.counters, sizeof result->counters);
+}
