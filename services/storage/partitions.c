@@ -179,7 +179,14 @@ static void replica_view(struct replica *replica)
         return;
     settings_read(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
     view_fill(partitions, topic, from, &view);
-    replica_act(replica, partition_view(&replica->state, &view, env_now_us(partitions->options.env)));
+    int before = partition_isr_size(&replica->state);
+    int change = partition_view(&replica->state, &view, env_now_us(partitions->options.env));
+    int after = partition_isr_size(&replica->state);
+    if (replica->state.role == PARTITION_LEADER && before != after && !(change & PARTITION_ROLE))
+        DIAG_INFO(&partitions->options.env->diag, "ISR %s partition=%s epoch=%d isr=%d/%d",
+                  after < before ? "shrank" : "grew", replica_name(replica), replica->state.leader_epoch, after,
+                  replica->state.replica_count);
+    replica_act(replica, change);
 }
 
 static void replica_remove(struct replica *replica)

@@ -21,6 +21,8 @@ const char *replica_name(const struct replica *replica)
 static void role_changed(struct replica *replica)
 {
     struct partitions *partitions = replica->partitions;
+    DIAG_DEBUG(&partitions->options.env->diag, "leader changed partition=%s leader=%d epoch=%d",
+               replica_name(replica), replica->state.leader, replica->state.leader_epoch);
     wait_fail(&replica->commit_waits, ST_NOT_LEADER);
     wait_fail(&replica->flush_waits, ST_NOT_LEADER);
     wait_fail(&replica->append_waits, ST_NOT_LEADER);

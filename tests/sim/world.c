@@ -359,7 +359,7 @@ struct process *process_start(struct machine *machine, const char *name)
     struct process *process = mem_calloc(1, sizeof *process);
     process->env.ops = &sim_env_ops;
     process->env.metrics = &process->metrics;
-    process->env.diag = (struct diag){.level = world->verbose ? DIAG_DEBUG : DIAG_INFO,
+    process->env.diag = (struct diag){.level = DIAG_DEBUG,
                                       .who = process->name,
                                       .write = diag_write,
                                       .wall_ms = diag_wall_ms,
