@@ -195,10 +195,12 @@ def file_state(tree):
 
 
 def columns(tree):
-    """No line over 120 columns (clang-format aims at 110)."""
+    """No line over 120 columns (clang-format aims at 110), but for tables marked `clang-format off`."""
     for path in tree.ending(".c", ".h", ".py"):
+        table = False
         for number, line in enumerate(tree.text(path).splitlines(), 1):
-            if len(line) > LINE_COLUMNS_MAX:
+            table = (table or "// clang-format off" in line) and "// clang-format on" not in line
+            if len(line) > LINE_COLUMNS_MAX and not table:
                 yield path, number, os.path.basename(path), "%d columns" % len(line)
 
 
