@@ -27,7 +27,7 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
 {
     struct saved_log *saved = &checkpoint->logs[checkpoint->count++];
     // A lost log stays listed as it was, or the next start would take it for an empty one.
-    int64_t point = log->lost ? log->recovery_point : log->synced;
+    int64_t point = log->synced;
     *saved = (struct saved_log){
         .log = log, .path = log->path, .recovery_point = point, .start = log->start, .index_base = -1};
     checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};

@@ -244,6 +244,9 @@ static enum status write_part(struct part *part)
 {
     struct log_segment *segment = part->segment;
     enum status status = part->new_dir ? make_directory(part) : ST_OK;
+    // A second new segment in one round: its entry must not become durable without the first one's.
+    if (!segment->exists && !part->first_of_log)
+        status = path_sync_dir(part->log->set->env, part->log->path);
     if (status == ST_OK && part->handle == NULL)
         status = open_segment(part);
     if (status == ST_OK && part->bytes > 0)

@@ -466,7 +466,8 @@ static enum status drop_snapshots(struct loading *loading)
             status = log_file_remove(loading->load->env, loading->load->path,
                                      log_segment_name(snapshots->rows[i], ".snapshot").text);
     }
-    return status;
+    bool above = newest + 1 < snapshots->count;
+    return status == ST_OK && above ? path_sync_dir(loading->load->env, loading->load->path) : status;
 }
 
 static enum status load_producers(struct loading *loading)

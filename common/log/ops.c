@@ -309,6 +309,8 @@ static void start_run(struct log_op *op)
 
 static void start_finish(struct log_op *op)
 {
+    if (op->status == ST_OK) // not before: the epochs' file must not be ahead of the start's
+        log_epochs_trim(&op->log->state.epochs, op->offset);
     bool busy = op->log->busy; // another op may wait behind this one
     end_change(op);
     op->log->busy = busy;
@@ -319,10 +321,8 @@ void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *co
     struct log_op *op = log_change(log, start, done, context);
     if (start < log->start || start > log->state.end)
         op->status = ST_OUT_OF_RANGE;
-    else if (start > log->start) {
+    else
         log->start = start;
-        log_epochs_trim(&log->state.epochs, start);
-    }
     op->prepare = start_prepare;
     op->run = start_run;
     op->finish = start_finish;

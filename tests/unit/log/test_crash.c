@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: Apache-2.0
+// Accidents at every step. A scenario (appends, flushes, rolls, checkpoints, truncation, moves of the start,
+// clean close) is run again and again; the n-th change of a file is the moment of death, for every n, by kill
+// -9, by a power cut that loses all that was not synced, and by power cuts that keep a random mixture. After
+// each: nothing acknowledged is missing, what is there is what was appended, epochs and producers fit, a
+// second recovery finds nothing to do. Torn tails are cut at every byte besides.
+#include "log_help.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+// What must hold after an accident.
+struct expectation {
+    int64_t durable;     // the log must reach it (acknowledged and not truncated since)
+    int64_t cut_pending; // a truncation to here was asked for and not answered; -1 none
+    int64_t start;       // answered start
+};
+
+struct story {
+    struct help help;
+    struct expectation expect;
+};
+
+static void note_durable(struct story *story)
+{
+    if (story->help.acked > story->expect.durable)
+        story->expect.durable = story->help.acked;
+}
+
+static void append_some(struct story *story, int count, int32_t epoch)
+{
+    for (int i = 0; i < count; i++)
+        help_append(&story->help, 1 + i % 3, 100 + 10 * (size_t)i, epoch);
+}
+
+static void flush(struct story *story)
+{
+    help_flush(&story->help);
+    note_durable(story);
+}
+
+static void truncate(struct story *story, int64_t to)
+{
+    struct help *help = &story->help;
+    story->expect.cut_pending = to;
+    help->done = ST_COUNT;
+    log_truncate(help->log, to, help_on_done, help);
+    fake_run(help->env);
+    if (help->done != ST_OK)
+        return;
+    story->expect.cut_pending = -1;
+    int64_t end = log_end(help->log);
+    if (story->expect.durable > end)
+        story->expect.durable = end;
+    help->acked = story->expect.durable;
+    help_forget_from(help, end);
+    help->sequence = (int32_t)end; // one sequence number per record from offset 0 on
+}
+
+static void raise_start(struct story *story, int64_t to)
+{
+    struct help *help = &story->help;
+    help->done = ST_COUNT;
+    log_raise_start(help->log, to, help_on_done, help);
+    fake_run(help->env);
+    if (help->done == ST_OK)
+        story->expect.start = to;
+}
+
+static bool dead(const struct story *story)
+{
+    return fake_of(story->help.env)->dead;
+}
+
+// Steps that are skipped once the process is dead, as a process would.
+static void act(struct story *story)
+{
+    struct help *help = &story->help;
+    append_some(story, 6, 1);
+    flush(story);
+    append_some(story, 10, 2);
+    flush(story);
+    if (!dead(story))
+        log_set_checkpoint(help->set, NULL, NULL);
+    fake_run(help->env);
+    append_some(story, 20, 2);
+    flush(story);
+    append_some(story, 8, 3);
+    if (!dead(story))
+        truncate(story, log_flushed(help->log) - 7);
+    if (!dead(story))
+        append_some(story, 12, 4);
+    flush(story);
+    if (!dead(story))
+        raise_start(story, 9);
+    if (!dead(story))
+        truncate(story, 12); // below the checkpoint, several segments
+    if (!dead(story))
+        append_some(story, 9, 5);
+    flush(story);
+}
+
+static void story_init(struct story *story, uint64_t seed)
+{
+    *story = (struct story){.expect = {.cut_pending = -1}};
+    help_init(&story->help, seed);
+    story->help.config.log.segment_bytes = 1500;
+    story->help.producer_id = 77;
+    help_open(&story->help, true);
+}
+
+// The next sequence number the log accepts must continue the last batch it holds, and the five before are
+// known.
+static void check_producer(struct help *help)
+{
+    int last = help->count - 1;
+    while (last >= 0 && help->batches[last].last >= log_end(help->log))
+        last--;
+    struct batch_place place;
+    for (int i = last; i >= 0 && i > last - 5; i--) {
+        int32_t size = (int32_t)(help->batches[i].last - help->batches[i].base);
+        struct batch_header header = {
+            .producer_id = 77, .base_sequence = (int32_t)help->batches[i].base, .last_offset_delta = size};
+        cr_assert_eq(log_check_sequence(help->log, &header, &place), SEQUENCE_DUPLICATE, "batch at %lld",
+                     (long long)help->batches[i].base);
+        cr_assert_eq(place.base_offset, help->batches[i].base);
+    }
+    struct batch_header next = {.producer_id = 77, .base_sequence = (int32_t)log_end(help->log)};
+    cr_assert_eq(log_check_sequence(help->log, &next, &place), SEQUENCE_APPEND);
+    next.base_sequence += 1;
+    if (last >= 0)
+        cr_assert_eq(log_check_sequence(help->log, &next, &place), SEQUENCE_OUT_OF_ORDER);
+}
+
+static void check_epochs(struct help *help)
+{
+    int32_t before = -1;
+    for (int i = 0; i < help->count && help->batches[i].last < log_end(help->log); i++) {
+        const struct help_batch *batch = &help->batches[i];
+        if (batch->last < log_start(help->log))
+            continue;
+        cr_assert_eq(log_epoch_at(help->log, batch->last), batch->epoch, "epoch at %lld",
+                     (long long)batch->last);
+        int32_t epoch;
+        int64_t end;
+        if (before >= 0 && batch->epoch != before) {
+            log_epoch_end(help->log, before, &epoch, &end);
+            cr_assert_eq(end, batch->base);
+        }
+        before = batch->epoch;
+    }
+}
+
+static void check_after(struct story *story, long at)
+{
+    struct help *help = &story->help;
+    const struct expectation *expect = &story->expect;
+    help_open(help, true);
+    int64_t least = expect->durable;
+    if (expect->cut_pending >= 0 && expect->cut_pending < least)
+        least = expect->cut_pending - 2; // whole batches of up to three records
+    cr_assert_not(log_lost(help->log), "lost after death at change %ld", at);
+    cr_assert_eq(log_status(help->log), ST_OK);
+    cr_assert_geq(log_end(help->log), least, "death at change %ld: ends at %lld, acknowledged %lld", at,
+                  (long long)log_end(help->log), (long long)least);
+    cr_assert_geq(log_start(help->log), expect->start);
+    help_check_content(help);
+    check_epochs(help);
+    check_producer(help);
+}
+
+// Recovery again and again: same end, no new line in the diagnostics.
+static void check_idempotent(struct story *story)
+{
+    struct help *help = &story->help;
+    int64_t end = log_end(help->log);
+    help_crash(help, false, false);
+    int lines = fake_of(help->env)->lines;
+    help_open(help, true);
+    cr_assert_eq(log_end(help->log), end);
+    cr_assert_eq(fake_of(help->env)->lines, lines, "%s", fake_of(help->env)->last_line);
+    help_forget_from(help, end);
+    help->sequence = (int32_t)end;
+    cr_assert_eq(help_append(help, 2, 50, 9), ST_OK);
+    help_flush(help);
+    cr_assert_eq(help->acked, log_end(help->log));
+    help_check_content(help);
+}
+
+// Returns false when the scenario ended before the n-th change.
+static bool die_at(long n, int kind)
+{
+    struct story story;
+    story_init(&story, (uint64_t)n * 31 + (uint64_t)kind);
+    fake_of(story.help.env)->changes = 0;
+    fake_of(story.help.env)->die_at = n;
+    act(&story);
+    bool reached = dead(&story);
+    help_crash(&story.help, kind > 0, kind > 1);
+    check_after(&story, n);
+    check_idempotent(&story);
+    help_fini(&story.help);
+    return reached;
+}
+
+static void die_everywhere(int kind)
+{
+    long n = 0;
+    while (die_at(n, kind))
+        n++;
+    cr_assert_gt(n, 100, "the scenario has %ld steps", n);
+}
+
+Test(crash, kill_at_every_step_keeps_what_was_acknowledged)
+{
+    die_everywhere(0);
+}
+
+Test(crash, power_cut_at_every_step_keeps_what_was_acknowledged)
+{
+    die_everywhere(1);
+}
+
+Test(crash, power_cut_with_torn_writes_at_every_step_keeps_what_was_acknowledged)
+{
+    for (int kind = 2; kind < 8; kind++)
+        die_everywhere(kind);
+}
+
+Test(crash, recovery_cut_short_at_every_step_is_repeated)
+{
+    for (long n = 0;; n++) {
+        struct story story;
+        story_init(&story, (uint64_t)n);
+        act(&story);
+        append_some(&story, 9, 6);
+        fake_step(story.help.env); // a round is on its way
+        help_crash(&story.help, true, true);
+        fake_of(story.help.env)->changes = 0;
+        fake_of(story.help.env)->die_at = n;
+        enum status status = help_try_open(&story.help);
+        bool reached = dead(&story);
+        help_crash(&story.help, true, true);
+        if (!reached)
+            cr_assert_eq(status, ST_OK);
+        check_after(&story, n);
+        check_idempotent(&story);
+        help_fini(&story.help);
+        if (!reached)
+            break;
+    }
+}
+
+Test(crash, close_cut_short_at_every_step_leaves_a_recoverable_log)
+{
+    for (long n = 0;; n++) {
+        struct story story;
+        story_init(&story, (uint64_t)n);
+        act(&story);
+        append_some(&story, 9, 6);
+        fake_of(story.help.env)->changes = 0;
+        fake_of(story.help.env)->die_at = n;
+        help_close(&story.help);
+        note_durable(&story);
+        bool reached = dead(&story);
+        help_crash(&story.help, true, true);
+        check_after(&story, n);
+        check_idempotent(&story);
+        help_fini(&story.help);
+        if (!reached)
+            break;
+    }
+}
+
+Test(crash, a_tail_torn_at_every_byte_is_cut_to_whole_batches)
+{
+    static const char path[] = "/data/t-0/00000000000000000000.log";
+    struct help help;
+    help_init(&help, 1);
+    help_open(&help, true);
+    for (int i = 0; i < 3; i++)
+        help_append(&help, 2, 40, 0);
+    help_flush(&help);
+    size_t full = fake_file(help.env, path)->len, batch = full / 3;
+    help_crash(&help, false, false);
+    for (size_t len = full; len-- > 0;) {
+        fake_file(help.env, path)->len = len;
+        help_open(&help, false);
+        // Opening saves the recovery point: without that file the next, shorter one is not a loss.
+        cr_assert_eq(log_end(help.log), (int64_t)(len / batch) * 2, "%zu of %zu bytes", len, full);
+        cr_assert_eq(help_check_content(&help), (int)(len / batch));
+        help_crash(&help, false, false);
+        cr_assert_eq(path_unlink(help.env, "/data/recovery-point-offset-checkpoint"), ST_OK);
+    }
+    help_fini(&help);
+}
+
+Test(crash, every_flipped_byte_in_the_unsaved_part_cuts_there)
+{
+    static const char path[] = "/data/t-0/00000000000000000000.log";
+    struct help help;
+    help_init(&help, 1);
+    help_open(&help, true);
+    for (int i = 0; i < 3; i++)
+        help_append(&help, 2, 40, 0);
+    help_flush(&help);
+    help_crash(&help, false, false);
+    struct buf saved;
+    buf_init(&saved, 1 << 20);
+    buf_append(&saved, fake_file(help.env, path)->data, fake_file(help.env, path)->len);
+    size_t batch = saved.len / 3;
+    for (size_t at = 0; at < saved.len; at++) {
+        struct buf *file = fake_file(help.env, path);
+        buf_clear(file);
+        buf_append(file, saved.data, saved.len);
+        size_t field = at % batch;
+        if (field < 8 || (field >= 12 && field < 16))
+            continue; // base offset and leader epoch are outside Kafka's checksum
+        file->data[at] ^= 0x40;
+        help_open(&help, false);
+        cr_assert_eq(log_end(help.log), (int64_t)(at / batch) * 2, "byte %zu", at);
+        help_crash(&help, false, false);
+        cr_assert_eq(path_unlink(help.env, "/data/recovery-point-offset-checkpoint"), ST_OK);
+    }
+    buf_fini(&saved);
+    help_fini(&help);
+}
