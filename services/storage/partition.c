@@ -61,6 +61,9 @@ static int watermark_advance(struct partition *partition)
     for (int i = 0; i < partition->replica_count; i++) {
         const struct partition_replica *replica = &partition->replicas[i];
         bool counts = replica->in_isr || (partition->proposal_open && replica->proposed);
+#ifdef PLANTED_PROPOSED_MEMBER_IGNORED
+        counts = replica->in_isr && replica->proposed;
+#endif
         if (!counts || replica->node == partition->self)
             continue;
         if (replica->flushed < lowest)
@@ -166,6 +169,10 @@ int partition_acknowledged(struct partition *partition, int32_t node, uint64_t i
                            int32_t leader_epoch, int64_t flushed, int64_t now_us)
 {
     struct partition_replica *replica = partition_replica(partition, node);
+#ifdef PLANTED_STALE_ACKNOWLEDGEMENT_COUNTS
+    leader_epoch = partition->leader_epoch;
+    incarnation = replica ? replica->incarnation : 0;
+#endif
     if (partition->role != PARTITION_LEADER || leader_epoch != partition->leader_epoch || replica == NULL ||
         replica->incarnation != incarnation || flushed > partition->log_end || flushed < replica->flushed)
         return 0;

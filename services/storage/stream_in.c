@@ -98,6 +98,11 @@ void streams_in_follow(struct streams_in *streams, struct replica *replica)
         stream->replicas->link_previous = replica;
     stream->replicas = replica;
     stream_in_wanted(replica, 0);
+#ifdef PLANTED_TRUNCATES_TO_WATERMARK
+    replica->link = REPLICA_TRUNCATING;
+    log_truncate(replica->log, replica->state.high_watermark, stream_in_truncated, NULL);
+    partition_truncated(&replica->state, log_end(replica->log));
+#endif
 }
 
 void streams_in_unfollow(struct replica *replica)
@@ -187,7 +192,9 @@ void stream_in_truncated(struct log *log, enum status status, void *context)
     struct replica *replica = log_user(log);
     if (replica == NULL || replica->closing)
         return;
-    partition_truncated(&replica->state, log_end(log));
+    // It may have become the leader meanwhile: its log end was cut when the truncation began, nothing is left to do.
+    if (replica->state.role != PARTITION_LEADER)
+        partition_truncated(&replica->state, log_end(log));
     if (status == ST_OK && log_start(log) > replica->state.log_start) {
         replica->state.log_start = log_start(log);
         replica->state.log_end = replica->state.flushed = replica->state.high_watermark = log_start(log);
