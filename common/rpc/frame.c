@@ -54,7 +54,10 @@ enum status frames_pack(struct rpc *rpc, Millrace__Envelope *envelope, const Pro
     }
     ASSERT(payload_count <= RPC_PAYLOADS_MAX);
     frames_ref(frames, payload, payload_count);
-    return ST_OK;
+    if (frames_bytes(frames) <= RPC_TOTAL_MAX)
+        return ST_OK;
+    frames_unref(frames);
+    return ST_LIMIT;
 }
 
 void envelope_fill(struct rpc *rpc, Millrace__Envelope *envelope, Millrace__Envelope__Kind kind,

@@ -29,6 +29,7 @@ struct rpc_call;
 enum {
     RPC_VERSION = 1,           // of the envelope; any other is refused with both numbers named
     RPC_MESSAGE_MAX = 1 << 20, // bytes of a packed message (not payload)
+    RPC_TOTAL_MAX = 32 << 20,  // bytes of all frames of a message; each has its lane's limit too
     RPC_PAYLOADS_MAX = 8,      // payload frames of a message
     RPC_DEADLINE_MS_DEFAULT = 30000,
     RPC_DEADLINE_MS_MAX = 600000,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The transport over ZeroMQ 4.3. It hides the library's habits: messages lost silently when a connection
 // breaks (the socket monitor tells, rpc.c fails the calls), unbounded frames by default, a stopped peer that
-// looks alive (heartbeats), an edge-triggered descriptor (zsock.c), and CURVE that lets anyone in unless a
-// ZAP handler says otherwise (zap.c).
+// looks alive (heartbeats), messages without an end (hoard.c), an edge-triggered descriptor (zsock.c), and
+// CURVE that lets anyone in unless a ZAP handler says otherwise (zap.c).
 #include "rpc/zmq_internal.h"
 
 #include "base/assert.h"
@@ -66,6 +66,35 @@ static bool keys_missing(struct zmq_transport *zt, const char *endpoint)
     return true;
 }
 
+// ---- monitors ----
+
+// A monitor's message: a 16-bit event and a 32-bit value, unaligned; then the address.
+static uint16_t event_of(zmq_msg_t *messages, int *number)
+{
+    uint16_t event = 0;
+    int32_t value = -1;
+    if (zmq_msg_size(&messages[0]) == sizeof event + sizeof value) {
+        memcpy(&event, zmq_msg_data(&messages[0]), sizeof event);
+        memcpy(&value, (uint8_t *)zmq_msg_data(&messages[0]) + sizeof event, sizeof value);
+    }
+    if (number != NULL)
+        *number = value;
+    return event;
+}
+
+// A socket that hears of another one's events; it has the same owner.
+static struct zsock *monitor_new(struct zsock *watched, int events, zsock_fn *on_event)
+{
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)watched->zt->monitors++);
+    int rc = zmq_socket_monitor(watched->socket, endpoint, events);
+    ASSERT(rc == 0);
+    struct zsock *monitor = zsock_new(watched->zt, ZMQ_PAIR, on_event, watched->owner);
+    rc = zmq_connect(monitor->socket, endpoint);
+    ASSERT(rc == 0);
+    return monitor;
+}
+
 // ---- the bound end ----
 
 static void blocks_unref(struct block **blocks, int count)
@@ -80,9 +109,10 @@ static void router_on_message(struct zsock *zsock, zmq_msg_t *messages, int coun
     struct block *blocks[TRANSPORT_FRAMES_MAX];
     const uint8_t *id = zmq_msg_data(&messages[0]);
     if (count < 2 || zmq_msg_size(&messages[0]) != ROUTE_SIZE || id[0] != 0 || zt->transport.events == NULL) {
-        metric_inc(&zt->oversized, 1);
+        metric_inc(&zt->foreign, 1);
         return;
     }
+    hoard_delivered(zt, &messages[1]);
     uint64_t route = load_be32(id + 1);
     struct rpc_node proven = zap_node(&messages[1]);
     if (zt->keys != NULL && proven.role == 0) // the handler did not see it
@@ -104,6 +134,13 @@ static int bound_port(void *socket)
     return colon ? atoi(colon + 1) : 0;
 }
 
+static void router_on_event(struct zsock *monitor, zmq_msg_t *messages, int count)
+{
+    int fd;
+    if (event_of(messages, &fd) == ZMQ_EVENT_ACCEPTED)
+        hoard_accepted(monitor->zt, fd);
+}
+
 static enum status zt_bind(struct transport *transport, const char *endpoint, int *port)
 {
     struct zmq_transport *zt = zmq_of(transport);
@@ -116,16 +153,20 @@ static enum status zt_bind(struct transport *transport, const char *endpoint, in
     zsock_option(router->socket, ZMQ_BACKLOG, 1024);
     if (zt->keys != NULL)
         keys_set(zt, router->socket, NULL);
+    struct zsock *monitor = monitor_new(router, ZMQ_EVENT_ACCEPTED, router_on_event);
     if (zmq_bind(router->socket, endpoint) != 0) {
         enum status status = errno == EADDRINUSE ? ST_EXISTS : status_from_errno(errno);
         DIAG_ERROR(&zt->env->diag, "cannot listen for rpc endpoint=%s reason=\"%s\"", endpoint,
                    zmq_strerror(errno));
+        zsock_close(&monitor);
         zsock_close(&router);
         return status;
     }
     *port = bound_port(router->socket);
     zt->router = router;
+    zt->router_monitor = monitor;
     zsock_start(router);
+    zsock_start(monitor);
     return ST_OK;
 }
 
@@ -168,37 +209,15 @@ static void lane_state(struct zmq_lane *lane, enum transport_state state)
     }
 }
 
-// Events of a lane's monitor: a 16-bit event and a 32-bit value, then the address.
-static void monitor_on_message(struct zsock *zsock, zmq_msg_t *messages, int count)
+static void lane_on_event(struct zsock *monitor, zmq_msg_t *messages, int count)
 {
-    struct zmq_lane *lane = zsock->owner;
-    uint16_t event;
-    if (zmq_msg_size(&messages[0]) < sizeof event)
-        return;
-    memcpy(&event, zmq_msg_data(&messages[0]), sizeof event);
-    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+    struct zmq_lane *lane = monitor->owner;
+    if (event_of(messages, NULL) == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
         lane_state(lane, TRANSPORT_UP);
     else if (lane->state == TRANSPORT_UP)
         lane_state(lane, TRANSPORT_LOST);
     else
         lane_state(lane, TRANSPORT_REFUSED);
-}
-
-static struct zsock *monitor_new(struct zmq_lane *lane)
-{
-    struct zmq_transport *zt = lane->zt;
-    char endpoint[64];
-    snprintf(endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)zt->monitors++);
-    // DISCONNECTED ends an established connection or a handshake, CLOSED an attempt that was refused.
-    int rc = zmq_socket_monitor(lane->data->socket, endpoint,
-                                ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
-                                    ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
-                                    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH);
-    ASSERT(rc == 0);
-    struct zsock *monitor = zsock_new(zt, ZMQ_PAIR, monitor_on_message, lane);
-    rc = zmq_connect(monitor->socket, endpoint);
-    ASSERT(rc == 0);
-    return monitor;
 }
 
 static void dealer_options(struct zmq_transport *zt, struct zsock *data, enum rpc_lane kind,
@@ -224,7 +243,12 @@ static enum status zt_connect(struct transport *transport, const char *endpoint,
     lane->zt = zt;
     lane->data = zsock_new(zt, ZMQ_DEALER, lane_on_message, lane);
     dealer_options(zt, lane->data, kind, server_key);
-    lane->monitor = monitor_new(lane);
+    // DISCONNECTED ends an established connection or a handshake, CLOSED an attempt that was refused.
+    lane->monitor = monitor_new(lane->data,
+                                ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CLOSED |
+                                    ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                                    ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH,
+                                lane_on_event);
     zt->lanes++;
     *out = &lane->lane;
     if (zmq_connect(lane->data->socket, endpoint) != 0) {
@@ -279,10 +303,14 @@ struct transport *zmq_transport_new(struct env *env, struct curve_keys *keys)
     zt->bytes_waiting = (struct metric){.name = "millrace_rpc_bytes_waiting",
                                         .help = "Bytes of large frames handed to ZeroMQ and not yet written.",
                                         .kind = METRIC_GAUGE};
-    zt->oversized = (struct metric){.name = "millrace_rpc_foreign_total",
-                                    .help = "Messages dropped for their shape: frames, routing id."};
+    zt->foreign = (struct metric){.name = "millrace_rpc_foreign_total",
+                                  .help = "Messages dropped for their shape: frames, routing id."};
+    zt->hoarders = (struct metric){.name = "millrace_rpc_hoarders_total",
+                                   .help = "Connections dropped because their message had no end."};
+    metric_add(env->metrics, &zt->hoarders);
     metric_add(env->metrics, &zt->bytes_waiting);
-    metric_add(env->metrics, &zt->oversized);
+    metric_add(env->metrics, &zt->foreign);
+    hoard_init(zt);
     if (keys != NULL)
         zt->zap = zap_new(zt->context, keys);
     loop_hook_add(env, zsock_hook, zt);
@@ -297,6 +325,8 @@ void zmq_transport_destroy(struct transport **pointer)
         return;
     ASSERT(zt->lanes == 0); // rpc_destroy drops them
     probes_fini(zt);
+    hoard_fini(zt);
+    zsock_close(&zt->router_monitor);
     zsock_close(&zt->router);
     zt->transport.events = NULL;
     zsock_hook(zt); // frees what is closed
@@ -304,8 +334,9 @@ void zmq_transport_destroy(struct transport **pointer)
     zmq_ctx_shutdown(zt->context);
     zap_join(&zt->zap);
     zmq_ctx_term(zt->context);
+    metric_remove(zt->env->metrics, &zt->hoarders);
     metric_remove(zt->env->metrics, &zt->bytes_waiting);
-    metric_remove(zt->env->metrics, &zt->oversized);
+    metric_remove(zt->env->metrics, &zt->foreign);
     curve_keys_destroy(&zt->keys);
     mem_free(zt);
 }

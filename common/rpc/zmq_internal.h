@@ -4,6 +4,7 @@
 #ifndef RPC_ZMQ_INTERNAL_H
 #define RPC_ZMQ_INTERNAL_H
 
+#include "base/map.h"
 #include "io/env_posix.h"
 #include "rpc/curve.h"
 #include "rpc/zmq.h"
@@ -12,14 +13,16 @@
 
 enum {
     ZMQ_HANDSHAKE_MS = 1000,
-    ZMQ_BEAT_MS = 200,          // ZMTP heartbeat; a silent peer is lost after
-    ZMQ_BEAT_TIMEOUT_MS = 600,  // this
-    ZMQ_RECONNECT_MS = 5,       // first pause before connecting again, doubling up to
-    ZMQ_RECONNECT_MS_MAX = 200, // this
-    ZMQ_QUEUE_MAX = 2048,       // messages waiting per connection and direction
-    ZMQ_BYTES_MAX = 128 << 20,  // waiting to be sent over all connections; above: ST_AGAIN
-    ZMQ_SHARE = 64,             // messages taken from one socket per turn
-    ZMQ_COPY_MAX = 1024         // frames up to this size are copied, larger ones travel by reference
+    ZMQ_BEAT_MS = 200,                            // ZMTP heartbeat; a silent peer is lost after
+    ZMQ_BEAT_TIMEOUT_MS = 600,                    // this
+    ZMQ_RECONNECT_MS = 5,                         // first pause before connecting again, doubling up to
+    ZMQ_RECONNECT_MS_MAX = 200,                   // this
+    ZMQ_QUEUE_MAX = 2048,                         // messages waiting per connection and direction
+    ZMQ_BYTES_MAX = 128 << 20,                    // waiting to be sent over all connections; above: ST_AGAIN
+    ZMQ_HOARD_MAX = 3 * TRANSPORT_BULK_FRAME_MAX, // received on a connection without a whole message
+    ZMQ_HOARD_CHECK_MS = 100,
+    ZMQ_SHARE = 64,     // messages taken from one socket per turn
+    ZMQ_COPY_MAX = 1024 // frames up to this size are copied, larger ones travel by reference
 };
 
 struct zmq_transport;
@@ -58,11 +61,16 @@ struct zmq_transport {
     struct curve_keys *keys; // NULL: plain
     struct zap *zap;
     struct zsock *router;
+    struct zsock *router_monitor;
+    struct map conns; // accepted descriptor → struct hoard_conn
+    struct timer hoard_timer;
+    bool hoard_due;
     struct zsock *marked_first, *marked_last;
     uint64_t monitors; // names the next monitor's endpoint
     int lanes;
     struct metric bytes_waiting; // sent but not yet taken by the kernel; large frames only
-    struct metric oversized;
+    struct metric foreign;
+    struct metric hoarders;
     struct probe *probes;
 };
 
@@ -84,6 +92,13 @@ struct zap *zap_new(void *context, struct curve_keys *keys);
 void zap_join(struct zap **zap); // after zmq_ctx_shutdown
 // The node a connection's key belongs to, as the handler wrote it; role 0 when it has none.
 struct rpc_node zap_node(zmq_msg_t *message);
+
+// hoard.c
+void hoard_init(struct zmq_transport *zt);
+void hoard_fini(struct zmq_transport *zt);
+void hoard_accepted(struct zmq_transport *zt, int fd);
+void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message);
+void hoard_check(struct zmq_transport *zt);
 
 // probe.c
 void probe_start(struct transport *transport, const char *endpoint, transport_probe_fn *on_probe,

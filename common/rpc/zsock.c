@@ -109,7 +109,7 @@ static bool zsock_serve(struct zsock *zsock)
         if (count == held)
             zsock->on_message(zsock, messages, count);
         else
-            metric_inc(&zsock->zt->oversized, 1);
+            metric_inc(&zsock->zt->foreign, 1);
         for (int j = 0; j < held; j++)
             zmq_msg_close(&messages[j]);
     }
@@ -130,5 +130,7 @@ int64_t zsock_hook(void *context)
         if (zsock->dead && !zsock->marked)
             mem_free(zsock);
     }
+    if (zt->hoard_due && zt->marked_first == NULL)
+        hoard_check(zt);
     return zt->marked_first != NULL ? 0 : -1;
 }

@@ -121,6 +121,45 @@ Test(traps, frame_that_announces_two_gigabytes_closes_the_connection)
     expect_served();
 }
 
+Test(traps, message_without_an_end_does_not_fill_the_memory)
+{
+    enum { FRAME = 1 << 20 };
+    static uint8_t frame[9 + FRAME] = {0x03, 0, 0, 0, 0, 0, FRAME >> 16, 0, 0}; // long frame, more follow
+    expect_served();
+    int64_t before = trial_resident_bytes(0), peak = 0;
+    int fd = raw_handshake();
+    bool dropped = false;
+    for (int i = 0; i < 3000 && !dropped; i++) {
+        dropped = send(fd, frame, sizeof frame, MSG_NOSIGNAL) < 0;
+        env_posix_turn(server.env, 0);
+        int64_t grown = trial_resident_bytes(0) - before;
+        peak = grown > peak ? grown : peak;
+    }
+    cr_assert(dropped);
+    cr_assert_lt(peak, 1000ll << 20, "peak %lld", (long long)peak);
+    cr_assert_eq(trial_metric(&server, "millrace_rpc_hoarders_total"), 1);
+    close(fd);
+    expect_served();
+    cr_assert_lt(trial_resident_bytes(0) - before, 60 << 20);
+}
+
+Test(traps, large_messages_of_our_own_are_not_taken_for_hoards)
+{
+    struct block *block = block_new(10 << 20);
+    memset(block->data, 1, block->len);
+    struct rpc_options options = {.payload = &block, .payload_count = 1};
+    for (int i = 1; i <= 20; i++) {
+        Trial__Question question = TRIAL__QUESTION__INIT;
+        trial__trial__bulk(rpc_on(peer, &trial__trial__descriptor, &options), &question, outcome_note,
+                           &outcome);
+        trial_await(&client, &server, &outcome, i);
+        cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+        trial_turns_for(&client, &server, 20);
+    }
+    cr_assert_eq(trial_metric(&server, "millrace_rpc_hoarders_total"), 0);
+    block_unref(&block);
+}
+
 Test(traps, handshake_that_never_ends_is_dropped)
 {
     int fd = raw_connect();

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// Connections that hoard. libzmq 4.3.4 keeps the frames of an unfinished message without any limit: a peer
+// that sends frame after frame, each marked "more follows", fills the memory (600 MiB in a second, tried).
+// No option bounds that and nothing reaches us before the last frame; so every accepted connection is
+// watched from outside: what the kernel received on it since it last delivered a whole message may not
+// exceed what the largest message takes. A hoarder is shut down, which makes ZeroMQ drop its frames.
+#include "rpc/zmq_internal.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+
+#include <linux/tcp.h>
+#include <netinet/in.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+struct hoard_conn {
+    struct sockaddr_storage peer; // says whether the descriptor is still the same connection
+    uint64_t received;            // by the kernel, when a message was last seen
+    bool delivered;               // a message since the last check
+};
+
+static bool peer_of(int fd, struct sockaddr_storage *peer)
+{
+    socklen_t len = sizeof *peer;
+    memset(peer, 0, sizeof *peer);
+    return getpeername(fd, (struct sockaddr *)peer, &len) == 0;
+}
+
+static uint64_t bytes_received(int fd)
+{
+    struct tcp_info info = {0};
+    socklen_t len = sizeof info;
+    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len);
+    return info.tcpi_bytes_received;
+}
+
+void hoard_accepted(struct zmq_transport *zt, int fd)
+{
+    struct sockaddr_storage peer;
+    if (fd < 0 || !peer_of(fd, &peer))
+        return;
+    struct hoard_conn *conn = mem_calloc(1, sizeof *conn);
+    conn->peer = peer;
+    mem_free(map_put_u64(&zt->conns, (uint64_t)fd, conn));
+    if (!timer_running(&zt->hoard_timer))
+        timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS);
+}
+
+void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message)
+{
+    struct hoard_conn *conn = map_get_u64(&zt->conns, (uint64_t)zmq_msg_get(message, ZMQ_SRCFD));
+    if (conn != NULL)
+        conn->delivered = true;
+}
+
+// False when the connection is gone or is to go.
+static bool conn_check(struct zmq_transport *zt, int fd, struct hoard_conn *conn)
+{
+    struct sockaddr_storage peer;
+    if (!peer_of(fd, &peer) || memcmp(&peer, &conn->peer, sizeof peer) != 0)
+        return false;
+    uint64_t received = bytes_received(fd);
+    if (conn->delivered)
+        conn->received = received;
+    conn->delivered = false;
+    if (received - conn->received <= ZMQ_HOARD_MAX)
+        return true;
+    DIAG_WARN(&zt->env->diag, "rpc connection dropped, its message has no end bytes=%llu",
+              (unsigned long long)(received - conn->received));
+    metric_inc(&zt->hoarders, 1);
+    shutdown(fd, SHUT_RDWR);
+    return false;
+}
+
+void hoard_check(struct zmq_transport *zt)
+{
+    struct slice key;
+    void *value;
+    zt->hoard_due = false;
+    for (struct map_entry *at = NULL; map_next(&zt->conns, &at, &key, &value);) {
+        uint64_t fd = load_be64(key.data);
+        if (!conn_check(zt, (int)fd, value)) {
+            map_remove_u64(&zt->conns, fd);
+            mem_free(value);
+        }
+    }
+    if (zt->conns.count > 0)
+        timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS);
+}
+
+// Only marks: the check must come after the hook has taken what was delivered.
+static void hoard_timer_fired(struct timer *timer)
+{
+    struct zmq_transport *zt = timer->context;
+    zt->hoard_due = true;
+}
+
+void hoard_init(struct zmq_transport *zt)
+{
+    map_init(&zt->conns, 0);
+    timer_init(&zt->hoard_timer, hoard_timer_fired, zt);
+}
+
+void hoard_fini(struct zmq_transport *zt)
+{
+    void *value;
+    timer_stop(zt->env, &zt->hoard_timer);
+    for (struct map_entry *at = NULL; map_next(&zt->conns, &at, NULL, &value);)
+        mem_free(value);
+    map_fini(&zt->conns);
+}
