@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The loop of the real environment. A turn: hooks say how long it may sleep; epoll; then timers, descriptors
-// and finished jobs. What runs is named (loop_handler), so that a turn over its budget can be blamed and the
-// survey thread can tell where a hung loop hangs.
+// The loop of the real environment. A turn: epoll; then timers, descriptors and finished jobs; then the
+// hooks, which say how long the next turn may sleep. What runs is named (loop_handler), so that a turn over
+// its budget can be blamed and the survey thread can tell where a hung loop hangs.
 #include "io/posix.h"
 
 #include "base/assert.h"
@@ -163,35 +163,27 @@ static void turn_begin(struct posix_env *px)
     px->handler_began_us = now_us;
     px->slowest_us = 0;
     px->slowest = "none";
-    px->turn_spent_us = 0;
     atomic_store_explicit(&px->state.handler, "loop", memory_order_relaxed);
     atomic_store_explicit(&px->state.turn_began_us, now_us, memory_order_relaxed);
     atomic_fetch_add_explicit(&px->state.turns, 1, memory_order_relaxed);
     metric_inc(&px->turns, 1);
 }
 
-// The turn's time is that of its handlers and of the hooks before the sleep; what a caller of env_posix_turn
-// does in between is not the loop's.
-static void turn_pause(struct posix_env *px)
-{
-    int64_t now_us = env_now_us(&px->env);
-    handler_account(px, now_us);
-    px->turn_spent_us += now_us - px->part_began_us;
-    atomic_store_explicit(&px->state.handler, "idle", memory_order_relaxed);
-}
-
 static void turn_end(struct posix_env *px)
 {
-    turn_pause(px);
-    if (px->turn_spent_us <= LOOP_BUDGET_US)
+    int64_t now_us = env_now_us(&px->env);
+    int64_t took_us = now_us - atomic_load_explicit(&px->state.turn_began_us, memory_order_relaxed);
+    handler_account(px, now_us);
+    atomic_store_explicit(&px->state.handler, "idle", memory_order_relaxed);
+    if (took_us <= LOOP_BUDGET_US)
         return;
     metric_inc(&px->overruns, 1);
-    if (px->overrun_logged_us != 0 && px->handler_began_us - px->overrun_logged_us < 1000000)
+    if (px->overrun_logged_us != 0 && now_us - px->overrun_logged_us < 1000000)
         return;
-    px->overrun_logged_us = px->handler_began_us;
+    px->overrun_logged_us = now_us;
     DIAG_WARN(&px->env.diag,
               "loop turn over its budget took_us=%lld slowest=%s slowest_us=%lld overruns=%lld",
-              (long long)px->turn_spent_us, px->slowest, (long long)px->slowest_us,
+              (long long)took_us, px->slowest, (long long)px->slowest_us,
               (long long)atomic_load_explicit(&px->overruns.value, memory_order_relaxed));
 }
 
@@ -231,34 +223,38 @@ static int loop_sleep(struct posix_env *px, int64_t wait_us, struct epoll_event 
     return count > 0 ? count : 0;
 }
 
-void env_posix_turn(struct env *env, int64_t wait_us)
+static void turn(struct posix_env *px, int64_t wait_us)
 {
-    struct posix_env *px = posix_of(env);
     struct epoll_event events[LOOP_EVENTS_PER_TURN];
-    px->part_began_us = px->handler_began_us = env_now_us(env);
-    wait_us = shorter(wait_us, hooks_run(px));
-    turn_end(px);
-    int count = loop_sleep(px, wait_us, events);
+    int count = loop_sleep(px, shorter(wait_us, px->hooks_wish_us), events);
     turn_begin(px);
-    px->part_began_us = px->handler_began_us;
     timers_fire(px, px->handler_began_us);
     for (int i = 0; i < count; i++) {
         struct source *source = events[i].data.ptr;
         if (source->dead)
             continue;
-        loop_handler(env, "descriptor");
+        loop_handler(&px->env, "descriptor");
         source->dispatch(source, events[i].events);
     }
     pool_finish_jobs(px);
+    px->hooks_wish_us = hooks_run(px);
     sources_bury(px);
-    turn_pause(px);
+    turn_end(px);
+}
+
+void env_posix_turn(struct env *env, int64_t wait_us)
+{
+    struct posix_env *px = posix_of(env);
+    px->hooks_wish_us = hooks_run(px); // for what the caller did between two turns
+    turn(px, wait_us);
 }
 
 void env_posix_run(struct env *env)
 {
     struct posix_env *px = posix_of(env);
+    px->hooks_wish_us = hooks_run(px);
     while (!atomic_load_explicit(&px->stopping, memory_order_acquire))
-        env_posix_turn(env, -1);
+        turn(px, -1);
     atomic_store_explicit(&px->stopping, false, memory_order_release);
 }
 

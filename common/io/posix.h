@@ -66,8 +66,7 @@ struct posix_env {
     // what the turn is doing
     struct loop_state state;
     int64_t handler_began_us;
-    int64_t part_began_us; // of the handlers' or the hooks' part of the turn
-    int64_t turn_spent_us;
+    int64_t hooks_wish_us; // how long the next turn may sleep for their sake
     const char *slowest;
     int64_t slowest_us;
     int64_t overrun_logged_us;
