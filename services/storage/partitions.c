@@ -177,7 +177,7 @@ static void replica_view(struct replica *replica)
     struct partition_view view;
     if (from == NULL || replica->log == NULL || replica->closing)
         return;
-    settings_read(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
+    settings_topic(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
     view_fill(partitions, topic, from, &view);
     int before = partition_isr_size(&replica->state);
     int change = partition_view(&replica->state, &view, env_now_us(partitions->options.env));

@@ -41,7 +41,7 @@ int32_t settings_min_isr(const struct image *image, const char *topic, int32_t n
     return value < 1 ? 1 : value;
 }
 
-void settings_read(const struct image *image, const char *topic, int32_t node_id,
+void settings_topic(const struct image *image, const char *topic, int32_t node_id,
                    struct replica_settings *settings)
 {
     struct reader reader = {image, topic, node_id};
