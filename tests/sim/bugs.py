@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Proves the simulator's checkers: builds it once per planted bug (a line or two of production code behind #ifdef
+PLANTED_NAME) and runs seeds until a checker notices. A bug that survives its seeds fails this program.
+
+  tests/sim/bugs.py [--seeds N] [--seconds N] [NAME ...]
+"""
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def planted():
+    """Names of the bugs, by the sources that carry them."""
+    names = {}
+    for folder in ("common", "services"):
+        for path in sorted((ROOT / folder).rglob("*.c")):
+            for name in re.findall(r"^#ifn?def PLANTED_(\w+)", path.read_text(), re.M):
+                names.setdefault(name, path.relative_to(ROOT).as_posix())
+    return names
+
+
+def build(name):
+    folder = ROOT / f"build-bug/{name.lower()}"
+    configure = ["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, f"-DMILLRACE_PLANTED_BUG={name}",
+                 "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+    for command in (configure, ["cmake", "--build", folder, "--target", "sim"]):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{name}: does not build\n{done.stdout[-4000:]}")
+    return folder / "bin" / "sim"
+
+
+def hunt(name, seeds, seconds):
+    """Returns (checker, seeds it took), or None when nothing was noticed."""
+    command = [build(name), "--first", "--seeds", str(seeds), "--seconds", str(seconds)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    found = re.search(r"^found after (\d+) seeds by (.*)$", done.stdout, re.M)
+    return (found.group(2), int(found.group(1))) if found else None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=500)
+    parser.add_argument("--seconds", type=int, default=12)
+    parser.add_argument("names", nargs="*")
+    arguments = parser.parse_args()
+    bugs = planted()
+    passed = failed = 0
+    for name in arguments.names or sorted(bugs):
+        result = hunt(name, arguments.seeds, arguments.seconds)
+        where = bugs.get(name, "?")
+        if result:
+            passed += 1
+            print(f"caught  {name:34} by {result[0]:28} after {result[1]:4} seeds  ({where})", flush=True)
+        else:
+            failed += 1
+            print(f"MISSED  {name:34} in {arguments.seeds} seeds  ({where})", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
