@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of main.c's table, each in cmd_NAME.c.
+#ifndef CLI_COMMANDS_H
+#define CLI_COMMANDS_H
+
+#include "cli.h"
+
+cli_fn cmd_up, cmd_down, cmd_status, cmd_logs, cmd_version;
+
+#endif

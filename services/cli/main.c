@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// millrace: the command line. One command, one file cmd_NAME.c; this is the table. The local cluster's
+// commands come first, then those that speak the Kafka protocol with any cluster (--bootstrap).
+#include "commands.h"
+
+int main(int argc, char **argv)
+{
+    static const struct cli_command commands[] = {
+        {"up", cmd_up, "start a local cluster and keep it running"},
+        {"down", cmd_down, "stop it"},
+        {"status", cmd_status, "what its daemons are doing"},
+        {"logs", cmd_logs, "what its daemons say"},
+        {"version", cmd_version, "the version of this program"},
+    };
+    return (int)cli_dispatch("millrace", commands, sizeof commands / sizeof *commands, argc, argv);
+}
