@@ -31,7 +31,7 @@ struct rpc_peer *rpc_peer_ref(struct rpc_peer *peer)
     return peer;
 }
 
-static void lane_close(struct peer_lane *lane, const char *text)
+static void peer_lane_close(struct peer_lane *lane, const char *text)
 {
     struct transport *transport = lane->peer->rpc->transport;
     while (lane->first != NULL)
@@ -54,7 +54,7 @@ void rpc_peer_release(struct rpc_peer **pointer)
     if (peer == NULL || --peer->refs > 0)
         return;
     for (int i = 0; i < RPC_LANES; i++)
-        lane_close(&peer->lanes[i], "the peer was dropped");
+        peer_lane_close(&peer->lanes[i], "the peer was dropped");
     map_remove(&peer->rpc->peers, slice_str(peer->key));
     peer_free(peer);
 }
@@ -127,7 +127,7 @@ void peers_close(struct rpc *rpc)
     for (struct map_entry *at = NULL; map_next(&rpc->peers, &at, NULL, &value);) {
         struct rpc_peer *peer = value;
         for (int i = 0; i < RPC_LANES; i++)
-            lane_close(&peer->lanes[i], "closed");
+            peer_lane_close(&peer->lanes[i], "closed");
     }
 }
 

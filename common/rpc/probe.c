@@ -7,10 +7,6 @@
 #include "base/mem.h"
 
 #include <errno.h>
-#include <netdb.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 enum { PROBE_MS = 1000 };
@@ -18,7 +14,8 @@ enum { PROBE_MS = 1000 };
 struct probe {
     struct zmq_transport *zt;
     struct probe *prev, *next;
-    int fd; // -1: it ended before it began
+    struct resolve *resolve; // while the name is resolved
+    int fd;                  // -1: none
     struct timer timer;
     enum status result; // told by the timer
     transport_probe_fn *on_probe;
@@ -31,6 +28,7 @@ static void probe_unlink(struct probe *probe)
     if (probe->next != NULL)
         probe->next->prev = probe->prev;
     timer_stop(probe->zt->env, &probe->timer);
+    resolve_cancel(&probe->resolve);
     if (probe->fd >= 0) {
         loop_fd_remove(probe->zt->env, probe->fd);
         close(probe->fd);
@@ -50,6 +48,12 @@ static void probe_timer(struct timer *timer)
     probe_end(probe, probe->result);
 }
 
+static void probe_end_soon(struct probe *probe, enum status status)
+{
+    probe->result = status;
+    timer_start_us(probe->zt->env, &probe->timer, 0);
+}
+
 static enum status connect_result(int error)
 {
     return error == 0 ? ST_OK : error == ECONNREFUSED ? ST_UNREACHABLE : ST_IO;
@@ -63,57 +67,58 @@ static void probe_on_event(int fd, int events, void *context)
     probe_end(context, connect_result(error));
 }
 
-// "tcp://host:port" or "tcp://[host]:port".
-static struct addrinfo *endpoint_resolve(const char *endpoint)
+static void probe_connect(struct probe *probe, const struct resolved *to)
 {
-    char host[256];
-    const char *from = strncmp(endpoint, "tcp://", 6) == 0 ? endpoint + 6 : endpoint;
-    const char *colon = strrchr(from, ':');
-    if (colon == NULL || colon == from || (size_t)(colon - from) >= sizeof host)
-        return NULL;
-    bool bracketed = from[0] == '[' && colon[-1] == ']';
-    snprintf(host, sizeof host, "%.*s", (int)(colon - from) - 2 * bracketed, from + bracketed);
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    struct addrinfo *found;
-    return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
+    int fd = socket(to->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+        probe_end_soon(probe, ST_IO);
+        return;
+    }
+    int rc = connect(fd, (const struct sockaddr *)&to->address, to->len);
+    if (rc != 0 && errno != EINPROGRESS) {
+        probe_end_soon(probe, connect_result(errno));
+        close(fd);
+        return;
+    }
+    if (loop_fd_add(probe->zt->env, fd, STREAM_WRITABLE, probe_on_event, probe) == ST_OK) {
+        probe->fd = fd;
+        return;
+    }
+    close(fd);
+    probe_end_soon(probe, ST_IO);
 }
 
-// Begins to connect; leaves the descriptor in probe->fd, or the result for the timer.
-static void probe_connect(struct probe *probe, const struct addrinfo *address)
+static void probe_resolved(void *context, enum status status, const struct resolved *to)
 {
-    probe->fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (probe->fd < 0)
-        return;
-    int rc = connect(probe->fd, address->ai_addr, address->ai_addrlen);
-    if (rc == 0 || errno == EINPROGRESS) {
-        if (loop_fd_add(probe->zt->env, probe->fd, STREAM_WRITABLE, probe_on_event, probe) == ST_OK)
-            return;
-    } else {
-        probe->result = connect_result(errno);
-    }
-    close(probe->fd);
-    probe->fd = -1;
+    struct probe *probe = context;
+    probe->resolve = NULL;
+    if (status == ST_OK)
+        probe_connect(probe, to);
+    else
+        probe_end_soon(probe, ST_IO);
 }
 
 void probe_start(struct transport *transport, const char *endpoint, transport_probe_fn *on_probe,
                  void *context)
 {
     struct zmq_transport *zt = (struct zmq_transport *)transport;
+    struct resolved to;
     struct probe *probe = mem_calloc(1, sizeof *probe);
-    *probe = (struct probe){
-        .zt = zt, .next = zt->probes, .fd = -1, .result = ST_IO, .on_probe = on_probe, .context = context};
+    *probe = (struct probe){.zt = zt,
+                            .next = zt->probes,
+                            .fd = -1,
+                            .result = ST_TIMEOUT,
+                            .on_probe = on_probe,
+                            .context = context};
     if (zt->probes != NULL)
         zt->probes->prev = probe;
     zt->probes = probe;
     timer_init(&probe->timer, probe_timer, probe);
-    struct addrinfo *address = endpoint_resolve(endpoint);
-    if (address != NULL) {
-        probe_connect(probe, address);
-        freeaddrinfo(address);
-    }
-    if (probe->fd >= 0)
-        probe->result = ST_TIMEOUT;
-    timer_start_ms(zt->env, &probe->timer, probe->fd >= 0 ? PROBE_MS : 0);
+    timer_start_ms(zt->env, &probe->timer, PROBE_MS);
+    if (resolve_numeric(endpoint, &to))
+        probe_connect(probe, &to);
+    else
+        probe->resolve = resolve_start(zt->env, endpoint, probe_resolved, probe);
 }
 
 void probes_fini(struct zmq_transport *zt)

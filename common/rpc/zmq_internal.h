@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Private to the ZeroMQ transport: zmq.c (lanes, bound end), zsock.c (a socket in the loop), zmsg.c (frames),
-// zap.c (who may connect), probe.c.
+// Private to the ZeroMQ transport: zmq.c (bound end, life), zmq_lane.c, zsock.c (a socket in the loop),
+// zmsg.c (frames), zap.c (who may connect), hoard.c, resolve.c, probe.c.
 #ifndef RPC_ZMQ_INTERNAL_H
 #define RPC_ZMQ_INTERNAL_H
 
@@ -9,6 +9,7 @@
 #include "rpc/curve.h"
 #include "rpc/zmq.h"
 
+#include <sys/socket.h>
 #include <zmq.h>
 
 enum {
@@ -17,6 +18,7 @@ enum {
     ZMQ_BEAT_TIMEOUT_MS = 600,                    // this
     ZMQ_RECONNECT_MS = 5,                         // first pause before connecting again, doubling up to
     ZMQ_RECONNECT_MS_MAX = 200,                   // this
+    ZMQ_RESOLVE_AGAIN_MS = 500,                   // a name whose lane is not up is looked up again
     ZMQ_QUEUE_MAX = 2048,                         // messages waiting per connection and direction
     ZMQ_BYTES_MAX = 128 << 20,                    // waiting to be sent over all connections; above: ST_AGAIN
     ZMQ_HOARD_MAX = 3 * TRANSPORT_BULK_FRAME_MAX, // received on a connection without a whole message
@@ -42,14 +44,6 @@ struct zsock {
     bool marked; // in the list of sockets to serve
     bool dead;   // freed when the list is through with it
     struct zsock *next;
-};
-
-struct zmq_lane {
-    struct transport_lane lane; // first
-    struct zmq_transport *zt;
-    struct zsock *data;
-    struct zsock *monitor;
-    enum transport_state state;
 };
 
 struct zap; // who may connect: a thread of its own
@@ -81,6 +75,33 @@ void zsock_mark(struct zsock *zsock);
 void zsock_start(struct zsock *zsock); // once connected or bound: into the loop
 int64_t zsock_hook(void *zt);
 void zsock_option(void *socket, int option, int value);
+void zsock_options(void *socket, int64_t frame_max);          // what every connection has
+void zsock_keys(struct zsock *zsock, const char *server_key); // NULL: it is the server
+// A socket that hears of another one's events (ZMQ_EVENT_ bits); it has the same owner.
+struct zsock *zsock_monitor(struct zsock *watched, int events, zsock_fn *on_event);
+uint16_t zsock_event(zmq_msg_t *messages, int *number); // of a monitor's message; number may be NULL
+
+// zmq.c: whether an address may be used with the keys there are; says so in the log when not
+bool zmq_address_allowed(struct zmq_transport *zt, const char *endpoint);
+
+// zmq_lane.c
+enum status lane_open(struct transport *transport, const char *endpoint, struct rpc_node expected,
+                      enum rpc_lane kind, struct transport_lane **out);
+enum status lane_send(struct transport *transport, struct transport_lane *out, struct block *const *frames,
+                      int count);
+void lane_close(struct transport *transport, struct transport_lane **out);
+
+// resolve.c
+struct resolved {
+    struct sockaddr_storage address;
+    socklen_t len;
+    char endpoint[80]; // "tcp://192.0.2.1:9092"
+};
+typedef void resolve_fn(void *context, enum status status, const struct resolved *resolved);
+bool resolve_numeric(const char *endpoint, struct resolved *resolved);    // false: it is a name, or nothing
+enum status resolve_now(const char *endpoint, struct resolved *resolved); // may block
+struct resolve *resolve_start(struct env *env, const char *endpoint, resolve_fn *on_resolved, void *context);
+void resolve_cancel(struct resolve **resolve); // nothing is told any more
 
 // zmsg.c
 struct block *zmsg_block(zmq_msg_t *message_take);

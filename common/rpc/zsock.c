@@ -8,6 +8,7 @@
 #include "base/mem.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 void zsock_option(void *socket, int option, int value)
 {
@@ -23,6 +24,58 @@ struct zsock *zsock_new(struct zmq_transport *zt, int type, zsock_fn *on_message
     ASSERT(zsock->socket != NULL);
     zsock_option(zsock->socket, ZMQ_LINGER, 0);
     return zsock;
+}
+
+void zsock_options(void *socket, int64_t frame_max)
+{
+    int rc = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
+    ASSERT(rc == 0);
+    zsock_option(socket, ZMQ_HANDSHAKE_IVL, ZMQ_HANDSHAKE_MS);
+    zsock_option(socket, ZMQ_HEARTBEAT_IVL, ZMQ_BEAT_MS);
+    zsock_option(socket, ZMQ_HEARTBEAT_TIMEOUT, ZMQ_BEAT_TIMEOUT_MS);
+    zsock_option(socket, ZMQ_HEARTBEAT_TTL, ZMQ_BEAT_TIMEOUT_MS);
+    zsock_option(socket, ZMQ_SNDHWM, ZMQ_QUEUE_MAX);
+    zsock_option(socket, ZMQ_RCVHWM, ZMQ_QUEUE_MAX);
+    zsock_option(socket, ZMQ_IPV6, 1);
+}
+
+void zsock_keys(struct zsock *zsock, const char *server_key)
+{
+    const struct curve_pair *own = curve_own(zsock->zt->keys);
+    int rc = zmq_setsockopt(zsock->socket, ZMQ_CURVE_SECRETKEY, own->secret_text, CURVE_TEXT_SIZE);
+    rc |= zmq_setsockopt(zsock->socket, ZMQ_CURVE_PUBLICKEY, own->public_text, CURVE_TEXT_SIZE);
+    if (server_key != NULL) {
+        rc |= zmq_setsockopt(zsock->socket, ZMQ_CURVE_SERVERKEY, server_key, CURVE_TEXT_SIZE);
+    } else {
+        zsock_option(zsock->socket, ZMQ_CURVE_SERVER, 1);
+        rc |= zmq_setsockopt(zsock->socket, ZMQ_ZAP_DOMAIN, "millrace", 8);
+    }
+    ASSERT(rc == 0);
+}
+
+struct zsock *zsock_monitor(struct zsock *watched, int events, zsock_fn *on_event)
+{
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "inproc://monitor-%llu", (unsigned long long)watched->zt->monitors++);
+    int rc = zmq_socket_monitor(watched->socket, endpoint, events);
+    ASSERT(rc == 0);
+    struct zsock *monitor = zsock_new(watched->zt, ZMQ_PAIR, on_event, watched->owner);
+    rc = zmq_connect(monitor->socket, endpoint);
+    ASSERT(rc == 0);
+    return monitor;
+}
+
+uint16_t zsock_event(zmq_msg_t *messages, int *number)
+{
+    uint16_t event = 0;
+    int32_t value = -1;
+    if (zmq_msg_size(&messages[0]) == sizeof event + sizeof value) { // unaligned
+        memcpy(&event, zmq_msg_data(&messages[0]), sizeof event);
+        memcpy(&value, (uint8_t *)zmq_msg_data(&messages[0]) + sizeof event, sizeof value);
+    }
+    if (number != NULL)
+        *number = value;
+    return event;
 }
 
 void zsock_mark(struct zsock *zsock)

@@ -3,7 +3,7 @@
 #include "trial.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
+#include <stdio.h>
 
 static struct trial server, client;
 static struct rpc_peer *peer;
@@ -250,4 +250,27 @@ Test(calls, probe_tells_a_listening_port_from_a_refusing_one)
     trial_turns_for(&client, &server, 20);
     cr_assert_eq(probes, 3);
     cr_assert_eq(probed, ST_IO);
+}
+
+Test(calls, peer_given_by_name_is_resolved_and_found_again)
+{
+    char by_name[64];
+    snprintf(by_name, sizeof by_name, "tcp://localhost%s", strrchr(server.endpoint, ':'));
+    struct rpc_peer *named = rpc_peer(client.rpc, by_name, storage_1);
+    trial_ask(named, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    char endpoint[64];
+    memcpy(endpoint, server.endpoint, sizeof endpoint);
+    trial_stop(&server);
+    trial_turns_for(&client, NULL, 700);
+    trial_ask(named, 1, NULL, &outcome);
+    trial_await(&client, NULL, &outcome, 2);
+    cr_assert_eq(outcome.status, ST_UNREACHABLE);
+    trial_start(&server, storage_1, NULL, endpoint);
+    trial_turns_for(&client, &server, 400);
+    trial_ask(named, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 3);
+    cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    rpc_peer_release(&named);
 }

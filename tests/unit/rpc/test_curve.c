@@ -121,6 +121,8 @@ Test(curve, address_that_is_not_loopback_needs_keys)
     trial_start(&trial, storage_1, NULL, NULL);
     trial.env->diag.level = DIAG_ERROR + 1;
     cr_assert_eq(rpc_listen(trial.rpc, "tcp://0.0.0.0:0", &port), ST_DENIED);
+    cr_assert_eq(rpc_listen(trial.rpc, "tcp://*:0", &port), ST_DENIED);
+    cr_assert_eq(rpc_listen(trial.rpc, "tcp://127.0.0.1.example.org:0", &port), ST_DENIED);
     struct outcome outcome = {.trial = &trial};
     struct rpc_peer *peer = rpc_peer(trial.rpc, "tcp://192.0.2.1:9", storage_2);
     trial_ask(peer, 1, NULL, &outcome);
@@ -128,6 +130,32 @@ Test(curve, address_that_is_not_loopback_needs_keys)
     cr_assert_eq(outcome.status, ST_DENIED);
     rpc_peer_release(&peer);
     trial_stop(&trial);
+}
+
+Test(curve, name_that_does_not_resolve_fails_its_own_calls_and_delays_no_others)
+{
+    struct trial server, client;
+    struct outcome nowhere = {.trial = &client}, outcome = {.trial = &client};
+    trial_start(&server, storage_1, keys_of("storage-1.key"), "tcp://127.0.0.1:0");
+    trial_start(&client, tool, keys_of("tool.key"), NULL);
+    struct rpc_peer *lost = rpc_peer(client.rpc, "tcp://nosuch.invalid:9", storage_2);
+    struct rpc_peer *peer = rpc_peer(client.rpc, server.endpoint, storage_1);
+    struct rpc_options options = {.deadline_ms = 3000};
+    trial_ask(lost, 7, &options, &nowhere);
+    int64_t began_us = env_now_us(client.env);
+    for (int i = 1; i <= 10; i++) {
+        trial_ask(peer, 7, NULL, &outcome);
+        trial_await(&client, &server, &outcome, i);
+        cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    }
+    cr_assert_lt(env_now_us(client.env) - began_us, 500000);
+    trial_await(&client, &server, &nowhere, 1);
+    cr_assert_neq(nowhere.status, ST_OK); // UNREACHABLE, or TIMEOUT where the name server is silent
+    cr_assert_eq(server.served, 10);
+    rpc_peer_release(&lost);
+    rpc_peer_release(&peer);
+    trial_stop(&client);
+    trial_stop(&server);
 }
 
 Test(curve, key_added_later_is_seen_and_a_role_key_stands_for_any_node)
