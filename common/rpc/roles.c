@@ -10,7 +10,6 @@
 const struct rpc_rule rpc_rules[] = {
     // service, method, lane, who may call
     {"millrace.Controller", "Probe", RPC_CONTROL, EVERY_NODE | RPC_TOOL},
-    {"millrace.Controller", "Adopt", RPC_CONTROL, RPC_CONTROLLER},
     {"millrace.Controller", "Raft", RPC_CONTROL, RPC_CONTROLLER},
     {"millrace.Controller", "RegisterNode", RPC_CONTROL, EVERY_NODE},
     {"millrace.Controller", "Heartbeat", RPC_CONTROL, EVERY_NODE},

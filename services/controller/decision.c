@@ -142,8 +142,8 @@ void decision_partition(struct decision *decision, struct uuid topic, const stru
     add(decision, MILLRACE__METADATA_RECORD__BODY_PARTITION)->partition = body;
 }
 
-void decision_config(struct decision *decision, Millrace__ResourceType type, const char *name, const char *key,
-                     const char *value)
+void decision_config(struct decision *decision, Millrace__ResourceType type, const char *name,
+                     const char *key, const char *value)
 {
     Millrace__ConfigRecord *body = take(decision, sizeof *body);
     millrace__config_record__init(body);

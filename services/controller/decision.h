@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a handler decides: records in the order in which they will be applied, or an error and no records. Text
-// and arrays given to the functions are borrowed until the decision is appended.
+// What a handler decides: records in the order in which they will be applied, or an error and no records.
+// Text and arrays given to the functions are borrowed until the decision is appended.
 #ifndef CONTROLLER_DECISION_H
 #define CONTROLLER_DECISION_H
 
@@ -21,10 +21,11 @@ void decision_node(struct decision *decision, const struct image_node *node);
 void decision_fenced(struct decision *decision, int32_t node, uint64_t incarnation, bool fenced);
 void decision_topic(struct decision *decision, struct uuid id, const char *name, bool internal);
 void decision_topic_removed(struct decision *decision, struct uuid id);
-void decision_partition(struct decision *decision, struct uuid topic, const struct image_partition *partition);
+void decision_partition(struct decision *decision, struct uuid topic,
+                        const struct image_partition *partition);
 // value NULL: the key is removed.
-void decision_config(struct decision *decision, Millrace__ResourceType type, const char *name, const char *key,
-                     const char *value);
+void decision_config(struct decision *decision, Millrace__ResourceType type, const char *name,
+                     const char *key, const char *value);
 void decision_shard(struct decision *decision, const char *topic, int32_t shard, int32_t owner,
                     int32_t owner_epoch);
 void decision_producer_ids(struct decision *decision, int64_t next);

@@ -16,10 +16,10 @@ enum elect_state {
 struct elect_view {
     void *context;
     enum elect_state (*state)(void *context, int32_t node);
-    int32_t stalled;   // node that leaves the ISR although it is alive (never the last member); -1: none
-    int32_t lost;      // node that has lost the partition's data: leaves the ISR even as its last member; -1
-    bool preferred;    // move leadership to the first replica when it can lead
-    bool unclean;      // unclean.leader.election.enable
+    int32_t stalled; // node that leaves the ISR although it is alive (never the last member); -1: none
+    int32_t lost;    // node that has lost the partition's data: leaves the ISR even as its last member; -1
+    bool preferred;  // move leadership to the first replica when it can lead
+    bool unclean;    // unclean.leader.election.enable
 };
 
 // Fills *next (arrays in the arena or those of now); false: nothing changes. *unclean_used: a leader outside

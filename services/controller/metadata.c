@@ -87,8 +87,8 @@ static void apply_committed(struct metadata *metadata)
             return;
         }
         metadata->applied++;
-        struct block *records = entry->kind == RAFT_ENTRY_DATA ? block_ref(entry->data)
-                                                               : block_copy(slice_of(&empty_record, 1));
+        struct block *records =
+            entry->kind == RAFT_ENTRY_DATA ? block_ref(entry->data) : block_copy(slice_of(&empty_record, 1));
         feed_append(metadata->options.feed, base, (int)(metadata->next_offset - base), records);
         block_unref(&records);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See place.h. Greedy: every replica goes to the node that is best now, which keeps numbers within one of each
-// other and needs no state between calls.
+// See place.h. Greedy: every replica goes to the node that is best now, which keeps numbers within one of
+// each other and needs no state between calls.
 #include "place.h"
 
 #include <stdbool.h>

@@ -16,8 +16,8 @@ struct place_node {
     int64_t replicas;
 };
 
-// Places count partitions with factor replicas each into out[count * factor]; adds them to the nodes' numbers.
-// nodes ascending by id. LIMIT when factor is above node_count.
+// Places count partitions with factor replicas each into out[count * factor]; adds them to the nodes'
+// numbers. nodes ascending by id. LIMIT when factor is above node_count.
 enum status place_replicas(struct place_node *nodes, int node_count, int32_t count, int factor, int32_t *out);
 
 // One more replica for a partition that has these; its id, or -1 when every node has one.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// See quorum.h. A step's updates are carried out in the core's order: persistence is queued, messages that may
-// leave at once leave, the others wait for their persistence here. Messages are one-way calls: Raft repeats
-// what is lost. A lost lane is probed; when the peer's port refuses, its process is gone and an election need
-// not wait for a timeout.
+// See quorum.h. A step's updates are carried out in the core's order: persistence is queued, messages that
+// may leave at once leave, the others wait for their persistence here. Messages are one-way calls: Raft
+// repeats what is lost. A lost lane is probed; when the peer's port refuses, its process is gone and an
+// election need not wait for a timeout.
 #include "quorum.h"
 
 #include "base/assert.h"
@@ -156,8 +156,6 @@ static void carry_out(struct quorum *quorum)
         else
             hold(quorum, &out->messages[i]);
     }
-    for (int i = 0; i < out->read_count; i++)
-        quorum->options.on_read(quorum->options.context, out->reads[i].token, out->reads[i].index);
 }
 
 static void arm(struct quorum *quorum)
@@ -189,8 +187,8 @@ static void on_timer(struct timer *timer)
 
 enum status quorum_propose(struct quorum *quorum, struct block *const *blocks, int count, int64_t *first)
 {
-    enum status status = step(
-        quorum, (struct raft_event){.kind = RAFT_EVENT_PROPOSE, .blocks = blocks, .block_count = count});
+    enum status status =
+        step(quorum, (struct raft_event){.kind = RAFT_EVENT_PROPOSE, .blocks = blocks, .block_count = count});
     *first = quorum->out.proposed;
     return status;
 }
@@ -296,15 +294,14 @@ struct quorum *quorum_new(const struct quorum_options *options, const struct sto
     quorum->held_tail = &quorum->held;
     raft_updates_init(&quorum->out);
     timer_init(&quorum->timer, on_timer, quorum);
-    struct raft_start start = {
-        .self = {.id = options->node_id, .directory = store_directory(options->store)},
-        .seed = env_random(options->env),
-        .options = {.election_ms = options->election_ms},
-        .hard = boot->hard,
-        .snapshot = boot->snapshot,
-        .entries = boot->entries,
-        .entry_count = boot->entry_count,
-        .now_ms = env_now_ms(options->env)};
+    struct raft_start start = {.self = {.id = options->node_id, .directory = store_directory(options->store)},
+                               .seed = env_random(options->env),
+                               .options = {.election_ms = options->election_ms},
+                               .hard = boot->hard,
+                               .snapshot = boot->snapshot,
+                               .entries = boot->entries,
+                               .entry_count = boot->entry_count,
+                               .now_ms = env_now_ms(options->env)};
     quorum->raft = raft_new(&start);
     peers_open(quorum);
     return quorum;

@@ -23,8 +23,6 @@ struct quorum_options {
     // Something happened: the commit index may have moved, role, term or leader may have changed. Called at
     // the end of a step; proposing from inside is allowed.
     void (*on_step)(void *context);
-    // A confirmed read (quorum_read): served once index is applied.
-    void (*on_read)(void *context, uint64_t token, int64_t index);
 };
 
 struct quorum *quorum_new(const struct quorum_options *options, const struct store_boot *boot);

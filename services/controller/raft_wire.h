@@ -12,8 +12,8 @@
 Millrace__RaftMessage *raft_wire_pack(struct arena *arena, const struct raft_message *message,
                                       struct block **payload);
 
-// The other way; entries' blocks are new and released by raft_wire_release, message->data borrows the payload.
-// MALFORMED: ids, lengths or configuration make no sense.
+// The other way; entries' blocks are new and released by raft_wire_release, message->data borrows the
+// payload. MALFORMED: ids, lengths or configuration make no sense.
 enum status raft_wire_unpack(struct arena *arena, const Millrace__RaftMessage *wire, struct slice payload,
                              struct raft_message *message);
 void raft_wire_release(struct raft_message *message);

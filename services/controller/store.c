@@ -195,8 +195,8 @@ static enum status format(struct store *store, struct uuid cluster, const struct
     struct iovec iov = {.iov_base = log.data, .iov_len = log.len};
     enum status status = files_replace(&store->files, "log", &iov, 1);
     if (status == ST_OK)
-        status =
-            hard_write(&store->files, &(struct raft_hard){.term = config != NULL ? 1 : 0, .vote = {.id = -1}});
+        status = hard_write(&store->files,
+                            &(struct raft_hard){.term = config != NULL ? 1 : 0, .vote = {.id = -1}});
     if (status == ST_OK)
         status = meta_write(&store->files); // last: only now the directory counts as formatted
     if (status != ST_OK) {
@@ -291,8 +291,7 @@ static bool sync_log(struct store *store)
 
 static void append_log(struct store *store, const struct buf *bytes)
 {
-    enum status status =
-        file_pwrite(store->files.env, store->log, bytes->data, bytes->len, store->log_end);
+    enum status status = file_pwrite(store->files.env, store->log, bytes->data, bytes->len, store->log_end);
     if (status != ST_OK) {
         fail(store, "log: %s", status_text(status));
         return;
@@ -331,8 +330,8 @@ static void install(struct store *store, struct write *write)
     struct raft_snapshot *snapshot = &write->chunk.snapshot;
     buf_init(&write->boot.records, 0);
     enum status status = snapshot_read(&store->files, part_name, &write->boot);
-    if (status == ST_OK && (write->boot.snapshot.index != snapshot->index ||
-                            write->boot.snapshot.term != snapshot->term))
+    if (status == ST_OK &&
+        (write->boot.snapshot.index != snapshot->index || write->boot.snapshot.term != snapshot->term))
         status = ST_MISMATCH;
     char *name = files_snapshot_name(snapshot->index);
     char *from = files_path(&store->files, part_name), *to = files_path(&store->files, name);

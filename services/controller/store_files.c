@@ -163,7 +163,8 @@ enum status meta_read(struct files *files)
     return ST_OK;
 }
 
-// ---- hard-state: magic 8, version 4, crc 4, term 8, vote id 4, zero 4, vote directory 16, own directory 16 --
+// ---- hard-state: magic 8, version 4, crc 4, term 8, vote id 4, zero 4, vote directory 16, own directory 16
+// --
 
 enum status hard_write(const struct files *files, const struct raft_hard *hard)
 {

@@ -44,8 +44,8 @@ enum status hard_read(const struct files *files, struct raft_hard *hard);
 void log_put_header(const struct files *files, struct buf *out, int64_t base_index);
 void log_put_entry(struct buf *out, const struct raft_entry *entry);
 void log_put_truncate(struct buf *out, int64_t from);
-// Reads the log into boot->entries, which starts empty. *end: where appending goes on; a torn tail lies behind
-// it. CORRUPT, with a line naming file and position.
+// Reads the log into boot->entries, which starts empty. *end: where appending goes on; a torn tail lies
+// behind it. CORRUPT, with a line naming file and position.
 enum status log_read(const struct files *files, struct store_boot *boot, int64_t *end);
 
 // ---- snapshots ----

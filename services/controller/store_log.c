@@ -84,8 +84,8 @@ static bool boot_append(struct store_boot *boot, const uint8_t *head, struct sli
     return true;
 }
 
-// The record at `at` does not check. It was cut short when the file ends inside it or a whole sector of it was
-// never written (new space reads as zeros); a flipped bit leaves no such trace.
+// The record at `at` does not check. It was cut short when the file ends inside it or a whole sector of it
+// was never written (new space reads as zeros); a flipped bit leaves no such trace.
 static bool looks_torn(const struct buf *file, size_t at)
 {
     size_t left = file->len - at;

@@ -48,12 +48,6 @@ static void serve_probe(Millrace__Controller_Service *service, const Millrace__P
     rpc_fail(closure_data, ST_UNSUPPORTED, "");
 }
 
-static void serve_adopt(Millrace__Controller_Service *service, const Millrace__AdoptRequest *request,
-                        Millrace__Empty_Closure closure, void *closure_data)
-{
-    rpc_fail(closure_data, ST_UNSUPPORTED, "");
-}
-
 static void serve_raft(Millrace__Controller_Service *service, const Millrace__RaftMessage *request,
                        Millrace__Empty_Closure closure, void *closure_data)
 {

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// Wires a controller together: store, quorum, metadata log, feed, and the duties of the active one. See
+// controller.h; ARCHITECTURE.md has the picture.
+#include "controller.h"
+
+#include "base/mem.h"
+#include "formation.h"
+#include "internal_topics.h"
+#include "nodes.h"
+#include "service.h"
+#include "settle.h"
+
+#include <stdio.h>
+
+enum { TICK_MS = 50, PREFERRED_MAX = 100, DRAIN_MS = 1000 };
+
+static void fail(void *context, const char *why)
+{
+    struct controller *controller = context;
+    if (controller->failed)
+        return;
+    controller->failed = true;
+    DIAG_ERROR(&controller->env->diag, "the controller cannot go on: %s", why);
+    controller->options.on_fail(controller->options.context, why);
+}
+
+void controller_redirect(struct controller *controller, struct rpc_call *call)
+{
+    const struct voters_item *leader =
+        controller->quorum != NULL
+            ? voters_find(&controller->voters, raft_leader(quorum_raft(controller->quorum)).id)
+            : NULL;
+    bool self = leader != NULL && leader->id == controller->node_id; // not ready yet: ask again
+    rpc_fail(call, ST_NOT_LEADER, leader != NULL && !self ? leader->endpoint : "");
+}
+
+void controller_decide(struct controller *controller, const struct decision *decision, const char *what)
+{
+    enum status status = metadata_append(controller->metadata, decision);
+    if (status != ST_OK)
+        DIAG_WARN(&controller->env->diag, "cannot write a decision what=\"%s\": %s", what,
+                  status_text(status));
+}
+
+// ---- what the parts tell ----
+
+static void drained(struct controller *controller)
+{
+    void (*done)(void *context) = controller->drained;
+    controller->drained = NULL;
+    if (done != NULL)
+        done(controller->drained_context);
+}
+
+static void on_step(void *context)
+{
+    struct controller *controller = context;
+    if (controller->failed || controller->metadata == NULL)
+        return;
+    metadata_advance(controller->metadata);
+    if (controller->drained != NULL && raft_role(quorum_raft(controller->quorum)) != RAFT_LEADER)
+        drained(controller);
+}
+
+static void on_active(void *context, bool active)
+{
+    struct controller *controller = context;
+    metric_set(&controller->is_active, active);
+    DIAG_INFO(&controller->env->diag, "%s term=%lld", active ? "active controller" : "no longer active",
+              (long long)raft_term(quorum_raft(controller->quorum)));
+    if (!active) {
+        nodes_deactivate(controller);
+        return;
+    }
+    nodes_activate(controller);
+    if (!uuid_is_zero(image_cluster_id(metadata_image(controller->metadata))))
+        return;
+    struct decision decision;
+    decision_init(&decision);
+    decision_cluster(&decision, store_cluster(controller->store));
+    controller_decide(controller, &decision, "cluster id");
+    decision_fini(&decision);
+}
+
+static void on_durable(void *context, uint64_t step)
+{
+    struct controller *controller = context;
+    if (controller->quorum != NULL && !controller->failed)
+        quorum_durable(controller->quorum, step);
+}
+
+static void on_installed(void *context, struct store_boot *boot)
+{
+    struct controller *controller = context;
+    quorum_installed(controller->quorum);
+    if (metadata_install(controller->metadata, boot) != ST_OK)
+        fail(controller, "the leader's snapshot cannot be applied");
+    else
+        metadata_advance(controller->metadata);
+}
+
+static void on_snapshot(void *context, enum status status, int64_t index)
+{
+    struct controller *controller = context;
+    metadata_snapshot_done(controller->metadata, status, index);
+}
+
+static void update_metrics(struct controller *controller)
+{
+    metric_set(&controller->term, raft_term(quorum_raft(controller->quorum)));
+    metric_set(&controller->offset, metadata_commit_offset(controller->metadata));
+    metric_set(&controller->log_bytes, store_log_bytes(controller->store));
+    if (metadata_active(controller->metadata))
+        metric_set(&controller->nodes_live, nodes_live(controller, MILLRACE__ROLE__ROLE_STORAGE) +
+                                                nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR));
+}
+
+static void balance(struct controller *controller)
+{
+    int64_t every_ms = config_int(controller->config, "leader.imbalance.check.interval.seconds") * 1000;
+    if (!config_bool(controller->config, "auto.leader.rebalance.enable") ||
+        env_now_ms(controller->env) - controller->balanced_ms < every_ms)
+        return;
+    controller->balanced_ms = env_now_ms(controller->env);
+    struct decision decision;
+    decision_init(&decision);
+    settle_preferred(controller, &decision, PREFERRED_MAX);
+    controller_decide(controller, &decision, "preferred leaders");
+    decision_fini(&decision);
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct controller *controller = timer->context;
+    timer_start_ms(controller->env, timer, TICK_MS);
+    if (controller->metadata == NULL || controller->failed)
+        return;
+    formation_tick(controller);
+    if (metadata_active(controller->metadata))
+        nodes_tick(controller);
+    if (metadata_active(controller->metadata)) {
+        internal_topics_ensure(controller);
+        balance(controller);
+    }
+    update_metrics(controller);
+    if (controller->drained != NULL && env_now_ms(controller->env) >= controller->drain_until_ms)
+        drained(controller);
+}
+
+// ---- life ----
+
+static enum status form(struct controller *controller)
+{
+    struct store_boot boot;
+    enum status status = store_load(controller->store, &boot);
+    if (status != ST_OK) {
+        store_boot_fini(&boot);
+        return status;
+    }
+    rpc_set_cluster(controller->rpc, store_cluster(controller->store));
+    struct quorum_options quorum = {
+        .env = controller->env,
+        .rpc = controller->rpc,
+        .store = controller->store,
+        .voters = &controller->voters,
+        .node_id = controller->node_id,
+        .election_ms = (int)config_int(controller->config, "controller.quorum.election.timeout.ms"),
+        .context = controller,
+        .on_step = on_step};
+    controller->quorum = quorum_new(&quorum, &boot);
+    struct metadata_options metadata = {
+        .env = controller->env,
+        .quorum = controller->quorum,
+        .store = controller->store,
+        .feed = controller->feed,
+        .snapshot_entries =
+            config_int(controller->config, "metadata.log.max.record.entries.between.snapshots"),
+        .context = controller,
+        .on_active = on_active,
+        .on_fail = fail};
+    status = metadata_new(&metadata, &boot, &controller->metadata);
+    store_boot_fini(&boot);
+    if (status == ST_OK)
+        quorum_start(controller->quorum);
+    return status;
+}
+
+void controller_form(struct controller *controller)
+{
+    enum status status = form(controller);
+    if (status != ST_OK)
+        fail(controller, "the data directory cannot be used");
+}
+
+static void add_metric(struct controller *controller, struct metric *metric, const char *name,
+                       const char *help)
+{
+    *metric = (struct metric){.name = name, .help = help, .kind = METRIC_GAUGE};
+    metric_add(controller->env->metrics, metric);
+}
+
+static void metrics_init(struct controller *controller)
+{
+    add_metric(controller, &controller->is_active, "millrace_controller_active",
+               "1 when this is the active controller");
+    add_metric(controller, &controller->term, "millrace_controller_term", "Raft term");
+    add_metric(controller, &controller->offset, "millrace_controller_commit_offset",
+               "last committed offset of the metadata log");
+    add_metric(controller, &controller->nodes_live, "millrace_controller_nodes_live",
+               "registered nodes that are not fenced, as the active controller sees them");
+    add_metric(controller, &controller->log_bytes, "millrace_controller_log_bytes",
+               "size of the metadata log file");
+}
+
+enum status controller_new(const struct controller_options *options, struct controller **out)
+{
+    struct controller *controller = mem_calloc(1, sizeof *controller);
+    controller->options = *options;
+    controller->env = options->env;
+    controller->config = options->config;
+    controller->rpc = options->rpc;
+    int64_t node_id = config_int(options->config, "node.id");
+    controller->node_id = node_id >= 0 ? (int32_t)node_id : 0;
+    enum status status =
+        voters_parse(options->config, controller->node_id, &options->env->diag, &controller->voters);
+    struct store_options store = {.env = options->env,
+                                  .directory = config_string(options->config, "metadata.log.dir"),
+                                  .node_id = controller->node_id,
+                                  .context = controller,
+                                  .on_durable = on_durable,
+                                  .on_installed = on_installed,
+                                  .on_snapshot = on_snapshot,
+                                  .on_failed = fail};
+    if (status == ST_OK)
+        status = store_open(&store, &controller->store);
+    if (status != ST_OK) {
+        mem_free(controller);
+        return status;
+    }
+    rpc_set_node(controller->rpc, controller->node_id);
+    controller->feed = feed_new(controller->env);
+    controller->nodes = nodes_new();
+    controller->formation = formation_new(controller);
+    timer_init(&controller->tick, on_tick, controller);
+    metrics_init(controller);
+    *out = controller;
+    return ST_OK;
+}
+
+void controller_start(struct controller *controller)
+{
+    service_init(controller);
+    timer_start_ms(controller->env, &controller->tick, TICK_MS);
+    formation_start(controller->formation);
+}
+
+void controller_drain(struct controller *controller, void (*done)(void *context), void *context)
+{
+    const struct raft *raft = controller->quorum != NULL ? quorum_raft(controller->quorum) : NULL;
+    int32_t best = -1;
+    int64_t best_match = -1, match, contact_ms;
+    for (int i = 0; raft != NULL && i < controller->voters.count; i++)
+        if (raft_progress(raft, controller->voters.items[i].id, &match, &contact_ms) && match > best_match) {
+            best_match = match;
+            best = controller->voters.items[i].id;
+        }
+    if (best < 0 || quorum_transfer(controller->quorum, best) != ST_OK) {
+        done(context);
+        return;
+    }
+    controller->drained = done;
+    controller->drained_context = context;
+    controller->drain_until_ms = env_now_ms(controller->env) + DRAIN_MS;
+}
+
+void controller_destroy(struct controller **out)
+{
+    struct controller *controller = *out;
+    if (controller == NULL)
+        return;
+    controller->failed = true; // nothing is begun any more
+    timer_stop(controller->env, &controller->tick);
+    formation_destroy(&controller->formation);
+    feed_destroy(&controller->feed);
+    quorum_destroy(&controller->quorum);
+    store_close(&controller->store);
+    metadata_destroy(&controller->metadata);
+    nodes_destroy(&controller->nodes);
+    struct metric *const metrics[] = {&controller->is_active, &controller->term, &controller->offset,
+                                      &controller->nodes_live, &controller->log_bytes};
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
+        metric_remove(controller->env->metrics, metrics[i]);
+    mem_free(controller);
+    *out = NULL;
+}
+
+// ---- questions ----
+
+bool controller_active(const struct controller *controller)
+{
+    return controller->metadata != NULL && metadata_active(controller->metadata);
+}
+
+const struct image *controller_image(const struct controller *controller)
+{
+    return controller->metadata != NULL ? metadata_committed(controller->metadata) : NULL;
+}
+
+bool controller_ready(const struct controller *controller, struct buf *reason)
+{
+    if (controller->failed || controller->quorum == NULL) {
+        buf_printf(reason, controller->failed ? "failed" : "the cluster is not formed yet");
+        return false;
+    }
+    bool led = raft_leader(quorum_raft(controller->quorum)).id >= 0;
+    if (!led || uuid_is_zero(image_cluster_id(metadata_committed(controller->metadata)))) {
+        buf_printf(reason, led ? "metadata is not there yet" : "no active controller is known");
+        return false;
+    }
+    return true;
+}
+
+void controller_dump(const struct controller *controller, struct buf *out)
+{
+    static const char *const roles[] = {"follower", "pre-candidate", "candidate", "leader"};
+    buf_printf(out, "node=%d\nformed=%s\n", controller->node_id,
+               controller->quorum != NULL ? "true" : "false");
+    if (controller->quorum == NULL)
+        return;
+    const struct raft *raft = quorum_raft(controller->quorum);
+    const struct image *image = metadata_committed(controller->metadata);
+    buf_printf(out, "role=%s\nterm=%lld\nleader=%d\ncommit=%lld\nlast=%lld\npersisted=%lld\nsnapshot=%lld\n",
+               roles[raft_role(raft)], (long long)raft_term(raft), raft_leader(raft).id,
+               (long long)raft_commit(raft), (long long)raft_last_index(raft),
+               (long long)raft_persisted(raft), (long long)raft_snapshot(raft)->index);
+    buf_printf(out, "voters=%d\noffset=%lld\nnodes=%zu\ntopics=%zu\npartitions=%zu\nfollowers=%d\n",
+               raft_config(raft)->count, (long long)image_offset(image), image_node_count(image),
+               image_topic_count(image), image_partition_total(image), feed_waiting(controller->feed));
+    for (size_t i = 0; i < image_node_count(image); i++) {
+        const struct image_node *node = image_node_at(image, i);
+        buf_printf(out, "node.%d=%s %s%s\n", node->id,
+                   node->role == MILLRACE__ROLE__ROLE_STORAGE ? "storage" : "coordinator", node->rpc_endpoint,
+                   node->fenced ? " fenced" : "");
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// DeleteTopics (API 20), by name or (from version 6) by id. Storage nodes remove the files when they see the
+// record, also those that were down: a topic id is never used again.
+#include "relay.h"
+
+#include "kafka/codec.h"
+#include "kafka/errors.h"
+#include "kafka/messages/delete_topics.h"
+
+typedef struct kafka_delete_topics_response_deletable_topic_result topic_result;
+
+// The topic meant; by_id: the client named it by its id.
+static const struct image_topic *find(const struct relay *relay, const topic_result *result, bool by_id)
+{
+    const struct image *image = metadata_image(relay->controller->metadata);
+    return by_id ? image_topic(image, result->topic_id) : image_topic_slice(image, result->name);
+}
+
+static bool decide(struct relay *relay, topic_result *result, bool by_id, struct decision *decision,
+                   struct topics_error *error)
+{
+    const struct image_topic *topic = find(relay, result, by_id);
+    if (!config_bool(relay->controller->config, "delete.topic.enable"))
+        return topics_refuse(
+            error, relay->version < 3 ? KAFKA_ERR_INVALID_REQUEST : KAFKA_ERR_TOPIC_DELETION_DISABLED,
+            "Topic deletion is disabled.");
+    struct slice name = topic != NULL ? slice_str(topic->name) : result->name;
+    if (name.data != NULL && !authorise(&relay->principal, OPERATION_DELETE, RESOURCE_TYPE_TOPIC, name))
+        return topics_refuse(error, KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED, "Authorization failed.");
+    if (topic == NULL)
+        return topics_refuse(error, by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
+                             by_id ? "This server does not host this topic ID."
+                                   : "This server does not host this topic-partition.");
+    if (topic->internal)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "An internal topic cannot be deleted.");
+    const char *copy = arena_strndup(&relay->arena, topic->name, strlen(topic->name));
+    result->name = slice_str(copy);
+    result->topic_id = topic->id;
+    decision_topic_removed(decision, topic->id);
+    return true;
+}
+
+static void delete_one(struct relay *relay, topic_result *result, bool by_id)
+{
+    struct topics_error error = {0};
+    struct decision decision;
+    decision_init(&decision);
+    if (decide(relay, result, by_id, &decision, &error) && relay_append(relay, &decision, &error))
+        DIAG_INFO(&relay->controller->env->diag, "topic deleted topic=%.*s", (int)result->name.len,
+                  (const char *)result->name.data);
+    decision_fini(&decision);
+    result->error_code = error.code;
+    result->error_message = relay_text(relay, &error);
+}
+
+void delete_topics(struct relay *relay)
+{
+    const struct kafka_delete_topics_request *request = relay->request;
+    struct kafka_delete_topics_response *response = relay->response;
+    bool states = relay->version >= 6;
+    int32_t count = states ? request->topics_count : request->topic_names_count;
+    topic_result *results = kafka_structure_array(&kafka_delete_topics_response_deletable_topic_result_type,
+                                                  &relay->arena, count);
+    if (results == NULL) {
+        relay->failed = ST_LIMIT;
+        return;
+    }
+    response->responses = results;
+    response->responses_count = count;
+    for (int32_t i = 0; i < count && relay->failed == ST_OK; i++) {
+        bool by_id = false;
+        if (states) {
+            results[i].name = request->topics[i].name;
+            results[i].topic_id = request->topics[i].topic_id;
+            by_id = results[i].name.data == NULL;
+        } else {
+            results[i].name = request->topic_names[i];
+        }
+        delete_one(relay, &results[i], by_id);
+    }
+}

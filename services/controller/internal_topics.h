@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// Internal topics: __consumer_offsets is made when the first coordinator and a storage node are there, with
+// as many replicas as configured and possible; more are added as nodes join. min.insync.replicas is 2 from
+// three replicas on, once two of each partition are in sync.
+#ifndef CONTROLLER_INTERNAL_TOPICS_H
+#define CONTROLLER_INTERNAL_TOPICS_H
+
+#include "state.h"
+
+// Decides and appends what is missing.
+void internal_topics_ensure(struct controller *controller);
+
+// Whether this is a name only the controller creates.
+bool internal_topics_is(struct slice name);
+
+#endif

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// See nodes.h. A node is replaced when its lease ends, or at once when it is silent and its RPC port refuses
+// connections (its process is gone).
+#include "nodes.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "internal_topics.h"
+#include "leases.h"
+#include "settle.h"
+#include "shards.h"
+
+enum { BEHIND_MS_MAX = 10000 }; // a node that stays behind the metadata for so long is fenced
+
+struct nodes *nodes_new(void)
+{
+    return mem_calloc(1, sizeof(struct nodes));
+}
+
+void nodes_destroy(struct nodes **out)
+{
+    struct nodes *nodes = *out;
+    if (nodes == NULL)
+        return;
+    leases_clear(nodes);
+    mem_free(nodes);
+    *out = NULL;
+}
+
+int64_t nodes_lease_ms(const struct controller *controller)
+{
+    return config_int(controller->config, "broker.session.timeout.ms");
+}
+
+void nodes_activate(struct controller *controller)
+{
+    const struct image *image = metadata_image(controller->metadata);
+    leases_clear(controller->nodes);
+    for (size_t i = 0; i < image_node_count(image); i++) {
+        const struct image_node *node = image_node_at(image, i);
+        struct lease *lease = leases_put(controller->nodes, node->id, node->incarnation);
+        lease->heard_ms = env_now_ms(controller->env);
+        lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
+    }
+}
+
+void nodes_deactivate(struct controller *controller)
+{
+    leases_clear(controller->nodes);
+}
+
+enum elect_state nodes_state(void *context, int32_t id)
+{
+    const struct controller *controller = context;
+    const struct image_node *node = image_node(metadata_image(controller->metadata), id);
+    if (!image_node_live(node, MILLRACE__ROLE__ROLE_STORAGE))
+        return ELECT_GONE;
+    const struct lease *lease = leases_get(controller->nodes, id);
+    return lease != NULL && (lease->draining || lease->stalled) ? ELECT_AVOID : ELECT_LIVE;
+}
+
+int nodes_live(const struct controller *controller, Millrace__Role role)
+{
+    const struct image *image = metadata_image(controller->metadata);
+    int count = 0;
+    for (size_t i = 0; i < image_node_count(image); i++)
+        count += image_node_live(image_node_at(image, i), role);
+    return count;
+}
+
+// ---- fencing ----
+
+static void node_fence(struct controller *controller, const struct image_node *node, const char *why)
+{
+    struct decision decision;
+    int32_t id = node->id;
+    DIAG_INFO(&controller->env->diag, "node fenced node=%d why=\"%s\"", id, why);
+    decision_init(&decision);
+    decision_fenced(&decision, id, node->incarnation, true);
+    if (node->role == MILLRACE__ROLE__ROLE_STORAGE)
+        settle_node(controller, &decision, id, ELECT_GONE, SETTLE_STATE);
+    else
+        shards_settle(controller, &decision, id, -1);
+    controller_decide(controller, &decision, "fencing");
+    decision_fini(&decision);
+}
+
+static void node_unfence(struct controller *controller, const struct image_node *node)
+{
+    struct decision decision;
+    int32_t id = node->id;
+    DIAG_INFO(&controller->env->diag, "node unfenced node=%d", id);
+    decision_init(&decision);
+    decision_fenced(&decision, id, node->incarnation, false);
+    if (node->role == MILLRACE__ROLE__ROLE_STORAGE)
+        settle_node(controller, &decision, id, ELECT_LIVE, SETTLE_STATE);
+    else
+        shards_settle(controller, &decision, -1, id);
+    controller_decide(controller, &decision, "unfencing");
+    decision_fini(&decision);
+    internal_topics_ensure(controller);
+}
+
+static void on_probe(void *context, enum status status)
+{
+    struct lease_probe *probe = context;
+    struct controller *controller = probe->controller;
+    struct lease *lease = controller != NULL ? leases_get(controller->nodes, probe->node) : NULL;
+    if (lease != NULL && lease->probe == probe) {
+        lease->probe = NULL;
+        const struct image_node *node = metadata_active(controller->metadata)
+                                            ? image_node(metadata_image(controller->metadata), probe->node)
+                                            : NULL;
+        bool same = node != NULL && node->incarnation == probe->incarnation && !node->fenced;
+        if (same && status == ST_UNREACHABLE && lease->heard_ms <= probe->began_ms)
+            node_fence(controller, node, "its port refuses connections");
+    }
+    mem_free(probe);
+}
+
+static void node_probe(struct controller *controller, struct lease *lease, const struct image_node *node)
+{
+    struct lease_probe *probe = mem_calloc(1, sizeof *probe);
+    *probe = (struct lease_probe){.controller = controller,
+                                  .node = node->id,
+                                  .incarnation = node->incarnation,
+                                  .began_ms = env_now_ms(controller->env)};
+    lease->probe = probe;
+    rpc_probe(controller->rpc, node->rpc_endpoint, on_probe, probe);
+}
+
+void nodes_tick(struct controller *controller)
+{
+    int64_t now = env_now_ms(controller->env);
+    int64_t lease_ms = nodes_lease_ms(controller);
+    for (size_t i = 0; i < controller->nodes->count && metadata_active(controller->metadata); i++) {
+        struct lease *lease = &controller->nodes->items[i];
+        const struct image_node *node = image_node(metadata_image(controller->metadata), lease->id);
+        if (node == NULL || node->fenced)
+            continue;
+        if (now >= lease->until_ms)
+            node_fence(controller, node, "lease ended");
+        else if (lease->behind_since_ms != 0 && now - lease->behind_since_ms > BEHIND_MS_MAX)
+            node_fence(controller, node, "too far behind the metadata");
+        else if (now - lease->heard_ms > lease_ms * 3 / 10 && lease->probe == NULL)
+            node_probe(controller, lease, node);
+    }
+}
+
+// ---- heartbeats ----
+
+struct heartbeat {
+    struct controller *controller;
+    Millrace__HeartbeatReply reply;
+    Millrace__HeartbeatReply_Closure closure;
+    struct rpc_call *call;
+};
+
+static void heartbeat_answer(void *context, enum status status)
+{
+    struct heartbeat *heartbeat = context;
+    if (status == ST_OK) {
+        heartbeat->reply.commit_offset = metadata_commit_offset(heartbeat->controller->metadata);
+        heartbeat->closure(&heartbeat->reply, heartbeat->call);
+    } else {
+        controller_redirect(heartbeat->controller, heartbeat->call);
+    }
+    mem_free(heartbeat);
+}
+
+static void drain_check(struct controller *controller, struct lease *lease, bool draining)
+{
+    if (lease->draining == draining)
+        return;
+    lease->draining = draining;
+    struct decision decision;
+    decision_init(&decision);
+    settle_node(controller, &decision, lease->id, draining ? ELECT_AVOID : ELECT_LIVE, SETTLE_STATE);
+    controller_decide(controller, &decision, "draining");
+    decision_fini(&decision);
+}
+
+// A disk that does not finish its flushes: leadership and ISR go elsewhere until it does.
+static void stall_check(struct controller *controller, struct lease *lease, int64_t flush_age_ms)
+{
+    bool stalled = flush_age_ms > config_int(controller->config, "flush.stall.max.ms");
+    if (lease->stalled == stalled)
+        return;
+    lease->stalled = stalled;
+    DIAG_WARN(&controller->env->diag, "disk of a node %s node=%d flush_age_ms=%lld",
+              stalled ? "stalls" : "works again", lease->id, (long long)flush_age_ms);
+    struct decision decision;
+    decision_init(&decision);
+    settle_node(controller, &decision, lease->id, stalled ? ELECT_AVOID : ELECT_LIVE,
+                stalled ? SETTLE_STALLED : SETTLE_STATE);
+    controller_decide(controller, &decision, "stalled disk");
+    decision_fini(&decision);
+}
+
+static void lease_renew(struct controller *controller, struct lease *lease,
+                        const Millrace__HeartbeatRequest *request)
+{
+    lease->heard_ms = env_now_ms(controller->env);
+    lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
+    bool behind = request->metadata_offset < lease->commit_then;
+    if (!behind)
+        lease->behind_since_ms = 0;
+    else if (lease->behind_since_ms == 0)
+        lease->behind_since_ms = lease->heard_ms;
+    lease->commit_then = metadata_commit_offset(controller->metadata);
+}
+
+void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatRequest *request,
+                     Millrace__HeartbeatReply_Closure closure, struct rpc_call *call)
+{
+    const struct image_node *node = image_node(metadata_image(controller->metadata), request->node_id);
+    struct lease *lease = leases_get(controller->nodes, request->node_id);
+    if (node == NULL || lease == NULL || node->incarnation != request->incarnation) {
+        rpc_fail(call, node == NULL ? ST_NOT_FOUND : ST_STALE, "register first");
+        return;
+    }
+    lease_renew(controller, lease, request);
+    bool storage = node->role == MILLRACE__ROLE__ROLE_STORAGE;
+    if (request->leaving && !node->fenced)
+        node_fence(controller, node, "it leaves");
+    else if (!request->leaving && node->fenced && request->metadata_offset >= node->offset &&
+             lease->behind_since_ms == 0)
+        node_unfence(controller, node);
+    if (storage && !request->leaving && metadata_active(controller->metadata)) {
+        drain_check(controller, lease, request->draining);
+        stall_check(controller, lease, request->has_flush_age_ms ? request->flush_age_ms : 0);
+    }
+    if (!metadata_active(controller->metadata)) {
+        controller_redirect(controller, call);
+        return;
+    }
+    struct heartbeat *heartbeat = mem_calloc(1, sizeof *heartbeat);
+    *heartbeat = (struct heartbeat){.controller = controller, .closure = closure, .call = call};
+    millrace__heartbeat_reply__init(&heartbeat->reply);
+    node = image_node(metadata_image(controller->metadata), request->node_id);
+    heartbeat->reply.lease_ms = (int32_t)nodes_lease_ms(controller);
+    heartbeat->reply.fenced = node->fenced;
+    heartbeat->reply.has_leaderships = request->draining;
+    heartbeat->reply.leaderships = request->draining ? settle_leaderships(controller, request->node_id) : 0;
+    metadata_when_committed(controller->metadata, heartbeat_answer, heartbeat);
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nodes: registration, leases by heartbeat, fencing. The lease lives in the active controller's memory only;
+// a new one grants every known node a full lease first. Being hasty costs a leader change, never data.
+#ifndef CONTROLLER_NODES_H
+#define CONTROLLER_NODES_H
+
+#include "elect.h"
+#include "state.h"
+
+struct nodes *nodes_new(void);
+void nodes_destroy(struct nodes **nodes);
+
+void nodes_activate(struct controller *controller);
+void nodes_deactivate(struct controller *controller);
+// Ends leases, probes silent nodes.
+void nodes_tick(struct controller *controller);
+
+void nodes_register(struct controller *controller, const Millrace__RegisterRequest *request,
+                    Millrace__RegisterReply_Closure closure, struct rpc_call *call);
+void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatRequest *request,
+                     Millrace__HeartbeatReply_Closure closure, struct rpc_call *call);
+
+// For elections; context is the controller.
+enum elect_state nodes_state(void *context, int32_t node);
+int nodes_live(const struct controller *controller, Millrace__Role role);
+int64_t nodes_lease_ms(const struct controller *controller);
+
+#endif

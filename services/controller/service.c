@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The RPC table of the controller. Probe, Raft and Follow are answered by every controller, the rest only by
+// the active one.
+#include "service.h"
+
+#include "alter_isr.h"
+#include "formation.h"
+#include "nodes.h"
+#include "relay.h"
+
+#include <stddef.h>
+
+static struct controller *controller_of(Millrace__Controller_Service *service)
+{
+    return (struct controller *)((char *)service - offsetof(struct controller, service));
+}
+
+// Whether this one may decide; otherwise the call is ended.
+static struct controller *active(Millrace__Controller_Service *service, void *call)
+{
+    struct controller *controller = controller_of(service);
+    if (controller->metadata != NULL && metadata_active(controller->metadata))
+        return controller;
+    controller_redirect(controller, call);
+    return NULL;
+}
+
+static void on_probe(Millrace__Controller_Service *service, const Millrace__ProbeRequest *request,
+                     Millrace__ProbeReply_Closure closure, void *call)
+{
+    formation_probe(controller_of(service), request, closure, call);
+}
+
+static void on_raft(Millrace__Controller_Service *service, const Millrace__RaftMessage *request,
+                    Millrace__Empty_Closure closure, void *call)
+{
+    struct controller *controller = controller_of(service);
+    Millrace__Empty reply = MILLRACE__EMPTY__INIT;
+    if (controller->quorum != NULL && !controller->failed)
+        quorum_receive(controller->quorum, request, rpc_call_payload(call));
+    closure(&reply, call);
+}
+
+static void on_register(Millrace__Controller_Service *service, const Millrace__RegisterRequest *request,
+                        Millrace__RegisterReply_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL)
+        nodes_register(controller, request, closure, call);
+}
+
+static void on_heartbeat(Millrace__Controller_Service *service, const Millrace__HeartbeatRequest *request,
+                         Millrace__HeartbeatReply_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL)
+        nodes_heartbeat(controller, request, closure, call);
+}
+
+static void on_follow(Millrace__Controller_Service *service, const Millrace__FollowRequest *request,
+                      Millrace__FollowReply_Closure closure, void *call)
+{
+    struct controller *controller = controller_of(service);
+    if (controller->metadata == NULL || controller->failed)
+        rpc_fail(call, ST_LOADING, "the cluster is not formed yet");
+    else
+        feed_follow(controller->feed, request, closure, call);
+}
+
+static void on_alter_isr(Millrace__Controller_Service *service, const Millrace__AlterIsrRequest *request,
+                         Millrace__AlterIsrReply_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL)
+        alter_isr(controller, request, closure, call);
+}
+
+static void on_producer_ids(Millrace__Controller_Service *service,
+                            const Millrace__ProducerIdsRequest *request,
+                            Millrace__ProducerIdsReply_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL)
+        producer_ids(controller, request, closure, call);
+}
+
+static void on_relay(Millrace__Controller_Service *service, const Millrace__RelayRequest *request,
+                     Millrace__RelayReply_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL)
+        relay_request(controller, request, closure, call);
+}
+
+void service_init(struct controller *controller)
+{
+    millrace__controller__init(&controller->service, NULL);
+    controller->service.probe = on_probe;
+    controller->service.raft = on_raft;
+    controller->service.register_node = on_register;
+    controller->service.heartbeat = on_heartbeat;
+    controller->service.follow = on_follow;
+    controller->service.alter_isr = on_alter_isr;
+    controller->service.allocate_producer_ids = on_producer_ids;
+    controller->service.relay = on_relay;
+    rpc_serve(controller->rpc, &controller->service.base);
+}

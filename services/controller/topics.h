@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Topics: what a creation, or more partitions, means in records. Shared by the handlers of CreateTopics and
+// CreatePartitions and by internal topics.
+#ifndef CONTROLLER_TOPICS_H
+#define CONTROLLER_TOPICS_H
+
+#include "place.h"
+#include "state.h"
+
+enum { TOPICS_WHY_SIZE = 256 };
+
+// What a handler refuses with.
+struct topics_error {
+    int16_t code; // enum kafka_error; 0: none
+    char why[TOPICS_WHY_SIZE];
+};
+
+// Sets code and text; returns false for "return topics_refuse(...)".
+bool topics_refuse(struct topics_error *error, int16_t code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// Live storage nodes with what they carry, in the arena, ascending by id.
+struct place_node *topics_nodes(const struct controller *controller, struct arena *arena, int *count);
+
+// Adds count partitions from index first on, placed on live nodes. replicas: count * factor ids, or NULL:
+// place them here.
+bool topics_add_partitions(struct controller *controller, struct decision *decision, struct uuid topic,
+                           int32_t first, int32_t count, int factor, const int32_t *replicas,
+                           struct topics_error *error);
+
+// Kafka's rules for a new name: form, no collision of '.' and '_', not taken.
+bool topics_name_check(const struct controller *controller, struct slice name, struct topics_error *error);
+
+// num.partitions and default.replication.factor: dynamic default of all nodes, else the controller's own.
+int32_t topics_default(const struct controller *controller, const char *key);
+
+#endif
