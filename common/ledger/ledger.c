@@ -210,8 +210,8 @@ struct ledger *ledger_new(const struct ledger_config *config)
     ledger->position = -1;
     ledger->open_seq = 1;
     ledger->retry_ms = LEDGER_RETRY_MS_MIN;
-    buf_init(&ledger->open.bytes, LEDGER_PENDING_MAX + LEDGER_RECORD_MAX);
-    buf_init(&ledger->sealed.bytes, LEDGER_PENDING_MAX + LEDGER_RECORD_MAX);
+    buf_init(&ledger->open.bytes, LEDGER_BYTES_MAX);
+    buf_init(&ledger->sealed.bytes, LEDGER_BYTES_MAX);
     timer_init(&ledger->retry, on_retry, ledger);
     timer_init(&ledger->send, on_send, ledger);
     ledger->listener = (struct image_listener){.context = ledger, .on_partition = on_partition};

@@ -26,7 +26,8 @@ struct ledger;
 enum {
     LEDGER_BATCH_BYTES = 512 << 10, // (tune) records of one append; a single larger record goes alone
     LEDGER_RECORD_MAX = 12 << 20,   // key and value; must fit a bulk frame
-    LEDGER_PENDING_MAX = 32 << 20,  // records decided and not committed, above: ledger_full
+    LEDGER_PENDING_MAX = 32 << 20,  // bytes of records decided and not sealed, above: ledger_full
+    LEDGER_BYTES_MAX = 512 << 20,   // ... with snapshots, which are taken in any case
     LEDGER_OPEN_MS = 3000,          // deadline of LedgerOpen
     LEDGER_APPEND_MS = 10000,       // ... of LedgerAppend
     LEDGER_READ_MS = 5000,          // ... of LedgerRead
@@ -37,8 +38,9 @@ enum {
 struct ledger_ops {
     // A record, in log order: at loading, and from inside ledger_append. value.data NULL: a tombstone.
     void (*apply)(void *context, int64_t timestamp_ms, struct slice key, struct slice value);
-    // A batch is about to be closed: write snapshots of what ledger_touch was called for. May be NULL.
-    void (*seal)(void *context);
+    // A batch is about to be closed: write snapshots of what ledger_touch was called for. Anything but ST_OK
+    // drops the state, since answers wait for what could not be written. May be NULL.
+    enum status (*seal)(void *context);
     // The state is dropped whole: forget everything. Waits have ended already. It will be loaded again.
     void (*reset)(void *context);
     // All is loaded: decisions may begin.

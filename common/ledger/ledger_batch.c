@@ -164,20 +164,24 @@ static void append(struct ledger *ledger)
 }
 
 // The open batch becomes the sealed one. Snapshots are taken now, so that many changes cost one record.
-static void seal(struct ledger *ledger)
+static enum status seal(struct ledger *ledger)
 {
+    enum status status = ST_OK;
     bool touched = ledger->touched;
     ledger->touched = false;
     if (touched && ledger->config.ops->seal != NULL) {
         ledger->sealing = true;
-        ledger->config.ops->seal(ledger->config.context);
+        status = ledger->config.ops->seal(ledger->config.context);
         ledger->sealing = false;
     }
+    if (status != ST_OK)
+        return status;
     struct ledger_batch empty = ledger->sealed;
     ledger->sealed = ledger->open;
     ledger->open = empty;
     ledger->open_seq++;
     ledger->sent = 0;
+    return ST_OK;
 }
 
 void ledger_send(struct ledger *ledger)
@@ -186,7 +190,11 @@ void ledger_send(struct ledger *ledger)
     if (ledger->sealed.count == 0) {
         if (ledger->open.count == 0 && !ledger->touched)
             return;
-        seal(ledger);
+        enum status status = seal(ledger);
+        if (status != ST_OK) {
+            ledger_drop(ledger, status_text(status));
+            return;
+        }
         if (ledger->sealed.count == 0) { // a touch that left nothing to write
             ledger_committed(ledger, ledger->open_seq - 1);
             return;

@@ -40,7 +40,7 @@ void group_destroy(struct group **group)
         return;
     void *value;
     for (struct map_entry *at = NULL; map_next(&g->members, &at, NULL, &value);)
-        member_destroy(value);
+        group_member_destroy(value);
     for (struct map_entry *at = NULL; map_next(&g->pending, &at, NULL, &value);)
         mem_free(value);
     map_fini(&g->members);
@@ -241,7 +241,12 @@ size_t group_parked(const struct group *group)
 
 bool group_unused(const struct group *group)
 {
-    return !group->written && !group->dirty && group->members.count == 0 && group->pending.count == 0;
+    return !group->written && !group->dirty && group_idle(group);
+}
+
+bool group_idle(const struct group *group)
+{
+    return group->state == GROUP_EMPTY && group->pending.count == 0;
 }
 
 int16_t group_may_delete(const struct group *group)
@@ -260,7 +265,7 @@ bool group_next_member(const struct group *group, struct map_entry **cursor, str
         .instance_id = member->instance_id,
         .client_id = member->client_id,
         .client_host = member->client_host,
-        .metadata = member_metadata(member, block_text(group->protocol)),
+        .metadata = group_member_metadata(member, block_text(group->protocol)),
         .assignment = block_text(member->assignment),
     };
     return true;
@@ -297,7 +302,7 @@ bool group_subscribed(const struct group *group, struct map *topics)
         return false;
     void *value;
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
-        if (!add_topics(member_metadata(value, block_text(group->protocol)), topics))
+        if (!add_topics(group_member_metadata(value, block_text(group->protocol)), topics))
             return false;
     }
     return true;

@@ -146,6 +146,8 @@ size_t group_size(const struct group *group);
 size_t group_parked(const struct group *group); // answers that wait
 // Nobody uses it and nothing of it was ever written: it may simply be dropped.
 bool group_unused(const struct group *group);
+// Nobody is in it or about to join.
+bool group_idle(const struct group *group);
 
 struct group_member_view {
     struct slice id, instance_id, client_id, client_host; // instance_id.data NULL: dynamic

@@ -72,7 +72,7 @@ static void drop_absent(struct group *group)
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
         struct group_member *member = value;
         if (!member->joined && (member->instance_id.data == NULL || member->protocol_count == 0))
-            member_remove(group, member);
+            group_member_remove(group, member);
     }
 }
 
@@ -193,10 +193,10 @@ static bool room_for(const struct group *group, const struct group_join *join)
     size_t more = join->client_id.len + join->client_host.len + join->instance_id.len;
     for (int32_t i = 0; i < join->protocol_count; i++)
         more += join->protocols[i].name.len + join->protocols[i].metadata.len;
-    const struct group_member *member = member_find(group, join->member_id);
+    const struct group_member *member = group_member_find(group, join->member_id);
     if (member == NULL)
-        member = member_static(group, join->instance_id);
-    size_t others = group->bytes - (member == NULL ? 0 : member_bytes(member));
+        member = group_member_static(group, join->instance_id);
+    size_t others = group->bytes - (member == NULL ? 0 : group_member_bytes(member));
     if (more > group->settings->bytes_max || others > group->settings->bytes_max - more)
         return false;
     size_t size_max = (size_t)group->settings->size_max;
@@ -211,10 +211,10 @@ static void add_member(struct group *group, struct group_now now, const struct g
                        struct slice id)
 {
     struct block *type = group->members.count == 0 ? block_copy(join->protocol_type) : NULL;
-    struct group_member *member = member_new(join, id);
+    struct group_member *member = group_member_new(join, id);
     if (member == NULL || (group->members.count == 0 && type == NULL)) {
         if (member != NULL)
-            member_destroy(member);
+            group_member_destroy(member);
         block_unref(&type);
         refuse(group, join, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, join->member_id);
         return;
@@ -225,13 +225,13 @@ static void add_member(struct group *group, struct group_now now, const struct g
     }
     if (group->state == GROUP_PREPARING && group->initial)
         group->new_member_added = true;
-    member_add(group, member);
+    group_member_add(group, member);
     if (group->leader == NULL)
         group->leader = member;
     member->fresh = true;
     member->synced = true;
     member->unseen = join->member_id.len == 0 && join->instance_id.data == NULL;
-    member_park_join(group, member, join->waiter);
+    group_member_park_join(group, member, join->waiter);
     member->expires_us = now.us + (int64_t)group->settings->new_member_wait_ms * 1000;
     group_schedule(group, member->expires_us);
     group_rebalance(group, now);
@@ -241,11 +241,11 @@ static void add_member(struct group *group, struct group_now now, const struct g
 static void rejoin(struct group *group, struct group_now now, struct group_member *member,
                    const struct group_join *join)
 {
-    if (!member_update(group, member, join)) {
+    if (!group_member_update(group, member, join)) {
         refuse(group, join, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, member->id);
         return;
     }
-    member_park_join(group, member, join->waiter);
+    group_member_park_join(group, member, join->waiter);
     group_rebalance(group, now);
 }
 
@@ -253,19 +253,19 @@ static void rejoin(struct group *group, struct group_now now, struct group_membe
 static struct group_member *replace_static(struct group *group, struct group_now now,
                                            struct group_member *old, const struct group_join *join)
 {
-    struct group_member *member = member_new(join, join->new_id);
-    if (member == NULL || !member_set_assignment(group, member, block_text(old->assignment))) {
+    struct group_member *member = group_member_new(join, join->new_id);
+    if (member == NULL || !group_member_set_assignment(group, member, block_text(old->assignment))) {
         if (member != NULL)
-            member_destroy(member);
+            group_member_destroy(member);
         return NULL;
     }
-    group->bytes -= block_text(member->assignment).len; // member_add counts it
+    group->bytes -= block_text(member->assignment).len; // group_member_add counts it
     group_refuse_join(group, old, KAFKA_ERR_FENCED_INSTANCE_ID, old->id);
     group_answer_sync(group, old, KAFKA_ERR_FENCED_INSTANCE_ID);
     bool led = group->leader == old;
     member->synced = old->synced;
-    member_remove(group, old);
-    member_add(group, member);
+    group_member_remove(group, old);
+    group_member_add(group, member);
     if (led || group->leader == NULL)
         group->leader = member;
     group_watch_session(group, member, now);
@@ -294,7 +294,7 @@ static void join_as_replacement(struct group *group, struct group_now now, struc
         block_unref(&former_leader);
         return;
     }
-    member_park_join(group, member, join->waiter);
+    group_member_park_join(group, member, join->waiter);
     bool same = slice_equal(group_select_protocol(group), block_text(group->protocol));
     if (group->state == GROUP_STABLE && same)
         answer_replaced(group, member, block_slice(former_leader), join->version);
@@ -306,7 +306,7 @@ static void join_as_replacement(struct group *group, struct group_now now, struc
 static void join_new(struct group *group, struct group_now now, const struct group_join *join)
 {
     if (join->instance_id.data != NULL) {
-        struct group_member *old = member_static(group, join->instance_id);
+        struct group_member *old = group_member_static(group, join->instance_id);
         if (old != NULL)
             join_as_replacement(group, now, old, join);
         else
@@ -336,7 +336,7 @@ static bool same_protocols(const struct group *group, const struct group_member 
         for (int32_t i = 0; i < join->protocol_count; i++) {
             if (slice_equal(join->protocols[i].name, block_text(group->protocol)))
                 return slice_equal(join->protocols[i].metadata,
-                                   member_metadata(member, block_text(group->protocol)));
+                                   group_member_metadata(member, block_text(group->protocol)));
         }
         return false;
     }
@@ -356,8 +356,8 @@ static void join_existing(struct group *group, struct group_now now, const struc
         add_member(group, now, join, join->member_id);
         return;
     }
-    int16_t error = member_validate(group, join->member_id, join->instance_id);
-    struct group_member *member = member_find(group, join->member_id);
+    int16_t error = group_member_validate(group, join->member_id, join->instance_id);
+    struct group_member *member = group_member_find(group, join->member_id);
     if (error != KAFKA_ERR_NONE || group->state == GROUP_EMPTY) {
         refuse(group, join, error != KAFKA_ERR_NONE ? error : KAFKA_ERR_UNKNOWN_MEMBER_ID, join->member_id);
         return;
@@ -368,7 +368,7 @@ static void join_existing(struct group *group, struct group_now now, const struc
         rejoin(group, now, member, join);
         return;
     }
-    if (member->condensed && !member_update(group, member, join)) {
+    if (member->condensed && !group_member_update(group, member, join)) {
         refuse(group, join, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, member->id);
         return;
     }
@@ -383,9 +383,9 @@ void group_join(struct group *group, struct group_now now, const struct group_jo
     if (join->session_ms < settings->session_min_ms || join->session_ms > settings->session_max_ms) {
         refuse(group, join, KAFKA_ERR_INVALID_SESSION_TIMEOUT, join->member_id);
     } else if (!room_for(group, join)) {
-        struct group_member *member = member_find(group, join->member_id);
+        struct group_member *member = group_member_find(group, join->member_id);
         if (member != NULL && !member->joined && !member->parked)
-            member_remove(group, member);
+            group_member_remove(group, member);
         pending_remove(group, join->member_id);
         refuse(group, join, KAFKA_ERR_GROUP_MAX_SIZE_REACHED, slice_str(""));
         group_maybe_complete(group, now);

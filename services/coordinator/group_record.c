@@ -64,7 +64,7 @@ static member_t member_out(const struct group *group, const struct group_member 
         .client_host = member->client_host,
         .rebalance_timeout = member->rebalance_ms,
         .session_timeout = member->session_ms,
-        .subscription = member_metadata(member, block_text(group->protocol)),
+        .subscription = group_member_metadata(member, block_text(group->protocol)),
         .assignment = stable ? block_text(member->assignment) : slice_str(""),
     };
     if (!stable && member->unseen)
@@ -171,18 +171,18 @@ static enum status load_member(struct group *group, const value_t *value, const 
         .session_ms = session_ms,
         .rebalance_ms = in->rebalance_timeout,
     };
-    if (member_find(group, in->member_id) != NULL)
+    if (group_member_find(group, in->member_id) != NULL)
         return ST_MALFORMED;
-    struct group_member *member = member_new(&join, in->member_id);
+    struct group_member *member = group_member_new(&join, in->member_id);
     if (member == NULL)
         return ST_NO_MEMORY;
     member->condensed = true;
     member->synced = group->state == GROUP_STABLE;
     member->unseen = has_tag(&in->tags, GROUP_TAG_UNSEEN);
-    member_add(group, member);
+    group_member_add(group, member);
     if (slice_equal(in->member_id, value->leader))
         group->leader = member;
-    return member_set_assignment(group, member, in->assignment) ? ST_OK : ST_NO_MEMORY;
+    return group_member_set_assignment(group, member, in->assignment) ? ST_OK : ST_NO_MEMORY;
 }
 
 static enum status load_value(struct group *group, const value_t *value, enum group_state state)

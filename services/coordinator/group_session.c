@@ -52,7 +52,7 @@ static bool differs(struct slice stated, struct slice ours)
 
 static int16_t sync_error(const struct group *group, const struct group_sync *sync)
 {
-    int16_t error = member_validate(group, sync->member_id, sync->instance_id);
+    int16_t error = group_member_validate(group, sync->member_id, sync->instance_id);
     if (error != KAFKA_ERR_NONE)
         return error;
     if (sync->generation != group->generation)
@@ -70,13 +70,13 @@ static bool take_assignments(struct group *group, const struct group_sync *sync)
 {
     void *value;
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);)
-        member_set_assignment(group, value, slice_str(""));
+        group_member_set_assignment(group, value, slice_str(""));
     for (int32_t i = 0; i < sync->assignment_count; i++) {
         const struct group_assignment *given = &sync->assignments[i];
-        struct group_member *member = member_find(group, given->member_id);
+        struct group_member *member = group_member_find(group, given->member_id);
         if (member == NULL)
             continue;
-        if (!member_set_assignment(group, member, given->assignment) ||
+        if (!group_member_set_assignment(group, member, given->assignment) ||
             group->bytes > group->settings->bytes_max)
             return false;
     }
@@ -109,7 +109,7 @@ static void mark_synced(struct group *group, struct group_member *member)
 void group_sync(struct group *group, struct group_now now, const struct group_sync *sync)
 {
     int16_t error = sync_error(group, sync);
-    struct group_member *member = error == KAFKA_ERR_NONE ? member_find(group, sync->member_id) : NULL;
+    struct group_member *member = error == KAFKA_ERR_NONE ? group_member_find(group, sync->member_id) : NULL;
     if (member == NULL || group->state == GROUP_STABLE) {
         if (member != NULL) {
             mark_synced(group, member);
@@ -133,14 +133,14 @@ void group_sync(struct group *group, struct group_now now, const struct group_sy
 
 int16_t group_heartbeat(struct group *group, struct group_now now, const struct group_identity *who)
 {
-    int16_t error = member_validate(group, who->member_id, who->instance_id);
+    int16_t error = group_member_validate(group, who->member_id, who->instance_id);
     if (error != KAFKA_ERR_NONE)
         return error;
     if (who->generation != group->generation)
         return KAFKA_ERR_ILLEGAL_GENERATION;
     if (group->state == GROUP_EMPTY)
         return KAFKA_ERR_UNKNOWN_MEMBER_ID;
-    struct group_member *member = member_find(group, who->member_id);
+    struct group_member *member = group_member_find(group, who->member_id);
     member->unseen = false;
     group_watch_session(group, member, now);
     return group->state == GROUP_PREPARING ? KAFKA_ERR_REBALANCE_IN_PROGRESS : KAFKA_ERR_NONE;
@@ -152,12 +152,12 @@ int16_t group_may_commit(struct group *group, struct group_now now, const struct
         return KAFKA_ERR_NONE; // a tool, or a consumer that manages its partitions itself
     if (who->generation < 0 && who->member_id.len == 0 && who->instance_id.data == NULL)
         return KAFKA_ERR_UNKNOWN_MEMBER_ID;
-    int16_t error = member_validate(group, who->member_id, who->instance_id);
+    int16_t error = group_member_validate(group, who->member_id, who->instance_id);
     if (error != KAFKA_ERR_NONE)
         return error;
     if (who->generation != group->generation)
         return KAFKA_ERR_ILLEGAL_GENERATION;
-    struct group_member *member = member_find(group, who->member_id);
+    struct group_member *member = group_member_find(group, who->member_id);
     member->unseen = false;
     if (group->state == GROUP_COMPLETING)
         return KAFKA_ERR_REBALANCE_IN_PROGRESS;
@@ -172,24 +172,24 @@ static void take_out(struct group *group, struct group_member *member)
     group_refuse_join(group, member, KAFKA_ERR_UNKNOWN_MEMBER_ID, slice_str(""));
     if (member->parked)
         group_answer_sync(group, member, KAFKA_ERR_UNKNOWN_MEMBER_ID);
-    member_remove(group, member);
+    group_member_remove(group, member);
 }
 
 static int16_t leave_one(struct group *group, const struct group_identity *who)
 {
     struct group_member *member;
     if (who->member_id.len == 0) { // an administrator names the instance
-        member = member_static(group, who->instance_id);
+        member = group_member_static(group, who->instance_id);
         if (member == NULL)
             return KAFKA_ERR_UNKNOWN_MEMBER_ID;
     } else if (map_get(&group->pending, who->member_id) != NULL) {
         pending_remove(group, who->member_id);
         return KAFKA_ERR_NONE;
     } else {
-        int16_t error = member_validate(group, who->member_id, who->instance_id);
+        int16_t error = group_member_validate(group, who->member_id, who->instance_id);
         if (error != KAFKA_ERR_NONE)
             return error;
-        member = member_find(group, who->member_id);
+        member = group_member_find(group, who->member_id);
     }
     take_out(group, member);
     return KAFKA_ERR_NONE;
@@ -311,7 +311,7 @@ static bool drop_unseen(struct group *group)
         struct group_member *member = value;
         if (!member->unseen)
             continue;
-        member_remove(group, member);
+        group_member_remove(group, member);
         any = true;
     }
     return any;

@@ -62,23 +62,23 @@ static inline struct slice block_text(const struct block *block)
 
 // ---- members (group.c) ----
 // A member with the identity and protocols of a join; NULL when memory is short.
-struct group_member *member_new(const struct group_join *join, struct slice id);
-void member_destroy(struct group_member *member);
+struct group_member *group_member_new(const struct group_join *join, struct slice id);
+void group_member_destroy(struct group_member *member);
 // Takes over protocols and timeouts of a join; false when memory is short (nothing is changed).
-bool member_update(struct group *group, struct group_member *member, const struct group_join *join);
-bool member_set_assignment(struct group *group, struct group_member *member, struct slice assignment);
-struct group_member *member_find(const struct group *group, struct slice id);
+bool group_member_update(struct group *group, struct group_member *member, const struct group_join *join);
+bool group_member_set_assignment(struct group *group, struct group_member *member, struct slice assignment);
+struct group_member *group_member_find(const struct group *group, struct slice id);
 // The member an instance id stands for, or NULL.
-struct group_member *member_static(const struct group *group, struct slice instance_id);
-void member_add(struct group *group, struct group_member *member_take);
-size_t member_bytes(const struct group_member *member);
+struct group_member *group_member_static(const struct group *group, struct slice instance_id);
+void group_member_add(struct group *group, struct group_member *member_take);
+size_t group_member_bytes(const struct group_member *member);
 // Takes it out (also as leader) and frees it. Parked answers must have been given.
-void member_remove(struct group *group, struct group_member *member);
-void member_park_join(struct group *group, struct group_member *member, void *waiter);
+void group_member_remove(struct group *group, struct group_member *member);
+void group_member_park_join(struct group *group, struct group_member *member, void *waiter);
 void pending_remove(struct group *group, struct slice id);
-struct slice member_metadata(const struct group_member *member, struct slice protocol);
+struct slice group_member_metadata(const struct group_member *member, struct slice protocol);
 // NONE, UNKNOWN_MEMBER_ID or FENCED_INSTANCE_ID (KIP-345).
-int16_t member_validate(const struct group *group, struct slice id, struct slice instance_id);
+int16_t group_member_validate(const struct group *group, struct slice id, struct slice instance_id);
 
 void group_set_state(struct group *group, struct group_now now, enum group_state state);
 // Makes sure group_tick runs at that time or before.

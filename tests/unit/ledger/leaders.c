@@ -132,12 +132,15 @@ static void owner_apply(void *context, int64_t timestamp_ms, struct slice key, s
     mem_free(value.data == NULL ? map_remove(&all->state, key) : map_put(&all->state, key, text_of(value)));
 }
 
-static void owner_seal(void *context)
+static enum status owner_seal(void *context)
 {
     struct leaders *all = context;
     all->seals++;
-    if (all->snapshot_key != NULL)
-        ledger_snapshot(all->ledger, slice_str(all->snapshot_key), slice_str(all->snapshot_value));
+    if (all->seal_fails)
+        return ST_NO_MEMORY;
+    if (all->snapshot_key == NULL)
+        return ST_OK;
+    return ledger_snapshot(all->ledger, slice_str(all->snapshot_key), slice_str(all->snapshot_value));
 }
 
 static void owner_forget(struct leaders *all)

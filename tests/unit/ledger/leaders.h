@@ -46,6 +46,7 @@ struct leaders {
     struct ledger *ledger;
     struct map state; // key -> value (char *)
     int readies, resets, seals, applied;
+    bool seal_fails;
     const char *snapshot_key, *snapshot_value; // what seal writes
 };
 

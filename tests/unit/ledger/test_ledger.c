@@ -177,6 +177,19 @@ Test(ledger, a_touch_with_nothing_to_write_still_ends_the_wait)
     cr_assert_eq(all.batches, 0);
 }
 
+Test(ledger, a_snapshot_that_cannot_be_written_drops_the_state)
+{
+    struct note note = {0};
+    all.seal_fails = true;
+    ledger_touch(all.ledger);
+    await_commit(&note);
+    leaders_await(&all, &note.done, 1);
+    cr_assert_eq(note.status, ST_LOADING);
+    all.seal_fails = false;
+    leaders_await(&all, &all.readies, 2);
+    cr_assert_eq(all.resets, 1);
+}
+
 Test(ledger, a_refused_append_is_sent_again_and_written_once)
 {
     struct note note = {0};

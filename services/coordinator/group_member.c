@@ -37,7 +37,7 @@ static bool copy_protocols(const struct group_join *join, struct block **bytes,
     return true;
 }
 
-struct group_member *member_new(const struct group_join *join, struct slice id)
+struct group_member *group_member_new(const struct group_join *join, struct slice id)
 {
     size_t len = id.len + join->instance_id.len + join->client_id.len + join->client_host.len;
     struct block *text = block_new(len);
@@ -62,7 +62,7 @@ struct group_member *member_new(const struct group_join *join, struct slice id)
     return member;
 }
 
-void member_destroy(struct group_member *member)
+void group_member_destroy(struct group_member *member)
 {
     block_unref(&member->text);
     block_unref(&member->protocol_bytes);
@@ -71,12 +71,12 @@ void member_destroy(struct group_member *member)
     mem_free(member);
 }
 
-size_t member_bytes(const struct group_member *member)
+size_t group_member_bytes(const struct group_member *member)
 {
     return member->text->len + member->protocol_bytes->len + block_text(member->assignment).len;
 }
 
-bool member_update(struct group *group, struct group_member *member, const struct group_join *join)
+bool group_member_update(struct group *group, struct group_member *member, const struct group_join *join)
 {
     struct block *bytes;
     struct group_protocol *protocols;
@@ -94,7 +94,7 @@ bool member_update(struct group *group, struct group_member *member, const struc
     return true;
 }
 
-bool member_set_assignment(struct group *group, struct group_member *member, struct slice assignment)
+bool group_member_set_assignment(struct group *group, struct group_member *member, struct slice assignment)
 {
     struct block *copy = NULL;
     if (assignment.len > 0 && (copy = block_copy(assignment)) == NULL)
@@ -105,36 +105,36 @@ bool member_set_assignment(struct group *group, struct group_member *member, str
     return true;
 }
 
-struct group_member *member_find(const struct group *group, struct slice id)
+struct group_member *group_member_find(const struct group *group, struct slice id)
 {
     return map_get(&group->members, id);
 }
 
-struct group_member *member_static(const struct group *group, struct slice instance_id)
+struct group_member *group_member_static(const struct group *group, struct slice instance_id)
 {
     return instance_id.data == NULL ? NULL : map_get(&group->statics, instance_id);
 }
 
-void member_add(struct group *group, struct group_member *member)
+void group_member_add(struct group *group, struct group_member *member)
 {
     pending_remove(group, member->id);
     void *former = map_put(&group->members, member->id, member);
     ASSERT(former == NULL);
     if (member->instance_id.data != NULL)
         map_put(&group->statics, member->instance_id, member);
-    group->bytes += member_bytes(member);
+    group->bytes += group_member_bytes(member);
     group->dirty = true;
 }
 
-void member_remove(struct group *group, struct group_member *member)
+void group_member_remove(struct group *group, struct group_member *member)
 {
     ASSERT(member->join_waiter == NULL && member->sync_waiter == NULL);
     map_remove(&group->members, member->id);
-    if (member_static(group, member->instance_id) == member)
+    if (group_member_static(group, member->instance_id) == member)
         map_remove(&group->statics, member->instance_id);
     if (member->joined)
         group->joined_count--;
-    group->bytes -= member_bytes(member);
+    group->bytes -= group_member_bytes(member);
     if (group->leader == member) { // Kafka hands leadership on at once, so that DescribeGroups shows one
         void *first = NULL;
         struct map_entry *at = NULL;
@@ -142,10 +142,10 @@ void member_remove(struct group *group, struct group_member *member)
         group->leader = first;
     }
     group->dirty = true;
-    member_destroy(member);
+    group_member_destroy(member);
 }
 
-void member_park_join(struct group *group, struct group_member *member, void *waiter)
+void group_member_park_join(struct group *group, struct group_member *member, void *waiter)
 {
     if (member->join_waiter != NULL) // the client asked again on another connection
         group_refuse_join(group, member, KAFKA_ERR_REBALANCE_IN_PROGRESS, member->id);
@@ -160,7 +160,7 @@ void pending_remove(struct group *group, struct slice id)
     mem_free(map_remove(&group->pending, id));
 }
 
-struct slice member_metadata(const struct group_member *member, struct slice protocol)
+struct slice group_member_metadata(const struct group_member *member, struct slice protocol)
 {
     for (int32_t i = 0; i < member->protocol_count; i++) {
         if (slice_equal(member->protocols[i].name, protocol))
@@ -169,11 +169,11 @@ struct slice member_metadata(const struct group_member *member, struct slice pro
     return slice_str("");
 }
 
-int16_t member_validate(const struct group *group, struct slice id, struct slice instance_id)
+int16_t group_member_validate(const struct group *group, struct slice id, struct slice instance_id)
 {
     if (instance_id.data == NULL)
-        return member_find(group, id) == NULL ? KAFKA_ERR_UNKNOWN_MEMBER_ID : KAFKA_ERR_NONE;
-    const struct group_member *member = member_static(group, instance_id);
+        return group_member_find(group, id) == NULL ? KAFKA_ERR_UNKNOWN_MEMBER_ID : KAFKA_ERR_NONE;
+    const struct group_member *member = group_member_static(group, instance_id);
     if (member == NULL)
         return KAFKA_ERR_UNKNOWN_MEMBER_ID;
     return slice_equal(member->id, id) ? KAFKA_ERR_NONE : KAFKA_ERR_FENCED_INSTANCE_ID;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The APIs a coordinator serves: one row each, one handler file each, named as the protocol names it.
+#ifndef APIS_H
+#define APIS_H
+
+#include "request.h"
+
+struct coordinator_api {
+    int16_t key;
+    void (*handle)(struct coordinator_request *request);
+    // The (first) group a request is about, which decides its shard; data NULL: none. NULL: all shards.
+    struct slice (*group)(const void *body, int16_t version);
+};
+
+extern const struct coordinator_api coordinator_apis[];
+extern const int coordinator_api_count;
+
+// NULL when the API is not served here.
+const struct coordinator_api *coordinator_api(int16_t key);
+
+void coordinator_join_group(struct coordinator_request *request);
+void coordinator_sync_group(struct coordinator_request *request);
+void coordinator_heartbeat(struct coordinator_request *request);
+void coordinator_leave_group(struct coordinator_request *request);
+void coordinator_offset_commit(struct coordinator_request *request);
+void coordinator_offset_fetch(struct coordinator_request *request);
+void coordinator_offset_delete(struct coordinator_request *request);
+void coordinator_describe_groups(struct coordinator_request *request);
+void coordinator_list_groups(struct coordinator_request *request);
+void coordinator_delete_groups(struct coordinator_request *request);
+
+// How groups answer parked requests: functions of join_group.c and sync_group.c.
+void join_group_answered(void *context, void *waiter, const struct group_joined *answer);
+void sync_group_answered(void *context, void *waiter, const struct group_synced *answer);
+extern const struct group_sink coordinator_group_sink;
+
+#endif

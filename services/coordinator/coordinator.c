@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+// Puts a coordinator together: image, membership, shards, the rpc service; and takes it apart again. What
+// happens when is decided here; the parts know nothing of one another's life.
+#include "coordinator.h"
+
+#include "apis.h"
+#include "base/assert.h"
+#include "base/mem.h"
+#include "cluster/shard.h"
+#include "coordinator_state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    LEAVE_MS = 500,
+    HANDOVER_MS_MAX = 3000,
+    COMMITS_MS_MAX = 1000,
+    COMMITS_POLL_MS = 5,
+    PENDING_IDS_MAX = 10000,
+    NEW_MEMBER_MS = 300000 // Kafka's; not a parameter there either
+};
+
+// ---- shards ----
+
+static void on_shard_reset(void *context, struct shard *shard)
+{
+    request_fail_parked(context, shard);
+}
+
+static void on_shard_clock(void *context, struct shard *shard)
+{
+    request_settle(context);
+}
+
+static struct shard *shard_at(const struct coordinator *coordinator, int32_t index)
+{
+    return map_get_u64(&coordinator->shards, (uint64_t)index);
+}
+
+struct shard *coordinator_shard_of(const struct coordinator *coordinator, struct slice group_id)
+{
+    const struct image_shard *shard = shard_of_key(coordinator->image, SHARD_TOPIC_GROUPS, group_id);
+    return shard == NULL ? NULL : shard_at(coordinator, shard->shard);
+}
+
+static void open_shard(struct coordinator *coordinator, const struct image_shard *assigned)
+{
+    struct shard_options options = {
+        .env = coordinator->env,
+        .rpc = coordinator->rpc,
+        .image = coordinator->image,
+        .settings = &coordinator->settings,
+        .sink = &coordinator_group_sink,
+        .index = assigned->shard,
+        .owner = coordinator->node_id,
+        .owner_epoch = assigned->owner_epoch,
+        .metadata_offset = assigned->offset,
+        .on_reset = on_shard_reset,
+        .on_clock = on_shard_clock,
+        .context = coordinator,
+    };
+    map_put_u64(&coordinator->shards, (uint64_t)assigned->shard, shard_new(&options));
+}
+
+static void close_shard(struct coordinator *coordinator, struct shard *shard)
+{
+    request_fail_parked(coordinator, shard);
+    map_remove_u64(&coordinator->shards, (uint64_t)shard_index(shard));
+    shard_destroy(&shard);
+}
+
+static void drain_on_change(struct coordinator *coordinator);
+
+static void on_shard(void *context, const struct image_shard *before, const struct image_shard *after)
+{
+    struct coordinator *coordinator = context;
+    const struct image_shard *any = after != NULL ? after : before;
+    if (!coordinator->joined || strcmp(any->topic, SHARD_TOPIC_GROUPS) != 0)
+        return;
+    struct shard *shard = shard_at(coordinator, any->shard);
+    bool ours = after != NULL && after->owner == coordinator->node_id;
+    if (shard != NULL && (!ours || shard_owner_epoch(shard) != after->owner_epoch)) {
+        close_shard(coordinator, shard);
+        shard = NULL;
+    }
+    if (ours && shard == NULL)
+        open_shard(coordinator, after);
+    drain_on_change(coordinator);
+}
+
+static void on_topic_removed(void *context, const struct image_topic *topic)
+{
+    struct coordinator *coordinator = context;
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
+        if (shard_ready(value))
+            shard_forget_topic(value, slice_str(topic->name));
+    }
+}
+
+// ---- membership ----
+
+static void join(struct coordinator *coordinator)
+{
+    coordinator->joined = true;
+    for (size_t i = 0; i < image_shard_count(coordinator->image); i++)
+        on_shard(coordinator, NULL, image_shard_at(coordinator->image, i));
+    DIAG_INFO(&coordinator->env->diag, "coordinating groups node=%" PRId32 " shards=%zu",
+              coordinator->node_id, coordinator->shards.count);
+}
+
+static enum status on_registered(void *context, int32_t node_id, struct uuid cluster_id)
+{
+    struct coordinator *coordinator = context;
+    if (coordinator->node_id >= 0)
+        return node_id == coordinator->node_id ? ST_OK : ST_MISMATCH;
+    coordinator->node_id = node_id;
+    rpc_set_node(coordinator->rpc, node_id);
+    rpc_set_cluster(coordinator->rpc, cluster_id);
+    return ST_OK;
+}
+
+static void on_state(void *context, enum member_state state, const char *text)
+{
+    struct coordinator *coordinator = context;
+    if (state == MEMBER_REFUSED) {
+        DIAG_ERROR(&coordinator->env->diag, "%s", text);
+        coordinator->options.on_failed(coordinator->options.context, text);
+    } else if ((state == MEMBER_ACTIVE || state == MEMBER_FENCED) && !coordinator->joined) {
+        join(coordinator);
+    } else if (state == MEMBER_LEFT && coordinator->drain == DRAIN_LEAVING) {
+        coordinator->drain = DRAIN_DONE;
+        coordinator->drained(coordinator->drained_context);
+    }
+}
+
+bool coordinator_serving(const struct coordinator *coordinator)
+{
+    return coordinator->joined && coordinator->drain < DRAIN_COMMITS &&
+           member_lease_held(coordinator->member);
+}
+
+// ---- the service ----
+
+static struct coordinator *coordinator_of(Millrace__Coordinator_Service *service)
+{
+    return (struct coordinator *)((char *)service - offsetof(struct coordinator, service));
+}
+
+static void serve_relay(Millrace__Coordinator_Service *service, const Millrace__RelayRequest *relay,
+                        Millrace__RelayReply_Closure closure, void *call)
+{
+    request_begin(coordinator_of(service), relay, closure, call);
+}
+
+static void serve_cancel_relay(Millrace__Coordinator_Service *service, const Millrace__RelayCancel *cancel,
+                               Millrace__Empty_Closure closure, void *call)
+{
+    Millrace__Empty empty = MILLRACE__EMPTY__INIT;
+    request_cancel(coordinator_of(service), rpc_call_sender(call), cancel->relay_id);
+    closure(&empty, call);
+}
+
+// ---- life ----
+
+static void read_settings(struct coordinator *coordinator)
+{
+    const struct config *config = coordinator->config;
+    coordinator->settings = (struct shard_settings){
+        .group = {.initial_delay_ms = (int32_t)config_int(config, "group.initial.rebalance.delay.ms"),
+                  .session_min_ms = (int32_t)config_int(config, "group.min.session.timeout.ms"),
+                  .session_max_ms = (int32_t)config_int(config, "group.max.session.timeout.ms"),
+                  .size_max = (int32_t)config_int(config, "group.max.size"),
+                  .bytes_max = (size_t)config_int(config, "group.max.bytes"),
+                  .pending_max = PENDING_IDS_MAX,
+                  .new_member_wait_ms = NEW_MEMBER_MS},
+        .retention_ms = config_int(config, "offsets.retention.minutes") * 60000,
+        .retention_check_ms = config_int(config, "offsets.retention.check.interval.ms"),
+        .metadata_max = (int32_t)config_int(config, "offset.metadata.max.bytes"),
+        .groups_max = (int32_t)config_int(config, "groups.per.shard.max"),
+    };
+}
+
+static enum status follow_cluster(struct coordinator *coordinator)
+{
+    char endpoints[4096] = "";
+    const char *key = "controller.quorum.bootstrap.servers";
+    size_t count = config_list_count(coordinator->config, key), at = 0;
+    for (size_t i = 0; i < count && at < sizeof endpoints; i++)
+        at += (size_t)snprintf(endpoints + at, sizeof endpoints - at, "%s%s", i > 0 ? "," : "",
+                               config_list_at(coordinator->config, key, i));
+    enum status status =
+        controllers_new(coordinator->env, coordinator->rpc, endpoints, &coordinator->controllers);
+    if (status != ST_OK)
+        return status;
+    struct follow_options options = {.env = coordinator->env,
+                                     .rpc = coordinator->rpc,
+                                     .controllers = coordinator->controllers,
+                                     .image = coordinator->image,
+                                     .context = coordinator};
+    return follow_new(&options, &coordinator->follow);
+}
+
+static void drain_on_timer(struct timer *timer);
+
+enum status coordinator_new(const struct coordinator_options *options, struct coordinator **out)
+{
+    struct coordinator *coordinator = mem_calloc(1, sizeof *coordinator);
+    coordinator->options = *options;
+    coordinator->env = options->env;
+    coordinator->config = options->config;
+    coordinator->rpc = options->rpc;
+    coordinator->rpc_endpoint = mem_strdup(options->rpc_endpoint);
+    coordinator->node_id = -1;
+    coordinator->image = image_new();
+    map_init(&coordinator->shards, 0);
+    map_init(&coordinator->requests.by_relay, env_random(options->env));
+    timer_init(&coordinator->drain_timer, drain_on_timer, coordinator);
+    read_settings(coordinator);
+    coordinator->listener = (struct image_listener){
+        .context = coordinator, .on_shard = on_shard, .on_topic_removed = on_topic_removed};
+    image_listen(coordinator->image, &coordinator->listener);
+    report_start(coordinator);
+    enum status status = follow_cluster(coordinator);
+    if (status != ST_OK) {
+        coordinator_destroy(&coordinator);
+    } else {
+        coordinator->service = (Millrace__Coordinator_Service)MILLRACE__COORDINATOR__INIT(serve_);
+        rpc_serve(coordinator->rpc, &coordinator->service.base);
+    }
+    *out = coordinator;
+    return status;
+}
+
+enum status coordinator_start(struct coordinator *coordinator)
+{
+    struct member_options options = {
+        .env = coordinator->env,
+        .controllers = coordinator->controllers,
+        .follow = coordinator->follow,
+        .role = MILLRACE__ROLE__ROLE_COORDINATOR,
+        .node_id = (int32_t)config_int(coordinator->config, "node.id"),
+        .incarnation = coordinator->options.incarnation,
+        .rpc_endpoint = coordinator->rpc_endpoint,
+        .rack = config_string(coordinator->config, "broker.rack"),
+        .host = config_string(coordinator->config, "host.name"),
+        .context = coordinator,
+        .on_registered = on_registered,
+        .on_state = on_state,
+    };
+    return member_new(&options, &coordinator->member);
+}
+
+void coordinator_destroy(struct coordinator **pointer)
+{
+    struct coordinator *coordinator = *pointer;
+    *pointer = NULL;
+    if (coordinator == NULL)
+        return;
+    timer_stop(coordinator->env, &coordinator->drain_timer);
+    image_unlisten(coordinator->image, &coordinator->listener);
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+        close_shard(coordinator, value);
+    if (coordinator->member != NULL)
+        member_destroy(&coordinator->member);
+    if (coordinator->follow != NULL)
+        follow_destroy(&coordinator->follow); // ends the requests that wait for the image
+    if (coordinator->controllers != NULL)
+        controllers_destroy(&coordinator->controllers);
+    ASSERT(coordinator->requests.count == 0);
+    report_stop(coordinator);
+    map_fini(&coordinator->shards);
+    map_fini(&coordinator->requests.by_relay);
+    image_destroy(&coordinator->image);
+    mem_free(coordinator->rpc_endpoint);
+    mem_free(coordinator);
+}
+
+// ---- drain ----
+// Shards move while we still serve them; then what is decided is committed; then we say goodbye. Whatever is
+// left moves when we are gone.
+
+static void drain_leave(struct coordinator *coordinator)
+{
+    coordinator->drain = DRAIN_LEAVING;
+    timer_stop(coordinator->env, &coordinator->drain_timer);
+    request_fail_parked(coordinator, NULL);
+    member_leave(coordinator->member, LEAVE_MS);
+}
+
+static void drain_commits(struct coordinator *coordinator)
+{
+    coordinator->drain = DRAIN_COMMITS;
+    request_fail_parked(coordinator, NULL);
+    coordinator->drain_deadline_us = env_now_us(coordinator->env) + COMMITS_MS_MAX * 1000;
+    timer_start_ms(coordinator->env, &coordinator->drain_timer, 0);
+}
+
+static void drain_on_change(struct coordinator *coordinator)
+{
+    if (coordinator->drain == DRAIN_HANDOVER && coordinator->shards.count == 0)
+        drain_commits(coordinator);
+}
+
+static void drain_on_timer(struct timer *timer)
+{
+    struct coordinator *coordinator = timer->context;
+    bool late = env_now_us(coordinator->env) >= coordinator->drain_deadline_us;
+    if (coordinator->drain == DRAIN_HANDOVER)
+        drain_commits(coordinator);
+    else if (coordinator->drain == DRAIN_COMMITS && (late || coordinator->requests.count == 0))
+        drain_leave(coordinator);
+    else if (coordinator->drain == DRAIN_COMMITS)
+        timer_start_ms(coordinator->env, &coordinator->drain_timer, COMMITS_POLL_MS);
+}
+
+static bool has_peers(const struct coordinator *coordinator)
+{
+    for (size_t i = 0; i < image_node_count(coordinator->image); i++) {
+        const struct image_node *node = image_node_at(coordinator->image, i);
+        if (node->id != coordinator->node_id && image_node_live(node, MILLRACE__ROLE__ROLE_COORDINATOR))
+            return true;
+    }
+    return false;
+}
+
+void coordinator_drain(struct coordinator *coordinator, void (*done)(void *context), void *context)
+{
+    ASSERT(coordinator->drain == DRAIN_NONE && coordinator->member != NULL);
+    coordinator->drained = done;
+    coordinator->drained_context = context;
+    if (coordinator->shards.count == 0 || !has_peers(coordinator)) {
+        drain_commits(coordinator);
+        return;
+    }
+    coordinator->drain = DRAIN_HANDOVER;
+    member_drain(coordinator->member);
+    timer_start_ms(coordinator->env, &coordinator->drain_timer, HANDOVER_MS_MAX);
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Heartbeat: a member keeps its session and hears of a rebalance.
+#include "apis.h"
+#include "kafka/messages/heartbeat.h"
+
+static int16_t beat(struct coordinator_request *request, const struct kafka_heartbeat_request *in)
+{
+    if (!request_allowed(request, in->group_id))
+        return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
+    if (in->group_id.len == 0)
+        return KAFKA_ERR_INVALID_GROUP_ID;
+    struct shard_group *cell = shard_find(request->shard, in->group_id, false);
+    if (cell == NULL)
+        return KAFKA_ERR_UNKNOWN_MEMBER_ID;
+    struct group_identity who = {in->member_id, in->group_instance_id, in->generation_id};
+    int16_t error = group_heartbeat(cell->group, shard_now(cell->shard), &who);
+    shard_changed(cell);
+    return error;
+}
+
+void coordinator_heartbeat(struct coordinator_request *request)
+{
+    struct kafka_heartbeat_response response;
+    kafka_defaults(&kafka_heartbeat_response_message, &response);
+    response.error_code = beat(request, request->body);
+    request_answer(request, &response);
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a coordinator tells about itself: readiness, dump for the survey, metrics.
+#include "base/assert.h"
+#include "coordinator_state.h"
+
+#include <inttypes.h>
+
+enum { GAUGES_MS = 1000 };
+
+bool coordinator_ready(struct coordinator *coordinator, struct buf *reason)
+{
+    enum member_state state =
+        coordinator->member != NULL ? member_state(coordinator->member) : MEMBER_JOINING;
+    if (coordinator->drain != DRAIN_NONE) {
+        buf_printf(reason, "draining");
+        return false;
+    }
+    if (state != MEMBER_ACTIVE || !coordinator->joined) {
+        buf_printf(reason, "%s", member_state_text(state));
+        return false;
+    }
+    size_t loading = 0;
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+        loading += shard_ready(value) ? 0 : 1;
+    if (loading > 0)
+        buf_printf(reason, "%zu shards are being loaded", loading);
+    return loading == 0;
+}
+
+static void dump_shard(struct shard *shard, struct buf *out)
+{
+    struct ledger_view view = ledger_view(shard_ledger(shard));
+    buf_printf(out,
+               "shard.%" PRId32 "=owner_epoch=%" PRId32 " phase=%s position=%" PRId64 " log_end=%" PRId64
+               " groups=%zu batches=%" PRIu64 " records=%" PRIu64 " reopens=%" PRIu64 " drops=%" PRIu64 "\n",
+               shard_index(shard), shard_owner_epoch(shard), view.phase, view.position, view.log_end,
+               shard_count(shard), view.batches, view.records, view.reopens, view.drops);
+}
+
+void coordinator_dump(struct coordinator *coordinator, struct buf *out)
+{
+    enum member_state state =
+        coordinator->member != NULL ? member_state(coordinator->member) : MEMBER_JOINING;
+    buf_printf(out, "node=%" PRId32 "\nstate=%s\n", coordinator->node_id, member_state_text(state));
+    buf_printf(out, "metadata_offset=%" PRId64 "\nmetadata_commit=%" PRId64 "\n",
+               image_offset(coordinator->image), follow_commit(coordinator->follow));
+    buf_printf(out, "shards=%zu\nrequests=%zu\nparked=%zu\n", coordinator->shards.count,
+               coordinator->requests.count, coordinator->requests.parked);
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+        dump_shard(value, out);
+}
+
+static void on_gauges(struct timer *timer)
+{
+    struct coordinator *coordinator = timer->context;
+    size_t groups = 0;
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+        groups += shard_count(value);
+    metric_set(&coordinator->shard_count, (int64_t)coordinator->shards.count);
+    metric_set(&coordinator->group_count, (int64_t)groups);
+    metric_set(&coordinator->parked_count, (int64_t)coordinator->requests.parked);
+    timer_start_ms(coordinator->env, &coordinator->gauges, GAUGES_MS);
+}
+
+void report_start(struct coordinator *coordinator)
+{
+    struct metric_registry *registry = coordinator->env->metrics;
+    coordinator->relayed = (struct metric){.name = "millrace_coordinator_requests_total",
+                                           .help = "Kafka requests relayed to this coordinator.",
+                                           .kind = METRIC_COUNTER};
+    coordinator->shard_count = (struct metric){.name = "millrace_coordinator_shards",
+                                               .help = "Shards of __consumer_offsets this process owns.",
+                                               .kind = METRIC_GAUGE};
+    coordinator->group_count = (struct metric){
+        .name = "millrace_coordinator_groups", .help = "Groups in the owned shards.", .kind = METRIC_GAUGE};
+    coordinator->parked_count =
+        (struct metric){.name = "millrace_coordinator_parked_requests",
+                        .help = "JoinGroup and SyncGroup requests that wait for others.",
+                        .kind = METRIC_GAUGE};
+    metric_add(registry, &coordinator->relayed);
+    metric_add(registry, &coordinator->shard_count);
+    metric_add(registry, &coordinator->group_count);
+    metric_add(registry, &coordinator->parked_count);
+    timer_init(&coordinator->gauges, on_gauges, coordinator);
+    timer_start_ms(coordinator->env, &coordinator->gauges, GAUGES_MS);
+}
+
+void report_stop(struct coordinator *coordinator)
+{
+    struct metric_registry *registry = coordinator->env->metrics;
+    timer_stop(coordinator->env, &coordinator->gauges);
+    metric_remove(registry, &coordinator->relayed);
+    metric_remove(registry, &coordinator->shard_count);
+    metric_remove(registry, &coordinator->group_count);
+    metric_remove(registry, &coordinator->parked_count);
+}

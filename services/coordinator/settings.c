@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parameters of a coordinator, with Kafka's names and defaults where the thing is Kafka's.
+#include "coordinator.h"
+
+#define INT(name, value, low, high, text)                                                                    \
+    {                                                                                                        \
+        .key = name, .type = CONFIG_INT, .fallback = value, .min = low, .max = high, .help = text            \
+    }
+
+const struct config_row coordinator_config_rows[] = {
+    INT("group.initial.rebalance.delay.ms", "3000", 0, 3600000,
+        "How long the first rebalance of an empty group waits for more members."),
+    INT("group.min.session.timeout.ms", "6000", 1, INT32_MAX,
+        "Shortest session timeout a member may ask for."),
+    INT("group.max.session.timeout.ms", "1800000", 1, INT32_MAX,
+        "Longest session timeout a member may ask for."),
+    INT("group.max.size", "10000", 1, INT32_MAX,
+        "Members of one group; more are refused with GROUP_MAX_SIZE_REACHED. Kafka's default is unlimited."),
+    INT("group.max.bytes", "8388608", 1024, 10 << 20,
+        "Bytes of one group's members: names, subscriptions, assignments. More are refused with "
+        "GROUP_MAX_SIZE_REACHED."),
+    INT("groups.per.shard.max", "100000", 1, INT32_MAX,
+        "Groups in one shard; further ones are refused with COORDINATOR_NOT_AVAILABLE."),
+    INT("offset.metadata.max.bytes", "4096", 0, INT16_MAX,
+        "Longest text that may be committed with an offset."),
+    INT("offsets.retention.minutes", "10080", 1, INT32_MAX,
+        "How long committed offsets are kept once a group is empty (or, without members, since the commit)."),
+    INT("offsets.retention.check.interval.ms", "600000", 1, INT32_MAX,
+        "How often offsets are looked at for that."),
+};
+const size_t coordinator_config_count = sizeof coordinator_config_rows / sizeof *coordinator_config_rows;

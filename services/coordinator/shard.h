@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// One shard this process owns: a partition of __consumer_offsets as a ledger, and the groups whose ids fall
+// into it. The groups' state machine (group.h) and the offsets (offsets.h) are pure; here they meet the
+// ledger, the clock and the requests that wait.
+#ifndef SHARD_H
+#define SHARD_H
+
+#include "group.h"
+#include "ledger/ledger.h"
+#include "offsets.h"
+
+struct shard;
+struct coordinator;
+
+struct shard_settings {
+    struct group_settings group;
+    int64_t retention_ms;       // offsets.retention.minutes
+    int64_t retention_check_ms; // offsets.retention.check.interval.ms
+    int32_t metadata_max;       // offset.metadata.max.bytes
+    int32_t groups_max;         // groups.per.shard.max
+};
+
+// A group and its offsets; known under its id as long as there is anything to know.
+struct shard_group {
+    struct shard *shard;
+    struct group *group;
+    struct offsets offsets;
+    struct timer timer;       // group_tick
+    struct shard_group *next; // in the shard's list of groups to be written
+    bool listed;
+};
+
+struct shard_options {
+    struct env *env;
+    struct rpc *rpc;
+    struct image *image;
+    const struct shard_settings *settings; // borrowed
+    const struct group_sink *sink;         // borrowed; for all groups
+    int32_t index;                         // partition of __consumer_offsets
+    int32_t owner, owner_epoch;
+    int64_t metadata_offset;
+    // The state is dropped: requests parked in its groups must be failed, ledger waits have ended.
+    void (*on_reset)(void *context, struct shard *shard);
+    // A clock has changed groups: the answers they gave are to be settled.
+    void (*on_clock)(void *context, struct shard *shard);
+    void *context;
+};
+
+struct shard *shard_new(const struct shard_options *options);
+// Waits of the ledger end with ST_NOT_LEADER; parked requests must have been failed.
+void shard_destroy(struct shard **shard);
+
+int32_t shard_index(const struct shard *shard);
+int32_t shard_owner_epoch(const struct shard *shard);
+bool shard_ready(const struct shard *shard);
+struct ledger *shard_ledger(struct shard *shard);
+const struct shard_settings *shard_settings(const struct shard *shard);
+
+// NULL when nothing is known of the group. create: makes a new empty one, NULL at groups_max or when memory
+// is short.
+struct shard_group *shard_find(struct shard *shard, struct slice group_id, bool create);
+// The group may have changed: it is written with the next batch, its clock is set, an unused one is dropped
+// (cell is gone then). To be called after every event given to cell->group.
+void shard_changed(struct shard_group *cell);
+
+// Writes (and applies) one offset, or its removal. ST_LIMIT, ST_NO_MEMORY: nothing is done.
+enum status shard_commit(struct shard_group *cell, struct slice topic, int32_t partition,
+                         const struct offset_commit *commit);
+enum status shard_forget(struct shard_group *cell, struct slice topic, int32_t partition);
+// Removes the group and its offsets; it must be empty. cell is gone.
+void shard_delete(struct shard_group *cell);
+// The topic is gone from the cluster: so are the offsets committed for it.
+void shard_forget_topic(struct shard *shard, struct slice topic);
+// Removes what has expired (Kafka's OffsetExpirationCondition) or belongs to a topic that is gone. Runs by
+// itself every retention_check_ms.
+void shard_expire(struct shard *shard);
+
+// Groups in the order they became known: start with *cursor = NULL; nothing may be changed meanwhile.
+bool shard_next(const struct shard *shard, struct map_entry **cursor, struct shard_group **cell);
+size_t shard_count(const struct shard *shard);
+
+struct group_now shard_now(const struct shard *shard);
+
+#endif
