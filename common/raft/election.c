@@ -20,13 +20,13 @@ static bool votes_enough(const struct raft *raft)
     return count > raft->log.config.count / 2;
 }
 
-void election_reset(struct raft *raft)
+void raft_election_reset(struct raft *raft)
 {
     int base = raft->options.election_ms;
     raft->election_ms = raft->now_ms + base + (int64_t)prng_below(&raft->prng, (uint64_t)base);
 }
 
-bool election_sticky(const struct raft *raft)
+bool raft_election_sticky(const struct raft *raft)
 {
     return raft->role == RAFT_LEADER ||
            (raft->leader.id >= 0 && raft->now_ms - raft->heard_ms < raft->options.election_ms);
@@ -36,7 +36,7 @@ bool election_sticky(const struct raft *raft)
 static void claim_log(const struct raft *raft, int64_t *index, int64_t *term)
 {
     *index = raft->persisted;
-    *term = raft->install_step != 0 ? 0 : log_term(&raft->log, raft->persisted);
+    *term = raft->install_step != 0 ? 0 : raft_log_term(&raft->log, raft->persisted);
     ASSERT(*term >= 0);
 }
 
@@ -46,14 +46,14 @@ static void request_votes(struct raft *raft, enum raft_message_kind kind, int64_
     for (int i = 0; i < config->count; i++) {
         if (raft_voter_equal(config->voters[i], raft->self))
             continue;
-        struct raft_message *message = out_message(raft, kind, config->voters[i]);
+        struct raft_message *message = raft_out_message(raft, kind, config->voters[i]);
         message->term = term;
         message->transfer = raft->transferring;
         claim_log(raft, &message->index, &message->log_term);
     }
 }
 
-void election_campaign(struct raft *raft, bool transfer)
+void raft_election_campaign(struct raft *raft, bool transfer)
 {
     ASSERT(raft->role != RAFT_LEADER);
     if (raft_config_find(&raft->log.config, raft->self) < 0)
@@ -62,8 +62,8 @@ void election_campaign(struct raft *raft, bool transfer)
     raft->leader = raft_nobody;
     raft->transferring = transfer;
     votes_clear(raft);
-    election_reset(raft);
-    hard_set(raft, raft->hard.term + 1, raft->self);
+    raft_election_reset(raft);
+    raft_hard_set(raft, raft->hard.term + 1, raft->self);
     request_votes(raft, RAFT_VOTE, raft->hard.term);
 }
 
@@ -73,22 +73,22 @@ static void pre_campaign(struct raft *raft)
     raft->leader = raft_nobody;
     raft->transferring = false;
     votes_clear(raft);
-    election_reset(raft);
+    raft_election_reset(raft);
     raft->votes[raft_config_find(&raft->log.config, raft->self)] = true;
     if (votes_enough(raft))
-        election_campaign(raft, false);
+        raft_election_campaign(raft, false);
     else
         request_votes(raft, RAFT_PRE_VOTE, raft->hard.term + 1);
 }
 
-void election_tick(struct raft *raft)
+void raft_election_tick(struct raft *raft)
 {
     if (raft->now_ms < raft->election_ms)
         return;
     if (raft_config_find(&raft->log.config, raft->self) >= 0)
         pre_campaign(raft);
     else
-        election_reset(raft);
+        raft_election_reset(raft);
 }
 
 static void count_vote(struct raft *raft, struct raft_voter from)
@@ -100,12 +100,12 @@ static void count_vote(struct raft *raft, struct raft_voter from)
     if (!votes_enough(raft))
         return;
     if (raft->role == RAFT_PRE_CANDIDATE)
-        election_campaign(raft, false);
+        raft_election_campaign(raft, false);
     else
-        leader_begin(raft);
+        raft_leader_begin(raft);
 }
 
-void election_persisted(struct raft *raft)
+void raft_election_persisted(struct raft *raft)
 {
     if (raft->role == RAFT_CANDIDATE && raft->hard_step <= raft->acked)
         count_vote(raft, raft->self);
@@ -114,32 +114,32 @@ void election_persisted(struct raft *raft)
 // §5.4.1. A node without any log grants nothing: it may have been wiped.
 static bool up_to_date(const struct raft *raft, const struct raft_message *message)
 {
-    int64_t last = log_last(&raft->log);
-    int64_t term = log_term(&raft->log, last);
+    int64_t last = raft_log_last(&raft->log);
+    int64_t term = raft_log_term(&raft->log, last);
     if (last == 0)
         return false;
     return message->log_term > term || (message->log_term == term && message->index >= last);
 }
 
-void election_on_request(struct raft *raft, const struct raft_message *message)
+void raft_election_on_request(struct raft *raft, const struct raft_message *message)
 {
     bool pre = message->kind == RAFT_PRE_VOTE;
     bool free_vote = raft->hard.vote.id < 0 || raft_voter_equal(raft->hard.vote, message->from);
-    bool refused = (election_sticky(raft) && !message->transfer) || !up_to_date(raft, message) ||
+    bool refused = (raft_election_sticky(raft) && !message->transfer) || !up_to_date(raft, message) ||
                    (message->term == raft->hard.term && !free_vote);
     if (!refused && !pre) {
         if (raft->hard.vote.id < 0)
-            hard_set(raft, raft->hard.term, message->from);
-        election_reset(raft);
+            raft_hard_set(raft, raft->hard.term, message->from);
+        raft_election_reset(raft);
     }
     struct raft_message *reply =
-        out_message(raft, pre ? RAFT_PRE_VOTE_REPLY : RAFT_VOTE_REPLY, message->from);
+        raft_out_message(raft, pre ? RAFT_PRE_VOTE_REPLY : RAFT_VOTE_REPLY, message->from);
     reply->granted = !refused;
     if (pre && !refused)
         reply->term = message->term;
 }
 
-void election_on_reply(struct raft *raft, const struct raft_message *message)
+void raft_election_on_reply(struct raft *raft, const struct raft_message *message)
 {
     bool pre = message->kind == RAFT_PRE_VOTE_REPLY;
     bool wanted = pre ? raft->role == RAFT_PRE_CANDIDATE && message->term == raft->hard.term + 1

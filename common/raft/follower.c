@@ -15,16 +15,16 @@ static void hear_leader(struct raft *raft, struct raft_voter leader)
 {
     ASSERT(raft->role != RAFT_LEADER); // one leader per term (§5.2)
     if (raft->role != RAFT_FOLLOWER || !raft_voter_equal(raft->leader, leader))
-        become_follower(raft, raft->hard.term, leader);
+        raft_become_follower(raft, raft->hard.term, leader);
     raft->heard_ms = raft->now_ms;
-    election_reset(raft);
+    raft_election_reset(raft);
 }
 
-void follower_acknowledge(struct raft *raft)
+void raft_follower_acknowledge(struct raft *raft)
 {
     if (raft->leader.id < 0)
         return;
-    struct raft_message *reply = out_message(raft, RAFT_APPEND_REPLY, raft->leader);
+    struct raft_message *reply = raft_out_message(raft, RAFT_APPEND_REPLY, raft->leader);
     reply->granted = true;
     reply->index = min64(raft->leader_match, raft->persisted);
     reply->round = raft->leader_round;
@@ -33,13 +33,13 @@ void follower_acknowledge(struct raft *raft)
 // The leader's log differs before its entries: name the last entry of ours that could agree.
 static void refuse(struct raft *raft, const struct raft_message *message)
 {
-    int64_t hint = min64(message->index, log_last(&raft->log));
-    while (hint > raft->log.base && log_term(&raft->log, hint) > message->log_term)
+    int64_t hint = min64(message->index, raft_log_last(&raft->log));
+    while (hint > raft->log.base && raft_log_term(&raft->log, hint) > message->log_term)
         hint--;
-    struct raft_message *reply = out_message(raft, RAFT_APPEND_REPLY, raft->leader);
+    struct raft_message *reply = raft_out_message(raft, RAFT_APPEND_REPLY, raft->leader);
     reply->index = message->index;
     reply->hint = hint;
-    reply->hint_term = hint >= raft->log.base ? log_term(&raft->log, hint) : 0;
+    reply->hint_term = hint >= raft->log.base ? raft_log_term(&raft->log, hint) : 0;
 }
 
 // Appends what is new; an entry that conflicts takes all that follow it with it (§5.3).
@@ -49,12 +49,12 @@ static void take_entries(struct raft *raft, const struct raft_message *message)
         const struct raft_entry *entry = &message->entries[i];
         if (entry->index <= raft->commit || entry->index <= raft->log.base)
             continue;
-        if (entry->index <= log_last(&raft->log)) {
-            if (log_term(&raft->log, entry->index) == entry->term)
+        if (entry->index <= raft_log_last(&raft->log)) {
+            if (raft_log_term(&raft->log, entry->index) == entry->term)
                 continue;
-            out_truncate(raft, entry->index);
+            raft_out_truncate(raft, entry->index);
         }
-        out_append(raft, *entry);
+        raft_out_append(raft, *entry);
     }
 }
 
@@ -75,7 +75,7 @@ static bool entries_valid(const struct raft_message *message)
     return message->index >= 0;
 }
 
-void follower_on_append(struct raft *raft, const struct raft_message *message)
+void raft_follower_on_append(struct raft *raft, const struct raft_message *message)
 {
     if (!entries_valid(message))
         return;
@@ -83,24 +83,24 @@ void follower_on_append(struct raft *raft, const struct raft_message *message)
     if (message->round > raft->leader_round)
         raft->leader_round = message->round;
     int64_t end = message->index + message->entry_count;
-    int64_t known = message->index < raft->commit ? -2 : log_term(&raft->log, message->index);
+    int64_t known = message->index < raft->commit ? -2 : raft_log_term(&raft->log, message->index);
     if (known == -1 || (known >= 0 && known != message->log_term)) {
         refuse(raft, message);
         return;
     }
-    if (log_last(&raft->log) - raft->snapshot.index > RAFT_LOG_ENTRIES_MAX)
+    if (raft_log_last(&raft->log) - raft->snapshot.index > RAFT_LOG_ENTRIES_MAX)
         return; // the leader asks again; a snapshot will have made room
     take_entries(raft, message);
     if (end > raft->leader_match)
         raft->leader_match = end;
-    commit_set(raft, min64(message->commit, min64(end, log_last(&raft->log))));
+    raft_commit_set(raft, min64(message->commit, min64(end, raft_log_last(&raft->log))));
     if (message->entry_count == 0 || end <= raft->persisted)
-        follower_acknowledge(raft);
+        raft_follower_acknowledge(raft);
 }
 
 static void ask_chunk(struct raft *raft, const struct raft_message *message)
 {
-    struct raft_message *reply = out_message(raft, RAFT_CHUNK_REPLY, message->from);
+    struct raft_message *reply = raft_out_message(raft, RAFT_CHUNK_REPLY, message->from);
     reply->index = message->index;
     reply->offset = raft->chunk_offset;
     if (raft->out->persist != 0)
@@ -110,26 +110,26 @@ static void ask_chunk(struct raft *raft, const struct raft_message *message)
 static void install(struct raft *raft, const struct raft_snapshot *snapshot)
 {
     raft->snapshot = *snapshot;
-    log_reset(&raft->log, snapshot);
+    raft_log_reset(&raft->log, snapshot);
     raft->install_step = raft->step;
     raft->persisted = 0;
     raft->leader_match = snapshot->index;
     raft->chunk_term = raft->chunk_index = raft->chunk_offset = 0;
-    commit_set(raft, snapshot->index);
+    raft_commit_set(raft, snapshot->index);
 }
 
-void follower_on_chunk(struct raft *raft, const struct raft_message *message)
+void raft_follower_on_chunk(struct raft *raft, const struct raft_message *message)
 {
     hear_leader(raft, message->from);
     bool have = message->index <= raft->commit;
-    if (!have && log_term(&raft->log, message->index) == message->log_term) {
-        commit_set(raft, message->index); // §7: what follows it in the log is kept
+    if (!have && raft_log_term(&raft->log, message->index) == message->log_term) {
+        raft_commit_set(raft, message->index); // §7: what follows it in the log is kept
         have = true;
     }
     if (have) {
         if (message->index > raft->leader_match)
             raft->leader_match = message->index;
-        follower_acknowledge(raft);
+        raft_follower_acknowledge(raft);
         return;
     }
     bool same = raft->chunk_term == message->term && raft->chunk_index == message->index;

@@ -84,53 +84,53 @@ struct raft {
 };
 
 // ---- log.c ----
-void log_load(struct raft *raft, const struct raft_start *start);
-void log_fini(struct raft_log *log);
-int64_t log_last(const struct raft_log *log);
+void raft_log_load(struct raft *raft, const struct raft_start *start);
+void raft_log_fini(struct raft_log *log);
+int64_t raft_log_last(const struct raft_log *log);
 // -1 when the index is not known any more or not there yet.
-int64_t log_term(const struct raft_log *log, int64_t index);
-struct raft_entry *log_entry(const struct raft_log *log, int64_t index);
+int64_t raft_log_term(const struct raft_log *log, int64_t index);
+struct raft_entry *raft_log_entry(const struct raft_log *log, int64_t index);
 // Takes a reference to data; follows a configuration entry.
-void log_append(struct raft_log *log, struct raft_entry entry);
-void log_truncate(struct raft_log *log, int64_t from);
-void log_trim(struct raft_log *log, int64_t upto);
-void log_reset(struct raft_log *log, const struct raft_snapshot *snapshot);
-struct raft_config log_config_at(const struct raft_log *log, int64_t index);
+void raft_log_append(struct raft_log *log, struct raft_entry entry);
+void raft_log_truncate(struct raft_log *log, int64_t from);
+void raft_log_trim(struct raft_log *log, int64_t upto);
+void raft_log_reset(struct raft_log *log, const struct raft_snapshot *snapshot);
+struct raft_config raft_log_config_at(const struct raft_log *log, int64_t index);
 
 // ---- raft.c ----
 // The message to fill; term and from are set, the rest is zero. after = hard state.
-struct raft_message *out_message(struct raft *raft, enum raft_message_kind kind, struct raft_voter to);
-void out_append(struct raft *raft, struct raft_entry entry); // to the log and to the updates
-void out_truncate(struct raft *raft, int64_t from);
-void hard_set(struct raft *raft, int64_t term, struct raft_voter vote);
-void commit_set(struct raft *raft, int64_t index);
-void become_follower(struct raft *raft, int64_t term, struct raft_voter leader);
+struct raft_message *raft_out_message(struct raft *raft, enum raft_message_kind kind, struct raft_voter to);
+void raft_out_append(struct raft *raft, struct raft_entry entry); // to the log and to the updates
+void raft_out_truncate(struct raft *raft, int64_t from);
+void raft_hard_set(struct raft *raft, int64_t term, struct raft_voter vote);
+void raft_commit_set(struct raft *raft, int64_t index);
+void raft_become_follower(struct raft *raft, int64_t term, struct raft_voter leader);
 extern const struct raft_voter raft_nobody;
 
 // ---- election.c ----
-void election_reset(struct raft *raft);
-void election_tick(struct raft *raft);
-void election_campaign(struct raft *raft, bool transfer); // without pre-vote
-void election_persisted(struct raft *raft);               // the own vote may count now
-void election_on_request(struct raft *raft, const struct raft_message *message);
-void election_on_reply(struct raft *raft, const struct raft_message *message);
-bool election_sticky(const struct raft *raft); // a leader is alive: refuse to help replace it
+void raft_election_reset(struct raft *raft);
+void raft_election_tick(struct raft *raft);
+void raft_election_campaign(struct raft *raft, bool transfer); // without pre-vote
+void raft_election_persisted(struct raft *raft);               // the own vote may count now
+void raft_election_on_request(struct raft *raft, const struct raft_message *message);
+void raft_election_on_reply(struct raft *raft, const struct raft_message *message);
+bool raft_election_sticky(const struct raft *raft); // a leader is alive: refuse to help replace it
 
 // ---- follower.c ----
-void follower_on_append(struct raft *raft, const struct raft_message *message);
-void follower_on_chunk(struct raft *raft, const struct raft_message *message);
-void follower_acknowledge(struct raft *raft);
+void raft_follower_on_append(struct raft *raft, const struct raft_message *message);
+void raft_follower_on_chunk(struct raft *raft, const struct raft_message *message);
+void raft_follower_acknowledge(struct raft *raft);
 
 // ---- leader.c ----
-void leader_begin(struct raft *raft);
-void leader_configure(struct raft *raft); // peers follow the configuration
-void leader_tick(struct raft *raft);
-void leader_on_append_reply(struct raft *raft, const struct raft_message *message);
-void leader_on_chunk_reply(struct raft *raft, const struct raft_message *message);
-void leader_finish(struct raft *raft); // commit what can be, send what is to be sent
-enum status leader_propose(struct raft *raft, const struct raft_event *event);
-enum status leader_change(struct raft *raft, const struct raft_config *config);
-enum status leader_read(struct raft *raft, uint64_t token);
-enum status leader_transfer(struct raft *raft, int32_t peer);
+void raft_leader_begin(struct raft *raft);
+void raft_leader_configure(struct raft *raft); // peers follow the configuration
+void raft_leader_tick(struct raft *raft);
+void raft_leader_on_append_reply(struct raft *raft, const struct raft_message *message);
+void raft_leader_on_chunk_reply(struct raft *raft, const struct raft_message *message);
+void raft_leader_finish(struct raft *raft); // commit what can be, send what is to be sent
+enum status raft_leader_propose(struct raft *raft, const struct raft_event *event);
+enum status raft_leader_change(struct raft *raft, const struct raft_config *config);
+enum status raft_leader_read(struct raft *raft, uint64_t token);
+enum status raft_leader_transfer(struct raft *raft, int32_t peer);
 
 #endif

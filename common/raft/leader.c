@@ -35,7 +35,7 @@ static int64_t majority(int64_t *values, int count)
     return values[count / 2];
 }
 
-void leader_configure(struct raft *raft)
+void raft_leader_configure(struct raft *raft)
 {
     struct progress old[RAFT_VOTERS_MAX];
     int old_count = raft->peer_count;
@@ -48,7 +48,7 @@ void leader_configure(struct raft *raft)
         struct progress *peer = &raft->peers[raft->peer_count++];
         *peer = (struct progress){.voter = config->voters[i],
                                   .state = PROGRESS_PROBE,
-                                  .next = log_last(&raft->log) + 1,
+                                  .next = raft_log_last(&raft->log) + 1,
                                   .contact_ms = raft->now_ms};
         for (int k = 0; k < old_count; k++)
             if (raft_voter_equal(old[k].voter, peer->voter))
@@ -58,13 +58,14 @@ void leader_configure(struct raft *raft)
 
 static void append_own(struct raft *raft, enum raft_entry_kind kind, struct block *data)
 {
-    out_append(raft,
-               (struct raft_entry){
-                   .index = log_last(&raft->log) + 1, .term = raft->hard.term, .kind = kind, .data = data});
+    raft_out_append(raft, (struct raft_entry){.index = raft_log_last(&raft->log) + 1,
+                                              .term = raft->hard.term,
+                                              .kind = kind,
+                                              .data = data});
     raft->uncommitted_bytes += data != NULL ? data->len : 0;
 }
 
-void leader_begin(struct raft *raft)
+void raft_leader_begin(struct raft *raft)
 {
     raft->role = RAFT_LEADER;
     raft->leader = raft->self;
@@ -73,9 +74,9 @@ void leader_begin(struct raft *raft)
     raft->transfer_to = -1;
     raft->uncommitted_bytes = 0;
     raft->heartbeat_ms = raft->now_ms + raft->options.heartbeat_ms;
-    leader_configure(raft);
+    raft_leader_configure(raft);
     append_own(raft, RAFT_ENTRY_NOOP, NULL);
-    raft->own_index = log_last(&raft->log);
+    raft->own_index = raft_log_last(&raft->log);
 }
 
 static void send_chunk(struct raft *raft, struct progress *peer)
@@ -84,7 +85,7 @@ static void send_chunk(struct raft *raft, struct progress *peer)
         peer->chunk_index = raft->snapshot.index;
         peer->chunk_offset = 0;
     }
-    struct raft_message *message = out_message(raft, RAFT_CHUNK, peer->voter);
+    struct raft_message *message = raft_out_message(raft, RAFT_CHUNK, peer->voter);
     message->index = raft->snapshot.index;
     message->log_term = raft->snapshot.term;
     message->config = raft->snapshot.config;
@@ -95,14 +96,14 @@ static void send_chunk(struct raft *raft, struct progress *peer)
 // Entries from peer->next that fit into one message and into what may be under way.
 static int entries_to_send(const struct raft *raft, const struct progress *peer)
 {
-    int64_t last = log_last(&raft->log);
+    int64_t last = raft_log_last(&raft->log);
     int64_t room = RAFT_INFLIGHT_MAX - (peer->next - 1 - peer->match);
     if (peer->state == PROGRESS_PROBE)
         room = RAFT_MESSAGE_ENTRIES_MAX;
     int count = 0;
     size_t bytes = 0;
     while (count < RAFT_MESSAGE_ENTRIES_MAX && count < room && peer->next + count <= last) {
-        const struct raft_entry *entry = log_entry(&raft->log, peer->next + count);
+        const struct raft_entry *entry = raft_log_entry(&raft->log, peer->next + count);
         bytes += entry->data != NULL ? entry->data->len : 0;
         if (count > 0 && bytes > RAFT_MESSAGE_BYTES_MAX)
             break;
@@ -115,12 +116,12 @@ static int entries_to_send(const struct raft *raft, const struct progress *peer)
 static int send_append(struct raft *raft, struct progress *peer)
 {
     int count = entries_to_send(raft, peer);
-    struct raft_message *message = out_message(raft, RAFT_APPEND, peer->voter);
+    struct raft_message *message = raft_out_message(raft, RAFT_APPEND, peer->voter);
     message->index = peer->next - 1;
-    message->log_term = log_term(&raft->log, peer->next - 1);
+    message->log_term = raft_log_term(&raft->log, peer->next - 1);
     message->commit = raft->commit;
     message->round = raft->round;
-    message->entries = count > 0 ? log_entry(&raft->log, peer->next) : NULL;
+    message->entries = count > 0 ? raft_log_entry(&raft->log, peer->next) : NULL;
     message->entry_count = count;
     peer->commit_sent = raft->commit;
     if (peer->state == PROGRESS_REPLICATE)
@@ -133,14 +134,14 @@ static int send_append(struct raft *raft, struct progress *peer)
 // A heartbeat that agrees by itself, for one that is receiving a snapshot.
 static void send_beat(struct raft *raft, struct progress *peer)
 {
-    struct raft_message *message = out_message(raft, RAFT_APPEND, peer->voter);
+    struct raft_message *message = raft_out_message(raft, RAFT_APPEND, peer->voter);
     message->round = raft->round;
 }
 
 // Sends what peer needs; force: something at least, as a heartbeat.
 static void send_to(struct raft *raft, struct progress *peer, bool force)
 {
-    if (peer->state != PROGRESS_SNAPSHOT && log_term(&raft->log, peer->next - 1) < 0) {
+    if (peer->state != PROGRESS_SNAPSHOT && raft_log_term(&raft->log, peer->next - 1) < 0) {
         peer->state = PROGRESS_SNAPSHOT;
         peer->chunk_index = 0;
         send_chunk(raft, peer);
@@ -157,7 +158,7 @@ static void send_to(struct raft *raft, struct progress *peer, bool force)
             send_append(raft, peer);
         return;
     }
-    bool pending = peer->next <= log_last(&raft->log) || peer->commit_sent < raft->commit;
+    bool pending = peer->next <= raft_log_last(&raft->log) || peer->commit_sent < raft->commit;
     while (force || (pending && (entries_to_send(raft, peer) > 0 || peer->commit_sent < raft->commit))) {
         force = false;
         if (send_append(raft, peer) == 0)
@@ -176,14 +177,14 @@ static void maybe_commit(struct raft *raft)
     if (count == 0)
         return;
     int64_t index = majority(matches, count);
-    if (index <= raft->commit || log_term(&raft->log, index) != raft->hard.term)
+    if (index <= raft->commit || raft_log_term(&raft->log, index) != raft->hard.term)
         return; // an entry of an older term is committed only by one of this term behind it (§5.4.2)
     for (int64_t i = raft->commit + 1; i <= index; i++) {
-        const struct raft_entry *entry = log_entry(&raft->log, i);
+        const struct raft_entry *entry = raft_log_entry(&raft->log, i);
         if (i >= raft->own_index && entry->data != NULL)
             raft->uncommitted_bytes -= entry->data->len;
     }
-    commit_set(raft, index);
+    raft_commit_set(raft, index);
 }
 
 static void confirm_reads(struct raft *raft)
@@ -218,7 +219,7 @@ static void confirm_reads(struct raft *raft)
 
 static void transfer_go(struct raft *raft, const struct progress *peer)
 {
-    out_message(raft, RAFT_TIMEOUT_NOW, peer->voter);
+    raft_out_message(raft, RAFT_TIMEOUT_NOW, peer->voter);
     raft->transfer_sent = true;
 }
 
@@ -226,7 +227,7 @@ static void transfer_check(struct raft *raft)
 {
     for (int i = 0; i < raft->peer_count; i++) {
         const struct progress *peer = &raft->peers[i];
-        if (peer->voter.id == raft->transfer_to && peer->match == log_last(&raft->log) &&
+        if (peer->voter.id == raft->transfer_to && peer->match == raft_log_last(&raft->log) &&
             !raft->transfer_sent)
             transfer_go(raft, peer);
     }
@@ -241,10 +242,10 @@ static void leave(struct raft *raft)
             best = &raft->peers[i];
     if (best != NULL)
         transfer_go(raft, best);
-    become_follower(raft, raft->hard.term, raft_nobody);
+    raft_become_follower(raft, raft->hard.term, raft_nobody);
 }
 
-void leader_finish(struct raft *raft)
+void raft_leader_finish(struct raft *raft)
 {
     maybe_commit(raft);
     confirm_reads(raft);
@@ -278,12 +279,12 @@ static void beat(struct raft *raft)
         send_to(raft, &raft->peers[i], true);
 }
 
-void leader_tick(struct raft *raft)
+void raft_leader_tick(struct raft *raft)
 {
     if (raft->now_ms < raft->heartbeat_ms)
         return;
     if (quorum_lost(raft)) {
-        become_follower(raft, raft->hard.term, raft_nobody);
+        raft_become_follower(raft, raft->hard.term, raft_nobody);
         return;
     }
     if (raft->transfer_to >= 0 && raft->now_ms >= raft->transfer_ms)
@@ -304,16 +305,16 @@ static void on_refused(struct raft *raft, struct progress *peer, const struct ra
     if (message->index != peer->next - 1)
         return;
     int64_t try = message->hint < message->index ? message->hint : message->index - 1;
-    while (try > raft->log.base && log_term(&raft->log, try) > message->hint_term)
+    while (try > raft->log.base && raft_log_term(&raft->log, try) > message->hint_term)
         try--; // skip the terms the follower cannot have (end of §5.3)
     peer->next = (try > peer->match ? try : peer->match) + 1;
     peer->probing = false;
 }
 
-void leader_on_append_reply(struct raft *raft, const struct raft_message *message)
+void raft_leader_on_append_reply(struct raft *raft, const struct raft_message *message)
 {
     struct progress *peer = raft->role == RAFT_LEADER ? peer_find(raft, message->from) : NULL;
-    if (peer == NULL || message->index > log_last(&raft->log) || message->index < 0)
+    if (peer == NULL || message->index > raft_log_last(&raft->log) || message->index < 0)
         return;
     peer->contact_ms = raft->now_ms;
     if (message->round > peer->round && message->round <= raft->round)
@@ -327,7 +328,7 @@ void leader_on_append_reply(struct raft *raft, const struct raft_message *messag
     if (peer->next <= peer->match)
         peer->next = peer->match + 1;
     if (peer->state == PROGRESS_SNAPSHOT) {
-        if (log_term(&raft->log, peer->match) < 0)
+        if (raft_log_term(&raft->log, peer->match) < 0)
             return; // a heartbeat's answer, the snapshot is still under way
         peer->next = peer->match + 1;
     }
@@ -335,7 +336,7 @@ void leader_on_append_reply(struct raft *raft, const struct raft_message *messag
     peer->probing = false;
 }
 
-void leader_on_chunk_reply(struct raft *raft, const struct raft_message *message)
+void raft_leader_on_chunk_reply(struct raft *raft, const struct raft_message *message)
 {
     struct progress *peer = raft->role == RAFT_LEADER ? peer_find(raft, message->from) : NULL;
     if (peer == NULL)
@@ -349,19 +350,19 @@ void leader_on_chunk_reply(struct raft *raft, const struct raft_message *message
         send_chunk(raft, peer); // else an old answer or a fresh start: the next one is sent by time
 }
 
-enum status leader_propose(struct raft *raft, const struct raft_event *event)
+enum status raft_leader_propose(struct raft *raft, const struct raft_event *event)
 {
     if (raft->role != RAFT_LEADER || raft->transfer_to >= 0)
         return ST_NOT_LEADER;
-    int64_t waiting = log_last(&raft->log) - raft->commit;
+    int64_t waiting = raft_log_last(&raft->log) - raft->commit;
     if (waiting + event->block_count > RAFT_UNCOMMITTED_MAX ||
         raft->uncommitted_bytes > RAFT_UNCOMMITTED_BYTES_MAX ||
-        log_last(&raft->log) - raft->snapshot.index > RAFT_LOG_ENTRIES_MAX)
+        raft_log_last(&raft->log) - raft->snapshot.index > RAFT_LOG_ENTRIES_MAX)
         return ST_LIMIT;
     for (int i = 0; i < event->block_count; i++)
         if (event->blocks[i]->len > RAFT_ENTRY_BYTES_MAX)
             return ST_LIMIT;
-    raft->out->proposed = log_last(&raft->log) + 1;
+    raft->out->proposed = raft_log_last(&raft->log) + 1;
     for (int i = 0; i < event->block_count; i++)
         append_own(raft, RAFT_ENTRY_DATA, event->blocks[i]);
     return ST_OK;
@@ -376,7 +377,7 @@ static int missing(const struct raft_config *one, const struct raft_config *othe
     return count;
 }
 
-enum status leader_change(struct raft *raft, const struct raft_config *config)
+enum status raft_leader_change(struct raft *raft, const struct raft_config *config)
 {
     if (raft->role != RAFT_LEADER || raft->transfer_to >= 0)
         return ST_NOT_LEADER;
@@ -386,14 +387,14 @@ enum status leader_change(struct raft *raft, const struct raft_config *config)
     if (config->count == 0 || missing(config, &raft->log.config) + missing(&raft->log.config, config) != 1)
         return ST_INVALID;
     struct block *data = raft_config_encode(config);
-    raft->out->proposed = log_last(&raft->log) + 1;
+    raft->out->proposed = raft_log_last(&raft->log) + 1;
     append_own(raft, RAFT_ENTRY_CONFIG, data);
     block_unref(&data);
-    leader_configure(raft);
+    raft_leader_configure(raft);
     return ST_OK;
 }
 
-enum status leader_read(struct raft *raft, uint64_t token)
+enum status raft_leader_read(struct raft *raft, uint64_t token)
 {
     if (raft->role != RAFT_LEADER)
         return ST_NOT_LEADER;
@@ -406,7 +407,7 @@ enum status leader_read(struct raft *raft, uint64_t token)
     return ST_OK;
 }
 
-enum status leader_transfer(struct raft *raft, int32_t peer)
+enum status raft_leader_transfer(struct raft *raft, int32_t peer)
 {
     if (raft->role != RAFT_LEADER)
         return ST_NOT_LEADER;

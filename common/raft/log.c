@@ -6,24 +6,24 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-int64_t log_last(const struct raft_log *log)
+int64_t raft_log_last(const struct raft_log *log)
 {
     return log->base + (int64_t)log->count;
 }
 
-struct raft_entry *log_entry(const struct raft_log *log, int64_t index)
+struct raft_entry *raft_log_entry(const struct raft_log *log, int64_t index)
 {
-    ASSERT(index > log->base && index <= log_last(log));
+    ASSERT(index > log->base && index <= raft_log_last(log));
     return &log->entries[log->begin + (size_t)(index - log->base - 1)];
 }
 
-int64_t log_term(const struct raft_log *log, int64_t index)
+int64_t raft_log_term(const struct raft_log *log, int64_t index)
 {
     if (index == log->base)
         return log->base_term;
-    if (index < log->base || index > log_last(log))
+    if (index < log->base || index > raft_log_last(log))
         return -1;
-    return log_entry(log, index)->term;
+    return raft_log_entry(log, index)->term;
 }
 
 static void make_room(struct raft_log *log)
@@ -39,10 +39,10 @@ static void make_room(struct raft_log *log)
     log->entries = mem_realloc(log->entries, log->cap * sizeof *log->entries);
 }
 
-void log_append(struct raft_log *log, struct raft_entry entry)
+void raft_log_append(struct raft_log *log, struct raft_entry entry)
 {
-    ASSERT(entry.index == log_last(log) + 1);
-    ASSERT(entry.term >= log_term(log, log_last(log)));
+    ASSERT(entry.index == raft_log_last(log) + 1);
+    ASSERT(entry.term >= raft_log_term(log, raft_log_last(log)));
     make_room(log);
     if (entry.data != NULL)
         block_ref(entry.data);
@@ -54,11 +54,11 @@ void log_append(struct raft_log *log, struct raft_entry entry)
     }
 }
 
-struct raft_config log_config_at(const struct raft_log *log, int64_t index)
+struct raft_config raft_log_config_at(const struct raft_log *log, int64_t index)
 {
     struct raft_config config = log->base_config;
     for (int64_t i = index; i > log->base; i--) {
-        const struct raft_entry *entry = log_entry(log, i);
+        const struct raft_entry *entry = raft_log_entry(log, i);
         if (entry->kind != RAFT_ENTRY_CONFIG)
             continue;
         enum status status = raft_config_decode(block_slice(entry->data), &config);
@@ -71,33 +71,33 @@ struct raft_config log_config_at(const struct raft_log *log, int64_t index)
 // Index of the newest configuration entry, base when there is none.
 static int64_t config_index_find(const struct raft_log *log)
 {
-    int64_t index = log_last(log);
-    while (index > log->base && log_entry(log, index)->kind != RAFT_ENTRY_CONFIG)
+    int64_t index = raft_log_last(log);
+    while (index > log->base && raft_log_entry(log, index)->kind != RAFT_ENTRY_CONFIG)
         index--;
     return index;
 }
 
-void log_truncate(struct raft_log *log, int64_t from)
+void raft_log_truncate(struct raft_log *log, int64_t from)
 {
     ASSERT(from > log->base);
-    for (int64_t i = from; i <= log_last(log); i++)
-        block_unref(&log_entry(log, i)->data);
+    for (int64_t i = from; i <= raft_log_last(log); i++)
+        block_unref(&raft_log_entry(log, i)->data);
     log->count = (size_t)(from - log->base - 1);
     if (log->config_index >= from) {
-        log->config = log_config_at(log, log_last(log));
+        log->config = raft_log_config_at(log, raft_log_last(log));
         log->config_index = config_index_find(log);
     }
 }
 
-void log_trim(struct raft_log *log, int64_t upto)
+void raft_log_trim(struct raft_log *log, int64_t upto)
 {
     if (upto <= log->base)
         return;
-    int64_t term = log_term(log, upto);
+    int64_t term = raft_log_term(log, upto);
     ASSERT(term >= 0);
-    log->base_config = log_config_at(log, upto);
+    log->base_config = raft_log_config_at(log, upto);
     for (int64_t i = log->base + 1; i <= upto; i++)
-        block_unref(&log_entry(log, i)->data);
+        block_unref(&raft_log_entry(log, i)->data);
     size_t dropped = (size_t)(upto - log->base);
     log->begin += dropped;
     log->count -= dropped;
@@ -107,9 +107,9 @@ void log_trim(struct raft_log *log, int64_t upto)
         log->config_index = upto;
 }
 
-void log_reset(struct raft_log *log, const struct raft_snapshot *snapshot)
+void raft_log_reset(struct raft_log *log, const struct raft_snapshot *snapshot)
 {
-    log_fini(log);
+    raft_log_fini(log);
     *log = (struct raft_log){.base = snapshot->index,
                              .base_term = snapshot->term,
                              .base_config = snapshot->config,
@@ -117,7 +117,7 @@ void log_reset(struct raft_log *log, const struct raft_snapshot *snapshot)
                              .config_index = snapshot->index};
 }
 
-void log_fini(struct raft_log *log)
+void raft_log_fini(struct raft_log *log)
 {
     for (size_t i = 0; i < log->count; i++)
         block_unref(&log->entries[log->begin + i].data);
@@ -126,14 +126,14 @@ void log_fini(struct raft_log *log)
     log->count = log->begin = log->cap = 0;
 }
 
-void log_load(struct raft *raft, const struct raft_start *start)
+void raft_log_load(struct raft *raft, const struct raft_start *start)
 {
-    log_reset(&raft->log, &start->snapshot);
+    raft_log_reset(&raft->log, &start->snapshot);
     for (int64_t i = 0; i < start->entry_count; i++) {
         struct raft_entry entry = start->entries[i];
         if (entry.index <= start->snapshot.index)
             continue;
         entry.sequence = 0;
-        log_append(&raft->log, entry);
+        raft_log_append(&raft->log, entry);
     }
 }

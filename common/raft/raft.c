@@ -28,10 +28,10 @@ struct raft *raft_new(const struct raft_start *start)
     raft->snapshot = start->snapshot;
     raft->leader = raft_nobody;
     raft->transfer_to = -1;
-    log_load(raft, start);
+    raft_log_load(raft, start);
     raft->commit = start->snapshot.index;
-    raft->persisted = log_last(&raft->log);
-    election_reset(raft);
+    raft->persisted = raft_log_last(&raft->log);
+    raft_election_reset(raft);
     if (raft->log.config.count == 1 && raft_config_find(&raft->log.config, raft->self) == 0)
         raft->election_ms = raft->now_ms; // nobody else to wait for
     return raft;
@@ -41,7 +41,7 @@ void raft_destroy(struct raft **raft)
 {
     if (*raft == NULL)
         return;
-    log_fini(&(*raft)->log);
+    raft_log_fini(&(*raft)->log);
     mem_free(*raft);
     *raft = NULL;
 }
@@ -67,7 +67,7 @@ static void updates_clear(struct raft_updates *out)
                                  .read_cap = keep.read_cap};
 }
 
-struct raft_message *out_message(struct raft *raft, enum raft_message_kind kind, struct raft_voter to)
+struct raft_message *raft_out_message(struct raft *raft, enum raft_message_kind kind, struct raft_voter to)
 {
     struct raft_updates *out = raft->out;
     if (out->message_count == out->message_cap) {
@@ -83,26 +83,26 @@ struct raft_message *out_message(struct raft *raft, enum raft_message_kind kind,
     return message;
 }
 
-void out_append(struct raft *raft, struct raft_entry entry)
+void raft_out_append(struct raft *raft, struct raft_entry entry)
 {
     entry.sequence = raft->step;
-    log_append(&raft->log, entry);
+    raft_log_append(&raft->log, entry);
     if (raft->out->append_from == 0)
         raft->out->append_from = entry.index;
     raft->out->persist = raft->step;
 }
 
-void out_truncate(struct raft *raft, int64_t from)
+void raft_out_truncate(struct raft *raft, int64_t from)
 {
     ASSERT(from > raft->commit); // a committed entry is never taken back (§5.4, Leader Completeness)
-    log_truncate(&raft->log, from);
+    raft_log_truncate(&raft->log, from);
     if (raft->persisted >= from)
         raft->persisted = from - 1;
     raft->out->truncate_from = from;
     raft->out->persist = raft->step;
 }
 
-void hard_set(struct raft *raft, int64_t term, struct raft_voter vote)
+void raft_hard_set(struct raft *raft, int64_t term, struct raft_voter vote)
 {
     ASSERT(term > raft->hard.term || (term == raft->hard.term && raft->hard.vote.id < 0));
     raft->hard = (struct raft_hard){.term = term, .vote = vote};
@@ -112,16 +112,16 @@ void hard_set(struct raft *raft, int64_t term, struct raft_voter vote)
     raft->out->persist = raft->step;
 }
 
-void commit_set(struct raft *raft, int64_t index)
+void raft_commit_set(struct raft *raft, int64_t index)
 {
-    ASSERT(index <= log_last(&raft->log));
+    ASSERT(index <= raft_log_last(&raft->log));
     if (index <= raft->commit)
         return;
     raft->commit = index;
     raft->out->commit_changed = true;
 }
 
-void become_follower(struct raft *raft, int64_t term, struct raft_voter leader)
+void raft_become_follower(struct raft *raft, int64_t term, struct raft_voter leader)
 {
     if (raft->role == RAFT_LEADER) {
         raft->read_count = 0;
@@ -129,14 +129,14 @@ void become_follower(struct raft *raft, int64_t term, struct raft_voter leader)
         raft->transfer_to = -1;
     }
     if (term > raft->hard.term)
-        hard_set(raft, term, raft_nobody);
+        raft_hard_set(raft, term, raft_nobody);
     raft->leader_match = 0;
     raft->leader_round = 0;
     bool was_follower = raft->role == RAFT_FOLLOWER;
     raft->role = RAFT_FOLLOWER;
     raft->leader = leader;
     if (!was_follower)
-        election_reset(raft);
+        raft_election_reset(raft);
 }
 
 // §5.1: a newer term makes everyone a follower of it; an older one is answered with ours, so that its sender
@@ -149,19 +149,19 @@ static bool adopt_term(struct raft *raft, const struct raft_message *message)
         return true;
     if (message->term < term) {
         if (message->kind == RAFT_APPEND || message->kind == RAFT_CHUNK)
-            out_message(raft, RAFT_APPEND_REPLY, message->from)->index = message->index;
+            raft_out_message(raft, RAFT_APPEND_REPLY, message->from)->index = message->index;
         else if (message->kind == RAFT_PRE_VOTE)
-            out_message(raft, RAFT_PRE_VOTE_REPLY, message->from);
+            raft_out_message(raft, RAFT_PRE_VOTE_REPLY, message->from);
         else if (message->kind == RAFT_VOTE)
-            out_message(raft, RAFT_VOTE_REPLY, message->from);
+            raft_out_message(raft, RAFT_VOTE_REPLY, message->from);
         return false;
     }
     if (message->kind == RAFT_PRE_VOTE || (message->kind == RAFT_PRE_VOTE_REPLY && message->granted))
         return true; // its term is one nobody has begun yet
-    if (message->kind == RAFT_VOTE && !message->transfer && election_sticky(raft))
+    if (message->kind == RAFT_VOTE && !message->transfer && raft_election_sticky(raft))
         return false; // dissertation §4.2.3
     bool from_leader = message->kind == RAFT_APPEND || message->kind == RAFT_CHUNK;
-    become_follower(raft, message->term, from_leader ? message->from : raft_nobody);
+    raft_become_follower(raft, message->term, from_leader ? message->from : raft_nobody);
     return true;
 }
 
@@ -172,27 +172,27 @@ static void on_message(struct raft *raft, const struct raft_message *message)
     switch (message->kind) {
     case RAFT_PRE_VOTE:
     case RAFT_VOTE:
-        election_on_request(raft, message);
+        raft_election_on_request(raft, message);
         break;
     case RAFT_PRE_VOTE_REPLY:
     case RAFT_VOTE_REPLY:
-        election_on_reply(raft, message);
+        raft_election_on_reply(raft, message);
         break;
     case RAFT_APPEND:
-        follower_on_append(raft, message);
+        raft_follower_on_append(raft, message);
         break;
     case RAFT_CHUNK:
-        follower_on_chunk(raft, message);
+        raft_follower_on_chunk(raft, message);
         break;
     case RAFT_APPEND_REPLY:
-        leader_on_append_reply(raft, message);
+        raft_leader_on_append_reply(raft, message);
         break;
     case RAFT_CHUNK_REPLY:
-        leader_on_chunk_reply(raft, message);
+        raft_leader_on_chunk_reply(raft, message);
         break;
     case RAFT_TIMEOUT_NOW:
         if (raft->role == RAFT_FOLLOWER && raft_voter_equal(message->from, raft->leader))
-            election_campaign(raft, true);
+            raft_election_campaign(raft, true);
         break;
     }
 }
@@ -208,12 +208,12 @@ static void on_persisted(struct raft *raft, uint64_t step)
         raft->persisted = raft->log.base;
     }
     if (raft->install_step == 0)
-        while (raft->persisted < log_last(&raft->log) &&
-               log_entry(&raft->log, raft->persisted + 1)->sequence <= step)
+        while (raft->persisted < raft_log_last(&raft->log) &&
+               raft_log_entry(&raft->log, raft->persisted + 1)->sequence <= step)
             raft->persisted++;
-    election_persisted(raft);
+    raft_election_persisted(raft);
     if (raft->role == RAFT_FOLLOWER && raft->persisted != before)
-        follower_acknowledge(raft);
+        raft_follower_acknowledge(raft);
 }
 
 // §7: the log before a durable snapshot is dropped, all but a tail for followers that are a little behind.
@@ -222,7 +222,7 @@ static enum status on_snapshot(struct raft *raft, int64_t index)
     if (index <= raft->snapshot.index || index > raft->commit || index > raft->persisted)
         return ST_INVALID;
     raft->snapshot = raft_snapshot_at(raft, index);
-    log_trim(&raft->log, index - raft->options.keep_entries);
+    raft_log_trim(&raft->log, index - raft->options.keep_entries);
     return ST_OK;
 }
 
@@ -238,9 +238,9 @@ static void on_peer_lost(struct raft *raft, int32_t peer)
 static void on_tick(struct raft *raft)
 {
     if (raft->role == RAFT_LEADER)
-        leader_tick(raft);
+        raft_leader_tick(raft);
     else
-        election_tick(raft);
+        raft_election_tick(raft);
 }
 
 static enum status dispatch(struct raft *raft, const struct raft_event *event)
@@ -256,15 +256,15 @@ static enum status dispatch(struct raft *raft, const struct raft_event *event)
         on_persisted(raft, event->sequence);
         return ST_OK;
     case RAFT_EVENT_PROPOSE:
-        return leader_propose(raft, event);
+        return raft_leader_propose(raft, event);
     case RAFT_EVENT_CONFIG:
-        return leader_change(raft, event->config);
+        return raft_leader_change(raft, event->config);
     case RAFT_EVENT_SNAPSHOT:
         return on_snapshot(raft, event->index);
     case RAFT_EVENT_TRANSFER:
-        return leader_transfer(raft, event->peer);
+        return raft_leader_transfer(raft, event->peer);
     case RAFT_EVENT_READ:
-        return leader_read(raft, event->token);
+        return raft_leader_read(raft, event->token);
     case RAFT_EVENT_PEER_LOST:
         on_peer_lost(raft, event->peer);
         return ST_OK;
@@ -284,7 +284,7 @@ enum status raft_step(struct raft *raft, const struct raft_event *event, struct 
     int32_t leader = raft->leader.id;
     enum status status = dispatch(raft, event);
     if (raft->role == RAFT_LEADER)
-        leader_finish(raft);
+        raft_leader_finish(raft);
     out->role_changed = role != raft->role || term != raft->hard.term || leader != raft->leader.id;
     raft->out = NULL;
     return status;
@@ -322,7 +322,7 @@ int64_t raft_commit(const struct raft *raft)
 
 int64_t raft_last_index(const struct raft *raft)
 {
-    return log_last(&raft->log);
+    return raft_log_last(&raft->log);
 }
 
 int64_t raft_persisted(const struct raft *raft)
@@ -352,14 +352,15 @@ bool raft_ready(const struct raft *raft)
 
 const struct raft_entry *raft_entry(const struct raft *raft, int64_t index)
 {
-    return log_entry(&raft->log, index);
+    return raft_log_entry(&raft->log, index);
 }
 
 struct raft_snapshot raft_snapshot_at(const struct raft *raft, int64_t index)
 {
     ASSERT(index >= raft->log.base && index <= raft->commit);
-    return (struct raft_snapshot){
-        .index = index, .term = log_term(&raft->log, index), .config = log_config_at(&raft->log, index)};
+    return (struct raft_snapshot){.index = index,
+                                  .term = raft_log_term(&raft->log, index),
+                                  .config = raft_log_config_at(&raft->log, index)};
 }
 
 bool raft_progress(const struct raft *raft, int32_t peer, int64_t *match, int64_t *contact_ms)

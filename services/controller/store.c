@@ -72,7 +72,7 @@ static void __attribute__((format(printf, 2, 3))) fail(struct store *store, cons
 static enum status lock_directory(struct store *store)
 {
     struct env *env = store->options.env;
-    char *path = files_path(&store->files, ".lock");
+    char *path = store_files_path(&store->files, ".lock");
     enum status status = file_open(env, path, FILE_WRITE | FILE_CREATE, &store->lock);
     if (status == ST_OK)
         status = file_lock(env, store->lock);
@@ -93,10 +93,10 @@ enum status store_open(const struct store_options *options, struct store **out)
         .env = options->env, .directory = mem_strdup(options->directory), .node_id = options->node_id};
     enum status status = lock_directory(store);
     if (status == ST_OK)
-        status = meta_read(&store->files);
+        status = store_meta_read(&store->files);
     if (status == ST_NOT_FOUND) {
         store->files.directory_id = env_random_uuid(options->env);
-        status = meta_write(&store->files);
+        status = store_meta_write(&store->files);
     }
     if (status != ST_OK) {
         store_close(&store);
@@ -170,7 +170,7 @@ static enum status open_log(struct store *store, int64_t end)
 {
     struct env *env = store->files.env;
     file_close(env, &store->log);
-    char *path = files_path(&store->files, "log");
+    char *path = store_files_path(&store->files, "log");
     enum status status = file_open(env, path, FILE_WRITE, &store->log);
     mem_free(path);
     store->log_end = store->log_reserved = end;
@@ -186,19 +186,19 @@ static enum status format(struct store *store, struct uuid cluster, const struct
     struct buf log;
     buf_init(&log, 4096);
     store->files.cluster = cluster;
-    log_put_header(&store->files, &log, 0);
+    store_log_put_header(&store->files, &log, 0);
     if (config != NULL) {
         entry.data = raft_config_encode(config);
-        log_put_entry(&log, &entry);
+        store_log_put_entry(&log, &entry);
         block_unref(&entry.data);
     }
     struct iovec iov = {.iov_base = log.data, .iov_len = log.len};
-    enum status status = files_replace(&store->files, "log", &iov, 1);
+    enum status status = store_files_replace(&store->files, "log", &iov, 1);
     if (status == ST_OK)
-        status = hard_write(&store->files,
-                            &(struct raft_hard){.term = config != NULL ? 1 : 0, .vote = {.id = -1}});
+        status = store_hard_write(&store->files,
+                                  &(struct raft_hard){.term = config != NULL ? 1 : 0, .vote = {.id = -1}});
     if (status == ST_OK)
-        status = meta_write(&store->files); // last: only now the directory counts as formatted
+        status = store_meta_write(&store->files); // last: only now the directory counts as formatted
     if (status != ST_OK) {
         store->files.cluster = (struct uuid){0};
         DIAG_ERROR(&store->files.env->diag, "cannot format %s: %s", store->files.directory,
@@ -242,16 +242,16 @@ enum status store_load(struct store *store, struct store_boot *boot)
     *boot = (struct store_boot){0};
     buf_init(&boot->records, 0);
     int64_t newest = 0, end = 0;
-    enum status status = hard_read(&store->files, &boot->hard);
+    enum status status = store_hard_read(&store->files, &boot->hard);
     if (status == ST_OK)
-        status = snapshot_newest(&store->files, &newest);
+        status = store_snapshot_newest(&store->files, &newest);
     if (status == ST_OK && newest > 0) {
-        char *name = files_snapshot_name(newest);
-        status = snapshot_read(&store->files, name, boot);
+        char *name = store_files_snapshot_name(newest);
+        status = store_snapshot_read(&store->files, name, boot);
         mem_free(name);
     }
     if (status == ST_OK)
-        status = log_read(&store->files, boot, &end);
+        status = store_log_read(&store->files, boot, &end);
     if (status == ST_OK && newest > 0)
         drop_covered(boot);
     if (status == ST_OK && boot->entry_count > 0 && boot->entries[0].index > boot->snapshot.index + 1) {
@@ -304,14 +304,14 @@ static void append_log(struct store *store, const struct buf *bytes)
 static enum status replace_log(struct store *store, const struct buf *fresh)
 {
     struct iovec iov = {.iov_base = fresh->data, .iov_len = fresh->len};
-    enum status status = files_replace(&store->files, "log", &iov, 1);
+    enum status status = store_files_replace(&store->files, "log", &iov, 1);
     return status == ST_OK ? open_log(store, (int64_t)fresh->len) : status;
 }
 
 static void stage_chunk(struct store *store, struct write *write)
 {
     struct env *env = store->files.env;
-    char *path = files_path(&store->files, part_name);
+    char *path = store_files_path(&store->files, part_name);
     struct file *file = NULL;
     int flags = FILE_WRITE | FILE_CREATE | (write->chunk.offset == 0 ? FILE_TRUNCATE : 0);
     enum status status = file_open(env, path, flags, &file);
@@ -329,12 +329,12 @@ static void install(struct store *store, struct write *write)
 {
     struct raft_snapshot *snapshot = &write->chunk.snapshot;
     buf_init(&write->boot.records, 0);
-    enum status status = snapshot_read(&store->files, part_name, &write->boot);
+    enum status status = store_snapshot_read(&store->files, part_name, &write->boot);
     if (status == ST_OK &&
         (write->boot.snapshot.index != snapshot->index || write->boot.snapshot.term != snapshot->term))
         status = ST_MISMATCH;
-    char *name = files_snapshot_name(snapshot->index);
-    char *from = files_path(&store->files, part_name), *to = files_path(&store->files, name);
+    char *name = store_files_snapshot_name(snapshot->index);
+    char *from = store_files_path(&store->files, part_name), *to = store_files_path(&store->files, name);
     if (status == ST_OK)
         status = path_rename(store->files.env, from, to);
     if (status == ST_OK)
@@ -342,7 +342,7 @@ static void install(struct store *store, struct write *write)
     if (status == ST_OK)
         status = replace_log(store, &write->fresh_log);
     if (status == ST_OK)
-        snapshot_clean(&store->files, snapshot->index);
+        store_snapshot_clean(&store->files, snapshot->index);
     else
         fail(store, "%s: snapshot of the leader cannot be installed: %s", name, status_text(status));
     mem_free(from);
@@ -352,16 +352,16 @@ static void install(struct store *store, struct write *write)
 
 static void write_snapshot(struct store *store, struct write *write)
 {
-    char *name = files_snapshot_name(write->snapshot.index);
+    char *name = store_files_snapshot_name(write->snapshot.index);
     struct iovec iov[2] = {{.iov_base = write->header.data, .iov_len = write->header.len},
                            {.iov_base = write->records.data, .iov_len = write->records.len}};
-    write->status = files_replace(&store->files, name, iov, write->records.len > 0 ? 2 : 1);
+    write->status = store_files_replace(&store->files, name, iov, write->records.len > 0 ? 2 : 1);
     mem_free(name);
     if (write->status != ST_OK)
         return; // the old snapshot and the whole log are still there
     write->status = replace_log(store, &write->fresh_log);
     if (write->status == ST_OK)
-        snapshot_clean(&store->files, write->snapshot.index);
+        store_snapshot_clean(&store->files, write->snapshot.index);
     else if (store->log == NULL)
         fail(store, "log: %s", status_text(write->status));
 }
@@ -369,7 +369,7 @@ static void write_snapshot(struct store *store, struct write *write)
 static void write_run(struct store *store, struct write *write)
 {
     if (write->hard_changed) {
-        enum status status = hard_write(&store->files, &write->hard);
+        enum status status = store_hard_write(&store->files, &write->hard);
         if (status != ST_OK)
             fail(store, "hard-state: %s", status_text(status));
     }
@@ -471,12 +471,12 @@ void store_write(struct store *store, const struct raft *raft, const struct raft
         write->block = block_copy(out->chunk.data);
         ASSERT(write->block != NULL);
         if (out->chunk.done)
-            log_put_header(&store->files, &write->fresh_log, out->chunk.snapshot.index);
+            store_log_put_header(&store->files, &write->fresh_log, out->chunk.snapshot.index);
     }
     if (out->truncate_from != 0)
-        log_put_truncate(&write->log, out->truncate_from);
+        store_log_put_truncate(&write->log, out->truncate_from);
     for (int64_t i = out->append_from; out->append_from != 0 && i <= raft_last_index(raft); i++)
-        log_put_entry(&write->log, raft_entry(raft, i));
+        store_log_put_entry(&write->log, raft_entry(raft, i));
     write_queue(store, write);
 }
 
@@ -488,10 +488,11 @@ void store_snapshot_take(struct store *store, const struct raft *raft, const str
     write->snapshot = *snapshot;
     write->records = *records_take;
     buf_init(records_take, records_take->max);
-    snapshot_put_header(&store->files, &write->header, snapshot, next_offset, buf_slice(&write->records));
-    log_put_header(&store->files, &write->fresh_log, snapshot->index);
+    store_snapshot_put_header(&store->files, &write->header, snapshot, next_offset,
+                              buf_slice(&write->records));
+    store_log_put_header(&store->files, &write->fresh_log, snapshot->index);
     for (int64_t i = snapshot->index + 1; i <= raft_last_index(raft); i++)
-        log_put_entry(&write->fresh_log, raft_entry(raft, i));
+        store_log_put_entry(&write->fresh_log, raft_entry(raft, i));
     write_queue(store, write);
 }
 
@@ -550,10 +551,10 @@ static void chunk_done(struct job *job)
 void store_read_chunk(struct store *store, int64_t index, int64_t offset, store_chunk_fn *done, void *context)
 {
     struct chunk_read *read = mem_calloc(1, sizeof *read);
-    char *name = files_snapshot_name(index);
+    char *name = store_files_snapshot_name(index);
     *read = (struct chunk_read){.job = {.run = chunk_run, .done = chunk_done},
                                 .env = store->options.env,
-                                .path = files_path(&store->files, name),
+                                .path = store_files_path(&store->files, name),
                                 .offset = offset,
                                 .done = done,
                                 .context = context};

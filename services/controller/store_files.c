@@ -14,12 +14,12 @@ enum { META_MAX = 4096, HARD_BYTES = 64, HARD_CRC_AT = 12 };
 
 static const char hard_magic[8] = {'M', 'R', 'H', 'A', 'R', 'D', 'S', 'T'};
 
-char *files_path(const struct files *files, const char *name)
+char *store_files_path(const struct files *files, const char *name)
 {
     return mem_printf("%s/%s", files->directory, name);
 }
 
-char *files_snapshot_name(int64_t index)
+char *store_files_snapshot_name(int64_t index)
 {
     return mem_printf("snapshot-%020lld", (long long)index);
 }
@@ -38,9 +38,10 @@ static enum status write_synced(const struct files *files, const char *path, con
     return status;
 }
 
-enum status files_replace(const struct files *files, const char *name, const struct iovec *iov, int count)
+enum status store_files_replace(const struct files *files, const char *name, const struct iovec *iov,
+                                int count)
 {
-    char *path = files_path(files, name);
+    char *path = store_files_path(files, name);
     char *temporary = mem_printf("%s.tmp", path);
     enum status status = write_synced(files, temporary, iov, count);
     if (status == ST_OK)
@@ -52,9 +53,9 @@ enum status files_replace(const struct files *files, const char *name, const str
     return status;
 }
 
-enum status files_read(const struct files *files, const char *name, size_t max, struct buf *out)
+enum status store_files_read(const struct files *files, const char *name, size_t max, struct buf *out)
 {
-    char *path = files_path(files, name);
+    char *path = store_files_path(files, name);
     struct file *file = NULL;
     int64_t size = 0;
     enum status status = file_open(files->env, path, FILE_READ, &file);
@@ -77,7 +78,7 @@ enum status files_read(const struct files *files, const char *name, size_t max, 
 
 // ---- meta.properties: Kafka's file of that name and keys, and a checksum over the lines before it ----
 
-enum status meta_write(const struct files *files)
+enum status store_meta_write(const struct files *files)
 {
     char directory[UUID_TEXT_SIZE], cluster[UUID_TEXT_SIZE];
     uuid_format(files->directory_id, directory);
@@ -90,8 +91,8 @@ enum status meta_write(const struct files *files)
     buf_printf(&text, "checksum=%08x\n", crc32c(0, text.data, text.len));
     enum status status = buf_status(&text);
     if (status == ST_OK)
-        status = files_replace(files, "meta.properties",
-                               &(struct iovec){.iov_base = text.data, .iov_len = text.len}, 1);
+        status = store_files_replace(files, "meta.properties",
+                                     &(struct iovec){.iov_base = text.data, .iov_len = text.len}, 1);
     buf_fini(&text);
     return status;
 }
@@ -134,12 +135,12 @@ static enum status meta_parse(struct buf *text, struct meta *meta)
     return status == ST_OK && meta->complete && !uuid_is_zero(meta->directory) ? ST_OK : ST_CORRUPT;
 }
 
-enum status meta_read(struct files *files)
+enum status store_meta_read(struct files *files)
 {
     struct buf text;
     buf_init(&text, META_MAX);
     struct meta meta = {.node_id = -1};
-    enum status status = files_read(files, "meta.properties", META_MAX, &text);
+    enum status status = store_files_read(files, "meta.properties", META_MAX, &text);
     if (status == ST_OK) {
         status = meta_parse(&text, &meta);
         if (status != ST_OK)
@@ -166,7 +167,7 @@ enum status meta_read(struct files *files)
 // ---- hard-state: magic 8, version 4, crc 4, term 8, vote id 4, zero 4, vote directory 16, own directory 16
 // --
 
-enum status hard_write(const struct files *files, const struct raft_hard *hard)
+enum status store_hard_write(const struct files *files, const struct raft_hard *hard)
 {
     uint8_t bytes[HARD_BYTES] = {0};
     memcpy(bytes, hard_magic, sizeof hard_magic);
@@ -176,14 +177,15 @@ enum status hard_write(const struct files *files, const struct raft_hard *hard)
     memcpy(bytes + 32, hard->vote.directory.bytes, 16);
     memcpy(bytes + 48, files->directory_id.bytes, 16);
     store_be32(bytes + HARD_CRC_AT, crc32c(0, bytes + 16, HARD_BYTES - 16));
-    return files_replace(files, "hard-state", &(struct iovec){.iov_base = bytes, .iov_len = sizeof bytes}, 1);
+    return store_files_replace(files, "hard-state",
+                               &(struct iovec){.iov_base = bytes, .iov_len = sizeof bytes}, 1);
 }
 
-enum status hard_read(const struct files *files, struct raft_hard *hard)
+enum status store_hard_read(const struct files *files, struct raft_hard *hard)
 {
     struct buf buf;
     buf_init(&buf, HARD_BYTES);
-    enum status status = files_read(files, "hard-state", HARD_BYTES, &buf);
+    enum status status = store_files_read(files, "hard-state", HARD_BYTES, &buf);
     const uint8_t *bytes = buf.data;
     if (status != ST_OK || buf.len != HARD_BYTES || memcmp(bytes, hard_magic, sizeof hard_magic) != 0 ||
         load_be32(bytes + 8) != FILES_VERSION ||

@@ -23,40 +23,42 @@ struct files {
 };
 
 // directory/name; the caller frees.
-char *files_path(const struct files *files, const char *name);
-char *files_snapshot_name(int64_t index);
+char *store_files_path(const struct files *files, const char *name);
+char *store_files_snapshot_name(int64_t index);
 
 // Writes the bytes under a temporary name, syncs, renames, syncs the directory.
-enum status files_replace(const struct files *files, const char *name, const struct iovec *iov, int count);
+enum status store_files_replace(const struct files *files, const char *name, const struct iovec *iov,
+                                int count);
 // The whole file; LIMIT above max bytes.
-enum status files_read(const struct files *files, const char *name, size_t max, struct buf *out);
+enum status store_files_read(const struct files *files, const char *name, size_t max, struct buf *out);
 
 // ---- meta.properties ----
-enum status meta_write(const struct files *files);
+enum status store_meta_write(const struct files *files);
 // NOT_FOUND: first start. Fills directory_id and cluster; MISMATCH names both node ids.
-enum status meta_read(struct files *files);
+enum status store_meta_read(struct files *files);
 
 // ---- hard-state ----
-enum status hard_write(const struct files *files, const struct raft_hard *hard);
-enum status hard_read(const struct files *files, struct raft_hard *hard);
+enum status store_hard_write(const struct files *files, const struct raft_hard *hard);
+enum status store_hard_read(const struct files *files, struct raft_hard *hard);
 
 // ---- log ----
-void log_put_header(const struct files *files, struct buf *out, int64_t base_index);
-void log_put_entry(struct buf *out, const struct raft_entry *entry);
-void log_put_truncate(struct buf *out, int64_t from);
+void store_log_put_header(const struct files *files, struct buf *out, int64_t base_index);
+void store_log_put_entry(struct buf *out, const struct raft_entry *entry);
+void store_log_put_truncate(struct buf *out, int64_t from);
 // Reads the log into boot->entries, which starts empty. *end: where appending goes on; a torn tail lies
 // behind it. CORRUPT, with a line naming file and position.
-enum status log_read(const struct files *files, struct store_boot *boot, int64_t *end);
+enum status store_log_read(const struct files *files, struct store_boot *boot, int64_t *end);
 
 // ---- snapshots ----
 // The header in front of the records.
-void snapshot_put_header(const struct files *files, struct buf *out, const struct raft_snapshot *snapshot,
-                         int64_t next_offset, struct slice records);
+void store_snapshot_put_header(const struct files *files, struct buf *out,
+                               const struct raft_snapshot *snapshot, int64_t next_offset,
+                               struct slice records);
 // Reads and checks a snapshot file into boot.
-enum status snapshot_read(const struct files *files, const char *name, struct store_boot *boot);
+enum status store_snapshot_read(const struct files *files, const char *name, struct store_boot *boot);
 // Index of the newest snapshot, 0 when there is none.
-enum status snapshot_newest(const struct files *files, int64_t *index);
+enum status store_snapshot_newest(const struct files *files, int64_t *index);
 // Unlinks every snapshot but this one.
-void snapshot_clean(const struct files *files, int64_t keep);
+void store_snapshot_clean(const struct files *files, int64_t keep);
 
 #endif

@@ -23,7 +23,7 @@ enum {
 static const char log_magic[8] = {'M', 'R', 'R', 'A', 'F', 'T', 'L', 'G'};
 static const char snapshot_magic[8] = {'M', 'R', 'R', 'A', 'F', 'T', 'S', 'N'};
 
-void log_put_header(const struct files *files, struct buf *out, int64_t base_index)
+void store_log_put_header(const struct files *files, struct buf *out, int64_t base_index)
 {
     uint8_t bytes[LOG_HEADER] = {0};
     memcpy(bytes, log_magic, sizeof log_magic);
@@ -50,12 +50,12 @@ static void put_record(struct buf *out, enum record_type type, const struct raft
     buf_append(out, data.data, data.len);
 }
 
-void log_put_entry(struct buf *out, const struct raft_entry *entry)
+void store_log_put_entry(struct buf *out, const struct raft_entry *entry)
 {
     put_record(out, RECORD_ENTRY, entry);
 }
 
-void log_put_truncate(struct buf *out, int64_t from)
+void store_log_put_truncate(struct buf *out, int64_t from)
 {
     put_record(out, RECORD_TRUNCATE, &(struct raft_entry){.index = from});
 }
@@ -134,11 +134,11 @@ static bool log_header_ok(const struct files *files, const struct buf *file)
            (int32_t)load_be32(bytes + 40) == files->node_id;
 }
 
-enum status log_read(const struct files *files, struct store_boot *boot, int64_t *end)
+enum status store_log_read(const struct files *files, struct store_boot *boot, int64_t *end)
 {
     struct buf file;
     buf_init(&file, LOG_MAX);
-    enum status status = files_read(files, "log", LOG_MAX, &file);
+    enum status status = store_files_read(files, "log", LOG_MAX, &file);
     if (status != ST_OK || !log_header_ok(files, &file)) {
         DIAG_ERROR(&files->env->diag, "%s/log is missing, damaged or of another cluster: %s",
                    files->directory, status_text(status));
@@ -166,8 +166,9 @@ enum status log_read(const struct files *files, struct store_boot *boot, int64_t
 
 // ---- snapshots ----
 
-void snapshot_put_header(const struct files *files, struct buf *out, const struct raft_snapshot *snapshot,
-                         int64_t next_offset, struct slice records)
+void store_snapshot_put_header(const struct files *files, struct buf *out,
+                               const struct raft_snapshot *snapshot, int64_t next_offset,
+                               struct slice records)
 {
     uint8_t bytes[SNAPSHOT_HEADER] = {0};
     struct block *config = raft_config_encode(&snapshot->config);
@@ -207,11 +208,11 @@ static bool snapshot_parse(const struct files *files, struct buf *file, struct s
            raft_config_decode(slice_of(bytes + 70, config_len), &boot->snapshot.config) == ST_OK;
 }
 
-enum status snapshot_read(const struct files *files, const char *name, struct store_boot *boot)
+enum status store_snapshot_read(const struct files *files, const char *name, struct store_boot *boot)
 {
     struct buf file;
     buf_init(&file, SNAPSHOT_MAX);
-    enum status status = files_read(files, name, SNAPSHOT_MAX, &file);
+    enum status status = store_files_read(files, name, SNAPSHOT_MAX, &file);
     if (status == ST_OK && !snapshot_parse(files, &file, boot))
         status = ST_CORRUPT;
     if (status != ST_OK) {
@@ -243,7 +244,7 @@ static bool newest_visit(const char *name, void *context)
     return true;
 }
 
-enum status snapshot_newest(const struct files *files, int64_t *index)
+enum status store_snapshot_newest(const struct files *files, int64_t *index)
 {
     *index = 0;
     return path_list(files->env, files->directory, newest_visit, index);
@@ -259,14 +260,14 @@ static bool clean_visit(const char *name, void *context)
     const struct clean *clean = context;
     int64_t index;
     if (snapshot_index_of(name, &index) && index != clean->keep) {
-        char *path = files_path(clean->files, name);
+        char *path = store_files_path(clean->files, name);
         path_unlink(clean->files->env, path);
         mem_free(path);
     }
     return true;
 }
 
-void snapshot_clean(const struct files *files, int64_t keep)
+void store_snapshot_clean(const struct files *files, int64_t keep)
 {
     struct clean clean = {.files = files, .keep = keep};
     path_list(files->env, files->directory, clean_visit, &clean);
