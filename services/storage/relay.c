@@ -350,16 +350,21 @@ struct relays *relays_new(struct env *env, struct rpc *rpc, struct controllers *
     return relays;
 }
 
+void relays_cancel(struct relays *relays)
+{
+    while (relays->first != NULL) {
+        relay_detach(relays->first);
+        relay_fail(relays->first, ST_CANCELLED);
+    }
+}
+
 void relays_destroy(struct relays **pointer)
 {
     struct relays *relays = *pointer;
     *pointer = NULL;
     if (relays == NULL)
         return;
-    while (relays->first != NULL) {
-        relay_detach(relays->first);
-        relay_fail(relays->first, ST_CANCELLED);
-    }
+    relays_cancel(relays);
     struct map_entry *at = NULL;
     void *value;
     while (map_next(&relays->owners, &at, NULL, &value)) {

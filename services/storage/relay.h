@@ -47,7 +47,8 @@ struct relay_call {
 
 struct relays *relays_new(struct env *env, struct rpc *rpc, struct controllers *controllers,
                           struct follow *follow, const struct image *image);
-// done of what is under way is called with ST_CANCELLED from inside.
+// Ends what is under way: done is called with ST_CANCELLED from inside.
+void relays_cancel(struct relays *relays);
 void relays_destroy(struct relays **relays);
 int relays_count(const struct relays *relays);
 

@@ -136,6 +136,10 @@ static void relay_whole(struct storage_request *request, struct relay_call *call
 {
     const struct rule *rule = rule_of(request->api->key);
     ASSERT(request->conn->frame.len == request->conn->block->len);
+    if (request->conn->frame.len > RELAY_BYTES_MAX) {
+        storage_answer_close(request, "request is larger than relay.max.bytes");
+        return;
+    }
     call->frame = request->conn->block;
     call->principal = &request->principal;
     call->repeatable = repeatable(rule, request->body);

@@ -337,6 +337,7 @@ static void drain_close(struct storage *storage)
 {
     storage->drain = DRAIN_CLOSING;
     timer_stop(storage->env, &storage->drain_timer);
+    relays_cancel(storage->relays); // requests held by coordinators: their clients ask another node
     member_leave(storage->member, LEAVE_MS);
     if (storage->partitions != NULL)
         partitions_close(storage->partitions, drain_on_closed, storage);

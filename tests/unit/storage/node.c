@@ -19,7 +19,10 @@
 #include "rpc/zmq.h"
 
 #include <criterion/criterion.h>
+#include <netinet/in.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 // ---- the node in place of storage.c ----
 
@@ -384,6 +387,11 @@ void node_assign(struct node *node, int only)
         put_shard(node, i, FIRST_COORDINATOR + (only >= 0 ? only : i % COORDINATORS));
 }
 
+void node_add_peer(struct node *node, int32_t id)
+{
+    put_node(node, id, MILLRACE__ROLE__ROLE_STORAGE, "tcp://127.0.0.1:1", 1);
+}
+
 void node_unassign(struct node *node)
 {
     for (int i = 0; i < SHARDS; i++)
@@ -420,11 +428,11 @@ static void open_owners(struct node *node)
         owner->node = FIRST_COORDINATOR + i;
         coordinator_reopen(owner, node->env);
     }
-    node->controller.service.controller = (Millrace__Controller_Service){.base = MILLRACE__CONTROLLER__BASE_INIT,
-                                                                         .follow = controller_follow,
-                                                                         .relay = controller_relay,
-                                                                         .allocate_producer_ids =
-                                                                             controller_allocate_producer_ids};
+    node->controller.service.controller =
+        (Millrace__Controller_Service){.base = MILLRACE__CONTROLLER__BASE_INIT,
+                                       .follow = controller_follow,
+                                       .relay = controller_relay,
+                                       .allocate_producer_ids = controller_allocate_producer_ids};
     owner_open(&node->controller, node->env, RPC_CONTROLLER, 101, &node->controller.service.controller.base);
 }
 
@@ -520,4 +528,18 @@ void node_turn(struct node *node, int ms)
 {
     for (int64_t until = env_now_us(node->env) + ms * 1000; env_now_us(node->env) < until;)
         env_posix_turn(node->env, 1000);
+}
+
+int raw_exchange(struct node *node, struct slice bytes, uint8_t *data, size_t room)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons((uint16_t)conn_listener_port(node->listener))};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    cr_assert_eq(send(fd, bytes.data, bytes.len, MSG_NOSIGNAL), (ssize_t)bytes.len);
+    node_turn(node, 100);
+    ssize_t got = recv(fd, data, room, MSG_DONTWAIT);
+    close(fd);
+    return (int)got;
 }

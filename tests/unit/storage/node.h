@@ -63,6 +63,9 @@ struct storage *node_storage(void);
 void node_assign(struct node *node, int only);
 void node_unassign(struct node *node);
 
+// Another storage node joins the cluster.
+void node_add_peer(struct node *node, int32_t id);
+
 // The process of a coordinator dies; a new one begins at another endpoint (so that node_stop can end it).
 void coordinator_kill(struct owner *owner);
 void coordinator_reopen(struct owner *owner, struct env *env);
@@ -75,6 +78,9 @@ void owner_answer_held(struct owner *owner);
 
 // Sends a request and waits for its answer; NULL when the connection was closed instead.
 const void *ask(struct node *node, int16_t api, int16_t version, const void *body);
+
+// Sends bytes on a connection of its own and returns what came back within 100 ms, at most room bytes.
+int raw_exchange(struct node *node, struct slice bytes, uint8_t *data, size_t room);
 
 void node_turn(struct node *node, int ms);
 

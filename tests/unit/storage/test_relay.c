@@ -6,6 +6,7 @@
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
+#include "kafka/messages/find_coordinator.h"
 #include "kafka/messages/heartbeat.h"
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/list_groups.h"
@@ -240,4 +241,47 @@ Test(storage_relay, list_groups_asks_every_coordinator)
     answer = ask(&node, KAFKA_API_LIST_GROUPS, 4, &request);
     cr_expect_eq(answer->error_code, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, "an incomplete list says so");
     cr_expect_eq(answer->groups_count, 1);
+}
+
+Test(storage_relay, each_storage_node_lists_the_groups_it_stands_in_front_of)
+{
+    static const char *const groups[] = {"x", "y", "z", "w"};
+    for (int i = 0; i < 4; i++)
+        node.coordinators[0].groups[i] = groups[i];
+    node_add_peer(&node, 2);
+    struct kafka_list_groups_request request;
+    kafka_defaults(&kafka_list_groups_request_message, &request);
+    const struct kafka_list_groups_response *answer = ask(&node, KAFKA_API_LIST_GROUPS, 4, &request);
+    cr_assert_not_null(answer);
+    int listed = 0;
+    for (int i = 0; i < 4; i++) {
+        struct slice keys[] = {slice_str(groups[i])};
+        struct kafka_find_coordinator_request find;
+        kafka_defaults(&kafka_find_coordinator_request_message, &find);
+        find.coordinator_keys = keys;
+        find.coordinator_keys_count = 1;
+        const struct kafka_find_coordinator_response *found =
+            ask(&node, KAFKA_API_FIND_COORDINATOR, 4, &find);
+        bool here = false;
+        for (int32_t g = 0; g < answer->groups_count; g++)
+            here |= slice_equal(answer->groups[g].group_id, keys[0]);
+        cr_expect_eq(here, found->coordinators[0].node_id == SELF, "%s", groups[i]);
+        listed += here;
+    }
+    cr_expect(listed > 0 && listed < 4, "the names are chosen so that both nodes have some");
+    cr_expect_eq(answer->groups_count, listed);
+}
+
+Test(storage_relay, requests_under_way_are_closed_when_the_node_stops)
+{
+    struct owner *owner = owner_of("g");
+    owner->mood = HOLDS;
+    struct kafka_heartbeat_request request = {.group_id = slice_str("g"), .member_id = slice_str("m")};
+    enum status status = ST_AGAIN;
+    cr_assert_eq(conn_client_call(node.client, KAFKA_API_HEARTBEAT, 4, &request, 0, note_status, &status),
+                 ST_OK);
+    node_turn(&node, 100);
+    relays_cancel(storage_relays(node_storage()));
+    node_turn(&node, 50);
+    cr_expect_eq(status, ST_CLOSED);
 }
