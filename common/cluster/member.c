@@ -13,7 +13,7 @@ enum {
     REGISTER_TIMEOUT_MS = 3000,
     REGISTER_PAUSE_MS = 100,
     HEARTBEATS_PER_LEASE = 4,
-    HEARTBEAT_MS_MIN = 20,
+    HEARTBEAT_MS_MIN = 20, // also the rhythm until the node may work: its start waits for the answers
     LEASE_MS_DEFAULT = 1000,
     LEASE_MS_MAX = 600000,
     ENDPOINTS_MAX = IMAGE_ENDPOINTS_MAX
@@ -263,7 +263,7 @@ static void send_heartbeat(struct member *member, bool leaving, int64_t timeout_
 static int64_t heartbeat_ms(const struct member *member)
 {
     int64_t every = member->lease_ms / HEARTBEATS_PER_LEASE;
-    return every > HEARTBEAT_MS_MIN ? every : HEARTBEAT_MS_MIN;
+    return member->state == MEMBER_ACTIVE && every > HEARTBEAT_MS_MIN ? every : HEARTBEAT_MS_MIN;
 }
 
 // Counted from the sending of the last, so that a slow answer does not stretch the rhythm.
