@@ -30,6 +30,13 @@ struct listing_item {
     answer_t *answer;
 };
 
+// Before version 4 an answer has no leader epoch.
+static void set_epoch(const struct listing *listing, answer_t *answer, int32_t leader_epoch)
+{
+    if (listing->request->version >= 4)
+        answer->leader_epoch = leader_epoch;
+}
+
 static void listing_step(struct listing *listing)
 {
     if (--listing->remaining == 0)
@@ -43,7 +50,7 @@ static void item_on_found(struct log *log, enum status status, const struct log_
     if (status == ST_OK) {
         item->answer->timestamp = found->timestamp;
         item->answer->offset = found->offset;
-        item->answer->leader_epoch = found->leader_epoch;
+        set_epoch(item->listing, item->answer, found->leader_epoch);
     } else {
         item->answer->error_code = lookup_error(status);
     }
@@ -62,12 +69,12 @@ static bool timestamp_known(int64_t timestamp, int16_t version)
     return timestamp >= 0 || (timestamp >= TIMESTAMP_EARLIEST_NOT_UPLOADED && version >= since[-timestamp]);
 }
 
-static void found_at(answer_t *answer, const struct replica *replica, int64_t offset)
+static void found_at(const struct listing *listing, answer_t *answer, const struct replica *replica,
+                     int64_t offset)
 {
+    int32_t leader_epoch = log_epoch_at(replica->log, offset);
     answer->offset = offset;
-    answer->leader_epoch = log_epoch_at(replica->log, offset);
-    if (answer->leader_epoch < 0)
-        answer->leader_epoch = replica->state.leader_epoch;
+    set_epoch(listing, answer, leader_epoch >= 0 ? leader_epoch : replica->state.leader_epoch);
 }
 
 static void item_begin(struct listing *listing, const asked_t *asked, struct replica *replica,
@@ -80,12 +87,12 @@ static void item_begin(struct listing *listing, const asked_t *asked, struct rep
         answer->error_code =
             partition_end_known(&replica->state) ? KAFKA_ERR_NONE : end_unknown(listing->request->version);
         if (answer->error_code == KAFKA_ERR_NONE)
-            found_at(answer, replica, replica->state.high_watermark);
+            found_at(listing, answer, replica, replica->state.high_watermark);
         return;
     case TIMESTAMP_EARLIEST:
     case TIMESTAMP_EARLIEST_LOCAL:
     case TIMESTAMP_EARLIEST_NOT_UPLOADED:
-        found_at(answer, replica, log_start(replica->log));
+        found_at(listing, answer, replica, log_start(replica->log));
         return;
     case TIMESTAMP_LATEST_TIERED:
         return;
