@@ -10,7 +10,7 @@
 struct saved_log {
     struct log *log;
     const char *path; // the log's; stays while its removal waits behind this op
-    int64_t recovery_point, start;
+    int64_t recovery_point;
     struct buf epochs;  // content of leader-epoch-checkpoint when it has changed
     int64_t index_base; // segment whose index files must be synced, -1: none
 };
@@ -28,8 +28,7 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
     struct saved_log *saved = &checkpoint->logs[checkpoint->count++];
     // A lost log stays listed as it was, or the next start would take it for an empty one.
     int64_t point = log->synced;
-    *saved = (struct saved_log){
-        .log = log, .path = log->path, .recovery_point = point, .start = log->start, .index_base = -1};
+    *saved = (struct saved_log){.log = log, .path = log->path, .recovery_point = point, .index_base = -1};
     checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};
     int64_t first = log->state.count > 0 ? log->state.segments[0]->base : 0;
     if (log->start > first)
@@ -123,7 +122,6 @@ static void note_saved(const struct saved_log *saved, enum status status)
     struct log *log = saved->log;
     if (status == ST_OK) {
         log->recovery_point = saved->recovery_point;
-        log->saved_start = saved->start;
         return;
     }
     log->touched = true;

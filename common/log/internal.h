@@ -52,7 +52,6 @@ struct log {
     int64_t recovery_point; // as last saved
     int64_t high_watermark;
     int64_t tail_bytes, bytes;
-    int64_t saved_start; // as last saved
     uint64_t generation; // goes up with every truncation and removal; cold reads compare it
     int readers;         // cold reads in flight
     enum status status;

@@ -87,26 +87,24 @@ static enum status load_epochs(struct loading *loading)
 
 // ---- indexes that are kept ----
 
-// Entries up to the recovery point when the whole file is in order, else none. *keep: bytes to keep;
-// *position and *last: of the newest kept entry.
-static void check_index(struct slice bytes, int64_t base, int64_t below, int64_t size, int64_t *keep,
-                        int64_t *position, int64_t *last)
+// Sets what is kept of the index: entries in order, up to the recovery point; the segment's size becomes the
+// position of the newest one, where scanning begins. Returns the offset that entry names, base - 1 without
+// one.
+static int64_t check_index(struct slice bytes, struct log_segment *segment, int64_t below, int64_t file_bytes)
 {
-    int64_t offset_before = -1, position_before = -1;
-    *keep = *position = 0;
-    *last = base - 1;
+    int64_t offset_before = -1, position_before = -1, last = segment->base - 1;
     for (size_t at = 0; at + LOG_INDEX_ENTRY <= bytes.len; at += LOG_INDEX_ENTRY) {
-        int64_t offset = load_be32(bytes.data + at), place = load_be32(bytes.data + at + 4);
-        if (offset <= offset_before || place <= position_before || place >= size)
+        int64_t offset = load_be32(bytes.data + at), position = load_be32(bytes.data + at + 4);
+        if (offset <= offset_before || position <= position_before || position >= file_bytes)
+            break;
+        if (segment->base + offset >= below)
             break;
         offset_before = offset;
-        position_before = place;
-        if (base + offset >= below)
-            break;
-        *keep = (int64_t)at + LOG_INDEX_ENTRY;
-        *position = place;
-        *last = base + offset;
+        position_before = segment->size = position;
+        segment->index.written = (int64_t)at + LOG_INDEX_ENTRY;
+        last = segment->base + offset;
     }
+    return last;
 }
 
 // Bytes of the time index to keep: ascending entries for offsets up to last.
@@ -136,8 +134,7 @@ static enum status keep_indexes(struct loading *loading, struct log_segment *seg
     if (status == ST_OK)
         status = load_part(loading, segment->base, ".timeindex", &times);
     if (status == ST_OK && loading->trust)
-        check_index(buf_slice(&index), segment->base, loading->load->recovery_point, file_bytes,
-                    &segment->index.written, &segment->size, &last);
+        last = check_index(buf_slice(&index), segment, loading->load->recovery_point, file_bytes);
     if (status == ST_OK && segment->index.written > 0)
         segment->times.written = check_times(buf_slice(&times), segment->base, last, segment);
     segment->index.entries = (int32_t)(segment->index.written / LOG_INDEX_ENTRY);

@@ -183,15 +183,6 @@ void log_producers_expire(struct log_producers *producers, int64_t now_ms, int64
     }
 }
 
-int64_t log_producers_first_unstable(const struct log_producers *producers)
-{
-    int64_t first = -1;
-    for (const struct log_producer *p = producers->oldest; p != NULL; p = p->newer)
-        if (p->txn_first_offset >= 0 && (first < 0 || p->txn_first_offset < first))
-            first = p->txn_first_offset;
-    return first;
-}
-
 // ---- snapshot: ProducerSnapshot.json version 1, then ours ----
 
 static void print_row(const struct log_producer *producer, struct buf *out)

@@ -52,9 +52,6 @@ void log_producers_note(struct log_producers *producers, const struct batch_head
 // Forgets producers without open transaction idle for longer than expiry_ms.
 void log_producers_expire(struct log_producers *producers, int64_t now_ms, int64_t expiry_ms);
 
-// First offset of the oldest open transaction, -1 when there is none.
-int64_t log_producers_first_unstable(const struct log_producers *producers);
-
 // Snapshot file. Parse replaces the content of the table; on ST_CORRUPT or ST_UNSUPPORTED it is left empty.
 enum status log_producers_print(const struct log_producers *producers, struct buf *out);
 enum status log_producers_parse(struct slice bytes, struct log_producers *producers, int64_t now_ms);

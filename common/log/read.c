@@ -41,25 +41,32 @@ static struct piece piece_of_entry(const struct log_entry *entry)
                           .release = release_handle};
 }
 
-static bool add_entry(const struct log_entry *entry, struct piece *pieces, int max, int *count)
+// Where pieces go.
+struct answer {
+    struct piece *pieces;
+    int max;
+    int *count;
+};
+
+static bool add_entry(const struct log_entry *entry, struct answer *answer)
 {
-    if (*count > 0 && extend_piece(&pieces[*count - 1], entry))
+    int count = *answer->count;
+    if (count > 0 && extend_piece(&answer->pieces[count - 1], entry))
         return true;
-    if (*count == max)
+    if (count == answer->max)
         return false;
-    pieces[(*count)++] = piece_of_entry(entry);
+    answer->pieces[(*answer->count)++] = piece_of_entry(entry);
     return true;
 }
 
-static void read_ring(struct log *log, const struct log_range *range, int64_t up_to, struct piece *pieces,
-                      int max, int *count, struct log_found *found)
+static void read_ring(const struct log_ring *ring, const struct log_range *range, int64_t up_to,
+                      struct answer *answer, struct log_found *found)
 {
-    const struct log_ring *ring = &log->ring;
     for (uint32_t i = log_ring_find(ring, range->from); i < ring->count; i++) {
         const struct log_entry *entry = log_ring_at(ring, i);
         bool fits = found->bytes + entry->size <= range->max_bytes || (found->bytes == 0 && range->min_one);
         bool readable = entry->block != NULL || entry->segment->handle != NULL;
-        if (entry->last >= up_to || !fits || !readable || !add_entry(entry, pieces, max, count))
+        if (entry->last >= up_to || !fits || !readable || !add_entry(entry, answer))
             return;
         if (found->bytes == 0)
             found->first = entry->base;
@@ -105,7 +112,8 @@ enum status log_read(struct log *log, const struct log_range *range, struct piec
         return ST_OK;
     if (!ring_covers(&log->ring, range->from))
         return ST_AGAIN;
-    read_ring(log, range, up_to, pieces, max, count, found);
+    struct answer answer = {.pieces = pieces, .max = max, .count = count};
+    read_ring(&log->ring, range, up_to, &answer, found);
     return ST_OK;
 }
 

@@ -161,7 +161,7 @@ Test(posix, logs_written_during_rounds_are_whole_after_reopening)
             env_posix_turn(world.env, -1);
     }
     world_close(&world);
-    char command[100];
+    char command[256];
     snprintf(command, sizeof command, "test -z \"$(ls -d %s/t-* 2>/dev/null)\" && rm -r %s", world.path,
              world.path);
     cr_assert_eq(system(command), 0, "deleted logs leave no directory");
