@@ -136,7 +136,7 @@ static bool parse_offset_line(char *line, char name[LOG_NAME_MAX], int64_t *offs
     if (len >= LOG_NAME_MAX)
         return false;
     memcpy(name, line, len + 1);
-    return log_name_split(name, &topic_len, &partition);
+    return log_name_split(name, &topic_len, &partition) && topic_len == (size_t)(middle - line);
 }
 
 enum status log_offsets_parse(struct slice text, log_offset_fn *each, void *context)
