@@ -148,6 +148,8 @@ static void usage_print(const struct cli_usage *usage)
         printf("\nOptions:\n");
     for (size_t i = 0; i < usage->count; i++) {
         char left[64];
+        if (usage->args[i].help == NULL)
+            continue; // one the program gives to itself
         snprintf(left, sizeof left, "%s %s", usage->args[i].name,
                  usage->args[i].value != NULL ? usage->args[i].value : "");
         printf("  %-28s %s\n", left, usage->args[i].help);

@@ -47,7 +47,7 @@ struct cli_arg {
     void *to;          // bool, int64_t, const char *, struct cli_many
     int64_t min, max;  // CLI_INT
     const char *value; // what the value is called in the help
-    const char *help;
+    const char *help;  // NULL: not shown
 };
 
 struct cli_usage {

@@ -281,8 +281,8 @@ enum cli_exit cmd_up(int argc, char **argv)
         {"--ready-file", CLI_TEXT, &up.ready_file, 0, 0, "FILE", "write addresses as JSON there when ready"},
         {"--set", CLI_MANY, &up.settings, 0, 0, "KEY=VALUE", "parameter for every daemon (repeatable)"},
         {"--json", CLI_FLAG, &up.json, 0, 0, NULL, "print the addresses as JSON"},
-        {"--temporary", CLI_TEXT, &up.temporary, 0, 0, "DIR", "used by --detach --ephemeral itself"},
-        {"--notify", CLI_FLAG, &up.notify, 0, 0, NULL, "used by --detach itself"},
+        {"--temporary", CLI_TEXT, &up.temporary, 0, 0, "DIR", NULL},
+        {"--notify", CLI_FLAG, &up.notify, 0, 0, NULL, NULL},
     };
     const struct cli_usage usage = {.line = "up [options]",
                                     .help = "Starts a local cluster and keeps it running: a daemon that dies "

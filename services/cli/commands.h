@@ -5,6 +5,6 @@
 
 #include "cli.h"
 
-cli_fn cmd_up, cmd_down, cmd_status, cmd_logs, cmd_version;
+cli_fn cmd_up, cmd_down, cmd_status, cmd_logs, cmd_topic, cmd_config, cmd_keygen, cmd_version;
 
 #endif

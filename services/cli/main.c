@@ -10,6 +10,9 @@ int main(int argc, char **argv)
         {"down", cmd_down, "stop it"},
         {"status", cmd_status, "what its daemons are doing"},
         {"logs", cmd_logs, "what its daemons say"},
+        {"topic", cmd_topic, "create, list, describe, alter, delete topics"},
+        {"config", cmd_config, "parameters of topics, brokers, groups"},
+        {"keygen", cmd_keygen, "keys for the network between daemons"},
         {"version", cmd_version, "the version of this program"},
     };
     return (int)cli_dispatch("millrace", commands, sizeof commands / sizeof *commands, argc, argv);

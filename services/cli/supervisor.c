@@ -30,7 +30,7 @@ enum {
     RESTART_MS_FIRST = 20,
     RESTART_MS_MAX = 5000,
     STEADY_MS = 10000,       // a daemon that ran this long starts again without a pause
-    FAILURES_MAX = 5,        // in a row, before the cluster was ever ready
+    FAILURES_MAX = 8,        // in a row, before the cluster was ever ready
     STOP_MS = 15000,         // then SIGKILL
     LOG_KEEP_MAX = 64 << 20, // bytes; a longer log is set aside as .1
     LOG_CHECK_MS = 30000,
