@@ -30,7 +30,9 @@ static void daemon_place(struct cluster *cluster, struct daemon_sim *daemon, enu
                                   .rpc_port = first_port[kind] + index,
                                   .kafka_port = kind == DAEMON_STORAGE ? KAFKA_PORT + index : 0,
                                   .machine = world_machine(cluster->world)};
-    disk_root(daemon->machine, "/data");
+    disk_root(daemon->machine, "/data"); // the skeleton of main() makes the data directory
+    disk_root(daemon->machine, "/data/meta");
+    disk_root(daemon->machine, "/data/log");
 }
 
 void cluster_init(struct cluster *cluster, struct world *world, struct history *history)
