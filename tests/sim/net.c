@@ -21,6 +21,7 @@ struct stream {
     struct stream *peer; // NULL once broken or closed
     struct buf in;       // arrived, not yet received
     size_t under_way;    // sent to us, not yet arrived
+    int accept_port; // until accepted: the listener it was made for
     stream_fn *on_event;
     void *context;
     int want;
@@ -141,8 +142,7 @@ static void accept_now(void *context)
     if (client == NULL)
         return;
     bool open =
-        map_get(&server->process->world->listeners, port_key((int)server->under_way, key)) == listener;
-    server->under_way = 0;
+        map_get(&server->process->world->listeners, port_key(server->accept_port, key)) == listener;
     if (!open) {
         client->peer = NULL;
         client->hung_up = true;
@@ -169,7 +169,7 @@ static void dial_now(void *context)
         struct stream *server = stream_new(listener->process);
         server->peer = stream;
         server->context = listener;
-        server->under_way = (size_t)dial->port; // until accept_now has looked at it
+        server->accept_port = dial->port;
         stream->peer = server;
         stream->connected = true;
         world_at(stream->process->world, LATENCY_US, listener->process, accept_now, server);
