@@ -36,7 +36,6 @@ static void on_ready(enum status status, void *context)
 {
     struct actor *actor = context;
     actor->busy = false;
-    DIAG_DEBUG(&actor->env->diag, "ready status=%s port=%d", status_text(status), actor->port);
     actor->broken = status != ST_OK;
     actor_again(actor, status == ST_OK ? 0 : RETRY_MS);
 }
@@ -62,7 +61,6 @@ static void on_answer(enum status status, const struct conn_answer *answer, void
     actor->busy = false;
     if (status == ST_CANCELLED)
         return;
-    DIAG_DEBUG(&actor->env->diag, "answered status=%s", status_text(status));
     actor->broken = status != ST_OK;
     actor->answer(actor, status == ST_OK ? answer : NULL);
 }

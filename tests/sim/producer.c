@@ -142,13 +142,14 @@ static void producer_step(struct actor *actor)
         return;
     switch (producer->state) {
     case PRODUCER_ID:
-        if (!actor_link(actor, actor_any_port(actor)))
+        if (!actor_link(actor, actor->port ? actor->port : actor_any_port(actor)))
             return;
         kafka_defaults(&kafka_init_producer_id_request_message, &request);
+        request.transactional_id = slice_str(NULL);
         actor_call(actor, KAFKA_API_INIT_PRODUCER_ID, -1, &request, on_id);
         return;
     case PRODUCER_LEADER:
-        if (actor_link(actor, actor_any_port(actor)))
+        if (actor_link(actor, actor->port ? actor->port : actor_any_port(actor)))
             metadata_ask(actor);
         return;
     case PRODUCER_SEND:
