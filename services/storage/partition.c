@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+enum { HEARD_US_MAX = 1000000 }; // a follower silent for longer is not proposed by a change of the image alone
+
 void partition_init(struct partition *partition, int32_t self, int64_t log_start, int64_t log_end,
                     int64_t high_watermark)
 {
@@ -75,6 +77,30 @@ static int watermark_advance(struct partition *partition)
     return PARTITION_WATERMARK;
 }
 
+// A follower outside the ISR comes in once it has everything committed and this epoch's beginning (KIP-207,
+// Kafka's rule for expansion); one proposal is open at a time.
+static int propose_addition(struct partition *partition, struct partition_replica *replica)
+{
+    if (partition->proposal_open || replica->in_isr || replica->fenced || replica->incarnation == 0)
+        return 0;
+    if (replica->flushed < partition->high_watermark || replica->flushed < partition->epoch_start)
+        return 0;
+    replica->proposed = true;
+    partition->proposal_open = true;
+    return PARTITION_PROPOSE;
+}
+
+// Looks at every follower: what kept one out (fenced, refused, another proposal) may be over without it having anything
+// new to acknowledge.
+static int propose_additions(struct partition *partition, int64_t now_us, int64_t heard_us_max)
+{
+    int change = 0;
+    for (int i = 0; partition->role == PARTITION_LEADER && i < partition->replica_count; i++)
+        if (now_us - partition->replicas[i].caught_up_us <= heard_us_max)
+            change |= propose_addition(partition, &partition->replicas[i]);
+    return change;
+}
+
 static void replicas_from_view(struct partition *partition, const struct partition_view *view, bool new_epoch,
                                int64_t now_us)
 {
@@ -122,7 +148,7 @@ int partition_view(struct partition *partition, const struct partition_view *vie
     if (!partition->proposal_open)
         for (int i = 0; i < partition->replica_count; i++)
             partition->replicas[i].proposed = partition->replicas[i].in_isr;
-    return change | watermark_advance(partition);
+    return change | propose_additions(partition, now_us, HEARD_US_MAX) | watermark_advance(partition);
 }
 
 void partition_appended(struct partition *partition, int64_t log_end)
@@ -150,19 +176,6 @@ void partition_truncated(struct partition *partition, int64_t to)
         partition->flushed = to;
     if (partition->high_watermark > to)
         partition->high_watermark = to;
-}
-
-// A follower outside the ISR comes in once it has everything committed and this epoch's beginning (KIP-207,
-// Kafka's rule for expansion); one proposal is open at a time.
-static int propose_addition(struct partition *partition, struct partition_replica *replica)
-{
-    if (partition->proposal_open || replica->in_isr || replica->fenced || replica->incarnation == 0)
-        return 0;
-    if (replica->flushed < partition->high_watermark || replica->flushed < partition->epoch_start)
-        return 0;
-    replica->proposed = true;
-    partition->proposal_open = true;
-    return PARTITION_PROPOSE;
 }
 
 int partition_acknowledged(struct partition *partition, int32_t node, uint64_t incarnation,
@@ -220,8 +233,10 @@ int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_
             shrinks = true;
         }
     }
-    partition->proposal_open = shrinks;
-    return shrinks ? PARTITION_PROPOSE : 0;
+    if (!shrinks)
+        return propose_additions(partition, now_us, lag_max_us);
+    partition->proposal_open = true;
+    return PARTITION_PROPOSE;
 }
 
 void partition_refused(struct partition *partition)

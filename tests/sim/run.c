@@ -91,7 +91,7 @@ static void on_line(struct process *process, const char *line)
                  {"ISR shrank", COUNT_isr_shrunk},
                  {"ISR grew", COUNT_isr_grown},
                  {"active controller", COUNT_controller_changed},
-                 {"shard is served", COUNT_shard_moved}};
+                 {"shard loaded", COUNT_shard_moved}};
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (strstr(line, marks[i].text) != NULL)
             world_count(process->world, marks[i].counter);
@@ -181,6 +181,25 @@ static void heal_and_check(struct run *run)
         check_logs(&run->check);
 }
 
+// What every daemon says of itself, for a person who looks into a failing seed.
+static void dump_print(struct run *run)
+{
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    for (int i = 0; i < CLUSTER_DAEMONS; i++) {
+        struct daemon_sim *daemon = cluster_daemon(&run->cluster, i);
+        buf_printf(&out, "---- %s\n", daemon->process ? daemon->process->name : "down");
+        if (daemon->controller != NULL)
+            controller_dump(daemon->controller, &out);
+        if (daemon->storage != NULL)
+            storage_dump(daemon->storage, &out);
+        if (daemon->coordinator != NULL)
+            coordinator_dump(daemon->coordinator, &out);
+    }
+    fwrite(out.data, 1, out.len, stderr);
+    buf_fini(&out);
+}
+
 void run_seed(uint64_t seed, const struct run_options *options, struct run_result *result)
 {
     struct run *run = calloc(1, sizeof *run);
@@ -201,6 +220,8 @@ void run_seed(uint64_t seed, const struct run_options *options, struct run_resul
         if (!history_failed(&run->history))
             heal_and_check(run);
     }
+    if (options->verbose && history_failed(&run->history))
+        dump_print(run);
     *result = (struct run_result){.seed = seed, .trace = run->world.trace};
     snprintf(result->violation, sizeof result->violation, "%s", run->history.violation);
     memcpy(result->counters, run->world.counters, sizeof result->counters);

@@ -159,3 +159,18 @@ Test(partition, restarted_member_starts_from_nothing_in_its_new_incarnation)
     cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 3), 0);
     cr_assert_eq(partition_acknowledged(&p, 2, 555, 5, 10, 3), PARTITION_WATERMARK);
 }
+
+Test(partition, follower_is_proposed_later_when_it_was_fenced_as_it_caught_up)
+{
+    struct partition p = leader_of_three(3);
+    struct partition_view view = view_of(1, 5, 7, 3);
+    partition_flushed(&p, 10);
+    view.replicas[2].fenced = true;
+    partition_view(&p, &view, 1);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 2), 0);
+    cr_assert_eq(partition_tick(&p, 3, LAG), 0);
+    view.replicas[2].fenced = false;
+    cr_assert_eq(partition_view(&p, &view, 4), PARTITION_PROPOSE);
+    partition_refused(&p);
+    cr_assert_eq(partition_tick(&p, 5, LAG), PARTITION_PROPOSE); // and nothing new was acknowledged
+}
