@@ -34,9 +34,12 @@ static enum status append_entries(struct log *log, struct log_segment *segment, 
     return status;
 }
 
-// The active segment as Kafka leaves it: exact size, final time index entry, everything synced.
+// The active segment as Kafka leaves it: exact size, final time index entry, everything synced. One that was
+// not written to in this run is so already.
 static enum status close_segment(struct log *log, struct log_segment *segment)
 {
+    if (segment->reserved == 0)
+        return ST_OK;
     struct env *env = log->set->env;
     struct log_path path = log_path_join(log->path, log_segment_name(segment->base, ".log").text);
     struct file *file;
@@ -45,7 +48,7 @@ static enum status close_segment(struct log *log, struct log_segment *segment)
         return status;
     if (segment->reserved > segment->written)
         status = file_truncate(env, file, segment->written);
-    if (status == ST_OK && segment->reserved > 0) // written to in this run, perhaps without fsync
+    if (status == ST_OK && log->lazy)
         status = file_sync(env, file);
     file_close(env, &file);
     log_segment_finish(segment);
@@ -59,7 +62,10 @@ static enum status close_segment(struct log *log, struct log_segment *segment)
 
 static enum status close_snapshot(struct log *log)
 {
-    if (log->state.producers.by_id.count == 0)
+    struct log_segment_name name = log_segment_name(log->state.end, ".snapshot");
+    struct log_path path = log_path_join(log->path, name.text);
+    struct file_info info;
+    if (log->state.producers.by_id.count == 0 || path_info(log->set->env, path.text, &info) == ST_OK)
         return ST_OK;
     struct buf bytes;
     buf_init(&bytes, SIZE_MAX);

@@ -31,6 +31,20 @@ void log_epochs_assign(struct log_epochs *epochs, int32_t epoch, int64_t offset)
     epochs->changed = true;
 }
 
+void log_epochs_copy(struct log_epochs *to, const struct log_epochs *from)
+{
+    for (int i = 0; i < from->count; i++)
+        log_epochs_assign(to, from->rows[i].epoch, from->rows[i].start);
+}
+
+bool log_epochs_equal(const struct log_epochs *a, const struct log_epochs *b)
+{
+    for (int i = 0; i < a->count && i < b->count; i++)
+        if (a->rows[i].epoch != b->rows[i].epoch || a->rows[i].start != b->rows[i].start)
+            return false;
+    return a->count == b->count;
+}
+
 int32_t log_epochs_last(const struct log_epochs *epochs)
 {
     return epochs->count > 0 ? epochs->rows[epochs->count - 1].epoch : -1;

@@ -21,6 +21,9 @@ struct log_epochs {
 
 void log_epochs_fini(struct log_epochs *epochs);
 
+void log_epochs_copy(struct log_epochs *to, const struct log_epochs *from); // to is empty
+bool log_epochs_equal(const struct log_epochs *a, const struct log_epochs *b);
+
 // Notes a batch; an epoch already known or older is ignored.
 void log_epochs_assign(struct log_epochs *epochs, int32_t epoch, int64_t offset);
 

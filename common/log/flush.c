@@ -160,13 +160,19 @@ static enum status make_directory(struct part *part)
     return status;
 }
 
+// A new segment owes nothing to files a crash may have left under its name.
+static int open_flags(const struct log_segment *segment)
+{
+    return FILE_WRITE | (segment->exists ? 0 : FILE_CREATE | FILE_TRUNCATE);
+}
+
 static enum status open_segment(struct part *part)
 {
     struct env *env = part->log->set->env;
     struct log_segment *segment = part->segment;
     struct log_path path = log_path_join(part->log->path, log_segment_name(segment->base, ".log").text);
     struct file *file;
-    enum status status = file_open(env, path.text, FILE_WRITE | FILE_CREATE, &file);
+    enum status status = file_open(env, path.text, open_flags(segment), &file);
     if (status != ST_OK)
         return status;
     part->handle = log_handle_new(env, file);
@@ -225,7 +231,7 @@ static enum status write_index(struct part *part, const char *suffix, const stru
     struct env *env = part->log->set->env;
     struct log_path path = log_path_join(part->log->path, log_segment_name(part->segment->base, suffix).text);
     struct file *file;
-    enum status status = file_open(env, path.text, FILE_WRITE | FILE_CREATE, &file);
+    enum status status = file_open(env, path.text, open_flags(part->segment) | FILE_CREATE, &file);
     if (status != ST_OK)
         return status;
     if (entries->len > 0)
@@ -371,6 +377,7 @@ static void part_written(struct part *part)
     buf_fini(&segment->snapshot);
     buf_init(&segment->snapshot, SIZE_MAX);
     log->flushed = log->written;
+    log->lazy = !part->sync;
     if (part->sync)
         log->synced = log->written;
 }
@@ -465,7 +472,7 @@ void log_round_start(struct log_set *set)
     struct log_round *round = mem_calloc(1, sizeof *round);
     *round = (struct log_round){.job = {.run = round_run, .done = round_done}, .set = set};
     round->check_space = env_now_us(set->env) - set->space_checked_us >= RETRY_MS * 1000;
-    while (set->dirty_first != NULL && round->bytes < LOG_ROUND_MAX) {
+    while (set->dirty_first != NULL && round->bytes < LOG_ROUND_MAX && round->count < LOG_ROUND_PARTS_MAX) {
         struct log *log = take_dirty(set);
         if (log->status == ST_OK && !log->deleted)
             collect_log(round, log);

@@ -14,6 +14,7 @@ enum {
     LOG_RECENT_MAX = 256, // written batches remembered per log for reads without blocking
     LOG_TAIL_BATCHES_MAX = 65536,
     LOG_WRITE_MAX = 256 << 10, // bytes of one pwritev
+    LOG_ROUND_PARTS_MAX = 256, // segments of one flush round
     LOG_ROUND_MAX = 32 << 20,  // bytes of one flush round
     LOG_READ_MAX = 1 << 20     // bytes of one cold read, but for the first batch
 };
@@ -60,6 +61,7 @@ struct log {
     bool deleted; // log_delete was called
     bool gone;    // and has been answered: the last cold read frees it
     bool dirty;   // in the set's dirty list
+    bool lazy;    // the active segment has bytes written without fsync
     bool touched; // appended to since the last checkpoint
     struct log *next_dirty;
 };

@@ -23,6 +23,8 @@ struct loading {
     struct bases logs, snapshots; // base offsets of the files found
     bool any_scanned;             // a batch or an empty scanned segment has told the end
     bool trust;                   // whether files below the recovery point are trusted
+    bool untouched;               // everything found was synced before: what needs no change needs no sync
+    struct log_epochs saved;      // as found
 };
 
 static void bases_add(struct bases *bases, int64_t base)
@@ -68,8 +70,7 @@ static enum status load_epochs(struct loading *loading)
     struct log_epochs *epochs = &loading->state->epochs;
     const struct log_epochs *known = loading->load->epochs;
     if (known != NULL) {
-        for (int i = 0; i < known->count; i++)
-            log_epochs_assign(epochs, known->rows[i].epoch, known->rows[i].start);
+        log_epochs_copy(epochs, known);
         return ST_OK;
     }
     struct buf text;
@@ -78,6 +79,7 @@ static enum status load_epochs(struct loading *loading)
         log_file_load(loading->load->env, loading->load->path, "leader-epoch-checkpoint", &text);
     if (status == ST_OK)
         status = log_epochs_parse(buf_slice(&text), epochs);
+    log_epochs_copy(&loading->saved, epochs);
     buf_fini(&text);
     if (status != ST_NOT_FOUND && status != ST_MALFORMED)
         return status;
@@ -322,6 +324,7 @@ static enum status read_segments(struct loading *loading)
         status = read_segment(loading, i, &why);
     loading->report->why = why;
     log_epochs_cut(&loading->state->epochs, loading->state->end);
+    loading->state->epochs.changed = !log_epochs_equal(&loading->state->epochs, &loading->saved);
     return status;
 }
 
@@ -338,7 +341,8 @@ static enum status write_index(struct loading *loading, int64_t base, const char
     int64_t bytes;
     status = file_size(env, file, &bytes);
     // After a clean stop a time entry written at close may stand behind; the next one overwrites it.
-    bool same = status == ST_OK && loading->load->clean && index->pending.len == 0 && bytes >= index->written;
+    bool same = status == ST_OK && loading->untouched && index->pending.len == 0 &&
+                (bytes == index->written || (loading->load->clean && bytes > index->written));
     if (status == ST_OK && !same)
         status = file_truncate(env, file, index->written);
     if (status == ST_OK && index->pending.len > 0)
@@ -364,7 +368,7 @@ static enum status repair_segment(struct loading *loading, int i)
     status = file_size(env, file, &bytes);
     if (status == ST_OK && bytes != segment->size)
         status = file_truncate(env, file, segment->size);
-    if (status == ST_OK && (bytes != segment->size || !loading->load->clean))
+    if (status == ST_OK && (bytes != segment->size || !loading->untouched))
         status = file_sync(env, file);
     file_close(env, &file);
     if (i + 1 < loading->state->count) {
@@ -395,12 +399,16 @@ static enum status remove_behind(struct loading *loading)
 
 static enum status repair(struct loading *loading)
 {
+    const struct log_load *load = loading->load;
     enum status status = remove_behind(loading);
+    loading->untouched =
+        loading->report->dropped_bytes == 0 &&
+        (load->clean || (load->recovery_point > 0 && load->recovery_point == loading->state->end));
     for (int i = 0; i < loading->state->count && status == ST_OK; i++)
         if (!loading->state->segments[i]->sealed)
             status = repair_segment(loading, i);
-    bool untouched = loading->load->clean && loading->report->dropped_bytes == 0;
-    return status == ST_OK && !untouched ? path_sync_dir(loading->load->env, loading->load->path) : status;
+    return status == ST_OK && !loading->untouched ? path_sync_dir(loading->load->env, loading->load->path)
+                                                  : status;
 }
 
 // ---- producers ----
@@ -496,6 +504,7 @@ enum status log_state_load(const struct log_load *load, struct log_state *state,
         status = repair(&loading);
     if (status == ST_OK && !report->lost && state->count > 0)
         status = load_producers(&loading);
+    log_epochs_fini(&loading.saved);
     mem_free(loading.logs.rows);
     mem_free(loading.snapshots.rows);
     return status;

@@ -72,8 +72,7 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
     log->generation++;
     log_drop_tail(log);
     change->load = log_load_of(log, 0);
-    for (int i = 0; i < log->state.epochs.count; i++)
-        log_epochs_assign(&change->epochs, log->state.epochs.rows[i].epoch, log->state.epochs.rows[i].start);
+    log_epochs_copy(&change->epochs, &log->state.epochs);
     log_state_init(&change->state, log->set->config.producers_max);
     if (log->synced > recovery_point)
         log->synced = recovery_point;

@@ -55,7 +55,7 @@ enum status log_state_load(const struct log_load *load, struct log_state *state,
 enum status log_state_cut_files(const struct log_load *load, const struct log_state *state, int64_t to,
                                 int64_t *cut);
 
-// Removes all files of a segment; the log file durably first.
+// Removes all files of a segment; snapshot and log file durably, the indexes of no log file matter to nobody.
 enum status log_segment_remove(struct env *env, const char *dir, int64_t base);
 
 #endif
