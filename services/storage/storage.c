@@ -166,10 +166,35 @@ static int64_t storage_flush_age(void *context)
 
 static void drain_answers(struct storage *storage);
 
+// Whether some other in-sync replica is there for this partition.
+static bool has_heir(const struct storage *storage, const struct image_partition *partition)
+{
+    for (size_t i = 0; i < partition->isr.count; i++) {
+        int32_t id = partition->isr.ids[i];
+        if (id != storage->node_id &&
+            image_node_live(image_node(storage->image, id), MILLRACE__ROLE__ROLE_STORAGE))
+            return true;
+    }
+    return false;
+}
+
+// Whether this node leads anything that another one could lead.
+static bool can_hand_over(const struct storage *storage)
+{
+    for (size_t t = 0; t < image_topic_count(storage->image); t++) {
+        const struct image_topic *topic = image_topic_at(storage->image, t);
+        for (size_t p = 0; p < topic->partition_count; p++) {
+            if (topic->partitions[p]->leader == storage->node_id && has_heir(storage, topic->partitions[p]))
+                return true;
+        }
+    }
+    return false;
+}
+
 static void storage_on_leaderships(void *context, int32_t leaderships)
 {
     struct storage *storage = context;
-    if (storage->drain == DRAIN_HANDOVER && leaderships == 0)
+    if (storage->drain == DRAIN_HANDOVER && (leaderships == 0 || !can_hand_over(storage)))
         drain_answers(storage);
 }
 
@@ -370,23 +395,12 @@ static void drain_on_timer(struct timer *timer)
         drain_close(storage);
 }
 
-// Whether another node could take leaderships over.
-static bool has_peers(const struct storage *storage)
-{
-    for (size_t i = 0; i < image_node_count(storage->image); i++) {
-        const struct image_node *node = image_node_at(storage->image, i);
-        if (node->id != storage->node_id && image_node_live(node, MILLRACE__ROLE__ROLE_STORAGE))
-            return true;
-    }
-    return false;
-}
-
 void storage_drain(struct storage *storage, void (*done)(void *context), void *context)
 {
     ASSERT(storage->drain == DRAIN_NONE && storage->member != NULL);
     storage->drained = done;
     storage->drained_context = context;
-    if (storage->partitions == NULL || partitions_led(storage->partitions) == 0 || !has_peers(storage)) {
+    if (!can_hand_over(storage)) {
         drain_answers(storage);
         return;
     }
