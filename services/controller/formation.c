@@ -6,7 +6,7 @@
 #include "raft_wire.h"
 
 enum {
-    ASK_MS = 100,
+    ASK_MS = 25,
     ASK_SLOWLY_MS = 1000, // once we are formatted and wait for our vote
     GONE_MS = 2000        // a voter not heard for so long may be exchanged
 };
@@ -18,6 +18,7 @@ struct other {
     struct rpc_peer *rpc;
     bool asking;
     bool answered, empty;
+    bool foreign; // it belongs to another cluster
     struct uuid directory;
     struct uuid cluster;
 };
@@ -96,11 +97,36 @@ static void decide(struct formation *formation)
 
 // ---- asking ----
 
+// One of two directories is in the wrong place: whoever disagrees with most of the others stops.
+static void on_foreign(struct other *other)
+{
+    struct formation *formation = other->formation;
+    struct controller *controller = formation->controller;
+    char text[UUID_TEXT_SIZE];
+    int foreign = 0;
+    uuid_format(store_cluster(controller->store), text);
+    if (!other->foreign)
+        DIAG_ERROR(&controller->env->diag,
+                   "controller %d belongs to another cluster; this directory belongs to cluster %s",
+                   other->id, text);
+    other->foreign = true;
+    for (int i = 0; i < formation->count; i++)
+        foreign += formation->others[i].foreign;
+    if (foreign > formation->count / 2)
+        controller->options.on_fail(
+            controller->options.context,
+            "the data directory belongs to another cluster than the other controllers");
+}
+
 static void on_answer(const Millrace__ProbeReply *reply, void *context)
 {
     struct other *other = context;
     struct controller *controller = other->formation->controller;
     other->asking = false;
+    if (reply == NULL && rpc_result(controller->rpc)->status == ST_MISMATCH) {
+        on_foreign(other);
+        return;
+    }
     other->answered = reply != NULL && reply->directory_id.len == 16 && reply->id == other->id;
     if (!other->answered)
         return;
@@ -135,11 +161,13 @@ static void on_timer(struct timer *timer)
 {
     struct formation *formation = timer->context;
     struct controller *controller = formation->controller;
-    bool waits = !formatted(controller) || !has_vote(controller);
-    for (int i = 0; i < formation->count && waits; i++)
-        if (!formation->others[i].asking)
+    bool waits = !formatted(controller) || !has_vote(controller), unknown = false;
+    for (int i = 0; i < formation->count; i++) {
+        unknown |= !formation->others[i].answered;
+        if ((waits || !formation->others[i].answered) && !formation->others[i].asking)
             ask(&formation->others[i]);
-    if (waits)
+    }
+    if (waits || unknown)
         timer_start_ms(controller->env, &formation->timer, formatted(controller) ? ASK_SLOWLY_MS : ASK_MS);
 }
 

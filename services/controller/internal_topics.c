@@ -70,10 +70,12 @@ static void raise(struct controller *controller, const struct image_topic *topic
                 break;
             ids[next.replicas.count++] = more;
         }
+        if (next.replicas.count == have)
+            continue;
+        place_prefer(nodes, node_count, ids, (int)next.replicas.count);
         next.replicas.ids = ids;
         next.partition_epoch++;
-        if (next.replicas.count > have)
-            decision_partition(&decision, topic->id, &next);
+        decision_partition(&decision, topic->id, &next);
     }
     controller_decide(controller, &decision, "more replicas");
     decision_fini(&decision);

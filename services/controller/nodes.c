@@ -10,7 +10,10 @@
 #include "settle.h"
 #include "shards.h"
 
-enum { BEHIND_MS_MAX = 10000 }; // a node that stays behind the metadata for so long is fenced
+enum {
+    BEHIND_MS_MAX = 10000,  // a node that stays behind the metadata for so long is fenced
+    SILENT_LEASE_SHARE = 15 // per cent of the lease without a heartbeat, then its port is tried
+};
 
 struct nodes *nodes_new(void)
 {
@@ -142,7 +145,7 @@ void nodes_tick(struct controller *controller)
             node_fence(controller, node, "lease ended");
         else if (lease->behind_since_ms != 0 && now - lease->behind_since_ms > BEHIND_MS_MAX)
             node_fence(controller, node, "too far behind the metadata");
-        else if (now - lease->heard_ms > lease_ms * 3 / 10 && lease->probe == NULL)
+        else if (now - lease->heard_ms > lease_ms * SILENT_LEASE_SHARE / 100 && lease->probe == NULL)
             node_probe(controller, lease, node);
     }
 }

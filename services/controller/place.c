@@ -11,7 +11,7 @@ static bool same(const char *a, const char *b)
     return a[0] != 0 && strcmp(a, b) == 0;
 }
 
-static const struct place_node *node_of(const struct place_node *nodes, int count, int32_t id)
+static struct place_node *node_of(struct place_node *nodes, int count, int32_t id)
 {
     for (int i = 0; i < count; i++)
         if (nodes[i].id == id)
@@ -24,7 +24,7 @@ struct spread {
     bool taken;
 };
 
-static struct spread spread_of(const struct place_node *nodes, int count, const struct place_node *node,
+static struct spread spread_of(struct place_node *nodes, int count, const struct place_node *node,
                                const int32_t *have, int have_count)
 {
     struct spread spread = {0};
@@ -89,4 +89,23 @@ int32_t place_one_more(struct place_node *nodes, int node_count, const int32_t *
         return -1;
     node->replicas++;
     return node->id;
+}
+
+void place_prefer(struct place_node *nodes, int node_count, int32_t *replicas, int count)
+{
+    struct place_node *first = node_of(nodes, node_count, replicas[0]);
+    int best = 0;
+    for (int i = 1; i < count && first != NULL; i++) {
+        struct place_node *node = node_of(nodes, node_count, replicas[i]);
+        struct place_node *least = node_of(nodes, node_count, replicas[best]);
+        if (node != NULL && node->leaders + (best == 0) < least->leaders)
+            best = i;
+    }
+    if (best == 0)
+        return;
+    first->leaders--;
+    node_of(nodes, node_count, replicas[best])->leaders++;
+    int32_t swap = replicas[0];
+    replicas[0] = replicas[best];
+    replicas[best] = swap;
 }

@@ -20,6 +20,9 @@ struct place_node {
 // numbers. nodes ascending by id. LIMIT when factor is above node_count.
 enum status place_replicas(struct place_node *nodes, int node_count, int32_t count, int factor, int32_t *out);
 
+// Moves the replica with the fewest leaders to the front (the preferred leader) when that evens the numbers.
+void place_prefer(struct place_node *nodes, int node_count, int32_t *replicas, int count);
+
 // One more replica for a partition that has these; its id, or -1 when every node has one.
 int32_t place_one_more(struct place_node *nodes, int node_count, const int32_t *have, int have_count);
 
