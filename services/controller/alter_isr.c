@@ -144,6 +144,11 @@ void alter_isr(struct controller *controller, const Millrace__AlterIsrRequest *r
     for (size_t i = 0; i < request->n_partitions; i++) {
         millrace__alter_isr_result__init(&answer->results[i]);
         decide(image, request, request->partitions[i], &decision, &answer->results[i]);
+        if (answer->results[i].status != ST_OK)
+            DIAG_DEBUG(&controller->env->diag, "ISR change refused node=%d partition=%d epoch=%d why=%s",
+                       request->node_id, request->partitions[i]->partition,
+                       request->partitions[i]->partition_epoch,
+                       status_text((enum status)answer->results[i].status));
     }
     enum status status = metadata_append(controller->metadata, &decision);
     decision_fini(&decision);
