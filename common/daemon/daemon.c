@@ -113,6 +113,8 @@ static void on_ready_poll(struct timer *timer)
         DIAG_INFO(&daemon->env->diag, "ready after_ms=%lld",
                   (long long)(env_now_us(daemon->env) - daemon->began_us) / 1000);
         report_ready_file(daemon, true);
+        if (daemon->survey != NULL)
+            survey_refresh(daemon->survey);
     } else {
         timer_start_ms(daemon->env, timer, READY_POLL_MS);
     }

@@ -68,6 +68,11 @@ static void dump_make(struct survey *survey)
     eventfd_write(survey->made_fd, 1);
 }
 
+void survey_refresh(struct survey *survey)
+{
+    dump_make(survey);
+}
+
 static void on_first(struct timer *timer)
 {
     dump_make(timer->context);

@@ -29,6 +29,9 @@ typedef void survey_dump_fn(struct buf *out, void *context);
 enum status survey_new(struct env *env, const char *dir, const char *name, survey_dump_fn *dump,
                        void *context, struct survey **survey);
 
+// Makes a dump now, on the loop: for changes that must not be hidden by a dump that still counts as fresh.
+void survey_refresh(struct survey *survey);
+
 // Removes the socket, ends the thread.
 void survey_destroy(struct survey **survey);
 

@@ -207,8 +207,8 @@ bool admin_again(struct admin *admin, int16_t error)
 enum cli_exit admin_refused(const char *what, struct slice name, int16_t error, struct slice message)
 {
     struct slice text = message.len > 0 ? message : slice_str(kafka_error_text(error));
-    return cli_fail(kafka_error_retriable(error) ? CLI_TIMEOUT : CLI_FAILED, "%s %.*s: %.*s (%s)", what,
-                    (int)name.len, (const char *)name.data, (int)text.len, (const char *)text.data,
+    return cli_fail(error == KAFKA_ERR_REQUEST_TIMED_OUT ? CLI_TIMEOUT : CLI_FAILED, "%s %.*s: %.*s (%s)",
+                    what, (int)name.len, (const char *)name.data, (int)text.len, (const char *)text.data,
                     kafka_error_name(error));
 }
 

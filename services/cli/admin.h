@@ -56,7 +56,7 @@ enum cli_exit admin_call(struct admin *admin, int32_t node, int16_t api, int16_t
 // time is left).
 bool admin_again(struct admin *admin, int16_t error);
 
-// Prints "WHAT: text" for an error code and returns CLI_FAILED, or CLI_TIMEOUT when it is one that passes.
+// Prints "WHAT NAME: text" for an error code; returns CLI_FAILED, or CLI_TIMEOUT for REQUEST_TIMED_OUT.
 enum cli_exit admin_refused(const char *what, struct slice name, int16_t error, struct slice message);
 
 // Brokers and topics; topics NULL: all. Fills the addresses admin_call connects to.

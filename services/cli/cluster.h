@@ -63,7 +63,8 @@ void registry_remove(const struct cluster *cluster);
 // A short directory of one's own in the registry, for sockets when DATA's path is too long.
 enum status registry_run_dir(const char *data, char run[CLUSTER_PATH_MAX]);
 
-// The cluster a command is about: --data when given, else the newest running one of this user. A message is
+// The cluster a command is about: --data when given, else $MILLRACE_DATA, else the newest running one of this
+// user. A message is
 // printed when there is none.
 enum cli_exit cluster_find(const char *data, struct cluster *cluster);
 

@@ -41,7 +41,8 @@ enum cli_exit cmd_down(int argc, char **argv)
     int64_t wait_s = 60;
     bool json = false;
     const struct cli_arg args[] = {
-        {"--data", CLI_TEXT, &data, 0, 0, "DIR", "the cluster there; else the newest running one"},
+        {"--data", CLI_TEXT, &data, 0, 0, "DIR",
+         "the cluster there ($MILLRACE_DATA, else the newest running one)"},
         {"--timeout", CLI_INT, &wait_s, 1, 3600, "S", "seconds to wait at most (60)"},
         {"--json", CLI_FLAG, &json, 0, 0, NULL, "print the result as JSON"}};
     const struct cli_usage usage = {

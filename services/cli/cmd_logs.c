@@ -129,7 +129,8 @@ enum cli_exit cmd_logs(int argc, char **argv)
     bool follows = false;
     int64_t last = 1000;
     const struct cli_arg args[] = {
-        {"--data", CLI_TEXT, &data, 0, 0, "DIR", "the cluster there; else the newest running one"},
+        {"--data", CLI_TEXT, &data, 0, 0, "DIR",
+         "the cluster there ($MILLRACE_DATA, else the newest running one)"},
         {"--follow|-f", CLI_FLAG, &follows, 0, 0, NULL, "go on with new lines"},
         {"--lines|-n", CLI_INT, &last, 0, INT32_MAX, "N", "last lines to begin with (1000; 0: all)"}};
     const struct cli_usage usage = {

@@ -163,7 +163,8 @@ enum cli_exit cmd_status(int argc, char **argv)
     const char *data = NULL;
     struct report report = {0};
     const struct cli_arg args[] = {
-        {"--data", CLI_TEXT, &data, 0, 0, "DIR", "the cluster there; else the newest running one"},
+        {"--data", CLI_TEXT, &data, 0, 0, "DIR",
+         "the cluster there ($MILLRACE_DATA, else the newest running one)"},
         {"--all", CLI_FLAG, &report.all, 0, 0, NULL, "everything the daemons tell"},
         {"--json", CLI_FLAG, &report.json, 0, 0, NULL, "print it as JSON"}};
     const struct cli_usage usage = {

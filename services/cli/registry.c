@@ -101,7 +101,7 @@ static bool entry_read(const char *path, char data[CLUSTER_PATH_MAX], int64_t *s
         good = named != NULL && strlen(named) < CLUSTER_PATH_MAX &&
                json_integer(json, "started_ms", started_ms) == ST_OK && cluster_running(named);
         if (good)
-            strcpy(data, named);
+            memcpy(data, named, strlen(named) + 1);
     }
     cJSON_Delete(json);
     buf_fini(&text);
@@ -128,7 +128,7 @@ static bool newest_running(char data[CLUSTER_PATH_MAX])
         if (!entry_read(path, found, &started_ms) || started_ms <= newest_ms)
             continue;
         newest_ms = started_ms;
-        strcpy(data, found);
+        memcpy(data, found, sizeof found);
     }
     closedir(entries);
     return newest_ms >= 0;
@@ -137,6 +137,9 @@ static bool newest_running(char data[CLUSTER_PATH_MAX])
 enum cli_exit cluster_find(const char *data, struct cluster *cluster)
 {
     char path[PATH_MAX];
+    const char *named = getenv("MILLRACE_DATA");
+    if (data == NULL && named != NULL && *named != '\0')
+        data = named;
     if (data == NULL && !newest_running(path))
         return cli_fail(CLI_ABSENT,
                         "no cluster of yours is running; 'millrace up' starts one, --data DIR names one");
