@@ -158,6 +158,9 @@ static void leading_check(struct metadata *metadata)
 static void leading_skip(struct metadata *metadata)
 {
     const struct raft *raft = quorum_raft(metadata->options.quorum);
+    // Entries behind the image of a leader that has just lost its term are another leader's; leading_check drops it.
+    if (raft_role(raft) != RAFT_LEADER || raft_term(raft) != metadata->term)
+        return;
     while (metadata->leading != NULL && metadata->leading_index < raft_last_index(raft)) {
         const struct raft_entry *entry = raft_entry(raft, metadata->leading_index + 1);
         ASSERT(entry->kind != RAFT_ENTRY_DATA);
