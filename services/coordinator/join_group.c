@@ -3,13 +3,13 @@
 #include "apis.h"
 #include "kafka/messages/join_group.h"
 
-#include <stdio.h>
+#include <inttypes.h>
 
 typedef struct kafka_join_group_request request_t;
 typedef struct kafka_join_group_response response_t;
 typedef struct kafka_join_group_response_join_group_response_member member_t;
 
-enum { VERSION_NULL_PROTOCOL = 7, ID_TEXT = 37 };
+enum { VERSION_NULL_PROTOCOL = 7 };
 
 static struct slice not_null(struct slice text)
 {
@@ -60,21 +60,15 @@ void join_group_answered(void *context, void *waiter, const struct group_joined 
     request_answer(request, &response);
 }
 
-// Kafka's form: client or instance id, then a random UUID in hexadecimal.
+// Kafka's form: client or instance id, then a random UUID in hexadecimal. "" when the arena is full.
 static struct slice new_member_id(struct coordinator_request *request, const request_t *in)
 {
     struct slice name = in->group_instance_id.data != NULL ? in->group_instance_id : request->client_id;
-    struct uuid id = env_random_uuid(request_env(request));
-    char *text = arena_alloc(&request->arena, name.len + 1 + ID_TEXT);
-    if (text == NULL)
-        return slice_str("");
-    if (name.len > 0)
-        memcpy(text, name.data, name.len);
-    char *at = text + name.len;
-    *at++ = '-';
-    for (int i = 0; i < 16; i++)
-        at += sprintf(at, "%s%02x", i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "", id.bytes[i]);
-    return slice_of(text, name.len + ID_TEXT);
+    uint64_t high = env_random(request_env(request)), low = env_random(request_env(request));
+    return slice_str(arena_printf(&request->arena, "%.*s-%08x-%04x-%04x-%04x-%012" PRIx64, (int)name.len,
+                                  name.len == 0 ? "" : (const char *)name.data, (unsigned)(high >> 32),
+                                  (unsigned)(high >> 16 & 0xffff), (unsigned)(high & 0xffff),
+                                  (unsigned)(low >> 48), low & 0xffffffffffff));
 }
 
 static bool protocols_of(struct coordinator_request *request, const request_t *in, struct group_join *join)

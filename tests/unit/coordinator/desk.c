@@ -1,0 +1,452 @@
+// SPDX-License-Identifier: Apache-2.0
+// See desk.h.
+#include "desk.h"
+
+#include "base/mem.h"
+#include "cluster/authorise.h"
+#include "cluster/records.h"
+#include "kafka/batch.h"
+#include "protos/coordinator.pb-c.h"
+#include "rpc/zmq.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static const enum rpc_role roles[] = {RPC_COORDINATOR, RPC_CONTROLLER, RPC_STORAGE};
+
+static struct desk *desk_of_controller(Millrace__Controller_Service *service)
+{
+    return (struct desk *)((char *)service - offsetof(struct desk, controller));
+}
+
+static struct desk *desk_of_storage(Millrace__Storage_Service *service)
+{
+    return (struct desk *)((char *)service - offsetof(struct desk, storage));
+}
+
+// ---- controller ----
+
+static uint8_t cluster_id[16] = {9};
+
+static void serve_register(Millrace__Controller_Service *service, const Millrace__RegisterRequest *request,
+                           Millrace__RegisterReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_controller(service);
+    Millrace__RegisterReply reply = MILLRACE__REGISTER_REPLY__INIT;
+    reply.node_id = request->node_id;
+    reply.cluster_id = (ProtobufCBinaryData){16, cluster_id};
+    reply.metadata_offset = desk->metadata_count - 1;
+    reply.lease_ms = 5000;
+    closure(&reply, call);
+}
+
+static void serve_heartbeat(Millrace__Controller_Service *service, const Millrace__HeartbeatRequest *request,
+                            Millrace__HeartbeatReply_Closure closure, void *call)
+{
+    Millrace__HeartbeatReply reply = MILLRACE__HEARTBEAT_REPLY__INIT;
+    reply.commit_offset = desk_of_controller(service)->metadata_count - 1;
+    reply.lease_ms = 5000;
+    closure(&reply, call);
+}
+
+static void answer_follow(struct desk *desk)
+{
+    struct slice rest = buf_slice(&desk->metadata), record;
+    for (int64_t at = 0; at < desk->follow_offset; at++)
+        cr_assert_eq(records_next(&rest, &record), ST_OK);
+    Millrace__FollowReply reply = MILLRACE__FOLLOW_REPLY__INIT;
+    reply.commit_offset = desk->metadata_count - 1;
+    reply.cluster_id = (ProtobufCBinaryData){16, cluster_id};
+    reply.has_base_offset = true;
+    reply.base_offset = desk->follow_offset;
+    struct block *block = block_copy(rest);
+    struct rpc_call *call = desk->follow;
+    desk->follow = NULL;
+    rpc_reply_payload(call, &block, 1);
+    block_unref(&block);
+    desk->follow_closure(&reply, call);
+}
+
+static void serve_follow(Millrace__Controller_Service *service, const Millrace__FollowRequest *request,
+                         Millrace__FollowReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_controller(service);
+    desk->follow = call;
+    desk->follow_closure = closure;
+    desk->follow_offset = request->offset;
+    if (request->offset < desk->metadata_count)
+        answer_follow(desk);
+}
+
+void desk_put(struct desk *desk, Millrace__MetadataRecord *record)
+{
+    record->version = 1;
+    cr_assert_eq(records_put(&desk->metadata, record), ST_OK);
+    desk->metadata_count++;
+    if (desk->follow != NULL && !desk->silent)
+        answer_follow(desk);
+}
+
+static void put_node(struct desk *desk, int32_t id, Millrace__Role role, char *endpoint)
+{
+    static uint8_t directory[16];
+    Millrace__NodeRecord node = MILLRACE__NODE_RECORD__INIT;
+    node.node_id = id;
+    node.role = role;
+    node.incarnation = (uint64_t)desk->coordinators + 1;
+    node.directory_id = (ProtobufCBinaryData){16, directory};
+    node.rpc_endpoint = endpoint;
+    node.has_fenced = true;
+    node.fenced = false;
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_NODE;
+    record.node = &node;
+    desk_put(desk, &record);
+}
+
+static void put_topic(struct desk *desk, uint8_t id, const char *name, int partitions)
+{
+    uint8_t topic_id[16] = {id};
+    Millrace__TopicRecord topic = MILLRACE__TOPIC_RECORD__INIT;
+    topic.topic_id = (ProtobufCBinaryData){16, topic_id};
+    topic.name = (char *)(uintptr_t)name;
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_TOPIC;
+    record.topic = &topic;
+    desk_put(desk, &record);
+    for (int i = 0; i < partitions; i++) {
+        int32_t replicas[] = {1};
+        Millrace__PartitionRecord partition = MILLRACE__PARTITION_RECORD__INIT;
+        partition.topic_id = (ProtobufCBinaryData){16, topic_id};
+        partition.partition = i;
+        partition.n_replicas = partition.n_isr = 1;
+        partition.replicas = partition.isr = replicas;
+        partition.leader = 1;
+        record.body_case = MILLRACE__METADATA_RECORD__BODY_PARTITION;
+        record.partition = &partition;
+        desk_put(desk, &record);
+    }
+}
+
+void desk_topic(struct desk *desk, uint8_t id, const char *name)
+{
+    put_topic(desk, id, name, 2);
+}
+
+void desk_topic_gone(struct desk *desk, uint8_t id)
+{
+    uint8_t topic_id[16] = {id};
+    Millrace__TopicRemovedRecord gone = MILLRACE__TOPIC_REMOVED_RECORD__INIT;
+    gone.topic_id = (ProtobufCBinaryData){16, topic_id};
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_TOPIC_REMOVED;
+    record.topic_removed = &gone;
+    desk_put(desk, &record);
+}
+
+static void put_shards(struct desk *desk)
+{
+    for (int i = 0; i < DESK_SHARDS; i++) {
+        Millrace__ShardRecord shard = MILLRACE__SHARD_RECORD__INIT;
+        shard.topic = "__consumer_offsets";
+        shard.shard = i;
+        shard.owner = DESK_NODE;
+        shard.owner_epoch = desk->owner_epoch;
+        Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+        record.body_case = MILLRACE__METADATA_RECORD__BODY_SHARD;
+        record.shard = &shard;
+        desk_put(desk, &record);
+    }
+}
+
+// ---- storage ----
+
+static void serve_open(Millrace__Storage_Service *service, const Millrace__LedgerOpenRequest *request,
+                       Millrace__LedgerOpenReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_storage(service);
+    Millrace__LedgerOpenReply reply = MILLRACE__LEDGER_OPEN_REPLY__INIT;
+    reply.log_end = desk->logs[request->partition].log_end;
+    closure(&reply, call);
+}
+
+static void serve_append(Millrace__Storage_Service *service, const Millrace__LedgerAppendRequest *request,
+                         Millrace__LedgerAppendReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_storage(service);
+    struct desk_log *log = &desk->logs[request->partition];
+    struct block *bytes = rpc_call_payload(call);
+    struct batch_header header;
+    if (desk->appends_held)
+        return; // until its deadline, or for ever
+    cr_assert_eq(batch_parse(block_slice(bytes), &header), ST_OK);
+    cr_assert_lt(log->count, DESK_BATCHES);
+    if (request->expected_base != log->log_end || request->owner_epoch < desk->owner_epoch) {
+        rpc_fail(call, ST_OUT_OF_RANGE, "");
+        return;
+    }
+    log->base[log->count] = log->log_end;
+    log->batches[log->count++] = block_copy(block_slice(bytes));
+    log->log_end += header.last_offset_delta + 1;
+    Millrace__LedgerAppendReply reply = MILLRACE__LEDGER_APPEND_REPLY__INIT;
+    reply.base_offset = request->expected_base;
+    reply.high_watermark = log->log_end;
+    closure(&reply, call);
+}
+
+static void serve_read(Millrace__Storage_Service *service, const Millrace__LedgerReadRequest *request,
+                       Millrace__LedgerReadReply_Closure closure, void *call)
+{
+    struct desk_log *log = &desk_of_storage(service)->logs[request->partition];
+    Millrace__LedgerReadReply reply = MILLRACE__LEDGER_READ_REPLY__INIT;
+    reply.high_watermark = reply.log_end = log->log_end;
+    for (int i = 0; i < log->count; i++) {
+        if (log->base[i] < request->offset)
+            continue;
+        rpc_reply_payload(call, &log->batches[i], 1);
+        break;
+    }
+    closure(&reply, call);
+}
+
+// ---- life ----
+
+static void make_rpc(struct desk *desk, int i, uint64_t incarnation)
+{
+    static const int32_t nodes[] = {-1, 101, 1};
+    desk->transports[i] = zmq_transport_new(desk->env, NULL);
+    struct rpc_config config = {.env = desk->env,
+                                .transport = desk->transports[i],
+                                .self = {roles[i], nodes[i]},
+                                .incarnation = incarnation};
+    desk->rpcs[i] = rpc_new(&config);
+    int port;
+    cr_assert_eq(rpc_listen(desk->rpcs[i], "tcp://127.0.0.1:0", &port), ST_OK);
+    snprintf(desk->endpoints[i], 64, "tcp://127.0.0.1:%d", port);
+}
+
+static void drop_rpc(struct desk *desk, int i)
+{
+    rpc_close(desk->rpcs[i]);
+    rpc_destroy(&desk->rpcs[i]);
+    zmq_transport_destroy(&desk->transports[i]);
+}
+
+static void on_failed(void *context, const char *why)
+{
+    cr_assert_fail("the coordinator failed: %s", why);
+}
+
+static bool is_ready(struct desk *desk)
+{
+    struct buf reason;
+    buf_init(&reason, 1000);
+    bool ready = coordinator_ready(desk->coordinator, &reason);
+    buf_fini(&reason);
+    return ready;
+}
+
+static void begin_life(struct desk *desk)
+{
+    desk->coordinators++;
+    desk->owner_epoch++;
+    make_rpc(desk, 0, (uint64_t)desk->coordinators + 1);
+    put_node(desk, DESK_NODE, MILLRACE__ROLE__ROLE_COORDINATOR, desk->endpoints[0]);
+    put_shards(desk);
+    struct coordinator_options options = {.env = desk->env,
+                                          .config = desk->config,
+                                          .rpc = desk->rpcs[0],
+                                          .rpc_endpoint = desk->endpoints[0],
+                                          .incarnation = (uint64_t)desk->coordinators + 1,
+                                          .on_failed = on_failed};
+    cr_assert_eq(coordinator_new(&options, &desk->coordinator), ST_OK);
+    cr_assert_eq(coordinator_start(desk->coordinator), ST_OK);
+    desk->peer = rpc_peer(desk->rpcs[2], desk->endpoints[0], (struct rpc_node){RPC_COORDINATOR, -1});
+    for (int64_t end_us = env_now_us(desk->env) + 10000000; !is_ready(desk);) {
+        cr_assert_lt(env_now_us(desk->env), end_us, "the coordinator is not ready");
+        env_posix_turn(desk->env, 500);
+    }
+}
+
+static void end_life(struct desk *desk)
+{
+    rpc_close(desk->rpcs[0]);
+    coordinator_destroy(&desk->coordinator);
+    rpc_peer_release(&desk->peer);
+    drop_rpc(desk, 0);
+    if (desk->follow != NULL)
+        desk->follow = NULL; // its caller is gone
+}
+
+static void configure(struct desk *desk)
+{
+    char error[CONFIG_ERROR_SIZE], servers[80];
+    desk->config = config_new();
+    config_declare(desk->config, config_common_rows, config_common_count);
+    config_declare(desk->config, coordinator_config_rows, coordinator_config_count);
+    snprintf(servers, sizeof servers, "%s", desk->endpoints[1] + strlen("tcp://"));
+    cr_assert_eq(config_set(desk->config, "controller.quorum.bootstrap.servers", servers, error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "node.id", "11", error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "group.initial.rebalance.delay.ms", "30", error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "group.min.session.timeout.ms", "100", error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "offset.metadata.max.bytes", "16", error), ST_OK);
+}
+
+void desk_start(struct desk *desk)
+{
+    memset(desk, 0, sizeof *desk);
+    cr_assert_eq(env_posix_new("desk", 1, &desk->env), ST_OK);
+    desk->env->diag.level = DIAG_ERROR;
+    buf_init(&desk->metadata, 1 << 20);
+    make_rpc(desk, 1, 50);
+    make_rpc(desk, 2, 60);
+    protobuf_c_service_generated_init(&desk->controller.base, &millrace__controller__descriptor, NULL);
+    desk->controller.register_node = serve_register;
+    desk->controller.heartbeat = serve_heartbeat;
+    desk->controller.follow = serve_follow;
+    rpc_serve(desk->rpcs[1], &desk->controller.base);
+    protobuf_c_service_generated_init(&desk->storage.base, &millrace__storage__descriptor, NULL);
+    desk->storage.ledger_open = serve_open;
+    desk->storage.ledger_append = serve_append;
+    desk->storage.ledger_read = serve_read;
+    rpc_serve(desk->rpcs[2], &desk->storage.base);
+    configure(desk);
+    put_node(desk, 1, MILLRACE__ROLE__ROLE_STORAGE, desk->endpoints[2]);
+    put_topic(desk, 200, "__consumer_offsets", DESK_SHARDS);
+    desk_topic(desk, 1, "t");
+    begin_life(desk);
+}
+
+void desk_take_over(struct desk *desk)
+{
+    end_life(desk);
+    begin_life(desk);
+}
+
+void desk_stop(struct desk *desk)
+{
+    end_life(desk);
+    drop_rpc(desk, 1);
+    drop_rpc(desk, 2);
+    for (int i = 0; i < DESK_SHARDS; i++) {
+        for (int b = 0; b < desk->logs[i].count; b++)
+            block_unref(&desk->logs[i].batches[b]);
+    }
+    buf_fini(&desk->metadata);
+    config_destroy(&desk->config);
+    env_posix_destroy(&desk->env);
+}
+
+void desk_turns(struct desk *desk, int ms)
+{
+    for (int64_t end_us = env_now_us(desk->env) + ms * 1000; env_now_us(desk->env) < end_us;)
+        env_posix_turn(desk->env, 500);
+}
+
+// ---- requests ----
+
+static void on_reply(const Millrace__RelayReply *reply, void *context)
+{
+    struct desk_call *call = context;
+    const struct rpc_result *result = rpc_result(call->desk->rpcs[2]);
+    cr_assert_eq(call->status, ST_AGAIN, "answered twice");
+    call->status = reply == NULL ? result->status : ST_OK;
+    if (reply != NULL)
+        call->bytes = block_ref(result->payload[0]);
+}
+
+static struct block *frame_of(const struct desk_call *call, const void *body)
+{
+    struct kafka_request_header header = {.request_api_key = call->api->key,
+                                          .request_api_version = call->version,
+                                          .correlation_id = call->correlation_id,
+                                          .client_id = slice_str("tester")};
+    struct kafka_out out;
+    kafka_out_init(&out, 1 << 20);
+    cr_assert_eq(kafka_encode(&kafka_request_header_message,
+                              kafka_request_header_version(call->api, call->version), &header, &out),
+                 ST_OK);
+    cr_assert_eq(kafka_encode(call->api->request, call->version, body, &out), ST_OK, "%s v%d",
+                 call->api->name, call->version);
+    struct block *frame = block_copy(buf_slice(&out.bytes));
+    kafka_out_fini(&out);
+    return frame;
+}
+
+static void send_frame(struct desk_call *call, struct block *frame)
+{
+    struct rpc_options options = {.deadline_ms = 20000, .payload = &frame, .payload_count = 1};
+    Millrace__RelayRequest relay = MILLRACE__RELAY_REQUEST__INIT;
+    relay.relay_id = call->relay_id;
+    relay.principal = PRINCIPAL_ANONYMOUS;
+    relay.listener = "PLAINTEXT";
+    relay.client_host = "10.1.2.3";
+    millrace__coordinator__relay(rpc_on(call->desk->peer, &millrace__coordinator__descriptor, &options),
+                                 &relay, on_reply, call);
+    block_unref(&frame);
+}
+
+static struct block *begin_call(struct desk *desk, struct desk_call *call, int16_t key, int16_t version,
+                                const void *body)
+{
+    *call = (struct desk_call){.desk = desk, .api = kafka_api(key), .version = version, .status = ST_AGAIN};
+    call->relay_id = ++desk->relay_id;
+    call->correlation_id = (int32_t)call->relay_id + 1000;
+    arena_init(&call->arena, 1 << 20);
+    return frame_of(call, body);
+}
+
+void desk_send(struct desk *desk, struct desk_call *call, int16_t key, int16_t version, const void *body)
+{
+    send_frame(call, begin_call(desk, call, key, version, body));
+}
+
+void desk_send_damaged(struct desk *desk, struct desk_call *call, int16_t key, int16_t version,
+                       const void *body)
+{
+    struct block *frame = begin_call(desk, call, key, version, body);
+    frame->len--;
+    send_frame(call, frame);
+}
+
+enum status desk_outcome(struct desk_call *call)
+{
+    for (int64_t end_us = env_now_us(call->desk->env) + 5000000; call->status == ST_AGAIN;) {
+        cr_assert_lt(env_now_us(call->desk->env), end_us, "%s is not answered", call->api->name);
+        env_posix_turn(call->desk->env, 500);
+    }
+    return call->status;
+}
+
+void *desk_await(struct desk_call *call)
+{
+    cr_assert_eq(desk_outcome(call), ST_OK, "%s v%d: %s", call->api->name, call->version,
+                 status_name(call->status));
+    struct kafka_response_header header;
+    size_t used;
+    struct slice bytes = block_slice(call->bytes);
+    cr_assert_eq(kafka_decode_prefix(&kafka_response_header_message,
+                                     kafka_response_header_version(call->api, call->version), bytes,
+                                     &call->arena, &header, &used),
+                 ST_OK);
+    cr_assert_eq(header.correlation_id, call->correlation_id);
+    call->response = arena_alloc(&call->arena, call->api->response->structure->size);
+    cr_assert_eq(kafka_decode(call->api->response, call->version,
+                              slice_of(bytes.data + used, bytes.len - used), &call->arena, call->response),
+                 ST_OK, "%s v%d", call->api->name, call->version);
+    return call->response;
+}
+
+void desk_done(struct desk_call *call)
+{
+    block_unref(&call->bytes);
+    arena_fini(&call->arena);
+}
+
+void desk_cancel(struct desk_call *call)
+{
+    Millrace__RelayCancel cancel = MILLRACE__RELAY_CANCEL__INIT;
+    cancel.relay_id = call->relay_id;
+    millrace__coordinator__cancel_relay(rpc_on(call->desk->peer, &millrace__coordinator__descriptor, NULL),
+                                        &cancel, NULL, NULL);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A whole coordinator under test between a scripted controller and one storage node that keeps the ledgers'
+// logs in memory and relays requests to it: real rpc over loopback, one loop. A second life of the
+// coordinator on the same logs is a take-over.
+#ifndef DESK_H
+#define DESK_H
+
+#include "coordinator.h"
+#include "io/env_posix.h"
+#include "kafka/api.h"
+#include "kafka/codec.h"
+#include "kafka/errors.h"
+#include "protos/controller.pb-c.h"
+#include "protos/records_metadata.pb-c.h"
+#include "protos/storage.pb-c.h"
+
+enum { DESK_SHARDS = 4, DESK_BATCHES = 400, DESK_NODE = 11 };
+
+struct desk_log {
+    struct block *batches[DESK_BATCHES];
+    int64_t base[DESK_BATCHES];
+    int count;
+    int64_t log_end;
+};
+
+struct desk {
+    struct env *env;
+    struct transport *transports[3]; // coordinator, controller, storage
+    struct rpc *rpcs[3];
+    char endpoints[3][64];
+    Millrace__Controller_Service controller;
+    Millrace__Storage_Service storage;
+    struct buf metadata; // records of the metadata log
+    int64_t metadata_count;
+    struct rpc_call *follow; // held long poll
+    Millrace__FollowReply_Closure follow_closure;
+    int64_t follow_offset;
+    struct desk_log logs[DESK_SHARDS];
+    bool silent;       // the metadata log is not told
+    bool appends_held; // appends are not answered (and not written)
+    struct config *config;
+    struct coordinator *coordinator;
+    struct rpc_peer *peer; // of the storage node to the coordinator
+    int owner_epoch;
+    int coordinators; // lives so far
+    uint64_t relay_id;
+};
+
+void desk_start(struct desk *desk);
+void desk_stop(struct desk *desk);
+// The coordinator dies without a word; a new one owns its shards with the next owner epoch.
+void desk_take_over(struct desk *desk);
+void desk_turns(struct desk *desk, int ms);
+
+// A topic of 2 partitions known to the cluster, or its removal.
+void desk_topic(struct desk *desk, uint8_t id, const char *name);
+void desk_topic_gone(struct desk *desk, uint8_t id);
+void desk_put(struct desk *desk, Millrace__MetadataRecord *record); // version is set here
+
+// One relayed request. Begin with desk_send; answered once status is not ST_AGAIN.
+struct desk_call {
+    struct desk *desk;
+    const struct kafka_api *api;
+    int16_t version;
+    int32_t correlation_id;
+    uint64_t relay_id;
+    enum status status;
+    struct block *bytes;
+    struct arena arena;
+    void *response; // decoded, in the arena
+};
+void desk_send(struct desk *desk, struct desk_call *call, int16_t key, int16_t version, const void *body);
+// The same with its last byte missing.
+void desk_send_damaged(struct desk *desk, struct desk_call *call, int16_t key, int16_t version,
+                       const void *body);
+// Turns until it is answered (at most 5 s) and returns the decoded response; fails the test otherwise.
+void *desk_await(struct desk_call *call);
+enum status desk_outcome(struct desk_call *call); // the same for calls that may fail
+void desk_done(struct desk_call *call);
+void desk_cancel(struct desk_call *call);
+
+#endif
