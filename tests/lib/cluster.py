@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -24,6 +25,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("MILLRACE_BUILD", os.path.join(ROOT, "build")))
 SHIM = os.path.join(BUILD, "lib", "powercut.so")
+LOAD = os.path.join(BUILD, "lib", "load")
 LOG_TAIL_LINES = 40
 # Below the range the system takes for outgoing connections, so that a daemon finds its port again after a restart.
 PORTS = (20000, 31999)
@@ -307,6 +309,12 @@ class Cluster(Clients):
                 len(p["isrs"]) == size and p["leader"] >= 0 for p in found)
         wait_until(whole, seconds, "ISRs of %d in %s" % (size, topic), every=0.1)
 
+    def stop(self):
+        """Everything in order with SIGTERM: whoever drains still has a controller to talk to."""
+        for daemon in self.coordinators + self.storage + self.controllers:
+            if daemon.running():
+                daemon.stop()
+
     def close(self):
         for daemon in self.daemons:
             if daemon.running():
@@ -334,6 +342,70 @@ class Cluster(Clients):
         for daemon in self.daemons:
             if daemon.process is not None:
                 print(daemon.log_tail())
+
+
+class Load:
+    """A producer that goes on through whatever happens (tests/lib/load.c) and remembers what was acknowledged: acked is
+    {number: (partition, offset)}. Record n has the key k(n mod keys) and the value n."""
+
+    def __init__(self, cluster, topic, keys=10, per_second=1000, **options):
+        settings = ["%s=%s" % (name.replace("_", "."), value) for name, value in options.items()]
+        self.cluster, self.topic, self.acked, self.failed, self.sent = cluster, topic, {}, {}, None
+        self.longest_gap, self._last = 0.0, None
+        self.process = subprocess.Popen([LOAD, cluster.kafka, topic, str(keys), str(per_second)] + settings,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        preexec_fn=_die_with_parent)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            words = line.split()
+            if words[0] == "ack":
+                self.acked[int(words[1])] = (int(words[2]), int(words[3]))
+                now = time.monotonic()
+                if self._last is not None:
+                    self.longest_gap = max(self.longest_gap, now - self._last)
+                self._last = now
+            elif words[0] == "fail":
+                self.failed[int(words[1])] = words[2]
+            else:
+                self.sent = int(words[1])
+
+    def wait_acks(self, more, seconds=30):
+        goal = len(self.acked) + more
+        wait_until(lambda: len(self.acked) >= goal, seconds, "%d more acknowledgements" % more)
+
+    def stop(self, seconds=90):
+        """Sends no more and waits for the answers to what was sent."""
+        self.process.stdin.close()
+        self.process.wait(seconds)
+        self.thread.join(10)
+        assert self.sent is not None, "the producer ended early"
+
+    def abandon(self):
+        """Ends it at once: what is under way stays unknown."""
+        self.process.kill()
+        self.process.wait(10)
+        self.thread.join(10)
+
+    def lost(self, seconds=60):
+        """Numbers that were acknowledged and are not where the acknowledgement said."""
+        found = {(p, o): v for p, o, _, v in self.cluster.consume(self.topic, seconds=seconds)}
+        return sorted(n for n, place in self.acked.items() if found.get(place) != str(n))
+
+    def check(self, exactly_once=True, seconds=60):
+        """Nothing acknowledged is lost; with an idempotent producer nothing is there twice or out of order."""
+        records = self.cluster.consume(self.topic, seconds=seconds)
+        found = {(p, o): v for p, o, _, v in records}
+        lost = sorted(n for n, place in self.acked.items() if found.get(place) != str(n))
+        assert not lost, "%d of %d acknowledged records are lost: %s" % (len(lost), len(self.acked), lost[:10])
+        if exactly_once:
+            last = {}
+            for p, o, key, value in sorted(records, key=lambda r: (r[0], r[1])):
+                assert last.get(key, -1) < int(value), "%s after %s for %s in partition %d at %d" % (
+                    value, last[key], key, p, o)
+                last[key] = int(value)
 
 
 class UpCluster(Clients):
