@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("MILLRACE_BUILD", os.path.join(ROOT, "build")))
 SHIM = os.path.join(BUILD, "lib", "powercut.so")
 LOAD = os.path.join(BUILD, "lib", "load")
-LOG_TAIL_LINES = 40
+LOG_TAIL_LINES = 25
 # Below the range the system takes for outgoing connections, so that a daemon finds its port again after a restart.
 PORTS = (20000, 31999)
 _ports_given = set()
@@ -200,7 +200,8 @@ class Daemon:
             return file.read()
 
     def log_tail(self):
-        return "--- %s\n%s" % (self.name, "\n".join(self.log().splitlines()[-LOG_TAIL_LINES:]))
+        lines = [line for line in self.log().splitlines() if "__consumer_offsets" not in line]
+        return "--- %s\n%s" % (self.name, "\n".join(lines[-LOG_TAIL_LINES:]))
 
 
 class Clients:
