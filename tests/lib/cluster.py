@@ -353,9 +353,10 @@ class Load:
         settings = ["%s=%s" % (name.replace("_", "."), value) for name, value in options.items()]
         self.cluster, self.topic, self.acked, self.failed, self.sent = cluster, topic, {}, {}, None
         self.longest_gap, self._last = 0.0, None
-        self.process = subprocess.Popen([LOAD, cluster.kafka, topic, str(keys), str(per_second)] + settings,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        preexec_fn=_die_with_parent)
+        with open(os.path.join(cluster.directory, "logs", "load-%s.log" % topic), "ab") as log:
+            self.process = subprocess.Popen([LOAD, cluster.kafka, topic, str(keys), str(per_second)] + settings,
+                                            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
+                                            preexec_fn=_die_with_parent)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
