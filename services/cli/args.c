@@ -125,16 +125,18 @@ static bool value_store(const struct cli_arg *arg, const char *value)
 
 static bool unknown_option(const struct cli_usage *usage, const char *given)
 {
-    const char *found = NULL;
+    char found[64] = "";
     int best = 3;
     for (size_t i = 0; i < usage->count; i++) {
-        int distance = edit_distance(given, usage->args[i].name, 2);
-        if (distance < best) {
+        char name[64];
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(usage->args[i].name, "|"), usage->args[i].name);
+        int distance = edit_distance(given, name, 2);
+        if (distance < best && usage->args[i].help != NULL) {
             best = distance;
-            found = usage->args[i].name;
+            memcpy(found, name, sizeof found);
         }
     }
-    if (found != NULL)
+    if (found[0] != '\0')
         cli_fail(CLI_USAGE, "no option %s; did you mean %s?", given, found);
     else
         cli_fail(CLI_USAGE, "no option %s; usage: millrace %s", given, usage->line);
