@@ -94,11 +94,11 @@ static void answer_held(int index)
 
 Test(calls, deadline_ends_a_held_call_and_the_late_answer_is_dropped_and_counted)
 {
-    hold(50);
+    hold(200);
     trial_await(&client, &server, &outcome, 1);
     cr_assert_eq(outcome.status, ST_TIMEOUT);
-    cr_assert_eq(server.held_count, 1);
-    trial_turns_for(&client, &server, 20);
+    trial_await_int(&client, &server, &server.held_count, 1);
+    trial_turns_for(&client, &server, 250);
     answer_held(0);
     trial_turns_for(&client, &server, 20);
     cr_assert_eq(outcome.count, 1);
@@ -133,7 +133,7 @@ Test(calls, rpc_closed_ends_every_call_and_accepts_none)
 {
     hold(0);
     hold(0);
-    trial_turns_for(&client, &server, 20);
+    trial_await_int(&client, &server, &server.held_count, 2);
     rpc_close(client.rpc);
     cr_assert_eq(outcome.count, 2);
     cr_assert_eq(outcome.status, ST_CLOSED);
@@ -145,10 +145,10 @@ Test(calls, rpc_closed_ends_every_call_and_accepts_none)
 Test(calls, cancelled_calls_are_not_told)
 {
     hold(0);
-    trial_turns_for(&client, &server, 20);
+    trial_await_int(&client, &server, &server.held_count, 1);
     rpc_cancel(client.rpc, &outcome);
     answer_held(0);
-    trial_turns_for(&client, &server, 20);
+    trial_turns_for(&client, &server, 200);
     cr_assert_eq(outcome.count, 0);
     cr_assert_eq(trial_metric(&client, "millrace_rpc_late_replies_total"), 1);
 }
@@ -159,7 +159,7 @@ Test(calls, calls_in_progress_per_peer_are_limited)
         hold(0);
     trial_await(&client, &server, &outcome, 5);
     cr_assert_eq(outcome.status, ST_LIMIT);
-    trial_turns_for(&client, &server, 100);
+    trial_await_int(&client, &server, &server.held_count, RPC_CALLS_PER_PEER_MAX);
     cr_assert_eq(outcome.count, 5);
     cr_assert_eq(server.held_count, RPC_CALLS_PER_PEER_MAX);
 }
@@ -205,7 +205,7 @@ Test(calls, one_way_message_arrives_and_nothing_is_told)
     question.number = 9;
     for (int i = 0; i < 2; i++) { // before the lane is up, and after
         trial__trial__echo(rpc_on(peer, &trial__trial__descriptor, NULL), &question, NULL, NULL);
-        trial_turns_for(&client, &server, 30);
+        trial_await_int(&client, &server, &server.served, i + 1);
     }
     cr_assert_eq(server.served, 2);
     cr_assert_eq(server.last_number, 9);
@@ -239,16 +239,13 @@ Test(calls, probe_tells_a_listening_port_from_a_refusing_one)
 {
     rpc_probe(client.rpc, server.endpoint, note_probe, NULL);
     cr_assert_eq(probes, 0);
-    trial_turns_for(&client, &server, 20);
-    cr_assert_eq(probes, 1);
+    trial_await_int(&client, &server, &probes, 1);
     cr_assert_eq(probed, ST_OK);
     rpc_probe(client.rpc, "tcp://127.0.0.1:1", note_probe, NULL);
-    trial_turns_for(&client, &server, 20);
-    cr_assert_eq(probes, 2);
+    trial_await_int(&client, &server, &probes, 2);
     cr_assert_eq(probed, ST_UNREACHABLE);
     rpc_probe(client.rpc, "nonsense", note_probe, NULL);
-    trial_turns_for(&client, &server, 20);
-    cr_assert_eq(probes, 3);
+    trial_await_int(&client, &server, &probes, 3);
     cr_assert_eq(probed, ST_IO);
 }
 

@@ -120,13 +120,18 @@ void trial_turn(struct trial *one, struct trial *other)
         env_posix_turn(other->env, 200);
 }
 
-void trial_await(struct trial *one, struct trial *other, const struct outcome *outcome, int count)
+void trial_await_int(struct trial *one, struct trial *other, const int *number, int wanted)
 {
     int64_t end_us = env_now_us(one->env) + 10000000;
-    while (outcome->count < count) {
-        cr_assert_lt(env_now_us(one->env), end_us, "%d of %d calls ended", outcome->count, count);
+    while (*number < wanted) {
+        cr_assert_lt(env_now_us(one->env), end_us, "%d of %d", *number, wanted);
         trial_turn(one, other);
     }
+}
+
+void trial_await(struct trial *one, struct trial *other, const struct outcome *outcome, int count)
+{
+    trial_await_int(one, other, &outcome->count, count);
 }
 
 void trial_turns_for(struct trial *one, struct trial *other, int64_t ms)

@@ -49,6 +49,8 @@ int trial_fork(struct rpc_node self, char endpoint[64]);
 void trial_turn(struct trial *one, struct trial *other); // other may be NULL
 // Turns until outcome->count reaches count, at most 10 s.
 void trial_await(struct trial *one, struct trial *other, const struct outcome *outcome, int count);
+// Turns until *number is at least wanted, at most 10 s.
+void trial_await_int(struct trial *one, struct trial *other, const int *number, int wanted);
 void trial_turns_for(struct trial *one, struct trial *other, int64_t ms);
 
 void outcome_note(const Trial__Answer *answer, void *context);
