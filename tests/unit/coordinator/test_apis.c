@@ -189,8 +189,9 @@ static void stable(const char *group, char id[128])
     send_join(&call, 9, group, id);
     joined = desk_await(&call);
     cr_assert_eq(joined->error_code, KAFKA_ERR_NONE);
+    int32_t generation = joined->generation_id;
     desk_done(&call);
-    send_sync(&call, 5, group, id, joined->generation_id);
+    send_sync(&call, 5, group, id, generation);
     const struct kafka_sync_group_response *synced = desk_await(&call);
     cr_assert_eq(synced->error_code, KAFKA_ERR_NONE);
     cr_assert(slice_is(synced->assignment, "yours"));

@@ -34,7 +34,7 @@ Test(group_takeover, a_stable_group_keeps_generation_and_assignment)
         struct ask sync;
         cr_assert_eq(world_heartbeat(&w, ids[i], 1), KAFKA_ERR_NONE);
         world_sync(&w, ids[i], 1, NULL, &sync);
-        char want[8];
+        char want[16];
         snprintf(want, sizeof want, "a%d", i + 1);
         cr_assert_str_eq(sync.assignment, want);
     }

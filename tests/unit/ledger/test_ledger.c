@@ -55,7 +55,7 @@ Test(ledger_load, an_empty_log_is_ready_at_once)
 
 Test(ledger_load, every_record_is_applied_in_order_before_it_is_ready)
 {
-    char value[8];
+    char value[16];
     for (int i = 0; i < 20; i++) {
         snprintf(value, sizeof value, "v%d", i);
         leaders_write(&all, i % 2 ? "odd" : "even", value);
@@ -139,7 +139,7 @@ Test(ledger, an_answer_is_immediate_when_nothing_is_open)
 Test(ledger, what_is_decided_while_a_batch_is_on_its_way_becomes_one_batch)
 {
     struct note last = {0};
-    char key[8];
+    char key[16];
     all.mode = APPEND_HELD;
     leaders_put(&all, "first", "v");
     leaders_turns(&all, 50);
@@ -305,7 +305,7 @@ Test(ledger, large_batches_go_in_several_appends)
     static char big[200 << 10];
     struct note note = {0};
     memset(big, 'x', sizeof big - 1);
-    char key[8];
+    char key[16];
     for (int i = 0; i < 8; i++) {
         snprintf(key, sizeof key, "k%d", i);
         leaders_put(&all, key, big);
