@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the clients meet: millrace (three controllers, three storage nodes, two coordinators), one Apache Kafka node to
+prove the scenario itself, or a cluster somebody else runs. All three have the same few verbs."""
+import pathlib
+import signal
+import sys
+import time
+
+import wire
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
+import apache_kafka  # noqa: E402
+import cluster  # noqa: E402
+
+SETTINGS = {"group.initial.rebalance.delay.ms": "0", "num.partitions": "6"}
+
+
+class Brokers:
+    replication = 1
+    can_kill = True
+    alone = False  # one node: no other takes over
+
+    def leader(self, topic, partition=0):
+        return wire.Metadata(self.bootstrap, topic).partitions[partition].leader
+
+    def wait_whole(self, topic, wait_s=60):
+        """Until every replica of the topic is in sync."""
+        end = time.monotonic() + wait_s
+        while time.monotonic() < end:
+            metadata = wire.Metadata(self.bootstrap, topic)
+            if metadata.partitions and all(one.leader >= 0 and len(one.isr) == self.replication
+                                           for one in metadata.partitions.values()):
+                return
+            time.sleep(0.1)
+        raise RuntimeError(f"{topic}: not every replica in sync after {wait_s} s")
+
+
+class Millrace(Brokers):
+    name = "millrace"
+    replication = 3
+
+    def __init__(self):
+        settings = {"all": {}, "storage": {"num.partitions": "6", "default.replication.factor": "3"},
+                    "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
+        self.cluster = cluster.Cluster(controllers=3, storage=3, coordinators=2, settings=settings)
+
+    def __enter__(self):
+        self.cluster.__enter__()
+        self.bootstrap = self.cluster.kafka
+        return self
+
+    def __exit__(self, *failure):
+        self.cluster.__exit__(*failure)
+
+    def kill_leader(self, topic):
+        """kill -9; the daemon is started again three seconds later, as `millrace up` would."""
+        node = self.cluster.node(self.leader(topic))
+        node.kill()
+        return lambda: (time.sleep(3), node.start())
+
+
+class ApacheKafka(Brokers):
+    name = "Apache Kafka"
+    alone = True
+
+    def __init__(self):
+        self.node = apache_kafka.ApacheKafka(SETTINGS)
+        self.bootstrap = self.node.bootstrap
+
+    def __enter__(self):
+        self.node.start()
+        return self
+
+    def __exit__(self, *_):
+        self.node.stop()
+
+    def kill_leader(self, _):
+        self.node.kill(signal.SIGKILL)
+        return self.node.start
+
+
+class Given(Brokers):
+    """A running cluster; nothing of it can be killed."""
+    name = "a running cluster"
+    can_kill = False
+
+    def __init__(self, bootstrap, replication):
+        self.bootstrap, self.replication = bootstrap, replication
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+def of(against, replication=3):
+    if against == "millrace":
+        return Millrace()
+    return ApacheKafka() if against == "kafka" else Given(against, replication)

@@ -1,0 +1,77 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [kafka]      without arguments all of them
+# A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+java_versions="2.1.1 3.9.2 4.4.0"
+cd "$here" || exit 1
+
+told() { echo "clients: $1 not installed: $2" >&2; }
+
+packages() { "$root/tests/setup" "$here/packages.txt"; }
+
+# One environment per lock file, made again when the lock file is newer.
+python() {
+    local lock name
+    for lock in python/locks/*.txt; do
+        name=$(basename "$lock" .txt)
+        [ "python/env/$name/done" -nt "$lock" ] && continue
+        rm -rf "python/env/$name"
+        python3 -m venv "python/env/$name" &&
+            "python/env/$name/bin/pip" install -q --disable-pip-version-check --require-hashes -r "$lock" &&
+            touch "python/env/$name/done" || { told "$name" "pip failed"; rm -rf "python/env/$name"; }
+    done
+}
+
+node() {
+    [ node/node_modules/.package-lock.json -nt node/package-lock.json ] && return
+    command -v npm >/dev/null || { told kafkajs "no npm"; return; }
+    (cd node && npm ci --silent && touch node_modules/.package-lock.json) || told kafkajs "npm failed"
+}
+
+go() {
+    local release
+    for release in 1.22.2:go.mod 1.0.0:old.mod; do
+        local program=bin/franz-go-${release%%:*} mod=${release##*:}
+        [ "go/$program" -nt go/main.go ] && [ "go/$program" -nt "go/$mod" ] && continue
+        command -v go >/dev/null || { told franz-go "no go"; return; }
+        (cd go && command go build -modfile="$mod" -o "$program" . && touch "$program") ||
+            told "franz-go ${release%%:*}" "go build failed"
+    done
+}
+
+rust() {
+    local program=rust/target/release/scenario
+    [ $program -nt rust/src/main.rs ] && [ $program -nt rust/Cargo.lock ] && return
+    command -v cargo >/dev/null || { told rdkafka "no cargo"; return; }
+    (cd rust && CARGO_TARGET_DIR=target nice cargo build -q --release --locked && touch target/release/scenario) ||
+        told rdkafka "cargo build failed"
+}
+
+# Maven prints colour resets even when quiet.
+maven() { mvn -q -B -f "$@" >"$here/java/maven.log" 2>&1 || { cat "$here/java/maven.log" >&2; return 1; }; }
+
+java() {
+    local target=java/scenario/target version
+    for version in $java_versions; do
+        [ -d "$target/$version" ] && [ "$target/$version" -nt java/scenario/pom.xml ] && continue
+        maven java/scenario/pom.xml -Dkafka.version="$version" dependency:copy-dependencies \
+            -DoutputDirectory="$here/$target/$version" && touch "$target/$version" || told "Java $version" "Maven failed"
+    done
+    [ $target/classes/Scenario.class -nt java/scenario/src/main/java/Scenario.java ] && return
+    # Built against the oldest release: what compiles there runs with all of them.
+    maven java/scenario/pom.xml -Dkafka.version="${java_versions%% *}" compile || told Java "Maven failed"
+}
+
+kafka() {
+    [ java/kafka/target/lib -nt java/kafka/pom.xml ] && return
+    maven java/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/java/kafka/target/lib" &&
+        touch java/kafka/target/lib || told "Apache Kafka" "Maven failed"
+}
+
+for part in ${*:-packages python node go rust java kafka}; do
+    "$part"
+done
