@@ -19,6 +19,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE},
     {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE},
     {"millrace.Coordinator", "CancelRelay", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Storage", "Applied", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "OpenStream", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "Subscribe", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "Append", RPC_BULK, RPC_STORAGE},

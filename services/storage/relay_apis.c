@@ -3,6 +3,7 @@
 // run twice. See relay_apis.h.
 #include "relay_apis.h"
 
+#include "applied.h"
 #include "base/assert.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
@@ -116,7 +117,7 @@ static void relay_on_done(void *context, enum status status, struct block *respo
     struct storage_request *request = context;
     request->held = NULL;
     if (status == ST_OK)
-        storage_answer_raw(request, block_ref(response));
+        applied_answer(request, response);
     else if (status == ST_CANCELLED)
         storage_answer_close(request, "the node stops");
     else if (rule_of(request->api->key)->group >= 0)

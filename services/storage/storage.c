@@ -462,6 +462,11 @@ struct image *storage_image(const struct storage *storage)
     return storage->image;
 }
 
+struct rpc *storage_rpc_end(const struct storage *storage)
+{
+    return storage->rpc;
+}
+
 struct follow *storage_follow(const struct storage *storage)
 {
     return storage->follow;

@@ -52,6 +52,7 @@ const char *storage_kafka_address(struct storage *storage);
 
 // ---- for handlers, beside those of request.h ----
 const struct config *storage_config(const struct storage *storage);
+struct rpc *storage_rpc_end(const struct storage *storage);
 struct follow *storage_follow(const struct storage *storage);
 struct controllers *storage_controllers(const struct storage *storage);
 struct relays *storage_relays(const struct storage *storage);

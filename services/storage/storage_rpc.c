@@ -2,6 +2,7 @@
 // See storage_rpc.h.
 #include "storage_rpc.h"
 
+#include "applied.h"
 #include "partitions_state.h"
 #include "stream_in.h"
 #include "stream_out.h"
@@ -9,6 +10,13 @@
 static struct storage_rpc *of(Millrace__Storage_Service *service)
 {
     return (struct storage_rpc *)service;
+}
+
+static void serve_applied(Millrace__Storage_Service *service, const Millrace__AppliedRequest *request,
+                          Millrace__Empty_Closure closure, void *call)
+{
+    applied_serve(of(service)->partitions->options.env, of(service)->partitions->options.follow, request,
+                  closure, call);
 }
 
 static void serve_open_stream(Millrace__Storage_Service *service, const Millrace__OpenStreamRequest *request,
@@ -53,6 +61,7 @@ void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct part
 {
     *storage = (struct storage_rpc){.partitions = partitions, .ledgers = ledgers};
     millrace__storage__init(&storage->service, NULL);
+    storage->service.applied = serve_applied;
     storage->service.open_stream = serve_open_stream;
     storage->service.subscribe = serve_subscribe;
     storage->service.append = serve_append;

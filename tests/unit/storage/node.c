@@ -54,6 +54,10 @@ struct image *storage_image(const struct storage *s)
 {
     return s->image;
 }
+struct rpc *storage_rpc_end(const struct storage *s)
+{
+    return s->node->rpc;
+}
 struct follow *storage_follow(const struct storage *s)
 {
     return s->follow;
@@ -342,7 +346,7 @@ static void put_node(struct node *node, int32_t id, Millrace__Role role, const c
     put(node, &record);
 }
 
-static void put_topic(struct node *node, uint8_t id, const char *name, int partitions)
+static void put_topic(struct node *node, uint8_t id, const char *name, int partitions, int32_t leader)
 {
     uint8_t bytes[16] = {id};
     Millrace__TopicRecord body = MILLRACE__TOPIC_RECORD__INIT;
@@ -353,13 +357,13 @@ static void put_topic(struct node *node, uint8_t id, const char *name, int parti
     record.topic = &body;
     put(node, &record);
     for (int i = 0; i < partitions; i++) {
-        int32_t self[] = {SELF};
+        int32_t self[] = {leader};
         Millrace__PartitionRecord partition = MILLRACE__PARTITION_RECORD__INIT;
         partition.topic_id = body.topic_id;
         partition.partition = i;
         partition.replicas = partition.isr = self;
         partition.n_replicas = partition.n_isr = 1;
-        partition.leader = SELF;
+        partition.leader = leader;
         Millrace__MetadataRecord wrapped = MILLRACE__METADATA_RECORD__INIT;
         wrapped.body_case = MILLRACE__METADATA_RECORD__BODY_PARTITION;
         wrapped.partition = &partition;
@@ -387,9 +391,32 @@ void node_assign(struct node *node, int only)
         put_shard(node, i, FIRST_COORDINATOR + (only >= 0 ? only : i % COORDINATORS));
 }
 
+static void peer_applied(Millrace__Storage_Service *service, const Millrace__AppliedRequest *request,
+                         Millrace__Empty_Closure closure, void *call)
+{
+    struct owner *owner = (struct owner *)((char *)service - offsetof(struct owner, service));
+    struct node *node = (struct node *)((char *)owner - offsetof(struct node, peer));
+    cr_expect_eq(request->metadata_offset, node->offset);
+    owner->relays++;
+    owner->held = call;
+    node->peer_closure = closure;
+}
+
 void node_add_peer(struct node *node, int32_t id)
 {
-    put_node(node, id, MILLRACE__ROLE__ROLE_STORAGE, "tcp://127.0.0.1:1", 1);
+    millrace__storage__init(&node->peer.service.storage, NULL);
+    node->peer.service.storage.applied = peer_applied;
+    owner_open(&node->peer, node->env, RPC_STORAGE, id, &node->peer.service.storage.base);
+    put_node(node, id, MILLRACE__ROLE__ROLE_STORAGE, node->peer.endpoint, 1);
+    put_topic(node, 3, "u", 1, id);
+}
+
+void peer_answer_applied(struct node *node)
+{
+    Millrace__Empty reply = MILLRACE__EMPTY__INIT;
+    cr_assert_not_null(node->peer.held);
+    node->peer_closure(&reply, node->peer.held);
+    node->peer.held = NULL;
 }
 
 void node_unassign(struct node *node)
@@ -481,8 +508,8 @@ void node_start(struct node *node)
     for (int i = 0; i < COORDINATORS; i++)
         put_node(node, FIRST_COORDINATOR + i, MILLRACE__ROLE__ROLE_COORDINATOR,
                  node->coordinators[i].endpoint, 0);
-    put_topic(node, 1, "t", 2);
-    put_topic(node, 2, SHARD_TOPIC_GROUPS, SHARDS);
+    put_topic(node, 1, "t", 2, SELF);
+    put_topic(node, 2, SHARD_TOPIC_GROUPS, SHARDS, SELF);
     node_assign(node, -1);
     struct conn_client_config client = conn_client_config_default();
     cr_assert_eq(conn_client_connect_wait(node->env, &client, "127.0.0.1", conn_listener_port(node->listener),
@@ -505,6 +532,8 @@ void node_stop(struct node *node)
     for (int i = 0; i < COORDINATORS; i++)
         owner_close(&node->coordinators[i]);
     owner_close(&node->controller);
+    if (node->peer.rpc != NULL)
+        owner_close(&node->peer);
     image_destroy(&storage.image);
     config_destroy(&node->config);
     arena_fini(&node->arena);

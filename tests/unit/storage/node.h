@@ -10,6 +10,7 @@
 #include "io/env_posix.h"
 #include "protos/controller.pb-c.h"
 #include "protos/coordinator.pb-c.h"
+#include "protos/storage.pb-c.h"
 #include "rpc/rpc.h"
 #include "storage.h"
 
@@ -24,6 +25,7 @@ struct owner {
     union {
         Millrace__Coordinator_Service coordinator;
         Millrace__Controller_Service controller;
+        Millrace__Storage_Service storage;
     } service;
     char endpoint[64];
     int32_t node;
@@ -51,6 +53,8 @@ struct node {
     int64_t offset;     // of the last record put
     struct owner controller;
     struct owner coordinators[COORDINATORS];
+    struct owner peer; // of node_add_peer
+    Millrace__Empty_Closure peer_closure;
 };
 
 // The image has this node, SHARDS shards of __consumer_offsets owned in turn by the coordinators, topic "t".
@@ -63,8 +67,9 @@ struct storage *node_storage(void);
 void node_assign(struct node *node, int only);
 void node_unassign(struct node *node);
 
-// Another storage node joins the cluster.
+// Another storage node joins the cluster; it leads topic "u". It serves Applied: node->peer holds the call.
 void node_add_peer(struct node *node, int32_t id);
+void peer_answer_applied(struct node *node);
 
 // The process of a coordinator dies; a new one begins at another endpoint (so that node_stop can end it).
 void coordinator_kill(struct owner *owner);

@@ -2,6 +2,7 @@
 // Relays: who gets what, what is sent again and what is not, held and cancelled requests, split and lists.
 #include "node.h"
 
+#include "applied.h"
 #include "cluster/shard.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_groups.h"
@@ -175,6 +176,29 @@ Test(storage_relay, answer_waits_for_the_metadata_it_depends_on)
     cr_expect_eq(status, ST_AGAIN);
     node_turn(&node, RELAY_OFFSET_MS);
     cr_expect_eq(status, ST_OK, "late is better than never");
+}
+
+Test(storage_relay, topic_is_answered_once_the_nodes_that_lead_it_know_it)
+{
+    node_add_peer(&node, 2);
+    struct kafka_create_topics_request_creatable_topic topic;
+    kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topic);
+    topic.name = slice_str("u");
+    struct kafka_create_topics_request request = {.topics = &topic, .topics_count = 1, .timeout_ms = 5000};
+    enum status status = ST_AGAIN;
+    cr_assert_eq(conn_client_call(node.client, KAFKA_API_CREATE_TOPICS, 5, &request, 0, note_status, &status),
+                 ST_OK);
+    node_turn(&node, 200);
+    cr_expect_eq(node.peer.relays, 1);
+    cr_expect_eq(status, ST_AGAIN);
+    peer_answer_applied(&node);
+    node_turn(&node, 100);
+    cr_expect_eq(status, ST_OK);
+    cr_assert_eq(conn_client_call(node.client, KAFKA_API_CREATE_TOPICS, 5, &request, 0, note_status, &status),
+                 ST_OK);
+    status = ST_AGAIN;
+    node_turn(&node, APPLIED_MS_MAX + 300);
+    cr_expect_eq(status, ST_OK, "a leader that is behind is not waited for longer");
 }
 
 Test(storage_relay, describe_groups_is_split_and_merged_in_the_order_of_the_request)
