@@ -12,7 +12,7 @@
 
 #include <stdio.h>
 
-enum { TICK_MS = 50, PREFERRED_MAX = 100, DRAIN_MS = 1000 };
+enum { TICK_MS = 50, PREFERRED_MAX = 100, DRAIN_MS = 1000, LOW_SPACE_MS = 5000 };
 
 static void fail(void *context, const char *why)
 {
@@ -60,6 +60,12 @@ static void on_step(void *context)
     metadata_advance(controller->metadata);
     if (controller->drained != NULL && raft_role(quorum_raft(controller->quorum)) != RAFT_LEADER)
         drained(controller);
+}
+
+static void on_read(void *context, uint64_t token)
+{
+    struct controller *controller = context;
+    metadata_read(controller->metadata, token);
 }
 
 static void on_active(void *context, bool active)
@@ -129,6 +135,33 @@ static void balance(struct controller *controller)
     decision_fini(&decision);
 }
 
+// Leadership to the voter that has most of the log; false when there is nobody to have it.
+static bool hand_over(struct controller *controller)
+{
+    const struct raft *raft = controller->quorum != NULL ? quorum_raft(controller->quorum) : NULL;
+    int32_t best = -1;
+    int64_t best_match = -1, match, contact_ms;
+    for (int i = 0; raft != NULL && i < controller->voters.count; i++)
+        if (raft_progress(raft, controller->voters.items[i].id, &match, &contact_ms) && match > best_match) {
+            best_match = match;
+            best = controller->voters.items[i].id;
+        }
+    return best >= 0 && quorum_transfer(controller->quorum, best) == ST_OK;
+}
+
+// A disk that is nearly full: nothing new is decided here, another voter may have room.
+static void check_space(struct controller *controller)
+{
+    int64_t now = env_now_ms(controller->env);
+    if (!store_low(controller->store) || now - controller->low_told_ms < LOW_SPACE_MS)
+        return;
+    controller->low_told_ms = now;
+    DIAG_WARN(&controller->env->diag, "no space left for the metadata log directory=%s",
+              config_string(controller->config, "metadata.log.dir"));
+    if (metadata_active(controller->metadata))
+        hand_over(controller);
+}
+
 static void on_tick(struct timer *timer)
 {
     struct controller *controller = timer->context;
@@ -136,6 +169,7 @@ static void on_tick(struct timer *timer)
     if (controller->metadata == NULL || controller->failed)
         return;
     formation_tick(controller);
+    check_space(controller);
     if (metadata_active(controller->metadata))
         nodes_tick(controller);
     if (metadata_active(controller->metadata)) {
@@ -166,7 +200,8 @@ static enum status form(struct controller *controller)
         .node_id = controller->node_id,
         .election_ms = (int)config_int(controller->config, "controller.quorum.election.timeout.ms"),
         .context = controller,
-        .on_step = on_step};
+        .on_step = on_step,
+        .on_read = on_read};
     controller->quorum = quorum_new(&quorum, &boot);
     struct metadata_options metadata = {
         .env = controller->env,
@@ -256,15 +291,7 @@ void controller_start(struct controller *controller)
 
 void controller_drain(struct controller *controller, void (*done)(void *context), void *context)
 {
-    const struct raft *raft = controller->quorum != NULL ? quorum_raft(controller->quorum) : NULL;
-    int32_t best = -1;
-    int64_t best_match = -1, match, contact_ms;
-    for (int i = 0; raft != NULL && i < controller->voters.count; i++)
-        if (raft_progress(raft, controller->voters.items[i].id, &match, &contact_ms) && match > best_match) {
-            best_match = match;
-            best = controller->voters.items[i].id;
-        }
-    if (best < 0 || quorum_transfer(controller->quorum, best) != ST_OK) {
+    if (!hand_over(controller)) {
         done(context);
         return;
     }

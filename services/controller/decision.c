@@ -96,6 +96,14 @@ void decision_fenced(struct decision *decision, int32_t node, uint64_t incarnati
     add(decision, MILLRACE__METADATA_RECORD__BODY_NODE_FENCED)->node_fenced = body;
 }
 
+void decision_node_removed(struct decision *decision, int32_t node)
+{
+    Millrace__NodeRemovedRecord *body = take(decision, sizeof *body);
+    millrace__node_removed_record__init(body);
+    body->node_id = node;
+    add(decision, MILLRACE__METADATA_RECORD__BODY_NODE_REMOVED)->node_removed = body;
+}
+
 void decision_topic(struct decision *decision, struct uuid id, const char *name, bool internal)
 {
     Millrace__TopicRecord *body = take(decision, sizeof *body);

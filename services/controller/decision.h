@@ -19,6 +19,7 @@ void decision_fini(struct decision *decision);
 // A record that repeats a registration, as read from the image or from a request.
 void decision_node(struct decision *decision, const struct image_node *node);
 void decision_fenced(struct decision *decision, int32_t node, uint64_t incarnation, bool fenced);
+void decision_node_removed(struct decision *decision, int32_t node);
 void decision_topic(struct decision *decision, struct uuid id, const char *name, bool internal);
 void decision_topic_removed(struct decision *decision, struct uuid id);
 void decision_partition(struct decision *decision, struct uuid topic,

@@ -31,6 +31,8 @@ struct metadata {
     int64_t leading_index, leading_next;
     int64_t term; // of this leadership
     struct wait *waits, **waits_tail;
+    struct wait *reads, **reads_tail; // offset holds the token
+    uint64_t read_token, read_confirmed;
     bool snapshotting;
     bool failed;
 };
@@ -133,7 +135,24 @@ static void waits_end(struct metadata *metadata, int64_t offset, enum status sta
         metadata->waits = wait->next;
         if (metadata->waits == NULL)
             metadata->waits_tail = &metadata->waits;
+        metadata->reads_tail = &metadata->reads;
         wait->done(wait->context, status);
+        mem_free(wait);
+    }
+}
+
+static void reads_release(struct metadata *metadata, enum status status)
+{
+    while (metadata->reads != NULL &&
+           (status != ST_OK || (uint64_t)metadata->reads->offset <= metadata->read_confirmed)) {
+        struct wait *wait = metadata->reads;
+        metadata->reads = wait->next;
+        if (metadata->reads == NULL)
+            metadata->reads_tail = &metadata->reads;
+        if (status == ST_OK)
+            metadata_when_committed(metadata, wait->done, wait->context);
+        else
+            wait->done(wait->context, status);
         mem_free(wait);
     }
 }
@@ -145,6 +164,7 @@ static void leading_check(struct metadata *metadata)
     if (metadata->leading != NULL && (!leads || raft_term(raft) != metadata->term)) {
         leading_drop(metadata); // undecided state is dropped whole, there is no undo code
         waits_end(metadata, 0, ST_NOT_LEADER);
+        reads_release(metadata, ST_NOT_LEADER);
         metadata->options.on_active(metadata->options.context, false);
     }
     if (metadata->leading == NULL && raft_ready(raft) && metadata->applied == raft_commit(raft) &&
@@ -158,7 +178,8 @@ static void leading_check(struct metadata *metadata)
 static void leading_skip(struct metadata *metadata)
 {
     const struct raft *raft = quorum_raft(metadata->options.quorum);
-    // Entries behind the image of a leader that has just lost its term are another leader's; leading_check drops it.
+    // Entries behind the image of a leader that has just lost its term are another leader's; leading_check
+    // drops it.
     if (raft_role(raft) != RAFT_LEADER || raft_term(raft) != metadata->term)
         return;
     while (metadata->leading != NULL && metadata->leading_index < raft_last_index(raft)) {
@@ -231,6 +252,7 @@ void metadata_advance(struct metadata *metadata)
         raft_term(quorum_raft(metadata->options.quorum)) == metadata->term)
         waits_end(metadata, metadata->next_offset - 1, ST_OK);
     leading_check(metadata);
+    reads_release(metadata, ST_OK);
     feed_wake(metadata->options.feed);
     maybe_snapshot(metadata);
 }
@@ -359,6 +381,27 @@ void metadata_when_committed(struct metadata *metadata, metadata_fn *done, void 
     metadata->waits_tail = &wait->next;
 }
 
+void metadata_read(struct metadata *metadata, uint64_t token)
+{
+    metadata->read_confirmed = token; // told in order
+}
+
+void metadata_when_current(struct metadata *metadata, metadata_fn *done, void *context)
+{
+    uint64_t token = ++metadata->read_token;
+    enum status status =
+        metadata->leading == NULL ? ST_NOT_LEADER : quorum_read(metadata->options.quorum, token);
+    if (status != ST_OK) {
+        done(context, status);
+        return;
+    }
+    struct wait *wait = mem_calloc(1, sizeof *wait);
+    *wait = (struct wait){.offset = (int64_t)token, .done = done, .context = context};
+    *metadata->reads_tail = wait;
+    metadata->reads_tail = &wait->next;
+    reads_release(metadata, ST_OK); // alone there is nobody to ask
+}
+
 // ---- life ----
 
 enum status metadata_new(const struct metadata_options *options, const struct store_boot *boot,
@@ -379,6 +422,7 @@ void metadata_destroy(struct metadata **out)
     if (metadata == NULL)
         return;
     waits_end(metadata, 0, ST_CANCELLED);
+    reads_release(metadata, ST_CANCELLED);
     leading_drop(metadata);
     image_destroy(&metadata->committed);
     mem_free(metadata);

@@ -52,4 +52,10 @@ typedef void metadata_fn(void *context, enum status status);
 // May call done from inside when nothing has to be waited for. Waits end in order.
 void metadata_when_committed(struct metadata *metadata, metadata_fn *done, void *context);
 
+// The same for an answer that decided nothing: a majority is asked first whether this is still the active
+// controller, so that a deposed one does not tell the past.
+void metadata_when_current(struct metadata *metadata, metadata_fn *done, void *context);
+// From the quorum: the read with that token, and all before it, are confirmed.
+void metadata_read(struct metadata *metadata, uint64_t token);
+
 #endif

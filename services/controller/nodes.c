@@ -11,7 +11,9 @@
 #include "shards.h"
 
 enum {
-    BEHIND_MS_MAX = 10000,  // a node that stays behind the metadata for so long is fenced
+    BEHIND_MS_MAX = 10000, // a node that stays behind the metadata for so long is fenced
+    FORGET_MS = 600000,    // a coordinator gone for so long is forgotten: it keeps nothing, and may come back
+                           // under another id each time
     SILENT_LEASE_SHARE = 15 // per cent of the lease without a heartbeat, then its port is tried
 };
 
@@ -104,6 +106,16 @@ static void node_unfence(struct controller *controller, const struct image_node 
     internal_topics_ensure(controller);
 }
 
+static void node_forget(struct controller *controller, int32_t id)
+{
+    struct decision decision;
+    DIAG_INFO(&controller->env->diag, "node forgotten node=%d", id);
+    decision_init(&decision);
+    decision_node_removed(&decision, id);
+    controller_decide(controller, &decision, "forgetting a node");
+    decision_fini(&decision);
+}
+
 static void on_probe(void *context, enum status status)
 {
     struct lease_probe *probe = context;
@@ -139,8 +151,13 @@ void nodes_tick(struct controller *controller)
     for (size_t i = 0; i < controller->nodes->count && metadata_active(controller->metadata); i++) {
         struct lease *lease = &controller->nodes->items[i];
         const struct image_node *node = image_node(metadata_image(controller->metadata), lease->id);
-        if (node == NULL || node->fenced)
+        if (node == NULL)
             continue;
+        if (node->fenced) {
+            if (node->role == MILLRACE__ROLE__ROLE_COORDINATOR && now - lease->heard_ms > FORGET_MS)
+                node_forget(controller, node->id);
+            continue;
+        }
         if (now >= lease->until_ms)
             node_fence(controller, node, "lease ended");
         else if (lease->behind_since_ms != 0 && now - lease->behind_since_ms > BEHIND_MS_MAX)

@@ -156,6 +156,8 @@ static void carry_out(struct quorum *quorum)
         else
             hold(quorum, &out->messages[i]);
     }
+    for (int i = 0; i < out->read_count; i++)
+        quorum->options.on_read(quorum->options.context, out->reads[i].token);
 }
 
 static void arm(struct quorum *quorum)
@@ -191,6 +193,11 @@ enum status quorum_propose(struct quorum *quorum, struct block *const *blocks, i
         step(quorum, (struct raft_event){.kind = RAFT_EVENT_PROPOSE, .blocks = blocks, .block_count = count});
     *first = quorum->out.proposed;
     return status;
+}
+
+enum status quorum_read(struct quorum *quorum, uint64_t token)
+{
+    return step(quorum, (struct raft_event){.kind = RAFT_EVENT_READ, .token = token});
 }
 
 enum status quorum_configure(struct quorum *quorum, const struct raft_config *config)

@@ -23,6 +23,8 @@ struct quorum_options {
     // Something happened: the commit index may have moved, role, term or leader may have changed. Called at
     // the end of a step; proposing from inside is allowed.
     void (*on_step)(void *context);
+    // A read (quorum_read) is confirmed: what is committed now is current.
+    void (*on_read)(void *context, uint64_t token);
 };
 
 struct quorum *quorum_new(const struct quorum_options *options, const struct store_boot *boot);
@@ -35,6 +37,9 @@ bool quorum_installing(const struct quorum *quorum);
 
 // Blocks become one entry each; *first gets the first one's index.
 enum status quorum_propose(struct quorum *quorum, struct block *const *blocks, int count, int64_t *first);
+// Asks a majority whether this is still the leader (read-index, §8 of the paper). A token is confirmed by
+// on_read, or lost with leadership.
+enum status quorum_read(struct quorum *quorum, uint64_t token);
 enum status quorum_configure(struct quorum *quorum, const struct raft_config *config);
 enum status quorum_transfer(struct quorum *quorum, int32_t to);
 

@@ -39,6 +39,8 @@ static void pending_end(void *context, enum status status)
         reply.metadata_offset = pending->offset;
         rpc_reply_payload(pending->call, &pending->frame, 1);
         pending->closure(&reply, pending->call);
+    } else if (status == ST_LIMIT) {
+        rpc_fail(pending->call, ST_AGAIN, "too many requests wait");
     } else if (pending->appended) {
         rpc_fail(pending->call, ST_CANCELLED, "leadership was lost, the outcome is not known here");
     } else {
@@ -127,7 +129,10 @@ static void finish(struct relay *relay, struct block *frame, Millrace__RelayRepl
                                 .offset = metadata_offset(relay->controller->metadata),
                                 .closure = closure,
                                 .call = call};
-    metadata_when_committed(relay->controller->metadata, pending_end, pending);
+    if (relay->appended)
+        metadata_when_committed(relay->controller->metadata, pending_end, pending);
+    else
+        metadata_when_current(relay->controller->metadata, pending_end, pending);
 }
 
 void relay_request(struct controller *controller, const Millrace__RelayRequest *request,

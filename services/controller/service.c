@@ -25,6 +25,17 @@ static struct controller *active(Millrace__Controller_Service *service, void *ca
     return NULL;
 }
 
+// Whether the sender speaks for itself; otherwise the call is ended. A node that has no id yet has none in
+// the envelope either.
+static bool speaks_for(void *call, int32_t node)
+{
+    const struct rpc_sender *sender = rpc_call_sender(call);
+    if (sender->node.node < 0 || sender->node.node == node)
+        return true;
+    rpc_fail(call, ST_DENIED, "the request names another node than its sender");
+    return false;
+}
+
 static void on_probe(Millrace__Controller_Service *service, const Millrace__ProbeRequest *request,
                      Millrace__ProbeReply_Closure closure, void *call)
 {
@@ -36,7 +47,8 @@ static void on_raft(Millrace__Controller_Service *service, const Millrace__RaftM
 {
     struct controller *controller = controller_of(service);
     Millrace__Empty reply = MILLRACE__EMPTY__INIT;
-    if (controller->quorum != NULL && !controller->failed)
+    bool genuine = request->from->id == rpc_call_sender(call)->node.node;
+    if (controller->quorum != NULL && !controller->failed && genuine)
         quorum_receive(controller->quorum, request, rpc_call_payload(call));
     closure(&reply, call);
 }
@@ -45,7 +57,7 @@ static void on_register(Millrace__Controller_Service *service, const Millrace__R
                         Millrace__RegisterReply_Closure closure, void *call)
 {
     struct controller *controller = active(service, call);
-    if (controller != NULL)
+    if (controller != NULL && speaks_for(call, request->node_id))
         nodes_register(controller, request, closure, call);
 }
 
@@ -53,7 +65,7 @@ static void on_heartbeat(Millrace__Controller_Service *service, const Millrace__
                          Millrace__HeartbeatReply_Closure closure, void *call)
 {
     struct controller *controller = active(service, call);
-    if (controller != NULL)
+    if (controller != NULL && speaks_for(call, request->node_id))
         nodes_heartbeat(controller, request, closure, call);
 }
 
@@ -71,7 +83,7 @@ static void on_alter_isr(Millrace__Controller_Service *service, const Millrace__
                          Millrace__AlterIsrReply_Closure closure, void *call)
 {
     struct controller *controller = active(service, call);
-    if (controller != NULL)
+    if (controller != NULL && speaks_for(call, request->node_id))
         alter_isr(controller, request, closure, call);
 }
 
@@ -80,7 +92,7 @@ static void on_producer_ids(Millrace__Controller_Service *service,
                             Millrace__ProducerIdsReply_Closure closure, void *call)
 {
     struct controller *controller = active(service, call);
-    if (controller != NULL)
+    if (controller != NULL && speaks_for(call, request->node_id))
         producer_ids(controller, request, closure, call);
 }
 

@@ -30,6 +30,7 @@ struct controller {
     Millrace__Controller_Service service;
     struct timer tick;
     int64_t balanced_ms; // when leadership was balanced last
+    int64_t low_told_ms; // when lack of space was told last
     bool failed;
     void (*drained)(void *context);
     void *drained_context;
