@@ -139,7 +139,7 @@ static enum cli_exit cluster_prepare(struct up *up)
     char logs[CLUSTER_PATH_MAX + 8];
     if (status != ST_OK && status != ST_NOT_FOUND)
         return cli_fail(CLI_FAILED, "%s/cluster.json cannot be used: %s", up->path, status_text(status));
-    snprintf(cluster->data, sizeof cluster->data, "%s", up->path);
+    snprintf(cluster->data, sizeof cluster->data, "%.500s", up->path);
     snprintf(logs, sizeof logs, "%s/logs", cluster->data);
     cluster->ephemeral = up->ephemeral;
     status = registry_run_dir(up->path, cluster->run);

@@ -212,6 +212,25 @@ Test(survey, hostile_questions_do_not_hurt)
     teardown(&f);
 }
 
+Test(survey, an_over_long_question_is_not_even_read)
+{
+    struct fixture f = {0};
+    setup(&f);
+    nng_socket socket;
+    char url[100];
+    snprintf(url, sizeof url, "ipc://%s/storage-1.ipc", f.dir);
+    nng_surveyor0_open(&socket);
+    cr_assert_eq(nng_dial(socket, url, NULL, 0), 0);
+    nng_socket_set_ms(socket, NNG_OPT_SURVEYOR_SURVEYTIME, 300);
+    // Version 1 and a field nobody knows: valid, were it not for its length.
+    uint8_t question[2 + 3 + 2000] = {0x08, 1, 0x12, 0xd0, 0x0f}, answer[1000];
+    size_t len = sizeof answer;
+    nng_send(socket, question, sizeof question, 0);
+    cr_assert_eq(nng_recv(socket, answer, &len, 0), NNG_ETIMEDOUT);
+    nng_close(socket);
+    teardown(&f);
+}
+
 Test(survey, a_question_of_another_version_is_not_answered)
 {
     struct fixture f = {0};
