@@ -143,8 +143,8 @@ void log_find_by_timestamp(struct log *log, int64_t timestamp, int64_t up_to, lo
 
 typedef void log_done_fn(struct log *log, enum status status, void *context);
 
-// Cuts the log so that log_end <= to (whole batches). log_end shows the cut at once; appends are refused
-// until done.
+// Cuts the log so that log_end <= to (whole batches); batches not yet flushed go, also those below `to`.
+// log_end moves at done; appends are refused until then.
 void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context);
 
 // Drops everything; the log is empty and starts and ends at offset. Clears log_lost.
