@@ -13,6 +13,7 @@ enum {
     LOOP_EVENTS_PER_TURN = 128, // descriptors served before timers get their chance again
     ACCEPTS_PER_TURN = 64,      // connections taken from one listener per turn
     ACCEPT_PAUSE_US = 100000,   // pause after the descriptor limit was met
+    WARN_EVERY_US = 10000000, // a lasting lack of descriptors is logged no more often
     LISTEN_BACKLOG = 1024
 };
 

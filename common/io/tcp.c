@@ -38,6 +38,7 @@ struct listener {
     void *context;
     bool paused;       // by the owner
     bool out_of_files; // until retry fires
+    int64_t warned_us; // when a lack of descriptors was last logged
     struct timer retry;
 };
 
@@ -233,8 +234,11 @@ static void listener_out_of_files(struct listener *listener, int error)
 {
     struct posix_env *px = listener->px;
     metric_inc(&px->accept_pauses, 1);
-    if (!listener->out_of_files)
+    int64_t now = env_now_us(&px->env);
+    if (listener->warned_us == 0 || now - listener->warned_us > WARN_EVERY_US) {
         DIAG_WARN(&px->env.diag, "accepting pauses, no descriptor is left errno=%d", error);
+        listener->warned_us = now;
+    }
     listener->out_of_files = true;
     listener_arm(listener);
     timer_start_us(&px->env, &listener->retry, ACCEPT_PAUSE_US);
