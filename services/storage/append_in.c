@@ -176,17 +176,18 @@ static void entry_begin(struct append_in *message, struct stream_in *stream,
     taken->index = entry->partition;
     taken->leader_epoch = entry->leader_epoch;
     message->remaining++;
-    if (status != ST_OK)
+    if (status != ST_OK) {
         entry_done(taken, status);
+        return;
+    }
+    int64_t needed = replica->state.log_end;
 #ifdef PLANTED_ACKNOWLEDGED_BEFORE_FLUSH
-    else
-        entry_done(taken, ST_OK);
-#else
-    else if (log_flushed(replica->log) >= replica->state.log_end)
-        entry_done(taken, ST_OK);
-    else
-        wait_add(&replica->flush_waits, &taken->wait, replica->state.log_end, entry_on_flushed, taken);
+    needed = 0;
 #endif
+    if (log_flushed(replica->log) >= needed)
+        entry_done(taken, ST_OK);
+    else
+        wait_add(&replica->flush_waits, &taken->wait, needed, entry_on_flushed, taken);
 }
 
 void streams_in_append(struct streams_in *streams, const Millrace__AppendRequest *request,

@@ -6,6 +6,7 @@ PLANTED_NAME) and runs seeds until a checker notices. A bug that survives its se
   tests/sim/bugs.py [--seeds N] [--seconds N] [NAME ...]
 """
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -28,8 +29,10 @@ def build(name):
     folder = ROOT / f"build-bug/{name.lower()}"
     configure = ["cmake", "-G", "Ninja", "-S", ROOT, "-B", folder, f"-DMILLRACE_PLANTED_BUG={name}",
                  "-DCMAKE_BUILD_TYPE=RelWithDebInfo"]
+    environment = {**os.environ, "CCACHE_BASEDIR": str(ROOT), "CCACHE_NOHASHDIR": "1"}
     for command in (configure, ["cmake", "--build", folder, "--target", "sim"]):
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                              env=environment)
         if done.returncode != 0:
             sys.exit(f"{name}: does not build\n{done.stdout[-4000:]}")
     return folder / "bin" / "sim"
