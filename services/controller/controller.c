@@ -328,6 +328,11 @@ bool controller_active(const struct controller *controller)
     return controller->metadata != NULL && metadata_active(controller->metadata);
 }
 
+int64_t controller_term(const struct controller *controller)
+{
+    return controller->quorum != NULL ? raft_term(quorum_raft(controller->quorum)) : 0;
+}
+
 const struct image *controller_image(const struct controller *controller)
 {
     return controller->metadata != NULL ? metadata_committed(controller->metadata) : NULL;

@@ -38,6 +38,7 @@ void controller_dump(const struct controller *controller, struct buf *out);
 
 // Whether this one is the active controller; for tests and the simulator.
 bool controller_active(const struct controller *controller);
+int64_t controller_term(const struct controller *controller); // Raft's; 0 before the cluster is formed
 struct image;
 // What is committed here.
 const struct image *controller_image(const struct controller *controller);

@@ -7,8 +7,9 @@
 
 enum {
     FILES_VERSION = 1,
-    LOG_HEADER = 48,   // magic 8, version 4, crc 4, base index 8, cluster 16, node id 4, zero 4
-    RECORD_HEADER = 28 // length 4, crc 4, type 1, kind 1, zero 2, index 8, term 8
+    LOG_HEADER = 48, // magic 8, version 4, crc 4, base index 8, cluster 16, node id 4, zero 4
+    RECORD_HEADER =
+        32 // length 4, crc of the data 4, type 1, kind 1, zero 2, index 8, term 8, crc of the header 4
 };
 
 enum record_type { RECORD_ENTRY = 1, RECORD_TRUNCATE = 2 };

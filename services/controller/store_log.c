@@ -14,6 +14,8 @@
 
 enum {
     SECTOR = 512,
+    ZEROS_MIN = 8, // so many zeros at least are taken for bytes that were never written
+    HEADER_CRC_AT = RECORD_HEADER - 4,
     LOG_MAX = 1 << 30,
     SNAPSHOT_MAX = 1 << 30,
     SNAPSHOT_HEADER = 256 // magic 8, version 4, crc 4, index 8, term 8, next offset 8, length 8, crc of the
@@ -44,8 +46,8 @@ static void put_record(struct buf *out, enum record_type type, const struct raft
     head[9] = (uint8_t)entry->kind;
     store_be64(head + 12, (uint64_t)entry->index);
     store_be64(head + 20, (uint64_t)entry->term);
-    uint32_t crc = crc32c(0, head + 8, RECORD_HEADER - 8);
-    store_be32(head + 4, crc32c(crc, data.data, data.len));
+    store_be32(head + 4, crc32c(0, data.data, data.len));
+    store_be32(head + HEADER_CRC_AT, crc32c(0, head, HEADER_CRC_AT));
     buf_append(out, head, sizeof head);
     buf_append(out, data.data, data.len);
 }
@@ -84,22 +86,32 @@ static bool boot_append(struct store_boot *boot, const uint8_t *head, struct sli
     return true;
 }
 
-// The record at `at` does not check. It was cut short when the file ends inside it or a whole sector of it
-// was never written (new space reads as zeros); a flipped bit leaves no such trace.
+static bool header_ok(const struct buf *file, size_t at)
+{
+    const uint8_t *head = file->data + at;
+    return file->len - at >= RECORD_HEADER &&
+           load_be32(head + HEADER_CRC_AT) == crc32c(0, head, HEADER_CRC_AT);
+}
+
+// The record at `at` does not check. It was cut short when the file ends inside it or a sector of it was
+// never written (new space reads as zeros); a flipped bit leaves no such trace.
 static bool looks_torn(const struct buf *file, size_t at)
 {
     size_t left = file->len - at;
-    if (left < RECORD_HEADER || load_be32(file->data + at) > left - RECORD_HEADER)
+    if (left < RECORD_HEADER)
         return true;
-    size_t end = at + RECORD_HEADER + load_be32(file->data + at);
-    while (at < end) {
+    bool known = header_ok(file, at);
+    size_t size = known ? RECORD_HEADER + (size_t)load_be32(file->data + at) : RECORD_HEADER;
+    if (size > left)
+        return true;
+    for (size_t end = at + size; at < end;) {
         size_t next = (at / SECTOR + 1) * SECTOR;
         if (next > end)
             next = end;
         size_t zeros = 0;
         while (at + zeros < next && file->data[at + zeros] == 0)
             zeros++;
-        if (at + zeros == next)
+        if (at + zeros == next && zeros >= ZEROS_MIN)
             return true;
         at = next;
     }
@@ -110,12 +122,10 @@ static bool looks_torn(const struct buf *file, size_t at)
 static size_t read_record(const struct buf *file, size_t at, struct store_boot *boot)
 {
     const uint8_t *head = file->data + at;
-    size_t left = file->len - at;
-    if (left < RECORD_HEADER || load_be32(head) > left - RECORD_HEADER)
+    if (!header_ok(file, at) || load_be32(head) > file->len - at - RECORD_HEADER)
         return 0;
     struct slice data = slice_of(head + RECORD_HEADER, load_be32(head));
-    uint32_t crc = crc32c(0, head + 8, RECORD_HEADER - 8);
-    if (crc32c(crc, data.data, data.len) != load_be32(head + 4))
+    if (crc32c(0, data.data, data.len) != load_be32(head + 4))
         return 0;
     if (head[8] == RECORD_TRUNCATE)
         boot_truncate(boot, (int64_t)load_be64(head + 12));

@@ -49,6 +49,7 @@ static void check_fire(struct timer *timer)
                 look_at(check, daemon, replica);
         }
     }
+    check_metadata(check);
     timer_start_ms(cluster->observer, &check->timer, LOOK_MS);
 }
 
@@ -56,6 +57,8 @@ void check_begin(struct check *check, struct cluster *cluster, struct history *h
 {
     *check = (struct check){.cluster = cluster, .history = history};
     map_init(&check->leaders, 6);
+    map_init(&check->terms, 7);
+    map_init(&check->images, 8);
     timer_init(&check->timer, check_fire, check);
     timer_start_ms(env, &check->timer, LOOK_MS);
 }
