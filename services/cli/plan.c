@@ -12,9 +12,17 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PORT_FIRST = 20000, PORT_LAST = 31999, PORT_TRIES = 2000, ARGS_MAX = 2 * (CLI_MANY_MAX + 16) };
+enum {
+    PORT_FIRST = 20000,
+    PORT_LAST = 31999,
+    PORT_TRIES = 2000,
+    PORT_WAIT_MS = 2000,
+    PORT_POLL_MS = 10,
+    ARGS_MAX = 2 * (CLI_MANY_MAX + 16)
+};
 
 struct role {
     const char *name;
@@ -37,6 +45,19 @@ static bool port_free(int port)
     bool good = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
     close(fd);
     return good;
+}
+
+// A port of the cluster's former run: its daemons may be dying still (up was killed and is started again at
+// once).
+static bool port_free_soon(int port)
+{
+    for (int waited_ms = 0; waited_ms < PORT_WAIT_MS; waited_ms += PORT_POLL_MS) {
+        if (port_free(port))
+            return true;
+        struct timespec pause = {.tv_nsec = PORT_POLL_MS * 1000000};
+        nanosleep(&pause, NULL);
+    }
+    return port_free(port);
 }
 
 static bool port_planned(const struct cluster *cluster, int port)
@@ -80,18 +101,37 @@ static int role_count(const struct cluster *cluster, const char *role)
     return count;
 }
 
-static enum cli_exit kafka_port_choose(const struct plan_wish *wish, const struct cluster *before, int k,
-                                       struct cluster_daemon *daemon, const struct cluster *cluster)
+static enum cli_exit kafka_port_choose(const struct plan_wish *wish, int k, struct cluster_daemon *daemon,
+                                       const struct cluster *cluster)
 {
-    int base = wish->kafka_port > 0 ? (int)wish->kafka_port : PLAN_KAFKA_PORT;
-    if (wish->free_ports && wish->kafka_port == 0 && daemon->kafka_port == 0)
+    int kept = daemon->kafka_port;
+    if (wish->free_ports && wish->kafka_port == 0 && kept == 0)
         daemon->kafka_port = port_pick(cluster);
-    else if (daemon->kafka_port == 0 || wish->kafka_port > 0)
-        daemon->kafka_port = base + k - 1;
-    if (daemon->kafka_port == 0 || daemon->kafka_port > 65535 || !port_free(daemon->kafka_port))
+    else if (kept == 0 || wish->kafka_port > 0)
+        daemon->kafka_port = (wish->kafka_port > 0 ? (int)wish->kafka_port : PLAN_KAFKA_PORT) + k - 1;
+    int port = daemon->kafka_port;
+    if (port <= 0 || port > 65535 || !(port == kept ? port_free_soon(port) : port_free(port)))
         return cli_fail(CLI_FAILED,
                         "Kafka port %d is in use; --port N chooses another, --ephemeral takes free ones",
-                        daemon->kafka_port);
+                        port);
+    return CLI_DONE;
+}
+
+// rpc and HTTP: as before, else free ones. The controllers know each other by their rpc ports for good.
+static enum cli_exit own_ports_choose(struct cluster_daemon *daemon, const struct cluster *cluster)
+{
+    bool kept = daemon->rpc_port != 0 && port_free_soon(daemon->rpc_port);
+    if (!kept && daemon->rpc_port != 0 && strcmp(daemon->role, "controller") == 0)
+        return cli_fail(CLI_FAILED, "port %d of controller %d is taken by another program", daemon->rpc_port,
+                        daemon->id);
+    if (!kept)
+        daemon->rpc_port = port_pick(cluster);
+    if (daemon->http_port == 0 || !port_free_soon(daemon->http_port))
+        do
+            daemon->http_port = port_pick(cluster);
+        while (daemon->http_port != 0 && daemon->http_port == daemon->rpc_port);
+    if (daemon->rpc_port == 0 || daemon->http_port == 0)
+        return cli_fail(CLI_FAILED, "no free port within %d..%d", PORT_FIRST, PORT_LAST);
     return CLI_DONE;
 }
 
@@ -104,21 +144,12 @@ static enum cli_exit daemon_plan(const struct plan_wish *wish, struct cluster *b
         daemon = *old;
     snprintf(daemon.role, sizeof daemon.role, "%s", role->name);
     daemon.pid = 0;
-    if (daemon.rpc_port == 0 || !port_free(daemon.rpc_port))
-        daemon.rpc_port = port_pick(cluster);
-    if (daemon.http_port == 0 || !port_free(daemon.http_port) || daemon.http_port == daemon.rpc_port)
-        do
-            daemon.http_port = port_pick(cluster);
-        while (daemon.http_port != 0 && daemon.http_port == daemon.rpc_port);
-    if (daemon.rpc_port == 0 || daemon.http_port == 0)
-        return cli_fail(CLI_FAILED, "no free port within %d..%d", PORT_FIRST, PORT_LAST);
-    if (strcmp(role->name, "storage") == 0) {
-        enum cli_exit code = kafka_port_choose(wish, before, k, &daemon, cluster);
-        if (code != CLI_DONE)
-            return code;
-    }
-    cluster->daemons[cluster->count++] = daemon;
-    return CLI_DONE;
+    enum cli_exit code = own_ports_choose(&daemon, cluster);
+    if (code == CLI_DONE && strcmp(role->name, "storage") == 0)
+        code = kafka_port_choose(wish, k, &daemon, cluster);
+    if (code == CLI_DONE)
+        cluster->daemons[cluster->count++] = daemon;
+    return code;
 }
 
 enum cli_exit plan_make(const struct plan_wish *wish, struct cluster *cluster)
