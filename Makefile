@@ -6,10 +6,11 @@ SECONDS ?= 300
 BUILD ?= build
 PRESET ?= release
 
-.PHONY: setup build test up down sim chaos fuzz lint fmt bench test-clients clean
+.PHONY: setup build programs test up down sim chaos fuzz lint fmt bench test-clients clean
 setup: ; @tests/setup packages.txt
 build: ; @cmake --preset $(PRESET) --log-level=WARNING >/dev/null && cmake --build $(BUILD) -j$(JOBS)
-up: setup build ; @$(BUILD)/bin/millrace up --detach
+programs: ; @cmake --preset $(PRESET) --log-level=WARNING >/dev/null && cmake --build $(BUILD) -j$(JOBS) --target millrace millrace-controller millrace-storage millrace-coordinator
+up: setup programs ; @$(BUILD)/bin/millrace up --detach
 down: ; @$(BUILD)/bin/millrace down
 test: setup build ; @tests/run --build $(BUILD)
 sim: build ; @$(BUILD)/bin/sim --seeds $(SEEDS)
