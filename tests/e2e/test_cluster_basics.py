@@ -70,17 +70,3 @@ def test_the_active_controller_dies_and_topics_are_still_made():
         cluster.produce("after", numbered(10))
         active.start().wait_ready()
         assert values(cluster.consume("after")) == list(range(10))
-
-
-def test_a_rolling_restart_fails_no_record():
-    with Cluster(controllers=3, storage=3, coordinators=2, settings=THREE) as cluster:
-        load = Load(cluster, "t", enable_idempotence="true")
-        load.wait_acks(200)
-        for daemon in cluster.daemons:
-            daemon.stop()
-            daemon.start().wait_ready()
-            cluster.wait_isr("t", 3, 3)
-        load.wait_acks(200)
-        load.stop()
-        assert not load.failed
-        load.check()

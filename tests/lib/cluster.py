@@ -26,6 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 BUILD = os.path.abspath(os.environ.get("MILLRACE_BUILD", os.path.join(ROOT, "build")))
 SHIM = os.path.join(BUILD, "lib", "powercut.so")
 LOAD = os.path.join(BUILD, "lib", "load")
+RAW = os.path.join(BUILD, "lib", "raw")
 LOG_TAIL_LINES = 25
 # Below the range the system takes for outgoing connections, so that a daemon finds its port again after a restart.
 PORTS = (20000, 31999)
@@ -353,6 +354,7 @@ class Load:
         settings = ["%s=%s" % (name.replace("_", "."), value) for name, value in options.items()]
         self.cluster, self.topic, self.acked, self.failed, self.sent = cluster, topic, {}, {}, None
         self.longest_gap, self._last = 0.0, None
+        self.reset_gap()
         with open(os.path.join(cluster.directory, "logs", "load-%s.log" % topic), "ab") as log:
             self.process = subprocess.Popen([LOAD, cluster.kafka, topic, str(keys), str(per_second)] + settings,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
@@ -369,10 +371,18 @@ class Load:
                 if self._last is not None:
                     self.longest_gap = max(self.longest_gap, now - self._last)
                 self._last = now
+                partition = int(words[2])
+                before = self._last_of.get(partition, now)
+                self.longest_gap_of_a_partition = max(self.longest_gap_of_a_partition, now - before)
+                self._last_of[partition] = now
             elif words[0] == "fail":
                 self.failed[int(words[1])] = words[2]
             else:
                 self.sent = int(words[1])
+
+    def reset_gap(self):
+        """Measures longest_gap_of_a_partition anew."""
+        self.longest_gap_of_a_partition, self._last_of = 0.0, {}
 
     def wait_acks(self, more, seconds=30):
         goal = len(self.acked) + more
@@ -408,6 +418,52 @@ class Load:
                 assert last.get(key, -1) < int(value), "%s after %s for %s in partition %d at %d" % (
                     value, last[key], key, p, o)
                 last[key] = int(value)
+
+
+class Raw:
+    """The measuring producer (tests/lib/raw.c): one record per partition under way, every 10 ms a new try. acks is
+    {partition: [seconds of each acknowledgement]} by now()."""
+
+    def __init__(self, cluster, topic, partitions):
+        self.acks, self.errors = {p: [] for p in range(partitions)}, []
+        self.process = subprocess.Popen([RAW, cluster.kafka, topic, str(partitions)], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    @staticmethod
+    def now():
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def _read(self):
+        for line in self.process.stdout:
+            words = line.split()
+            if words[0] == "ack":
+                self.acks[int(words[1])].append(int(words[3]) / 1e6)
+            elif words[0] == "error":
+                self.errors.append((int(words[1]), int(words[2]), int(words[3]) / 1e6))
+
+    def acknowledged_after(self, moment, partitions):
+        return all(self.acks[p] and self.acks[p][-1] > moment for p in partitions)
+
+    def longest_gap(self, since=0, partitions=None):
+        """The longest time without an acknowledgement in one partition, counting what ended after `since`."""
+        gaps = [0.0]
+        for p in self.acks if partitions is None else partitions:
+            times = list(self.acks[p])
+            gaps += [b - a for a, b in zip(times, times[1:]) if b > since]
+        return max(gaps)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait(10)
+        self.thread.join(10)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.close()
 
 
 class UpCluster(Clients):
