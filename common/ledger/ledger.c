@@ -25,6 +25,9 @@ void ledger_wait(struct ledger *ledger, struct ledger_wait *wait, ledger_fn *don
     ASSERT(ledger->ready && wait->ledger == NULL);
     bool open = ledger->open.count > 0 || ledger->touched;
     uint64_t target = open ? ledger->open_seq : ledger->open_seq - 1;
+#ifdef PLANTED_ANSWERED_BEFORE_COMMIT
+    target = 0;
+#endif
     if (target <= ledger->done_seq) {
         done(context, ST_OK);
         return;
