@@ -169,9 +169,10 @@ int partition_flushed(struct partition *partition, int64_t flushed)
 
 void partition_truncated(struct partition *partition, int64_t to)
 {
-    ASSERT(partition->role != PARTITION_LEADER);
     if (partition->log_end > to)
         partition->log_end = to;
+    if (partition->epoch_start > to)
+        partition->epoch_start = to;
     if (partition->flushed > to)
         partition->flushed = to;
     if (partition->high_watermark > to)

@@ -131,7 +131,7 @@ static void replica_open(struct replica *replica)
 
 bool replica_linkable(struct replica *replica)
 {
-    if (replica->log == NULL || log_status(replica->log) != ST_OK)
+    if (replica->log == NULL || replica->cutting || log_status(replica->log) != ST_OK)
         return false;
     if (!log_lost(replica->log))
         return true;
@@ -140,6 +140,7 @@ bool replica_linkable(struct replica *replica)
     if (self == NULL || self->in_isr)
         return false;
     replica->link = REPLICA_TRUNCATING;
+    replica->cutting = true;
     log_truncate_fully(replica->log, 0, stream_in_truncated, NULL);
     return false;
 }

@@ -65,7 +65,7 @@ enum status replica_lead(const struct replica *replica, int32_t claimed, bool *f
     }
     if (replica->state.role != PARTITION_LEADER || !options->lease_held(options->context))
         return ST_NOT_LEADER;
-    if (replica->log == NULL)
+    if (replica->log == NULL || replica->cutting)
         return ST_LOADING;
     return log_lost(replica->log) ? ST_CORRUPT : ST_OK;
 }

@@ -36,6 +36,7 @@ struct replica {
     char *topic;   // name, owned
     bool internal; // __consumer_offsets and its like: written by ledgers only
     bool closing;  // being removed: the log's deletion is under way
+    bool cutting;  // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
     struct replica_settings settings;
     struct log *log; // NULL while an older log of this name is being deleted

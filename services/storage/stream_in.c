@@ -100,8 +100,8 @@ void streams_in_follow(struct streams_in *streams, struct replica *replica)
     stream_in_wanted(replica, 0);
 #ifdef PLANTED_TRUNCATES_TO_WATERMARK
     replica->link = REPLICA_TRUNCATING;
+    replica->cutting = true;
     log_truncate(replica->log, replica->state.high_watermark, stream_in_truncated, NULL);
-    partition_truncated(&replica->state, log_end(replica->log));
 #endif
 }
 
@@ -192,9 +192,8 @@ void stream_in_truncated(struct log *log, enum status status, void *context)
     struct replica *replica = log_user(log);
     if (replica == NULL || replica->closing)
         return;
-    // It may have become the leader meanwhile: its log end was cut when the truncation began, nothing is left to do.
-    if (replica->state.role != PARTITION_LEADER)
-        partition_truncated(&replica->state, log_end(log));
+    replica->cutting = false;
+    partition_truncated(&replica->state, log_end(log));
     if (status == ST_OK && log_start(log) > replica->state.log_start) {
         replica->state.log_start = log_start(log);
         replica->state.log_end = replica->state.flushed = replica->state.high_watermark = log_start(log);
@@ -211,6 +210,7 @@ static void replica_truncate(struct replica *replica, const Millrace__SubscribeR
 {
     struct diag *diag = &replica->partitions->options.env->diag;
     replica->link = REPLICA_TRUNCATING;
+    replica->cutting = true;
     wait_fail(&replica->flush_waits, ST_STALE);
     if (result->has_start_at && result->start_at >= 0) {
         DIAG_INFO(diag, "log starts anew partition=%s offset=%lld", replica_name(replica),
@@ -231,7 +231,6 @@ static void replica_truncate(struct replica *replica, const Millrace__SubscribeR
     DIAG_INFO(diag, "truncating partition=%s from=%lld to=%lld", replica_name(replica),
               (long long)log_end(replica->log), (long long)to);
     log_truncate(replica->log, to, stream_in_truncated, NULL);
-    partition_truncated(&replica->state, log_end(replica->log));
 }
 
 static void result_take(struct replica *replica, const Millrace__SubscribeResult *result)

@@ -280,6 +280,10 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     }
     if (replica->state.role != PARTITION_LEADER || replica->log == NULL || log_lost(replica->log))
         return;
+    if (replica->cutting) { // begun as a follower: where the log ends is not settled yet
+        result->status = ST_AGAIN;
+        return;
+    }
     result->status = ST_OK;
     result->has_log_start = result->has_high_watermark = true;
     result->log_start = log_start(replica->log);
