@@ -13,7 +13,7 @@ enum {
     REGISTER_TIMEOUT_MS = 3000,
     REGISTER_PAUSE_MS = 100,
     HEARTBEATS_PER_LEASE = 10, // so often that silence is noticed long before the lease ends
-    HEARTBEAT_MS_MIN = 20, // also the rhythm until the node may work: its start waits for the answers
+    HEARTBEAT_MS_MIN = 20,     // also the rhythm until the node may work: its start waits for the answers
     LEASE_MS_DEFAULT = 1000,
     LEASE_MS_MAX = 600000,
     ENDPOINTS_MAX = IMAGE_ENDPOINTS_MAX
@@ -32,6 +32,7 @@ struct member {
     int32_t lease_ms;
     int64_t sent_us; // when the call under way was made
     int64_t lease_until_us;
+    int64_t lease_offset; // what the image must have before the lease counts, see on_heartbeat
     bool registered, unfenced, draining, leaving;
     struct controllers_pending *call;
     struct timer next;  // heartbeat or registration
@@ -64,7 +65,8 @@ static void settle(struct member *member, const char *why)
     if (member->state == MEMBER_LEFT || member->state == MEMBER_REFUSED)
         return;
     bool caught_up = follow_offset(member->options.follow) >= member->registered_offset;
-    bool held = env_now_us(member->options.env) < member->lease_until_us;
+    bool held = env_now_us(member->options.env) < member->lease_until_us &&
+                follow_offset(member->options.follow) >= member->lease_offset;
     if (!member->registered || (!caught_up && member->state == MEMBER_JOINING))
         become(member, MEMBER_JOINING, why);
     else if (!held || !member->unfenced)
@@ -297,6 +299,14 @@ static void on_heartbeat(void *context, enum status status, const ProtobufCMessa
         const Millrace__HeartbeatReply *reply = (const Millrace__HeartbeatReply *)message;
         renew_lease(member, reply->lease_ms);
         member->unfenced = !reply->fenced;
+        // Without the lease others may have been given what was ours: work goes on only once the image knows
+        // of it.
+        if (member->state != MEMBER_ACTIVE && member->lease_offset < reply->commit_offset) {
+            member->lease_offset = reply->commit_offset;
+            follow_wait_cancel(&member->caught_up);
+            follow_when(member->options.follow, &member->caught_up, member->lease_offset, INT64_MAX / 2,
+                        on_caught_up, member);
+        }
         follow_heard(member->options.follow, reply->commit_offset);
         if (member->draining && member->options.on_leaderships != NULL && reply->has_leaderships)
             member->options.on_leaderships(member->options.context, reply->leaderships);
