@@ -11,12 +11,17 @@
 #include <errno.h>
 #include <nng/nng.h>
 #include <nng/protocol/survey0/survey.h>
+#include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+enum { CONNECT_SHARE = 4 }; // part of the time that connecting may take
+
 struct target {
     char *name;
-    uint32_t pipe; // id of the connection, 0: nobody listens
+    int dialer;    // id, 0: not dialled, nobody listens
+    uint32_t pipe; // id of the connection, 0: none
     Millrace__SurveyAnswer *answer;
 };
 
@@ -25,6 +30,14 @@ struct round {
     struct target targets[SURVEY_DAEMONS_MAX];
     size_t count;
     size_t waiting; // connected and not answered yet
+    // Written by NNG's threads while connecting.
+    pthread_mutex_t lock;
+    pthread_cond_t connected;
+    struct {
+        int dialer;
+        uint32_t pipe;
+    } pipes[SURVEY_DAEMONS_MAX];
+    size_t pipe_count;
 };
 
 static int64_t now_ms(void)
@@ -55,27 +68,84 @@ static enum status targets_list(struct round *round, const char *dir)
     return ST_OK;
 }
 
-// Told by NNG within nng_dial, which connects synchronously: the connection belongs to the target being
-// dialled.
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *context)
 {
-    uint32_t *id = context;
-    *id = (uint32_t)nng_pipe_id(pipe);
+    struct round *round = context;
+    pthread_mutex_lock(&round->lock);
+    if (round->pipe_count < SURVEY_DAEMONS_MAX) {
+        round->pipes[round->pipe_count].dialer = nng_dialer_id(nng_pipe_dialer(pipe));
+        round->pipes[round->pipe_count++].pipe = (uint32_t)nng_pipe_id(pipe);
+        pthread_cond_signal(&round->connected);
+    }
+    pthread_mutex_unlock(&round->lock);
 }
 
-static void targets_dial(struct round *round, const char *dir)
+// Marks the targets whose socket a process has open, by the kernel's list. (A connection to try it out would
+// make the daemon's NNG listener pause, and with it the real one.)
+static void listeners_mark(struct round *round, const char *dir, bool *listens)
 {
+    char line[512];
+    size_t dir_len = strlen(dir);
+    FILE *list = fopen("/proc/net/unix", "re");
+    while (list != NULL && fgets(line, sizeof line, list) != NULL) {
+        char *path = strchr(line, '/');
+        line[strcspn(line, "\n")] = '\0';
+        if (path == NULL || strncmp(path, dir, dir_len) != 0 || path[dir_len] != '/')
+            continue;
+        for (size_t i = 0; i < round->count; i++) {
+            size_t len = strlen(round->targets[i].name);
+            const char *file = path + dir_len + 1;
+            if (strncmp(file, round->targets[i].name, len) == 0 && strcmp(file + len, ".ipc") == 0)
+                listens[i] = true;
+        }
+    }
+    if (list != NULL)
+        fclose(list);
+}
+
+static size_t targets_dial(struct round *round, const char *dir)
+{
+    size_t dialled = 0;
+    bool listens[SURVEY_DAEMONS_MAX] = {false};
+    listeners_mark(round, dir, listens);
+    nng_pipe_notify(round->socket, NNG_PIPE_EV_ADD_POST, on_pipe, round);
     for (size_t i = 0; i < round->count; i++) {
         char *url = mem_printf("ipc://%s/%s.ipc", dir, round->targets[i].name);
-        uint32_t id = 0;
-        nng_pipe_notify(round->socket, NNG_PIPE_EV_ADD_POST, on_pipe, &id);
-        if (nng_dial(round->socket, url, NULL, 0) == 0) {
-            round->targets[i].pipe = id;
-            round->waiting++;
+        nng_dialer dialer;
+        if (listens[i] && nng_dial(round->socket, url, &dialer, NNG_FLAG_NONBLOCK) == 0) {
+            round->targets[i].dialer = nng_dialer_id(dialer);
+            dialled++;
         }
-        nng_pipe_notify(round->socket, NNG_PIPE_EV_ADD_POST, NULL, NULL);
         mem_free(url);
     }
+    return dialled;
+}
+
+// Waits until all are connected or the time is over; whoever is not by then does not answer.
+static void targets_wait(struct round *round, size_t dialled, int wait_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += wait_ms / 1000;
+    until.tv_nsec += wait_ms % 1000 * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&round->lock);
+    while (round->pipe_count < dialled &&
+           pthread_cond_timedwait(&round->connected, &round->lock, &until) == 0)
+        ;
+    for (size_t p = 0; p < round->pipe_count; p++) {
+        for (size_t i = 0; i < round->count; i++) {
+            if (round->targets[i].dialer != round->pipes[p].dialer || round->targets[i].pipe != 0)
+                continue;
+            round->targets[i].pipe = round->pipes[p].pipe;
+            round->waiting++;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&round->lock);
 }
 
 static bool question_send(struct round *round)
@@ -142,13 +212,15 @@ static void collect(struct round *round, int wait_ms)
 enum status survey_ask(const char *dir, int wait_ms, survey_answer_fn *each, void *context)
 {
     struct round *round = mem_calloc(1, sizeof *round);
+    pthread_mutex_init(&round->lock, NULL);
+    pthread_cond_init(&round->connected, NULL);
     enum status status = targets_list(round, dir);
     if (status == ST_OK && nng_surveyor0_open(&round->socket) != 0)
         status = ST_NO_MEMORY;
     if (status == ST_OK) {
-        targets_dial(round, dir);
+        targets_wait(round, targets_dial(round, dir), wait_ms / CONNECT_SHARE);
         if (round->waiting > 0)
-            collect(round, wait_ms);
+            collect(round, wait_ms - wait_ms / CONNECT_SHARE);
         nng_close(round->socket);
     }
     for (size_t i = 0; i < round->count; i++) {
@@ -158,6 +230,8 @@ enum status survey_ask(const char *dir, int wait_ms, survey_answer_fn *each, voi
             millrace__survey_answer__free_unpacked(round->targets[i].answer, NULL);
         mem_free(round->targets[i].name);
     }
+    pthread_mutex_destroy(&round->lock);
+    pthread_cond_destroy(&round->connected);
     mem_free(round);
     return status;
 }

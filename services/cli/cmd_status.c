@@ -8,6 +8,7 @@
 #include "http/json.h"
 #include "survey/survey.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,12 +35,13 @@ static const struct cluster_daemon *daemon_of(struct report *report, const char 
     return NULL;
 }
 
-static const char *state_of(const struct survey_answer *answer, char reason[200])
+static const char *state_of(const struct cluster_daemon *daemon, const struct survey_answer *answer,
+                            char reason[200])
 {
     char ready[8] = "";
     reason[0] = '\0';
     if (!answer->answered)
-        return "down";
+        return daemon->pid != 0 && kill(daemon->pid, 0) == 0 ? "silent" : "down";
     if (strcmp(answer->handler, "idle") != 0 && answer->turn_age_us > HUNG_US) {
         snprintf(reason, 200, "in %.100s for %lld ms", answer->handler,
                  (long long)answer->turn_age_us / 1000);
@@ -50,12 +52,25 @@ static const char *state_of(const struct survey_answer *answer, char reason[200]
     return strcmp(ready, "true") == 0 ? "ready" : "starting";
 }
 
-static void value_put(struct buf *out, const char *dump, const char *key)
+static void address_text(int port, char text[32])
 {
-    char value[512] = "";
-    survey_value(dump, key, value, sizeof value);
-    buf_printf(out, ",\"%s\":", key);
-    json_put_string(out, slice_str(value));
+    text[0] = '\0';
+    if (port != 0)
+        snprintf(text, 32, "127.0.0.1:%d", port);
+}
+
+// Where it is, by the cluster's plan: known also of a daemon that does not answer.
+static void places_put(struct buf *out, const struct cluster *cluster, const struct cluster_daemon *daemon)
+{
+    char address[32], data[CLUSTER_PATH_MAX];
+    address_text(daemon->kafka_port, address);
+    buf_printf(out, ",\"kafka\":\"%s\"", address);
+    address_text(daemon->rpc_port, address);
+    buf_printf(out, ",\"rpc\":\"%s\"", address);
+    address_text(daemon->http_port, address);
+    buf_printf(out, ",\"http\":\"%s\",\"data\":", address);
+    cluster_daemon_data(cluster, daemon, data);
+    json_put_string(out, slice_str(data));
 }
 
 // Everything in the dump as an object of strings.
@@ -85,10 +100,7 @@ static void json_line(struct report *report, const struct cluster_daemon *daemon
     buf_printf(out, "%s\n  {\"role\":\"%s\",\"id\":%d,\"pid\":%d,\"state\":\"%s\",\"reason\":",
                report->printed > 0 ? "," : "", daemon->role, daemon->id, answer->pid, state);
     json_put_string(out, slice_str(reason));
-    value_put(out, answer->dump, "kafka");
-    value_put(out, answer->dump, "rpc");
-    value_put(out, answer->dump, "http");
-    value_put(out, answer->dump, "data");
+    places_put(out, report->cluster, daemon);
     buf_printf(out, ",\"turns\":%llu,\"handler\":", (unsigned long long)answer->turns);
     json_put_string(out, slice_str(answer->handler));
     dump_put(out, answer->dump);
@@ -98,13 +110,12 @@ static void json_line(struct report *report, const struct cluster_daemon *daemon
 static void text_line(struct report *report, const struct cluster_daemon *daemon,
                       const struct survey_answer *answer, const char *state, const char *reason)
 {
-    char kafka[64] = "", http[64] = "", up[32] = "0", name[32];
-    survey_value(answer->dump, "kafka", kafka, sizeof kafka);
-    survey_value(answer->dump, "http", http, sizeof http);
-    survey_value(answer->dump, "up_ms", up, sizeof up);
+    char kafka[32], http[32], name[32];
+    address_text(daemon->kafka_port, kafka);
+    address_text(daemon->http_port, http);
     cluster_daemon_name(daemon, name);
     buf_printf(&report->out, "%-18s %-9s %8d  %-22s %-22s %s\n", name, state, answer->pid,
-               *kafka != '\0' ? kafka : "-", *http != '\0' ? http : "-", reason);
+               *kafka != '\0' ? kafka : "-", http, reason);
     if (report->all)
         buf_printf(&report->out, "%s", answer->dump);
 }
@@ -116,12 +127,15 @@ static void on_answer(const struct survey_answer *answer, void *context)
     const struct cluster_daemon *daemon = daemon_of(report, answer->name);
     if (daemon == NULL)
         return; // a socket left by a former, larger cluster
-    const char *state = state_of(answer, reason);
+    const char *state = state_of(daemon, answer, reason);
+    struct survey_answer shown = *answer;
+    if (!answer->answered && strcmp(state, "down") != 0)
+        shown.pid = daemon->pid;
     report->unready += strcmp(state, "ready") != 0;
     if (report->json)
-        json_line(report, daemon, answer, state, reason);
+        json_line(report, daemon, &shown, state, reason);
     else
-        text_line(report, daemon, answer, state, reason);
+        text_line(report, daemon, &shown, state, reason);
     report->printed++;
 }
 

@@ -173,6 +173,25 @@ Test(survey, a_killed_daemon_is_reported_and_its_socket_is_taken_over)
     env_posix_destroy(&f.env);
 }
 
+Test(survey, a_stopped_process_costs_a_part_of_the_time_and_the_others_are_heard)
+{
+    struct fixture f = {0};
+    setup(&f);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/stopped.ipc", f.dir);
+    int stopped = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert_eq(bind(stopped, (struct sockaddr *)&address, sizeof address), 0);
+    cr_assert_eq(listen(stopped, 10), 0); // the kernel accepts, nobody shakes hands
+    struct seen seen = {0};
+    int64_t began_ms = env_now_ms(f.env);
+    cr_assert_eq(survey_ask(f.dir, 2000, on_answer, &seen), ST_OK);
+    cr_assert_lt(env_now_ms(f.env) - began_ms, 2500);
+    cr_assert_eq(seen.count, 2);
+    cr_assert_eq(seen.answered, 1);
+    close(stopped);
+    teardown(&f);
+}
+
 Test(survey, two_daemons_are_told_apart)
 {
     struct fixture f = {0}, g = {0};
