@@ -312,6 +312,8 @@ struct shard *shard_new(const struct shard_options *options)
     struct shard *shard = mem_calloc(1, sizeof *shard);
     shard->options = *options;
     map_init(&shard->groups, 0);
+    shard->checked_wall_ms = env_wall_ms(options->env);
+    shard->checked_ms = env_now_ms(options->env);
     timer_init(&shard->expiry, on_expiry, shard);
     timer_start_ms(options->env, &shard->expiry, options->settings->retention_check_ms);
     struct ledger_config config = {

@@ -11,6 +11,8 @@ struct shard {
     struct map groups;         // by id, struct shard_group
     struct shard_group *dirty; // to be written with the next batch, in the order of their change
     struct timer expiry;
+    int64_t checked_wall_ms, checked_ms; // both clocks at the last look at retention
+    int64_t paused_until_ms;             // retention rests until then (monotonic)
 };
 
 #endif

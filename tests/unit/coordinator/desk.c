@@ -12,6 +12,19 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+static int64_t clock_ahead_ms;
+static int64_t (*real_wall_ms)(struct env *env);
+
+static int64_t wall_ms(struct env *env)
+{
+    return real_wall_ms(env) + clock_ahead_ms;
+}
+
+void desk_set_clock(int64_t ahead_ms)
+{
+    clock_ahead_ms = ahead_ms;
+}
+
 static const enum rpc_role roles[] = {RPC_COORDINATOR, RPC_CONTROLLER, RPC_STORAGE};
 
 static struct desk *desk_of_controller(Millrace__Controller_Service *service)
@@ -290,6 +303,7 @@ static void configure(struct desk *desk)
     cr_assert_eq(config_set(desk->config, "group.initial.rebalance.delay.ms", "30", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "group.min.session.timeout.ms", "100", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "offset.metadata.max.bytes", "16", error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "offsets.retention.check.interval.ms", "20", error), ST_OK);
 }
 
 void desk_start(struct desk *desk)
@@ -297,6 +311,10 @@ void desk_start(struct desk *desk)
     memset(desk, 0, sizeof *desk);
     cr_assert_eq(env_posix_new("desk", 1, &desk->env), ST_OK);
     desk->env->diag.level = DIAG_ERROR;
+    desk->ops = *desk->env->ops;
+    real_wall_ms = desk->ops.wall_ms;
+    desk->ops.wall_ms = wall_ms;
+    desk->env->ops = &desk->ops;
     buf_init(&desk->metadata, 1 << 20);
     make_rpc(desk, 1, 50);
     make_rpc(desk, 2, 60);

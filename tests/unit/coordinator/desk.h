@@ -25,6 +25,7 @@ struct desk_log {
 
 struct desk {
     struct env *env;
+    struct env_ops ops;              // the real ones, but for the wall clock
     struct transport *transports[3]; // coordinator, controller, storage
     struct rpc *rpcs[3];
     char endpoints[3][64];
@@ -51,6 +52,8 @@ void desk_stop(struct desk *desk);
 // The coordinator dies without a word; a new one owns its shards with the next owner epoch.
 void desk_take_over(struct desk *desk);
 void desk_turns(struct desk *desk, int ms);
+// The wall clock is that far ahead of (behind) the real one from now on.
+void desk_set_clock(int64_t ahead_ms);
 
 // A topic of 2 partitions known to the cluster, or its removal.
 void desk_topic(struct desk *desk, uint8_t id, const char *name);

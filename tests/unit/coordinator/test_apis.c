@@ -595,6 +595,100 @@ Test(coordinator, offsets_can_be_deleted_unless_the_group_reads_the_topic)
     cr_assert_eq(committed("h"), 7);
 }
 
+// ---- retention: commits are made a week and more ago; the next coordinator looks at them now ----
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+static void days_later(int days)
+{
+    desk_turns(&d, 50);
+    desk_set_clock((int64_t)days * DAY_MS);
+    desk_take_over(&d);
+    desk_turns(&d, 100);
+}
+
+Test(coordinator, offsets_of_a_group_without_members_expire_a_week_after_the_commit)
+{
+    simple_commit("g", 5);
+    days_later(6);
+    cr_assert_eq(committed("g"), 5);
+    days_later(8);
+    cr_assert_eq(committed("g"), -1);
+}
+
+Test(coordinator, offsets_of_an_empty_group_expire_a_week_after_it_became_empty)
+{
+    char id[128];
+    int16_t member_error;
+    stable("g", id);
+    commit(9, (struct commit){.group = "g", .member = id, .generation = 1, .topic = "t", .offset = 7});
+    desk_set_clock(5ll * DAY_MS);
+    leave(5, "g", id, &member_error);
+    days_later(11);
+    cr_assert_eq(committed("g"), 7);
+    days_later(13);
+    cr_assert_eq(committed("g"), -1);
+}
+
+static int32_t groups_listed(void)
+{
+    struct kafka_list_groups_request request = {0};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_LIST_GROUPS, 3, &request);
+    int32_t count = ((const struct kafka_list_groups_response *)desk_await(&call))->groups_count;
+    desk_done(&call);
+    return count;
+}
+
+Test(coordinator, a_group_without_members_and_offsets_is_forgotten)
+{
+    char id[128];
+    int16_t member_error;
+    stable("g", id);
+    leave(5, "g", id, &member_error);
+    desk_turns(&d, 100);
+    cr_assert_eq(groups_listed(), 0);
+    desk_take_over(&d);
+    cr_assert_eq(groups_listed(), 0);
+}
+
+Test(coordinator, offsets_a_member_reads_never_expire)
+{
+    char id[128];
+    desk_topic(&d, 2, "left");
+    desk_turns(&d, 50);
+    stable("g", id); // subscribed to t
+    struct commit what = {.group = "g", .member = id, .generation = 1, .topic = "t", .offset = 7};
+    commit(9, what);
+    what.topic = "left";
+    commit(9, what);
+    desk_turns(&d, 50);
+    desk_set_clock(8ll * DAY_MS);
+    desk_take_over(&d);
+    desk_turns(&d, 100);
+    int16_t error;
+    cr_assert_eq(committed("g"), 7);
+    cr_assert_eq(fetch(7, "g", "left", 0, &error), -1);
+}
+
+Test(coordinator, a_commit_may_set_its_own_retention_before_version_5)
+{
+    struct commit what = {.group = "g", .topic = "t", .generation = -1, .offset = 3, .retention_ms = 100};
+    cr_assert_eq(commit(4, what), KAFKA_ERR_NONE);
+    cr_assert_eq(committed("g"), 3);
+    desk_turns(&d, 300);
+    cr_assert_eq(committed("g"), -1);
+}
+
+Test(coordinator, a_clock_that_leaps_ahead_deletes_nothing)
+{
+    simple_commit("g", 5);
+    desk_turns(&d, 50);
+    desk_set_clock(365ll * DAY_MS);
+    desk_turns(&d, 100);
+    cr_assert_eq(committed("g"), 5);
+}
+
 // ---- groups as an administrator sees them ----
 
 static const struct kafka_describe_groups_response_described_group *
