@@ -42,15 +42,6 @@ static void create(struct controller *controller)
     decision_fini(&decision);
 }
 
-static void assign(struct controller *controller)
-{
-    struct decision decision;
-    decision_init(&decision);
-    shards_settle(controller, &decision, -1, -1);
-    controller_decide(controller, &decision, "owners of shards");
-    decision_fini(&decision);
-}
-
 // One more replica where there are fewer than wanted and a live node has none.
 static void raise(struct controller *controller, const struct image_topic *topic, int wanted)
 {
@@ -111,8 +102,6 @@ void internal_topics_ensure(struct controller *controller)
         if (nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR) == 0)
             return;
         create(controller);
-        if (groups_topic(controller) != NULL)
-            assign(controller);
     }
     const struct image_topic *topic = groups_topic(controller);
     if (topic != NULL && (int)topic->partitions[0]->replicas.count < wanted_factor(controller))
@@ -120,4 +109,6 @@ void internal_topics_ensure(struct controller *controller)
     topic = groups_topic(controller);
     if (topic != NULL)
         raise_min_isr(controller, topic);
+    if (groups_topic(controller) != NULL)
+        shards_give(controller);
 }

@@ -39,7 +39,7 @@ struct lease *leases_put(struct nodes *nodes, int32_t id, uint64_t incarnation)
         memmove(nodes->items + at + 1, nodes->items + at, (nodes->count - at) * sizeof *nodes->items);
         nodes->count++;
     }
-    nodes->items[at] = (struct lease){.id = id, .incarnation = incarnation};
+    nodes->items[at] = (struct lease){.id = id, .incarnation = incarnation, .reported = -1};
     return &nodes->items[at];
 }
 

@@ -21,6 +21,8 @@ struct lease {
     int32_t id;
     uint64_t incarnation;
     int64_t heard_ms, until_ms;
+    int64_t reported;        // metadata offset of its last heartbeat, -1: none yet
+    int64_t must_have;       // offset its image needs before it is unfenced: it then knows what it has lost
     int64_t commit_then;     // commit offset told with the last heartbeat's answer
     int64_t behind_since_ms; // 0: it keeps up
     bool draining, stalled;

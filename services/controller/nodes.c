@@ -46,6 +46,7 @@ void nodes_activate(struct controller *controller)
         struct lease *lease = leases_put(controller->nodes, node->id, node->incarnation);
         lease->heard_ms = env_now_ms(controller->env);
         lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
+        lease->must_have = metadata_offset(controller->metadata);
     }
 }
 
@@ -75,8 +76,11 @@ int nodes_live(const struct controller *controller, Millrace__Role role)
 
 // ---- fencing ----
 
-static void node_fence(struct controller *controller, const struct image_node *node, const char *why)
+// over: it serves no more, whatever it believes.
+static void node_fence(struct controller *controller, const struct image_node *node, const char *why,
+                       bool over)
 {
+    struct lease *lease = leases_get(controller->nodes, node->id);
     struct decision decision;
     int32_t id = node->id;
     DIAG_INFO(&controller->env->diag, "node fenced node=%d why=\"%s\"", id, why);
@@ -85,8 +89,12 @@ static void node_fence(struct controller *controller, const struct image_node *n
     if (node->role == MILLRACE__ROLE__ROLE_STORAGE)
         settle_node(controller, &decision, id, ELECT_GONE, SETTLE_STATE);
     else
-        shards_settle(controller, &decision, id, -1);
+        shards_settle(controller, &decision, over ? SHARDS_DEAD : SHARDS_CUT, id);
     controller_decide(controller, &decision, "fencing");
+    if (lease != NULL && metadata_active(controller->metadata)) {
+        lease->must_have = metadata_offset(controller->metadata);
+        lease->until_ms = over ? 0 : lease->until_ms;
+    }
     decision_fini(&decision);
 }
 
@@ -100,7 +108,7 @@ static void node_unfence(struct controller *controller, const struct image_node 
     if (node->role == MILLRACE__ROLE__ROLE_STORAGE)
         settle_node(controller, &decision, id, ELECT_LIVE, SETTLE_STATE);
     else
-        shards_settle(controller, &decision, -1, id);
+        shards_settle(controller, &decision, SHARDS_CAME, id);
     controller_decide(controller, &decision, "unfencing");
     decision_fini(&decision);
     internal_topics_ensure(controller);
@@ -128,7 +136,7 @@ static void on_probe(void *context, enum status status)
                                             : NULL;
         bool same = node != NULL && node->incarnation == probe->incarnation && !node->fenced;
         if (same && status == ST_UNREACHABLE && lease->heard_ms <= probe->began_ms)
-            node_fence(controller, node, "its port refuses connections");
+            node_fence(controller, node, "its port refuses connections", true);
     }
     mem_free(probe);
 }
@@ -159,9 +167,9 @@ void nodes_tick(struct controller *controller)
             continue;
         }
         if (now >= lease->until_ms)
-            node_fence(controller, node, "lease ended");
+            node_fence(controller, node, "lease ended", true);
         else if (lease->behind_since_ms != 0 && now - lease->behind_since_ms > BEHIND_MS_MAX)
-            node_fence(controller, node, "too far behind the metadata");
+            node_fence(controller, node, "too far behind the metadata", false);
         else if (now - lease->heard_ms > lease_ms * SILENT_LEASE_SHARE / 100 && lease->probe == NULL)
             node_probe(controller, lease, node);
     }
@@ -222,6 +230,7 @@ static void lease_renew(struct controller *controller, struct lease *lease,
 {
     lease->heard_ms = env_now_ms(controller->env);
     lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
+    lease->reported = request->metadata_offset;
     bool behind = request->metadata_offset < lease->commit_then;
     if (!behind)
         lease->behind_since_ms = 0;
@@ -242,8 +251,8 @@ void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatReq
     lease_renew(controller, lease, request);
     bool storage = node->role == MILLRACE__ROLE__ROLE_STORAGE;
     if (request->leaving && !node->fenced)
-        node_fence(controller, node, "it leaves");
-    else if (!request->leaving && node->fenced && request->metadata_offset >= node->offset &&
+        node_fence(controller, node, "it leaves", true);
+    else if (!request->leaving && node->fenced && request->metadata_offset >= lease->must_have &&
              lease->behind_since_ms == 0)
         node_unfence(controller, node);
     if (storage && !request->leaving && metadata_active(controller->metadata)) {

@@ -135,7 +135,7 @@ static void decide(struct controller *controller, struct decision *decision,
 {
     add_node(decision, request, id);
     if (request->role == MILLRACE__ROLE__ROLE_COORDINATOR) {
-        shards_settle(controller, decision, id, -1);
+        shards_settle(controller, decision, SHARDS_DEAD, id);
         return;
     }
     bool wiped = old != NULL && old->role == MILLRACE__ROLE__ROLE_STORAGE &&
@@ -220,6 +220,7 @@ void nodes_register(struct controller *controller, const Millrace__RegisterReque
         struct lease *lease = leases_put(controller->nodes, id, request->incarnation);
         lease->heard_ms = env_now_ms(controller->env);
         lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
+        lease->must_have = metadata_offset(controller->metadata);
         lease->draining = request->draining;
         drop_lost(controller, request, id);
         DIAG_INFO(&controller->env->diag, "node registered node=%d role=%d rpc=%s", id, (int)request->role,

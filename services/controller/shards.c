@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "cluster/shard.h"
+#include "leases.h"
 
 static int position(const int32_t *live, int live_count, int32_t id)
 {
@@ -38,51 +39,103 @@ void shards_assign(const int32_t *owners, int32_t count, const int32_t *live, in
     mem_free(load);
 }
 
-static int32_t *live_coordinators(const struct controller *controller, struct arena *arena, int32_t gone,
-                                  int32_t came, int *count)
+// What a settlement looks at.
+struct view {
+    struct controller *controller;
+    struct decision *decision;
+    enum shards_event event;
+    int32_t node;
+    int32_t *live; // ascending
+    int live_count;
+};
+
+static void find_live(struct view *view)
 {
-    const struct image *image = metadata_image(controller->metadata);
-    int32_t *live = arena_calloc(arena, image_node_count(image) + 1, sizeof *live);
-    ASSERT(live != NULL);
-    *count = 0;
+    const struct image *image = metadata_image(view->controller->metadata);
+    bool goes = view->event == SHARDS_DEAD || view->event == SHARDS_CUT;
+    view->live = arena_calloc(&view->decision->arena, image_node_count(image) + 1, sizeof *view->live);
+    ASSERT(view->live != NULL);
     for (size_t i = 0; i < image_node_count(image); i++) {
         const struct image_node *node = image_node_at(image, i);
-        bool is = node->role == MILLRACE__ROLE__ROLE_COORDINATOR &&
-                  (node->id == came || (!node->fenced && node->id != gone));
-        if (is)
-            live[(*count)++] = node->id;
+        bool named = node->id == view->node;
+        bool live = named && view->event != SHARDS_NONE ? !goes : !node->fenced;
+        if (node->role == MILLRACE__ROLE__ROLE_COORDINATOR && live)
+            view->live[view->live_count++] = node->id;
     }
-    return live;
 }
 
-static void settle_topic(struct controller *controller, struct decision *decision, const char *name,
-                         const int32_t *live, int live_count)
+// Whether nobody serves what was taken away at this offset: every coordinator knows of it, or its lease is
+// over. An owner that reads from a stale image would answer with offsets that are no longer the newest.
+static bool known_to_all(const struct controller *controller, int64_t offset)
 {
     const struct image *image = metadata_image(controller->metadata);
+    int64_t now = env_now_ms(controller->env);
+    for (size_t i = 0; i < controller->nodes->count; i++) {
+        const struct lease *lease = &controller->nodes->items[i];
+        const struct image_node *node = image_node(image, lease->id);
+        if (node != NULL && node->role == MILLRACE__ROLE__ROLE_COORDINATOR && now < lease->until_ms &&
+            lease->reported < offset)
+            return false;
+    }
+    return true;
+}
+
+// Whether the owner may be serving right now.
+static bool serves(const struct view *view, int32_t owner)
+{
+    if (owner < 0 || (view->event == SHARDS_DEAD && owner == view->node))
+        return false;
+    return (view->event == SHARDS_CUT && owner == view->node) ||
+           position(view->live, view->live_count, owner) >= 0;
+}
+
+static void settle_shard(const struct view *view, const char *topic, int32_t index, int32_t next)
+{
+    const struct image_shard *shard = image_shard(metadata_image(view->controller->metadata), topic, index);
+    int32_t owner = shard != NULL ? shard->owner : -1, epoch = shard != NULL ? shard->owner_epoch + 1 : 0;
+    if (next == owner)
+        return;
+    if (serves(view, owner))
+        next = -1;
+    else if (shard != NULL && owner < 0 && !known_to_all(view->controller, shard->offset))
+        return;
+    decision_shard(view->decision, topic, index, next, epoch);
+}
+
+static void settle_topic(const struct view *view, const char *name)
+{
+    const struct image *image = metadata_image(view->controller->metadata);
     const struct image_topic *topic = image_topic_named(image, name);
     if (topic == NULL || topic->partition_count == 0)
         return;
     int32_t count = (int32_t)topic->partition_count;
-    int32_t *owners = arena_calloc(&decision->arena, (size_t)count * 2, sizeof *owners);
+    int32_t *owners = arena_calloc(&view->decision->arena, (size_t)count * 2, sizeof *owners);
     ASSERT(owners != NULL);
     int32_t *next = owners + count;
     for (int32_t i = 0; i < count; i++) {
         const struct image_shard *shard = image_shard(image, name, i);
         owners[i] = shard != NULL ? shard->owner : -1;
     }
-    shards_assign(owners, count, live, live_count, next);
-    for (int32_t i = 0; i < count; i++) {
-        const struct image_shard *shard = image_shard(image, name, i);
-        if (next[i] != owners[i])
-            decision_shard(decision, name, i, next[i], shard != NULL ? shard->owner_epoch + 1 : 0);
-    }
+    shards_assign(owners, count, view->live, view->live_count, next);
+    for (int32_t i = 0; i < count; i++)
+        settle_shard(view, name, i, next[i]);
 }
 
-void shards_settle(struct controller *controller, struct decision *decision, int32_t gone, int32_t came)
+void shards_settle(struct controller *controller, struct decision *decision, enum shards_event event,
+                   int32_t node)
 {
     static const char *const ledgers[] = {SHARD_TOPIC_GROUPS, SHARD_TOPIC_TRANSACTIONS, SHARD_TOPIC_SHARE};
-    int live_count;
-    int32_t *live = live_coordinators(controller, &decision->arena, gone, came, &live_count);
+    struct view view = {.controller = controller, .decision = decision, .event = event, .node = node};
+    find_live(&view);
     for (size_t i = 0; i < sizeof ledgers / sizeof *ledgers; i++)
-        settle_topic(controller, decision, ledgers[i], live, live_count);
+        settle_topic(&view, ledgers[i]);
+}
+
+void shards_give(struct controller *controller)
+{
+    struct decision decision;
+    decision_init(&decision);
+    shards_settle(controller, &decision, SHARDS_NONE, -1);
+    controller_decide(controller, &decision, "owners of shards");
+    decision_fini(&decision);
 }

@@ -10,8 +10,19 @@
 // that is alive and has no more than its share; the rest goes to whoever has least.
 void shards_assign(const int32_t *owners, int32_t count, const int32_t *live, int live_count, int32_t *out);
 
-// Adds the assignments that follow from the live coordinators, one of them counting as gone (-1: none), one
-// as live (-1: none).
-void shards_settle(struct controller *controller, struct decision *decision, int32_t gone, int32_t came);
+enum shards_event {
+    SHARDS_NONE,
+    SHARDS_CAME, // the node becomes live
+    SHARDS_DEAD, // it serves no more: its process is gone, or its lease has ended
+    SHARDS_CUT   // it is fenced but may serve until its lease ends
+};
+
+// Adds the assignments that follow from the live coordinators and what happens to one of them. A shard moves
+// from an owner that may still serve in two steps: it is taken away, and given on by shards_give.
+void shards_settle(struct controller *controller, struct decision *decision, enum shards_event event,
+                   int32_t node);
+
+// Gives shards that were taken away to their new owners, once nobody can be serving them any more.
+void shards_give(struct controller *controller);
 
 #endif
