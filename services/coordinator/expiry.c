@@ -124,6 +124,8 @@ static void forget_in(struct shard_group *cell, struct slice name)
 void shard_forget_topic(struct shard *shard, struct slice topic)
 {
     void *value;
-    for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);)
+    for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);) {
         forget_in(value, topic);
+        shard_changed(value);
+    }
 }

@@ -72,8 +72,8 @@ static member_t member_out(const struct group *group, const struct group_member 
     return out;
 }
 
-// The members as the record has them. A member that was never answered and has no id of its own is left out
-// of a rebalance under way: nobody could come back as it.
+// The members as the record has them; a rebalance marks those whose clients may not know that they are
+// members.
 static enum status members_out(const struct group *group, struct arena *arena, value_t *out)
 {
     static struct kafka_tag unseen = {.tag = GROUP_TAG_UNSEEN, .bytes = {(const uint8_t *)"", 0}};
@@ -82,10 +82,7 @@ static enum status members_out(const struct group *group, struct arena *arena, v
         return ST_NO_MEMORY;
     void *value;
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
-        const struct group_member *member = value;
-        if (group->state == GROUP_PREPARING && member->unseen)
-            continue;
-        out->members[out->members_count++] = member_out(group, member, &unseen);
+        out->members[out->members_count++] = member_out(group, value, &unseen);
     }
     return ST_OK;
 }
