@@ -21,6 +21,7 @@ struct append_in {
         struct uuid topic_id;
         int32_t index;
         int32_t leader_epoch;
+        uint32_t subscription;
         enum status status;
         int64_t flushed;
         struct wait wait;
@@ -41,6 +42,7 @@ static void reply_send(struct append_in *message)
         acks[i].leader_epoch = entry->leader_epoch;
         acks[i].status = (int32_t)entry->status;
         acks[i].flushed = entry->flushed;
+        acks[i].subscription = entry->subscription;
         pointers[i] = &acks[i];
     }
     reply.stream_id = message->stream_id;
@@ -135,7 +137,7 @@ static enum status entry_take(struct stream_in *stream, struct replica *replica,
         return ST_MALFORMED;
     if (replica == NULL || replica->stream != stream || replica->log == NULL)
         return ST_NOT_FOUND;
-    if (entry->leader_epoch != replica->state.leader_epoch)
+    if (entry->leader_epoch != replica->state.leader_epoch || entry->subscription != replica->subscription)
         return ST_STALE;
     if (replica->link != REPLICA_LINKED && replica->link != REPLICA_ASKED)
         return ST_AGAIN;
@@ -175,6 +177,7 @@ static void entry_begin(struct append_in *message, struct stream_in *stream,
         memcpy(taken->topic_id.bytes, entry->topic_id.data, sizeof taken->topic_id.bytes);
     taken->index = entry->partition;
     taken->leader_epoch = entry->leader_epoch;
+    taken->subscription = entry->subscription;
     message->remaining++;
     if (status != ST_OK) {
         entry_done(taken, status);

@@ -81,6 +81,7 @@ void append_message_finish(struct append_message *message, Millrace__AppendReque
         encoded->length = entry->length;
         encoded->high_watermark = entry->high_watermark;
         encoded->log_start = entry->log_start;
+        encoded->subscription = entry->subscription;
         message->pointers[i] = encoded;
     }
     request->n_entries = (size_t)message->entry_count;

@@ -7,7 +7,9 @@
 
 #include <string.h>
 
-enum { HEARD_US_MAX = 1000000 }; // a follower silent for longer is not proposed by a change of the image alone
+enum {
+    HEARD_US_MAX = 1000000
+}; // a follower silent for longer is not proposed by a change of the image alone
 
 void partition_init(struct partition *partition, int32_t self, int64_t log_start, int64_t log_end,
                     int64_t high_watermark)
@@ -90,8 +92,8 @@ static int propose_addition(struct partition *partition, struct partition_replic
     return PARTITION_PROPOSE;
 }
 
-// Looks at every follower: what kept one out (fenced, refused, another proposal) may be over without it having anything
-// new to acknowledge.
+// Looks at every follower: what kept one out (fenced, refused, another proposal) may be over without it
+// having anything new to acknowledge.
 static int propose_additions(struct partition *partition, int64_t now_us, int64_t heard_us_max)
 {
     int change = 0;

@@ -99,7 +99,8 @@ int partition_leader_watermark(struct partition *partition, int32_t leader_epoch
 // The stream to node was alive at heard_us: an idle follower that has everything counts as caught up then.
 void partition_heard(struct partition *partition, int32_t node, int64_t heard_us);
 
-// Members behind for longer than lag_max_us are proposed for removal; else a follower that has everything for addition.
+// Members behind for longer than lag_max_us are proposed for removal; else a follower that has everything for
+// addition.
 int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_us);
 
 // The controller refused the open proposal for good (not: no answer). The image says what is true.

@@ -185,8 +185,8 @@ static void replica_view(struct replica *replica)
     int after = partition_isr_size(&replica->state);
     if (replica->state.role == PARTITION_LEADER && before != after && !(change & PARTITION_ROLE))
         DIAG_INFO(&partitions->options.env->diag, "ISR %s partition=%s epoch=%d isr=%d/%d",
-                  after < before ? "shrank" : "grew", replica_name(replica), replica->state.leader_epoch, after,
-                  replica->state.replica_count);
+                  after < before ? "shrank" : "grew", replica_name(replica), replica->state.leader_epoch,
+                  after, replica->state.replica_count);
     replica_act(replica, change);
 }
 

@@ -42,7 +42,7 @@ int32_t settings_min_isr(const struct image *image, const char *topic, int32_t n
 }
 
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
-                   struct replica_settings *settings)
+                    struct replica_settings *settings)
 {
     struct reader reader = {image, topic, node_id};
     settings->min_isr = settings_min_isr(image, topic, node_id);

@@ -8,7 +8,7 @@
 #include "replica.h"
 
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
-                   struct replica_settings *settings);
+                    struct replica_settings *settings);
 int32_t settings_min_isr(const struct image *image, const char *topic, int32_t node_id);
 struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id);
 

@@ -277,6 +277,7 @@ static void subscription_fill(Millrace__Subscription *item, struct replica *repl
     item->leader_epoch = replica->state.leader_epoch;
     item->log_end = log_end(replica->log);
     item->last_epoch = log_last_epoch(replica->log);
+    item->subscription = ++replica->subscription;
     item->has_flushed = true;
     item->flushed = log_flushed(replica->log);
 }

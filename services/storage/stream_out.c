@@ -25,6 +25,7 @@ struct subscription {
     struct subscription *replica_next;
     struct subscription *stream_next, *stream_previous;
     struct subscription *ready_next;
+    uint32_t id; // the follower's
     int64_t next_offset;
     int64_t watermark_sent;
     bool ready;   // in the ready list
@@ -135,7 +136,8 @@ static struct subscription *subscription_find(const struct stream_out *stream, c
     return NULL;
 }
 
-static void subscription_begin(struct stream_out *stream, struct replica *replica, int64_t next_offset)
+static void subscription_begin(struct stream_out *stream, struct replica *replica,
+                               const Millrace__Subscription *asked)
 {
     struct subscription *subscription = subscription_find(stream, replica);
     if (subscription != NULL)
@@ -143,7 +145,8 @@ static void subscription_begin(struct stream_out *stream, struct replica *replic
     subscription = mem_calloc(1, sizeof *subscription);
     subscription->stream = stream;
     subscription->replica = replica;
-    subscription->next_offset = next_offset;
+    subscription->id = asked->subscription;
+    subscription->next_offset = asked->log_end;
     subscription->watermark_sent = -1;
     subscription->replica_next = replica->subscriptions;
     replica->subscriptions = subscription;
@@ -151,7 +154,7 @@ static void subscription_begin(struct stream_out *stream, struct replica *replic
     if (stream->subscriptions != NULL)
         stream->subscriptions->stream_previous = subscription;
     stream->subscriptions = subscription;
-    if (next_offset < replica->state.log_end)
+    if (asked->log_end < replica->state.log_end)
         ready_add(subscription);
 }
 
@@ -291,7 +294,7 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     result_by_epoch(replica, asked, result);
     if (result->has_truncate_to || result->has_start_at)
         return;
-    subscription_begin(stream, replica, asked->log_end);
+    subscription_begin(stream, replica, asked);
     int64_t flushed = asked->has_flushed ? asked->flushed : 0;
     replica_act(replica,
                 partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
@@ -352,7 +355,7 @@ static void ack_take(struct stream_out *stream, const Millrace__AppendAck *ack)
     int change = partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
                                         ack->leader_epoch, ack->flushed, env_now_us(partitions->options.env));
     struct subscription *subscription = subscription_find(stream, replica);
-    if (ack->status != ST_OK && subscription != NULL)
+    if (ack->status != ST_OK && subscription != NULL && subscription->id == ack->subscription)
         subscription_end(subscription); // the follower subscribes again
     replica_act(replica, change);
 }
@@ -410,6 +413,7 @@ static void entry_head(struct append_entry *entry, struct subscription *subscrip
                                    .partition = replica->index,
                                    .leader_epoch = replica->state.leader_epoch,
                                    .base_offset = subscription->next_offset,
+                                   .subscription = subscription->id,
                                    .high_watermark = replica->state.high_watermark,
                                    .log_start = log_start(replica->log)};
     subscription->watermark_sent = entry->high_watermark;
