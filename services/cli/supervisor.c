@@ -44,6 +44,7 @@ struct child {
     struct cluster_daemon *daemon;
     char name[32];
     bool ready;
+    bool told;    // to end
     int failures; // in a row
     int64_t began_us;
     struct timer restart;
@@ -57,7 +58,6 @@ struct supervisor {
     struct env *env;
     enum phase phase;
     enum cli_exit code;
-    size_t stop_stage;
     int64_t began_us;
     int signal_fd, inotify_fd;
     struct timer stop_timer, log_timer;
@@ -161,7 +161,7 @@ static void child_ended(struct child *child, int how)
     timer_start_ms(supervisor->env, &child->restart, pause_ms < RESTART_MS_MAX ? pause_ms : RESTART_MS_MAX);
 }
 
-static void stop_stage_run(struct supervisor *supervisor);
+static void stop_go_on(struct supervisor *supervisor);
 
 static void children_reap(struct supervisor *supervisor)
 {
@@ -180,28 +180,30 @@ static void children_reap(struct supervisor *supervisor)
     if (!any)
         return;
     if (supervisor->phase == PHASE_STOPPING)
-        stop_stage_run(supervisor);
+        stop_go_on(supervisor);
     else
         cluster_save(supervisor->cluster);
 }
 
 // ---- stopping ----
 
-static void stop_stage_run(struct supervisor *supervisor)
+// Tells the daemons of the first role that still has some to end. Coordinators go one after the other: the
+// last one sees that nobody is left to take its shards, two at once would wait for each other.
+static void stop_go_on(struct supervisor *supervisor)
 {
     static const char *const order[] = {"coordinator", "storage", "controller"};
-    for (; supervisor->stop_stage < sizeof order / sizeof *order * 2; supervisor->stop_stage++) {
-        const char *role = order[supervisor->stop_stage / 2];
+    for (size_t r = 0; r < sizeof order / sizeof *order; r++) {
         bool waiting = false;
-        for (size_t i = 0; i < supervisor->cluster->count; i++) {
-            struct cluster_daemon *daemon = supervisor->children[i].daemon;
-            if (daemon->pid == 0 || strcmp(daemon->role, role) != 0)
+        for (size_t i = 0; i < supervisor->cluster->count && !(waiting && r == 0); i++) {
+            struct child *child = &supervisor->children[i];
+            if (child->daemon->pid == 0 || strcmp(child->daemon->role, order[r]) != 0)
                 continue;
+            if (!child->told)
+                kill(child->daemon->pid, SIGTERM);
+            child->told = true;
             waiting = true;
-            if (supervisor->stop_stage % 2 == 0) // even: tell them; odd: wait for them
-                kill(daemon->pid, SIGTERM);
         }
-        if (waiting && supervisor->stop_stage % 2 == 1)
+        if (waiting)
             return;
     }
     env_posix_stop(supervisor->env);
@@ -226,7 +228,7 @@ static void stop_begin(struct supervisor *supervisor, enum cli_exit code)
     for (size_t i = 0; i < supervisor->cluster->count; i++)
         timer_stop(supervisor->env, &supervisor->children[i].restart);
     timer_start_ms(supervisor->env, &supervisor->stop_timer, STOP_MS);
-    stop_stage_run(supervisor);
+    stop_go_on(supervisor);
 }
 
 static void on_signal(int fd, int events, void *context)
