@@ -480,6 +480,9 @@ static enum status load_producers(struct loading *loading)
     struct log_state *state = loading->state;
     int64_t from;
     enum status status = take_snapshot(loading, &from);
+#ifdef PLANTED_DEDUPE_LOST_AT_RECOVERY
+    from = state->end;
+#endif
     for (int i = 0; i < state->count && status == ST_OK && from < state->end; i++)
         if (i + 1 == state->count || state->segments[i + 1]->base > from)
             status = note_producers(loading, state->segments[i], from);
