@@ -124,6 +124,7 @@ Test(elect, a_draining_leader_hands_over_but_stays_in_sync)
     cr_assert(settle(&setup));
     cr_assert_eq(setup.next.leader, 2);
     cr_assert_eq(setup.next.isr.count, 3);
+    arena_fini(&setup.arena);
     begin(&setup, 1, 1);
     setup.world.states[1] = ELECT_AVOID;
     cr_assert_not(settle(&setup), "it leads on when it is the only one");
@@ -139,6 +140,7 @@ Test(elect, a_stalled_disk_leaves_the_isr_but_never_as_its_last_member)
     cr_assert(settle(&setup));
     cr_assert_eq(setup.next.leader, 2);
     cr_assert_eq(setup.next.isr.count, 1);
+    arena_fini(&setup.arena);
     begin(&setup, 1, 1);
     setup.world.states[1] = ELECT_AVOID;
     setup.view.stalled = 1;
