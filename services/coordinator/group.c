@@ -125,22 +125,8 @@ bool group_supports(const struct group *group, const struct group_join *join)
     return false;
 }
 
-// Votes for a candidate: members whose first protocol that all support it is.
-static int32_t count_votes(const struct group *group, struct slice candidate)
-{
-    int32_t votes = 0;
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
-        const struct group_member *member = value;
-        int32_t i = 0;
-        while (i < member->protocol_count && !all_support(group, member->protocols[i].name))
-            i++;
-        votes += i < member->protocol_count && slice_equal(member->protocols[i].name, candidate);
-    }
-    return votes;
-}
-
-struct slice group_select_protocol(const struct group *group)
+// The protocols that every member knows, in the order of the first member's preference.
+static int32_t candidates_of(const struct group *group, struct slice candidates[GROUP_PROTOCOLS_MAX])
 {
     const struct group_member *first = NULL;
     void *value;
@@ -148,19 +134,44 @@ struct slice group_select_protocol(const struct group *group)
         if (!supports_all(value))
             first = value;
     }
-    struct slice best = {0};
-    int32_t most = -1;
+    int32_t count = 0;
     for (int32_t i = 0; first != NULL && i < first->protocol_count; i++) {
-        struct slice candidate = first->protocols[i].name;
-        if (!all_support(group, candidate))
-            continue;
-        int32_t votes = count_votes(group, candidate);
-        if (votes > most) {
-            best = candidate;
-            most = votes;
+        ASSERT(i < GROUP_PROTOCOLS_MAX);
+        if (all_support(group, first->protocols[i].name))
+            candidates[count++] = first->protocols[i].name;
+    }
+    return count;
+}
+
+// The candidate a member votes for: its first protocol that is one; -1: it abstains.
+static int32_t vote_of(const struct group_member *member, const struct slice *candidates, int32_t count)
+{
+    for (int32_t p = 0; p < member->protocol_count; p++) {
+        for (int32_t i = 0; i < count; i++) {
+            if (slice_equal(member->protocols[p].name, candidates[i]))
+                return i;
         }
     }
-    return best;
+    return -1;
+}
+
+struct slice group_select_protocol(const struct group *group)
+{
+    struct slice candidates[GROUP_PROTOCOLS_MAX];
+    int32_t votes[GROUP_PROTOCOLS_MAX] = {0};
+    int32_t count = candidates_of(group, candidates);
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
+        int32_t vote = vote_of(value, candidates, count);
+        if (vote >= 0)
+            votes[vote]++;
+    }
+    int32_t best = 0;
+    for (int32_t i = 1; i < count; i++) {
+        if (votes[i] > votes[best])
+            best = i;
+    }
+    return count > 0 ? candidates[best] : (struct slice){0};
 }
 
 // ---- reading ----

@@ -8,9 +8,8 @@
 #include "base/mem.h"
 
 enum {
-    VERSION_KNOWN_ID = 4,        // KIP-394: from here a member must know its id before it joins
-    VERSION_SKIP_ASSIGNMENT = 9, // KIP-814
-    PROTOCOLS_MAX = 64           // of one member; voting is quadratic in them
+    VERSION_KNOWN_ID = 4,       // KIP-394: from here a member must know its id before it joins
+    VERSION_SKIP_ASSIGNMENT = 9 // KIP-814
 };
 
 // ---- answers ----
@@ -389,7 +388,7 @@ void group_join(struct group *group, struct group_now now, const struct group_jo
         pending_remove(group, join->member_id);
         refuse(group, join, KAFKA_ERR_GROUP_MAX_SIZE_REACHED, slice_str(""));
         group_maybe_complete(group, now);
-    } else if (join->protocol_count > PROTOCOLS_MAX || !group_supports(group, join)) {
+    } else if (join->protocol_count > GROUP_PROTOCOLS_MAX || !group_supports(group, join)) {
         refuse(group, join, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL, join->member_id);
     } else if (join->member_id.len == 0) {
         join_new(group, now, join);

@@ -146,6 +146,36 @@ Test(group_join, members_vote_for_the_protocol_most_prefer_among_those_all_know)
     cr_assert_str_eq(a.protocol, "sticky");
 }
 
+Test(group_join, members_with_too_many_protocols_are_refused)
+{
+    struct group_protocol many[65];
+    char names[65][8];
+    struct ask ask = {0};
+    for (int i = 0; i < 65; i++) {
+        snprintf(names[i], sizeof names[i], "p%d", i % 100);
+        many[i] = (struct group_protocol){slice_str(names[i]), slice_str("")};
+    }
+    struct group_join join = {.version = 3,
+                              .member_id = slice_str(""),
+                              .client_id = slice_str("c"),
+                              .client_host = slice_str("h"),
+                              .protocol_type = slice_str("consumer"),
+                              .protocols = many,
+                              .protocol_count = 65,
+                              .session_ms = 10000,
+                              .rebalance_ms = 10000,
+                              .new_id = slice_str("m"),
+                              .waiter = &ask};
+    group_join(w.group, w.now, &join);
+    cr_assert_eq(ask.error, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL);
+    join.protocol_count = 64;
+    ask = (struct ask){0};
+    group_join(w.group, w.now, &join);
+    world_pass(&w, 3000);
+    cr_assert_eq(ask.error, KAFKA_ERR_NONE);
+    cr_assert_str_eq(ask.protocol, "p0");
+}
+
 Test(group_join, a_new_member_starts_a_rebalance_which_waits_for_the_others)
 {
     char ids[1][128], id[128];

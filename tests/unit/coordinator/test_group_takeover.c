@@ -81,6 +81,23 @@ Test(group_takeover, a_rebalance_in_the_join_phase_completes_with_the_same_membe
     cr_assert_eq(group_size(w.group), 3);
 }
 
+Test(group_takeover, a_rebalance_to_another_protocol_completes_too)
+{
+    struct ask leader, sync, fresh, again[2];
+    char ids_of[2][128];
+    world_join_new(&w, (struct client){.protocols = "range=1,sticky=2"}, ids_of[0], &leader);
+    world_pass(&w, 3000);
+    world_sync(&w, ids_of[0], 1, NULL, &sync);
+    world_join_new(&w, (struct client){.protocols = "sticky=2"}, ids_of[1], &fresh);
+    world_take_over(&w);
+    world_join(&w, (struct client){.id = ids_of[1], .protocols = "sticky=2"}, &again[1]);
+    world_join(&w, (struct client){.id = ids_of[0], .protocols = "range=1,sticky=2"}, &again[0]);
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(again[i].error, KAFKA_ERR_NONE);
+        cr_assert_str_eq(again[i].protocol, "sticky");
+    }
+}
+
 Test(group_takeover, the_join_phase_of_a_first_generation_completes_too)
 {
     char id[128];
