@@ -157,13 +157,14 @@ void desk_topic_gone(struct desk *desk, uint8_t id)
     desk_put(desk, &record);
 }
 
-static void put_shards(struct desk *desk)
+void desk_assign(struct desk *desk, int32_t owner)
 {
+    desk->owner_epoch++;
     for (int i = 0; i < DESK_SHARDS; i++) {
         Millrace__ShardRecord shard = MILLRACE__SHARD_RECORD__INIT;
         shard.topic = "__consumer_offsets";
         shard.shard = i;
-        shard.owner = DESK_NODE;
+        shard.owner = owner;
         shard.owner_epoch = desk->owner_epoch;
         Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
         record.body_case = MILLRACE__METADATA_RECORD__BODY_SHARD;
@@ -178,6 +179,8 @@ static void serve_open(Millrace__Storage_Service *service, const Millrace__Ledge
                        Millrace__LedgerOpenReply_Closure closure, void *call)
 {
     struct desk *desk = desk_of_storage(service);
+    if (desk->opens_held)
+        return; // until its deadline, or for ever
     Millrace__LedgerOpenReply reply = MILLRACE__LEDGER_OPEN_REPLY__INIT;
     reply.log_end = desk->logs[request->partition].log_end;
     closure(&reply, call);
@@ -262,10 +265,9 @@ static bool is_ready(struct desk *desk)
 static void begin_life(struct desk *desk)
 {
     desk->coordinators++;
-    desk->owner_epoch++;
     make_rpc(desk, 0, (uint64_t)desk->coordinators + 1);
     put_node(desk, DESK_NODE, MILLRACE__ROLE__ROLE_COORDINATOR, desk->endpoints[0]);
-    put_shards(desk);
+    desk_assign(desk, DESK_NODE);
     struct coordinator_options options = {.env = desk->env,
                                           .config = desk->config,
                                           .rpc = desk->rpcs[0],

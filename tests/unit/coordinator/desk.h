@@ -39,6 +39,7 @@ struct desk {
     struct desk_log logs[DESK_SHARDS];
     bool silent;       // the metadata log is not told
     bool appends_held; // appends are not answered (and not written)
+    bool opens_held;   // ledgers cannot be opened
     struct config *config;
     struct coordinator *coordinator;
     struct rpc_peer *peer; // of the storage node to the coordinator
@@ -51,6 +52,8 @@ void desk_start(struct desk *desk);
 void desk_stop(struct desk *desk);
 // The coordinator dies without a word; a new one owns its shards with the next owner epoch.
 void desk_take_over(struct desk *desk);
+// All shards belong to that node from now on, with the next owner epoch.
+void desk_assign(struct desk *desk, int32_t owner);
 void desk_turns(struct desk *desk, int ms);
 // The wall clock is that far ahead of (behind) the real one from now on.
 void desk_set_clock(int64_t ahead_ms);

@@ -124,18 +124,7 @@ Test(coordinator, a_parked_join_is_failed_as_not_executed_when_the_shard_goes)
     send_join(&fresh, 3, "g", ""); // waits for the member
     desk_turns(&d, 50);
     cr_assert_eq(fresh.status, ST_AGAIN);
-    d.owner_epoch++;
-    Millrace__ShardRecord shard = MILLRACE__SHARD_RECORD__INIT;
-    for (int i = 0; i < DESK_SHARDS; i++) { // given to somebody else
-        shard.topic = "__consumer_offsets";
-        shard.shard = i;
-        shard.owner = 99;
-        shard.owner_epoch = d.owner_epoch;
-        Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
-        record.body_case = MILLRACE__METADATA_RECORD__BODY_SHARD;
-        record.shard = &shard;
-        desk_put(&d, &record);
-    }
+    desk_assign(&d, 99);
     cr_assert_eq(desk_outcome(&fresh), ST_NOT_LEADER);
     send_join(&parked, 9, "g", id);
     cr_assert_eq(desk_outcome(&parked), ST_NOT_LEADER);
@@ -199,11 +188,27 @@ Test(coordinator, nothing_is_answered_before_it_is_committed)
     cr_assert_eq(write.status, ST_AGAIN);
     cr_assert_eq(read.status, ST_AGAIN);
     cr_assert_eq(parked.status, ST_AGAIN);
+    desk_assign(&d, 99); // now nobody knows what became of it
     struct desk_call *calls[] = {&write, &read, &parked};
     for (int i = 0; i < 3; i++) {
-        rpc_cancel(d.rpcs[2], calls[i]);
+        cr_assert_eq(desk_outcome(calls[i]), ST_UNREACHABLE);
         desk_done(calls[i]);
     }
+}
+
+Test(coordinator, a_shard_that_is_being_loaded_says_so)
+{
+    struct desk_call call;
+    d.opens_held = true;
+    desk_assign(&d, DESK_NODE);
+    desk_turns(&d, 50);
+    send_join(&call, 9, "g", "");
+    cr_assert_eq(desk_outcome(&call), ST_LOADING);
+    desk_done(&call);
+    struct kafka_list_groups_request all = {0};
+    desk_send(&d, &call, KAFKA_API_LIST_GROUPS, 3, &all);
+    cr_assert_eq(desk_outcome(&call), ST_LOADING);
+    desk_done(&call);
 }
 
 Test(coordinator, a_client_that_is_gone_frees_the_held_answer_and_stays_a_member)
