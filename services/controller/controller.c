@@ -79,6 +79,7 @@ static void on_active(void *context, bool active)
         return;
     }
     nodes_activate(controller);
+    controller->balanced_ms = env_now_ms(controller->env); // first let everything come to rest
     if (!uuid_is_zero(image_cluster_id(metadata_image(controller->metadata))))
         return;
     struct decision decision;
