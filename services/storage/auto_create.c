@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See auto_create.h. One relay per topic, bounded; a failure is logged and forgotten, the next Metadata tries
-// again. Kafka answers such a Metadata with UNKNOWN_TOPIC_OR_PARTITION too and creates meanwhile.
+// again.
 #include "auto_create.h"
 
 #include "base/map.h"
@@ -27,6 +27,7 @@ struct creation {
 struct auto_create {
     struct storage *storage;
     struct map creations; // name → struct creation
+    struct auto_create_wait *waits;
 };
 
 struct auto_create *auto_create_new(struct storage *storage)
@@ -55,7 +56,43 @@ void auto_create_destroy(struct auto_create **pointer)
     while (map_next(&auto_create->creations, &at, NULL, &value))
         creation_free(value);
     map_fini(&auto_create->creations);
+    while (auto_create->waits != NULL)
+        auto_create_wait_cancel(auto_create->waits);
     mem_free(auto_create);
+}
+
+bool auto_create_busy(const struct auto_create *auto_create, struct slice name)
+{
+    return map_get(&auto_create->creations, name) != NULL;
+}
+
+void auto_create_wait(struct auto_create *auto_create, struct auto_create_wait *wait,
+                      void (*ended)(void *context), void *context)
+{
+    *wait = (struct auto_create_wait){
+        .ended = ended, .context = context, .owner = auto_create, .next = auto_create->waits};
+    if (auto_create->waits != NULL)
+        auto_create->waits->previous = wait;
+    auto_create->waits = wait;
+}
+
+void auto_create_wait_cancel(struct auto_create_wait *wait)
+{
+    if (wait->owner == NULL)
+        return;
+    *(wait->previous ? &wait->previous->next : &wait->owner->waits) = wait->next;
+    if (wait->next != NULL)
+        wait->next->previous = wait->previous;
+    *wait = (struct auto_create_wait){0};
+}
+
+// The one told may cancel itself, nobody else.
+static void waits_tell(struct auto_create *auto_create)
+{
+    for (struct auto_create_wait *wait = auto_create->waits, *next; wait != NULL; wait = next) {
+        next = wait->next;
+        wait->ended(wait->context);
+    }
 }
 
 static int16_t answer_error(const struct block *response)
@@ -87,6 +124,7 @@ static void creation_on_done(void *context, enum status status, struct block *re
         DIAG_WARN(diag, "automatic topic creation refused topic=%s error=%d", creation->name, error);
     map_remove(&owner->creations, slice_str(creation->name));
     creation_free(creation);
+    waits_tell(owner);
 }
 
 static struct block *creation_frame(const struct creation *creation)

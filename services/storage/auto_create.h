@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Topics made because a client asked Metadata for them: CreateTopics to the active controller on the client's
-// behalf, at most one under way per name. Nobody waits for it; the client asks again.
+// behalf, at most one under way per name. A Metadata answer may wait a moment for it (auto_create_wait).
 #ifndef STORAGE_AUTO_CREATE_H
 #define STORAGE_AUTO_CREATE_H
 
@@ -16,5 +16,19 @@ void auto_create_destroy(struct auto_create **auto_create);
 // Asks for a topic with default partitions, replicas and configuration. The name is a valid topic name.
 // Nothing happens when it is under way or too many are.
 void auto_create_topic(struct auto_create *auto_create, const struct principal *principal, struct slice name);
+
+// Whether a topic of that name is being made.
+bool auto_create_busy(const struct auto_create *auto_create, struct slice name);
+
+// Told whenever a creation has ended, until it is cancelled; embedded in the waiter.
+struct auto_create_wait {
+    void (*ended)(void *context);
+    void *context;
+    struct auto_create *owner; // NULL while it waits for nothing
+    struct auto_create_wait *next, *previous;
+};
+void auto_create_wait(struct auto_create *auto_create, struct auto_create_wait *wait,
+                      void (*ended)(void *context), void *context);
+void auto_create_wait_cancel(struct auto_create_wait *wait);
 
 #endif
