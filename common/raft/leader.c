@@ -177,12 +177,8 @@ static void maybe_commit(struct raft *raft)
     if (count == 0)
         return;
     int64_t index = majority(matches, count);
-    if (index <= raft->commit)
-        return;
-#ifndef PLANTED_OLD_TERM_COMMITTED_BY_COUNTING
-    if (raft_log_term(&raft->log, index) != raft->hard.term)
+    if (index <= raft->commit || raft_log_term(&raft->log, index) != raft->hard.term)
         return; // an entry of an older term is committed only by one of this term behind it (§5.4.2)
-#endif
     for (int64_t i = raft->commit + 1; i <= index; i++) {
         const struct raft_entry *entry = raft_log_entry(&raft->log, i);
         if (i >= raft->own_index && entry->data != NULL)
