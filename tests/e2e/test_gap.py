@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# How long a partition is not acknowledged when its leader is killed (-9) and every ISR was whole: GAP_KILLS of them (5 in
-# make test, 50 in the long form). The raw client tries every 10 ms, so it sees what the cluster does; the long form also
-# takes librdkafka with retry.backoff.ms=50 and reconnect.backoff.max.ms=200. Goal: p99 under 1 s; never over 3 s.
+# How long a partition is not acknowledged when its leader is killed (-9) and every ISR was whole: GAP_KILLS of them (5
+# in make test, 50 in the long form). The raw client tries every 10 ms, so it sees what the cluster does; the long form
+# also takes librdkafka with retry.backoff.ms=50 and reconnect.backoff.max.ms=200. Goal: p99 under 1 s; never over 3 s.
 import os
 import time
 

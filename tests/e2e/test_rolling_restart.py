@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # A rolling restart under load: SIGTERM and start of every daemon, one after the other. A drain hands leadership away
 # before it stops serving, so no client sees a record fail and no partition is without an acknowledgement for long:
-# 500 ms on a machine of its own. The raw client tries every 10 ms and sees the gap itself; librdkafka must lose nothing.
+# 500 ms on a machine of its own. The raw client tries every 10 ms and sees the gap itself; librdkafka loses nothing.
 import os
 
 import pytest
