@@ -16,7 +16,8 @@ static bool another_lives(const struct image_partition *now, const struct elect_
 {
     for (size_t i = 0; i < now->isr.count; i++) {
         int32_t id = now->isr.ids[i];
-        if (id != view->stalled && id != view->lost && alive(view, id))
+        bool heard = view->heard == NULL || view->heard(view->context, id);
+        if (id != view->stalled && id != view->lost && alive(view, id) && heard)
             return true;
     }
     return false;

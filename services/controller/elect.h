@@ -16,6 +16,9 @@ enum elect_state {
 struct elect_view {
     void *context;
     enum elect_state (*state)(void *context, int32_t node);
+    // Whether the active controller has heard of the node since it became active (NULL: of all). On the word
+    // of a node that may be dead as well nobody leaves the ISR; used for nodes that only restart.
+    bool (*heard)(void *context, int32_t node);
     int32_t stalled; // node that leaves the ISR although it is alive (never the last member); -1: none
     int32_t lost;    // node that has lost the partition's data: leaves the ISR even as its last member; -1
     bool preferred;  // move leadership to the first replica when it can lead

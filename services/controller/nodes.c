@@ -47,6 +47,7 @@ void nodes_activate(struct controller *controller)
         lease->heard_ms = env_now_ms(controller->env);
         lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
         lease->must_have = metadata_offset(controller->metadata);
+        lease->assumed = true;
     }
 }
 
@@ -63,6 +64,12 @@ enum elect_state nodes_state(void *context, int32_t id)
         return ELECT_GONE;
     const struct lease *lease = leases_get(controller->nodes, id);
     return lease != NULL && (lease->draining || lease->stalled) ? ELECT_AVOID : ELECT_LIVE;
+}
+
+bool nodes_heard(const struct controller *controller, int32_t id)
+{
+    const struct lease *lease = leases_get(controller->nodes, id);
+    return lease != NULL && !lease->assumed;
 }
 
 int nodes_live(const struct controller *controller, Millrace__Role role)
@@ -231,6 +238,7 @@ static void lease_renew(struct controller *controller, struct lease *lease,
     lease->heard_ms = env_now_ms(controller->env);
     lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
     lease->reported = request->metadata_offset;
+    lease->assumed = false;
     bool behind = request->metadata_offset < lease->commit_then;
     if (!behind)
         lease->behind_since_ms = 0;

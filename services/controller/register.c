@@ -146,7 +146,7 @@ static void decide(struct controller *controller, struct decision *decision,
                   "node=%d",
                   id);
     if (old != NULL)
-        settle_node(controller, decision, id, ELECT_GONE, wiped ? SETTLE_LOST : SETTLE_STATE);
+        settle_node(controller, decision, id, ELECT_GONE, wiped ? SETTLE_LOST : SETTLE_RESTARTED);
 }
 
 // Partitions whose files are gone; each in a decision of its own, since the first one may have changed the

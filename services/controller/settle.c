@@ -16,6 +16,22 @@ static enum elect_state state_of(void *context, int32_t node)
     return node == override->node ? override->as : nodes_state(override->controller, node);
 }
 
+static bool heard_of(void *context, int32_t node)
+{
+    const struct override *override = context;
+    return nodes_heard(override->controller, node);
+}
+
+// What a restarted node acknowledged is on its disk: with all nodes back from a power cut, each would leave
+// the ISR in favour of nodes that are down too, and the last one alone could lead. Without flushes its log
+// proves nothing (KIP-966: an unclean restart leaves the ISR).
+static bool keeps_what_it_acknowledged(const struct controller *controller, const char *topic)
+{
+    static const char key[] = "flush.before.ack";
+    const char *value = image_topic_config(metadata_image(controller->metadata), topic, key, key, -1, "true");
+    return strcmp(value, "true") == 0;
+}
+
 static bool unclean_enabled(const struct controller *controller, const char *topic)
 {
     static const char key[] = "unclean.leader.election.enable";
@@ -57,8 +73,11 @@ void settle_node(struct controller *controller, struct decision *decision, int32
                                       .stalled = cause == SETTLE_STALLED ? node : -1,
                                       .lost = cause == SETTLE_LOST ? node : -1,
                                       .unclean = as == ELECT_GONE};
-            if (image_ids_have(&topic->partitions[p]->replicas, node))
-                settle_one(controller, decision, topic, topic->partitions[p], &view);
+            if (!image_ids_have(&topic->partitions[p]->replicas, node))
+                continue;
+            if (cause == SETTLE_RESTARTED && keeps_what_it_acknowledged(controller, topic->name))
+                view.heard = heard_of;
+            settle_one(controller, decision, topic, topic->partitions[p], &view);
         }
     }
 }

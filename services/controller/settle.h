@@ -7,9 +7,10 @@
 #include "state.h"
 
 enum settle_cause {
-    SETTLE_STATE,   // the node is now in state `as`
-    SETTLE_STALLED, // its disk does not finish flushes
-    SETTLE_LOST     // it has lost its data (another directory)
+    SETTLE_STATE,     // the node is now in state `as`
+    SETTLE_RESTARTED, // it is back with its data and will soon be unfenced
+    SETTLE_STALLED,   // its disk does not finish flushes
+    SETTLE_LOST       // it has lost its data (another directory)
 };
 
 // Adds the partition records that follow to the decision; the node's own record need not be applied yet.

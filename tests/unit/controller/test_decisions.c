@@ -11,11 +11,17 @@
 
 struct world {
     enum elect_state states[8];
+    bool heard[8];
 };
 
 static enum elect_state state_of(void *context, int32_t node)
 {
     return ((struct world *)context)->states[node];
+}
+
+static bool heard_of(void *context, int32_t node)
+{
+    return ((struct world *)context)->heard[node];
 }
 
 // Replicas 1, 2, 3; ISR and leader as given.
@@ -78,6 +84,21 @@ Test(elect, a_dead_follower_leaves_without_a_new_leader_epoch)
     cr_assert_eq(setup.next.leader, 1);
     cr_assert_eq(setup.next.leader_epoch, 5);
     cr_assert_eq(setup.next.partition_epoch, 10);
+    arena_fini(&setup.arena);
+}
+
+Test(elect, nobody_leaves_in_favour_of_nodes_not_heard_of)
+{
+    struct setup setup;
+    begin(&setup, 3, 1);
+    setup.world.states[1] = ELECT_GONE;
+    setup.view.heard = heard_of;
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, 2);
+    cr_assert_eq(setup.next.isr.count, 3, "2 and 3 may be down too");
+    setup.world.heard[3] = true;
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.isr.count, 2);
     arena_fini(&setup.arena);
 }
 
