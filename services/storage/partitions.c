@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "isr.h"
+#include "lost.h"
 #include "partitions_state.h"
 #include "settings.h"
 #include "stream_in.h"
@@ -14,7 +15,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { TICK_MS = 500, LOG_NAME_SIZE = 300 };
@@ -102,6 +102,13 @@ static void log_drop(struct partitions *partitions, struct log *log)
     log_delete(log, log_on_deleted, partitions);
 }
 
+static bool in_isr(const struct replica *replica)
+{
+    const struct partitions_options *options = &replica->partitions->options;
+    const struct image_partition *placed = image_partition(options->image, replica->topic_id, replica->index);
+    return placed != NULL && image_ids_have(&placed->isr, options->node_id);
+}
+
 // The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
 // log of the same name is removed first; log_on_deleted comes back here then.
 static void replica_open(struct replica *replica)
@@ -112,6 +119,10 @@ static void replica_open(struct replica *replica)
     snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
     struct log_config config = settings_log(options->image, replica->topic, options->node_id);
     struct log *log = log_set_find(options->set, name);
+    if (log != NULL && log_lost(log) && uuid_is_zero(log_id(log)) && !in_isr(replica)) {
+        log_drop(partitions, log); // the controller knows of the loss: a new, empty log may catch up
+        return;
+    }
     if (log != NULL && !uuid_equal(log_id(log), replica->topic_id))
         return;
     if (log == NULL) {
@@ -317,9 +328,12 @@ static void strays_drop(struct partitions *partitions)
     struct log *next;
     for (struct log *log = log_set_next(partitions->options.set, NULL); log != NULL; log = next) {
         next = log_set_next(partitions->options.set, log);
-        const char *dash = strrchr(log_name(log), '-');
+        const struct image *image = partitions->options.image;
+        const struct image_topic *topic = log_lost(log) && uuid_is_zero(log_id(log))
+                                              ? lost_topic(image, log)
+                                              : image_topic(image, log_id(log));
         const struct image_partition *placed =
-            image_partition(partitions->options.image, log_id(log), (int32_t)strtol(dash + 1, NULL, 10));
+            topic ? image_topic_partition(topic, lost_index(log_name(log))) : NULL;
         if (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id))
             log_drop(partitions, log);
     }

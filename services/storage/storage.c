@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "cluster/member.h"
 #include "log/set.h"
+#include "lost.h"
 #include "node_listeners.h"
 #include "partitions.h"
 #include "producer_ids.h"
@@ -41,6 +42,7 @@ struct storage {
     struct image *image;
     struct controllers *controllers;
     struct follow *follow;
+    struct follow_wait image_wait; // before registration, see storage_start
     struct member *member;
     struct partitions *partitions; // NULL before the node id is known
     struct ledgers *ledgers;
@@ -276,7 +278,7 @@ enum status storage_new(const struct storage_options *options, struct storage **
     return status;
 }
 
-enum status storage_start(struct storage *storage)
+static enum status join_as_member(struct storage *storage)
 {
     struct member_endpoint endpoints[NODE_LISTENERS_MAX];
     int32_t own = log_set_node_id(storage->set);
@@ -299,10 +301,34 @@ enum status storage_start(struct storage *storage)
         .flush_age_ms = storage_flush_age,
         .on_leaderships = storage_on_leaderships,
     };
+    struct member_lost *lost;
     const char *cluster = log_set_cluster_id(storage->set);
     if (cluster != NULL && !uuid_parse(cluster, &options.cluster_id))
         return ST_CORRUPT;
-    return member_new(&options, &storage->member);
+    options.lost_count = lost_list(storage->set, storage->image, &lost);
+    options.lost = lost;
+    enum status status = member_new(&options, &storage->member);
+    mem_free(lost);
+    return status;
+}
+
+static void on_image_known(void *context, enum status status)
+{
+    struct storage *storage = context;
+    if (status == ST_OK && follow_offset(storage->follow) < follow_commit(storage->follow))
+        follow_when(storage->follow, &storage->image_wait, follow_commit(storage->follow), INT64_MAX / 2,
+                    on_image_known, storage);
+    else if (status == ST_OK && join_as_member(storage) != ST_OK)
+        fail(storage, "cannot register");
+}
+
+enum status storage_start(struct storage *storage)
+{
+    if (!lost_unnamed(storage->set))
+        return join_as_member(storage);
+    // Whole directories of partitions are gone: only the image can say which topics they were.
+    follow_when(storage->follow, &storage->image_wait, 0, INT64_MAX / 2, on_image_known, storage);
+    return ST_OK;
 }
 
 void storage_destroy(struct storage **pointer)

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Partitions this node once had and has no more, or not as far as their recovery point (design section 6,
+// reads): told to the controller with the registration, which takes the replica out of the ISR before it may
+// start empty.
+#ifndef STORAGE_LOST_H
+#define STORAGE_LOST_H
+
+#include "cluster/image.h"
+#include "cluster/member.h"
+#include "log/set.h"
+
+// Whether some lost log has no files that say its topic's id: the image must be there to name it.
+bool lost_unnamed(struct log_set *set);
+
+// Fills list (owned by the caller, mem_free) and returns its length. Logs of topics the image does not know
+// are left out: they are removed like any stray.
+size_t lost_list(struct log_set *set, const struct image *image, struct member_lost **list);
+
+// The partition index in a log's name "topic-3".
+int32_t lost_index(const char *log_name);
+
+// The topic of a lost log without id, by its name; NULL when the image has none.
+const struct image_topic *lost_topic(const struct image *image, const struct log *log);
+
+#endif

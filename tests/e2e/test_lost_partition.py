@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# A partition whose files are gone is lost, not empty: the replica leaves the ISR before it starts anew.
+import glob
+import os
+import shutil
+
+from cluster import Cluster, wait_until
+
+THREE = {"all": {"default.replication.factor": 3, "min.insync.replicas": 2}}
+
+
+def directory(node, name):
+    found = glob.glob(os.path.join(node.data, "**", name), recursive=True)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def values(cluster):
+    return sorted(int(v) for _, _, _, v in cluster.consume("t"))
+
+
+def test_a_replica_whose_directory_is_gone_is_filled_again():
+    records = [("k", str(n)) for n in range(500)]
+    with Cluster(controllers=1, storage=3, coordinators=1, settings=THREE) as cluster:
+        cluster.produce("t", records)
+        cluster.wait_isr("t", 3)
+        leader = cluster.leader("t")
+        leader.stop()  # the recovery point is written: from now on the files are missed
+        shutil.rmtree(directory(leader, "t-0"))
+        leader.start().wait_ready()
+        assert "partition is lost" in leader.log()
+        cluster.wait_isr("t", 3)
+        other = next(d for d in cluster.daemons if d.role == "storage" and d is not leader)
+        other.stop()
+        assert values(cluster) == list(range(500))
+
+
+def test_the_only_replica_whose_directory_is_gone_is_offline_not_empty():
+    with Cluster(controllers=1, storage=1, coordinators=1) as cluster:
+        cluster.produce("t", [("k", str(n)) for n in range(50)])
+        node = cluster.leader("t")
+        node.stop()
+        shutil.rmtree(directory(node, "t-0"))
+        node.start()
+        wait_until(lambda: "replica has lost its data" in "".join(d.log() for d in cluster.daemons), 20,
+                   "the controller to hear of the loss")
+        wait_until(lambda: cluster.partition("t")["leader"] == -1, 10, "the partition to be offline")
