@@ -51,13 +51,15 @@ def free_ports(count):
 
 
 class ApacheKafka:
-    """A node of its own directory; `settings` are server.properties keys, `heap` its maximal heap."""
+    """A node of its own directory; `settings` are server.properties keys, `heap` its maximal heap, `options` further
+    options of the JVM."""
 
-    def __init__(self, settings=None, heap="1g"):
+    def __init__(self, settings=None, heap="1g", options=()):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="apache-kafka-"))
         client, controller = free_ports(2)
         self.bootstrap = f"127.0.0.1:{client}"
         self.heap = heap
+        self.options = list(options)
         self.process = None
         values = dict(ALONE)
         values["listeners"] = f"CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}"
@@ -72,15 +74,19 @@ class ApacheKafka:
         log.write_text("rootLogger.level=WARN\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\n"
                        "appender.out.name=out\nappender.out.layout.type=PatternLayout\n"
                        "appender.out.layout.pattern=%d %p %c: %m%n\n")
-        return ["java", f"-Xmx{self.heap}", f"-Dlog4j2.configurationFile={log}", "-cp", f"{LIB}/*", *arguments]
+        return ["java", f"-Xmx{self.heap}", *self.options, f"-Dlog4j2.configurationFile={log}", "-cp", f"{LIB}/*", *arguments]
+
+    def format(self):
+        """What a directory needs before the first start."""
+        if not LIB.is_dir():
+            raise RuntimeError(f"{LIB} is missing: run tests/clients/setup.sh kafka")
+        subprocess.run(self.java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.properties)),
+                       check=True, stdout=subprocess.DEVNULL)
 
     def start(self, wait_s=60):
         """Format the directory on the first start, run the node, and return once it takes connections."""
-        if not LIB.is_dir():
-            raise RuntimeError(f"{LIB} is missing: run tests/clients/setup.sh kafka")
         if not (self.directory / "data").exists():
-            subprocess.run(self.java("kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(self.properties)),
-                           check=True, stdout=subprocess.DEVNULL)
+            self.format()
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(self.java("kafka.Kafka", str(self.properties)), stdout=log, stderr=log)
         host, port = self.bootstrap.split(":")
