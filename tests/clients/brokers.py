@@ -2,6 +2,7 @@
 """What the clients meet: millrace (three controllers, three storage nodes, two coordinators), one Apache Kafka node to
 prove the scenario itself, or a cluster somebody else runs. All three have the same few verbs."""
 import pathlib
+import shutil
 import signal
 import sys
 import time
@@ -39,8 +40,9 @@ class Millrace(Brokers):
     name = "millrace"
     replication = 3
 
-    def __init__(self):
-        settings = {"all": {}, "storage": {"num.partitions": "6", "default.replication.factor": "3"},
+    def __init__(self, logs):
+        self.logs = logs
+        settings = {"controller": {"num.partitions": "6", "default.replication.factor": "3"},
                     "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
         self.cluster = cluster.Cluster(controllers=3, storage=3, coordinators=2, settings=settings)
 
@@ -50,6 +52,7 @@ class Millrace(Brokers):
         return self
 
     def __exit__(self, *failure):
+        shutil.copytree(pathlib.Path(self.cluster.directory) / "logs", self.logs, dirs_exist_ok=True)
         self.cluster.__exit__(*failure)
 
     def kill_leader(self, topic):
@@ -94,7 +97,8 @@ class Given(Brokers):
         pass
 
 
-def of(against, replication=3):
+def of(against, logs, replication=3):
+    """`logs`: directory where the daemons' logs are kept."""
     if against == "millrace":
-        return Millrace()
+        return Millrace(logs)
     return ApacheKafka() if against == "kafka" else Given(against, replication)

@@ -75,7 +75,7 @@ def table():
         python("kafka-python", "kafka-python", "3.0.12", "kafka_python.py"),
         node("kafkajs-old", "1.16.0"),
         node("kafkajs", "2.2.4"),
-        built("franz-go", "1.0.0", "go/bin/franz-go-1.0.0"),
+        built("franz-go", "1.7.0", "go/bin/franz-go-1.7.0"),
         built("franz-go", "1.22.2", "go/bin/franz-go-1.22.2"),
         built("rdkafka (Rust)", "0.39.0", "rust/target/release/scenario"),
         java("2.1.1"),

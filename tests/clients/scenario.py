@@ -34,23 +34,31 @@ def check(condition, text, *values):
 class Program:
     """One running client program: its lines as they come, its records, its assignment, its standard error in a file."""
 
+    stdin = subprocess.DEVNULL
+
     def __init__(self, command, log):
         self.lines, self.records, self.assigned, self.committed = [], [], None, {}
         self.log = log
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, start_new_session=True)
+        self.process = subprocess.Popen(command, stdin=self.stdin, stdout=subprocess.PIPE, stderr=log, text=True,
+                                        start_new_session=True)
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
 
     def read(self):
         for line in self.process.stdout:
             fields = line.rstrip("\n").split("\t")
-            self.lines.append(fields)
-            if fields[0] == "R" and len(fields) == 5:
-                self.records.append((int(fields[1]), int(fields[2]), fields[3], int(fields[4].split(":")[0])))
+            if fields[0] != "R":
+                self.lines.append(fields)
+            if fields[0] == "R" and len(fields) >= 5:
+                self.records.append(self.take(fields))
             elif fields[0] == "A":
                 self.assigned = {int(one) for one in fields[1].split(",") if one}
             elif fields[0] == "C":
                 self.committed[int(fields[1])] = int(fields[2])
+
+    def take(self, fields):
+        """(partition, offset, key, number) of a record's line."""
+        return int(fields[1]), int(fields[2]), fields[3], int(fields[4].split(":")[0])
 
     def wait(self, seconds=STEP_SECONDS):
         try:
@@ -67,7 +75,7 @@ class Program:
         self.log.flush()
         with open(self.log.name, encoding="utf-8", errors="replace") as file:
             lines = [line.strip() for line in file.read()[-20000:].splitlines()[1:]
-                     if line.strip() and not re.match(r"%7\||apiKey=|\[main\] DEBUG|.*DEBUG|V ", line)]
+                     if line.strip() and not re.match(r"%7\||apiKey=|\[main\] DEBUG|.*DEBUG|.* INFO ", line)]
         return " / ".join(lines[-3:])[-300:]
 
     def leave(self):
@@ -79,6 +87,11 @@ class Program:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+class Fed(Program):
+    """A program that reads lines from its standard input."""
+    stdin = subprocess.PIPE
 
 
 def wait_for(condition, what, seconds=60):
@@ -104,6 +117,17 @@ def check_records(records, expected, partitions=PARTITIONS, once=True):
         check(partition == wire.partition_of(key, partitions), "%s on partition %d", key, partition)
         check(not once or last.get(key, -1) < number, "%s: %d after %d", key, number, last.get(key))
         last[key] = number
+
+
+def missing_text(members, count=RECORDS):
+    """Where records are missing: how many per partition, and what each member saw last there."""
+    seen = {record[3] for one in members for record in one.records}
+    missing = {}
+    for number in set(range(count)) - seen:
+        partition = wire.partition_of(f"key-{number % KEYS}", PARTITIONS)
+        missing[partition] = missing.get(partition, 0) + 1
+    last = [{partition: offset for partition, offset, *_ in one.records} for one in members]
+    return f"missing per partition {missing}; last offsets of the members {last}; "
 
 
 class Scenario:
@@ -147,7 +171,8 @@ class Scenario:
 
     def read_all(self, name, expected, once=True, partitions=PARTITIONS):
         """Everything in the topic, by the client itself; a moment longer than needed, to see what is too much."""
-        member = self.start("consume", topic=self.topic(name), group=f"{self.topic(name)}-all-{time.time_ns()}")
+        member = self.start("consume", topic=self.topic(name), group=f"{self.topic(name)}-all-{time.time_ns()}",
+                            session=30000)
         wait_for(lambda: len({number for *_, number in member.records}) >= len(expected)
                  or member.process.poll() is not None,
                  lambda: f"all read: {len(set(member.records))} of {len(expected)}; {member.tail()}")
@@ -188,7 +213,8 @@ class Scenario:
             parts = [member.assigned or set() for member in members]
             return all(parts) and sum(map(len, parts)) == PARTITIONS and len(set().union(*parts)) == PARTITIONS
         wait_for(shared, lambda: "partitions shared out: " + "; ".join(
-            f"{sorted(one.assigned or [])} {one.tail() if one.process.poll() is not None else ''}" for one in members), 45)
+            f"{sorted(one.assigned or [])} {one.tail() if one.process.poll() is not None else ''}"
+            for one in members), 45)
 
     def group_step(self):
         self.create("group")
@@ -211,7 +237,7 @@ class Scenario:
         self.produce(name, 15000, 5000)
         members = (first, leaver, victim)
         wait_for(lambda: len({record[3] for one in members for record in one.records}) == RECORDS,
-                 lambda: f"all read: {len({r[3] for one in members for r in one.records})}; {first.tail()}")
+                 lambda: "all read; " + missing_text(members) + first.tail())
         first.leave()
         check_records([record for one in members for record in one.records], range(RECORDS), once=False)
         self.produce(name, RECORDS, 10)

@@ -34,7 +34,7 @@ node() {
 
 go() {
     local release
-    for release in 1.22.2:go.mod 1.0.0:old.mod; do
+    for release in 1.22.2:go.mod 1.7.0:old.mod; do
         local program=bin/franz-go-${release%%:*} mod=${release##*:}
         [ "go/$program" -nt go/main.go ] && [ "go/$program" -nt "go/$mod" ] && continue
         command -v go >/dev/null || { told franz-go "no go"; return; }

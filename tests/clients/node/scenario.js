@@ -76,26 +76,40 @@ const offsets = () => administer(async (admin) => {
     found.forEach((one) => say('O', one.partition, one.offset));
 });
 
+const newPartitioner = kafkajs.Partitioners.LegacyPartitioner // since 2.0
+    ? kafkajs.Partitioners.DefaultPartitioner : kafkajs.Partitioners.JavaCompatiblePartitioner;
+
+// kafkajs skips, when it sends again, a partition that moved meanwhile to a broker that has answered already
+// (producer/sendMessages.js, brokersWithoutResponse), and loses what it holds: so one send() per partition.
+function byPartition(messages) {
+    const found = new Map();
+    const choose = newPartitioner();
+    const partitionMetadata = [...Array(number('partitions', 6)).keys()].map((partitionId) => ({ partitionId, leader: 0 }));
+    for (const message of messages) {
+        const partition = choose({ topic: options.topic, partitionMetadata, message });
+        found.set(partition, [...(found.get(partition) || []), message]);
+    }
+    return [...found.values()];
+}
+
 async function produce() {
     const types = { none: 'None', gzip: 'GZIP', snappy: 'Snappy', lz4: 'LZ4', zstd: 'ZSTD' };
     const producer = kafka.producer({
-        idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false,
+        idempotent: true, maxInFlightRequests: 1, allowAutoTopicCreation: false, createPartitioner: newPartitioner,
         retry: { initialRetryTime: 100, maxRetryTime: 1000, retries: Number.MAX_SAFE_INTEGER },
-        ...(kafkajs.Partitioners.JavaCompatiblePartitioner && kafkajs.Partitioners.LegacyPartitioner
-            ? { createPartitioner: kafkajs.Partitioners.DefaultPartitioner }
-            : { createPartitioner: kafkajs.Partitioners.JavaCompatiblePartitioner }),
     });
     await producer.connect();
     const [count, first, rate, start] = [number('count', 1), number('first', 0), number('rate', 0), Date.now()];
     const size = rate ? 100 : 1000;
+    const compression = CompressionTypes[types[options.codec || 'none']];
     for (let done = 0; done < count; done += size) {
-        const messages = [];
+        const all = [];
         for (let n = first + done; n < first + Math.min(count, done + size); n++) {
-            messages.push({ key: `key-${n % 997}`, value: `${n}:${FILLER}` });
+            all.push({ key: `key-${n % 997}`, value: `${n}:${FILLER}` });
         }
-        await producer.send({
-            topic: options.topic, acks: -1, messages, compression: CompressionTypes[types[options.codec || 'none']],
-        });
+        for (const messages of rate ? byPartition(all) : [all]) {
+            await producer.send({ topic: options.topic, acks: -1, messages, compression });
+        }
         say('acked', Math.min(count, done + size));
         if (rate) {
             await sleep(Math.max(0, start + (done + size) * 1000 / rate - Date.now()));
@@ -114,6 +128,9 @@ function batchHandler(consumer, count, finish) {
             seen++;
             say('R', batch.partition, message.offset, message.key, message.value);
             resolveOffset(message.offset);
+            if (seen % 500 === 0) {
+                await heartbeat();
+            }
         }
         await heartbeat();
         if (seen === count) {

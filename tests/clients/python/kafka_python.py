@@ -135,5 +135,9 @@ def offsets(arguments):
 
 logging.getLogger("kafka").setLevel(logging.DEBUG)
 logging.getLogger("kafka").addHandler(RequestNames())
+told = logging.StreamHandler()
+told.setLevel(logging.INFO)
+told.setFormatter(logging.Formatter("%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"))
+logging.getLogger("kafka.coordinator").addHandler(told)
 run({"create": create, "delete": delete, "describe": describe, "produce": produce, "consume": consume,
      "offsets": offsets})
