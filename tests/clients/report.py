@@ -40,7 +40,8 @@ def table(rows, steps):
     for client, results, _ in rows:
         lines.append(f"| {client.name} | {client.version} | "
                      + " | ".join(cell(results.get(step)) for step in steps) + " |")
-    lines += ["", "Codecs: none, gzip, snappy, lz4 and zstd, looked up on the wire. `-`: the client does not offer it.", "", "| client | API versions it used |", "|---|---|"]
+    lines += ["", "Codecs: none, gzip, snappy, lz4 and zstd, looked up on the wire. `-`: the client does not offer it.", "",
+              "| client | API versions it used |", "|---|---|"]
     for client, _, versions in rows:
         used = ", ".join(f"{name} {'+'.join(map(str, numbers))}" for name, numbers in versions.items())
         lines.append(f"| {client.name} {client.version} | {used} |")

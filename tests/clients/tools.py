@@ -17,9 +17,16 @@ MAIN = {
 }
 RECORDS = 1000
 LINES = "".join(f"key-{number % 97}\tvalue-{number}\n" for number in range(RECORDS))
-LOG = ("rootLogger.level=ERROR\nrootLogger.appenderRef.err.ref=err\n"
-       "logger.net.name=org.apache.kafka.clients.NetworkClient\nlogger.net.level=DEBUG\nappender.err.type=Console\nappender.err.target=SYSTEM_ERR\nappender.err.name=err\n"
-       "appender.err.layout.type=PatternLayout\nappender.err.layout.pattern=%d %p %c: %m%n\n")
+LOG = """rootLogger.level=ERROR
+rootLogger.appenderRef.err.ref=err
+logger.net.name=org.apache.kafka.clients.NetworkClient
+logger.net.level=DEBUG
+appender.err.type=Console
+appender.err.target=SYSTEM_ERR
+appender.err.name=err
+appender.err.layout.type=PatternLayout
+appender.err.layout.pattern=%d %p %c: %m%n
+"""
 
 
 def version():
@@ -70,7 +77,8 @@ def commands(replication):
          "--delete-config max.message.bytes,cleanup.policy", None, r"Completed updating"),
         ("describe all", configs, "--describe --all --entity-type topics --entity-name tools", None,
          r"(?s)(?=.*max.message.bytes=1048588)(?=.*cleanup.policy=delete)"),
-        ("describe broker", configs, "--describe --all --entity-type brokers --entity-name 1", None, r"(?s)(?=.*advertised.listeners=)(?=.*num.partitions=)"),
+        ("describe broker", configs, "--describe --all --entity-type brokers --entity-name 1", None,
+         r"(?s)(?=.*advertised.listeners=)(?=.*num.partitions=)"),
         ("latest offsets", offsets, "--topic tools --time latest", None, r"(?s:(tools:\d:\d+\n){6})"),
         ("earliest offsets", offsets, "--topic tools --time earliest", None, r"(?s:(tools:\d:0\n){6})"),
         ("offsets by time", offsets, "--topic tools --time 1000", None, r"(?s:(tools:\d:0\n){6})"),
