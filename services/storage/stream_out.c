@@ -115,6 +115,9 @@ static void ready_add(struct subscription *subscription)
 static void subscription_end(struct subscription *subscription)
 {
     struct stream_out *stream = subscription->stream;
+    DIAG_DEBUG(&env_of(stream->owner)->diag, "subscription ended partition=%s follower=%d id=%u next=%lld",
+               replica_name(subscription->replica), stream->follower, subscription->id,
+               (long long)subscription->next_offset);
     if (subscription->ready)
         ready_remove(subscription);
     *(subscription->stream_previous ? &subscription->stream_previous->stream_next : &stream->subscriptions) =
@@ -156,6 +159,8 @@ static void subscription_begin(struct stream_out *stream, struct replica *replic
     stream->subscriptions = subscription;
     if (asked->log_end < replica->state.log_end)
         ready_add(subscription);
+    DIAG_DEBUG(&env_of(stream->owner)->diag, "subscribed partition=%s follower=%d id=%u from=%lld",
+               replica_name(replica), stream->follower, subscription->id, (long long)asked->log_end);
 }
 
 void streams_out_drop(struct replica *replica)
@@ -214,6 +219,13 @@ void streams_out_open(struct streams_out *streams, const Millrace__OpenStreamReq
         rpc_fail(call, ST_AGAIN, "the follower's registration is not known here yet");
         return;
     }
+    Millrace__OpenStreamReply reply = MILLRACE__OPEN_STREAM_REPLY__INIT;
+    reply.leader_incarnation = options->incarnation;
+    // Delivered twice: the stream it opened may have subscriptions already.
+    if (stream_find(streams, request->follower, request->stream_id) != NULL) {
+        closure(&reply, call);
+        return;
+    }
     for (struct stream_out *at = streams->first, *next; at != NULL; at = next) {
         next = at->next;
         if (at->follower == request->follower)
@@ -237,8 +249,6 @@ void streams_out_open(struct streams_out *streams, const Millrace__OpenStreamReq
     stream->next = streams->first;
     streams->first = stream;
     streams->count++;
-    Millrace__OpenStreamReply reply = MILLRACE__OPEN_STREAM_REPLY__INIT;
-    reply.leader_incarnation = options->incarnation;
     closure(&reply, call);
 }
 
@@ -284,6 +294,12 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     if (replica->state.role != PARTITION_LEADER || replica->log == NULL || log_lost(replica->log))
         return;
     if (replica->cutting) { // begun as a follower: where the log ends is not settled yet
+        result->status = ST_AGAIN;
+        return;
+    }
+    // A request that was delivered twice or late must not replace what the follower has asked for since.
+    struct subscription *present = subscription_find(stream, replica);
+    if (present != NULL && (int32_t)(asked->subscription - present->id) <= 0) {
         result->status = ST_AGAIN;
         return;
     }
