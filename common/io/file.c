@@ -66,10 +66,26 @@ static void iov_advance(struct iovec **iov, int *count, size_t n)
     }
 }
 
+// One call, cut to a piece: into fresh pages a single long write costs several times as much, because the
+// kernel then takes its page cache in huge pieces too.
+static ssize_t pwritev_piece(int fd, struct iovec *iov, int count, int64_t at)
+{
+    enum { PIECE = 256 << 10 };
+    size_t bytes = 0;
+    int n = 0;
+    while (n < count && bytes < PIECE)
+        bytes += iov[n++].iov_len;
+    size_t over = bytes > PIECE ? bytes - PIECE : 0;
+    iov[n - 1].iov_len -= over;
+    ssize_t written = pwritev(fd, iov, n, at);
+    iov[n - 1].iov_len += over;
+    return written;
+}
+
 static enum status pwritev_some(int fd, struct iovec *iov, int count, int64_t *at)
 {
     while (count > 0) {
-        ssize_t n = pwritev(fd, iov, count, *at);
+        ssize_t n = pwritev_piece(fd, iov, count, *at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
