@@ -42,7 +42,7 @@ class Millrace:
             self.process = subprocess.Popen(
                 [cluster.program("millrace"), "up", "--data", os.path.join(self.directory, "data"), "--port",
                  str(self.port), "--ready-file", self.ready_path],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=cluster._die_with_parent)
 
     def pids(self):
         cluster.wait_until(lambda: os.path.exists(self.ready_path), 30, "the ready file")
