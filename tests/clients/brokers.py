@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import apache_kafka  # noqa: E402
 import cluster  # noqa: E402
 
+DEFAULTS = {"num.partitions": "6", "default.replication.factor": "3"}
 SETTINGS = {"group.initial.rebalance.delay.ms": "0", "num.partitions": "6"}
 
 
@@ -40,9 +41,9 @@ class Millrace(Brokers):
     name = "millrace"
     replication = 3
 
-    def __init__(self, logs):
+    def __init__(self, logs, defaults):
         self.logs = logs
-        settings = {"controller": {"num.partitions": "6", "default.replication.factor": "3"},
+        settings = {"controller": defaults,
                     "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
         self.cluster = cluster.Cluster(controllers=3, storage=3, coordinators=2, settings=settings)
 
@@ -97,8 +98,8 @@ class Given(Brokers):
         pass
 
 
-def of(against, logs, replication=3):
-    """`logs`: directory where the daemons' logs are kept."""
+def of(against, logs, defaults=None, replication=3):
+    """`logs`: directory where the daemons' logs are kept; `defaults`: of topics, as far as millrace is concerned."""
     if against == "millrace":
-        return Millrace(logs)
+        return Millrace(logs, defaults or DEFAULTS)
     return ApacheKafka() if against == "kafka" else Given(against, replication)
