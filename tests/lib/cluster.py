@@ -403,15 +403,29 @@ class Load:
 
     def lost(self, seconds=60):
         """Numbers that were acknowledged and are not where the acknowledgement said."""
-        found = {(p, o): v for p, o, _, v in self.cluster.consume(self.topic, seconds=seconds)}
-        return sorted(n for n, place in self.acked.items() if found.get(place) != str(n))
+        return self._missing(self.cluster.consume(self.topic, seconds=seconds))[0]
+
+    def _missing(self, records):
+        """Those numbers, and for the first ones (number, acknowledged place, what is there, where it is). An acknowledged
+        offset below 0: librdkafka learnt from a later answer that it was written, but not where."""
+        found, places = {}, {}
+        for p, o, _, value in records:
+            found[(p, o)] = value
+            places.setdefault(value, []).append((p, o))
+        missing = []
+        for number, place in self.acked.items():
+            known = place[1] >= 0
+            if known and found.get(place) != str(number) or not known and str(number) not in places:
+                missing.append(number)
+        return sorted(missing), [(n, self.acked[n], found.get(self.acked[n]), places.get(str(n)))
+                                 for n in sorted(missing)[:10]]
 
     def check(self, exactly_once=True, seconds=60):
         """Nothing acknowledged is lost; with an idempotent producer nothing is there twice or out of order."""
         records = self.cluster.consume(self.topic, seconds=seconds)
-        found = {(p, o): v for p, o, _, v in records}
-        lost = sorted(n for n, place in self.acked.items() if found.get(place) != str(n))
-        assert not lost, "%d of %d acknowledged records are lost: %s" % (len(lost), len(self.acked), lost[:10])
+        lost, examples = self._missing(records)
+        assert not lost, "%d of %d acknowledged records are not where they should be: %s" % (
+            len(lost), len(self.acked), examples)
         if exactly_once:
             last = {}
             for p, o, key, value in sorted(records, key=lambda r: (r[0], r[1])):
