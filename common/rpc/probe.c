@@ -118,7 +118,7 @@ void probe_start(struct transport *transport, const char *endpoint, transport_pr
     if (resolve_numeric(endpoint, &to))
         probe_connect(probe, &to);
     else
-        probe->resolve = resolve_start(zt->env, endpoint, probe_resolved, probe);
+        probe->resolve = resolve_start(zt, endpoint, probe_resolved, probe);
 }
 
 void probes_fini(struct zmq_transport *zt)

@@ -1,19 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Names in RPC endpoints. ZeroMQ would resolve them on its one I/O thread, before every attempt to connect:
 // a slow name server (a container that was stopped is such a name) would silence every connection of the
-// daemon. So names are resolved by the pool and ZeroMQ only ever sees numbers.
+// daemon. So names are resolved here and ZeroMQ only ever sees numbers; by threads of their own, since two
+// names without an answer would hold the two threads of the pool, and with them the reads of files.
 #include "rpc/zmq_internal.h"
 
 #include "base/mem.h"
 
 #include <netdb.h>
+#include <stdatomic.h>
 #include <stdio.h>
+
+enum { NAME_THREADS = 2 };
 
 struct resolve {
     struct job job; // first
     char *endpoint;
     resolve_fn *on_resolved; // NULL: cancelled
     void *context;
+    atomic_bool cancelled; // read by the helper thread: not worth asking for any more
     enum status status;
     struct resolved result;
 };
@@ -69,7 +74,8 @@ enum status resolve_now(const char *endpoint, struct resolved *resolved)
 static void resolve_run(struct job *job) // on a helper thread
 {
     struct resolve *resolve = (struct resolve *)job;
-    resolve->status = resolve_now(resolve->endpoint, &resolve->result);
+    if (!atomic_load(&resolve->cancelled))
+        resolve->status = resolve_now(resolve->endpoint, &resolve->result);
 }
 
 static void resolve_done(struct job *job)
@@ -81,20 +87,31 @@ static void resolve_done(struct job *job)
     mem_free(resolve);
 }
 
-struct resolve *resolve_start(struct env *env, const char *endpoint, resolve_fn *on_resolved, void *context)
+struct resolve *resolve_start(struct zmq_transport *zt, const char *endpoint, resolve_fn *on_resolved,
+                              void *context)
 {
+    if (zt->names == NULL)
+        zt->names = env_queue_new(zt->env, "names", NAME_THREADS);
     struct resolve *resolve = mem_calloc(1, sizeof *resolve);
     resolve->job = (struct job){.run = resolve_run, .done = resolve_done};
     resolve->endpoint = mem_strdup(endpoint);
     resolve->on_resolved = on_resolved;
     resolve->context = context;
-    env_submit(env, env->pool, &resolve->job);
+    env_submit(zt->env, zt->names, &resolve->job);
     return resolve;
 }
 
 void resolve_cancel(struct resolve **resolve)
 {
-    if (*resolve != NULL)
+    if (*resolve != NULL) {
         (*resolve)->on_resolved = NULL;
+        atomic_store(&(*resolve)->cancelled, true);
+    }
     *resolve = NULL;
+}
+
+void resolve_fini(struct zmq_transport *zt)
+{
+    if (zt->names != NULL)
+        env_queue_destroy(zt->env, &zt->names);
 }

@@ -167,6 +167,7 @@ void zmq_transport_destroy(struct transport **pointer)
         return;
     ASSERT(zt->lanes == 0); // rpc_destroy drops them
     probes_fini(zt);
+    resolve_fini(zt);
     hoard_fini(zt);
     zsock_close(&zt->router_monitor);
     zsock_close(&zt->router);

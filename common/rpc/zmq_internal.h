@@ -54,6 +54,7 @@ struct zmq_transport {
     void *context;
     struct curve_keys *keys; // NULL: plain
     struct zap *zap;
+    struct job_queue *names; // threads that wait for name servers, made with the first name
     struct zsock *router;
     struct zsock *router_monitor;
     struct map conns; // accepted descriptor → struct hoard_conn
@@ -100,8 +101,10 @@ struct resolved {
 typedef void resolve_fn(void *context, enum status status, const struct resolved *resolved);
 bool resolve_numeric(const char *endpoint, struct resolved *resolved);    // false: it is a name, or nothing
 enum status resolve_now(const char *endpoint, struct resolved *resolved); // may block
-struct resolve *resolve_start(struct env *env, const char *endpoint, resolve_fn *on_resolved, void *context);
+struct resolve *resolve_start(struct zmq_transport *zt, const char *endpoint, resolve_fn *on_resolved,
+                              void *context);
 void resolve_cancel(struct resolve **resolve); // nothing is told any more
+void resolve_fini(struct zmq_transport *zt);   // all are cancelled
 
 // zmsg.c
 struct block *zmsg_block(zmq_msg_t *message_take);

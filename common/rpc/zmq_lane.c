@@ -99,7 +99,7 @@ static void lane_resolve_again(struct timer *timer)
 {
     struct zmq_lane *lane = timer->context;
     if (lane->state != TRANSPORT_UP && lane->resolve == NULL)
-        lane->resolve = resolve_start(lane->zt->env, lane->endpoint, lane_resolved, lane);
+        lane->resolve = resolve_start(lane->zt, lane->endpoint, lane_resolved, lane);
 }
 
 static void dealer_options(struct zmq_lane *lane, enum rpc_lane kind, const char *server_key)
@@ -150,7 +150,7 @@ enum status lane_open(struct transport *transport, const char *endpoint, struct 
     if (resolve_numeric(endpoint, &to))
         status = lane_dial(lane, &to);
     else
-        lane->resolve = resolve_start(zt->env, endpoint, lane_resolved, lane);
+        lane->resolve = resolve_start(zt, endpoint, lane_resolved, lane);
     *out = &lane->lane;
     if (status != ST_OK)
         lane_close(transport, out);
