@@ -304,24 +304,43 @@ static enum status file_write(const char *directory, const char *name, const cha
     return status;
 }
 
+static enum status pub_write(const char *directory, const char *name, const struct curve_pair *pair)
+{
+    char *text = mem_printf("role=%s\nnode=%d\npublic=%s\n", curve_role_text(pair->node.role),
+                            pair->node.node, pair->public_text);
+    enum status status = file_write(directory, name, ".pub", 0644, text);
+    mem_free(text);
+    return status;
+}
+
 enum status curve_keygen(const char *directory, const char *name, struct rpc_node node)
 {
-    char public_text[CURVE_TEXT_SIZE], secret_text[CURVE_TEXT_SIZE];
+    struct curve_pair pair = {.node = node};
     ASSERT(curve_role_text(node.role) != NULL);
     if (name[0] == '\0' || name[0] == '.' || strchr(name, '/') != NULL || node.node < -1)
         return ST_INVALID;
-    if (zmq_curve_keypair(public_text, secret_text) != 0)
+    if (zmq_curve_keypair(pair.public_text, pair.secret_text) != 0)
         return ST_UNSUPPORTED;
-    char *pub =
-        mem_printf("role=%s\nnode=%d\npublic=%s\n", curve_role_text(node.role), node.node, public_text);
-    char *key = mem_printf("%ssecret=%s\n", pub, secret_text);
+    char *key = mem_printf("role=%s\nnode=%d\npublic=%s\nsecret=%s\n", curve_role_text(node.role), node.node,
+                           pair.public_text, pair.secret_text);
     // The secret first: a .pub without its .key would only admit somebody who does not exist.
     enum status status = file_write(directory, name, ".key", 0600, key);
     if (status == ST_OK)
-        status = file_write(directory, name, ".pub", 0644, pub);
+        status = pub_write(directory, name, &pair);
     explicit_bzero(key, strlen(key));
-    explicit_bzero(secret_text, sizeof secret_text);
+    explicit_bzero(&pair, sizeof pair);
     mem_free(key);
-    mem_free(pub);
     return status;
+}
+
+enum status curve_publish(const char *directory, const char *name)
+{
+    struct curve_pair pair;
+    char *path = mem_printf("%s/%s.key", directory, name);
+    enum status status = file_take(path, true, &pair);
+    if (status == ST_OK)
+        status = pub_write(directory, name, &pair);
+    explicit_bzero(&pair, sizeof pair);
+    mem_free(path);
+    return status == ST_EXISTS ? ST_OK : status;
 }

@@ -34,6 +34,10 @@ void curve_keys_destroy(struct curve_keys **keys);
 // Writes directory/NAME.key and directory/NAME.pub with a fresh pair; EXISTS when either is there.
 enum status curve_keygen(const char *directory, const char *name, struct rpc_node node);
 
+// Writes directory/NAME.pub from directory/NAME.key when it is missing (curve_keygen was interrupted between
+// the two). NOT_FOUND, MALFORMED, DENIED: about the .key.
+enum status curve_publish(const char *directory, const char *name);
+
 // "controller", "storage", "coordinator", "tool"; 0 / NULL when unknown.
 enum rpc_role curve_role_parse(const char *text);
 const char *curve_role_text(enum rpc_role role);

@@ -209,3 +209,15 @@ def test_keys_are_made_once_and_for_the_owner_only(cli, tmp_path):
                                                       "storage.pub"]
     assert (keys / "storage.key").stat().st_mode & 0o777 == 0o600
     cli.run("keygen", "storage", "--dir", str(keys), code=1)
+
+
+def test_missing_keys_are_made_and_the_others_kept(cli, tmp_path):
+    keys = tmp_path / "keys"
+    cli.run("keygen", "storage:1-2", "--dir", str(keys))
+    kept = (keys / "storage-1.key").read_text()
+    (keys / "storage-2.pub").unlink()
+    made = cli.json("keygen", "storage:1-4", "coordinator", "--keep", "--dir", str(keys))
+    assert made == {"made": 3}
+    assert (keys / "storage-1.key").read_text() == kept
+    assert sorted(p.name for p in keys.glob("*.pub")) == ["coordinator.pub"] + ["storage-%d.pub" % i for i in range(1, 5)]
+    cli.run("keygen", "storage:4-1", "--dir", str(keys), code=2)

@@ -199,3 +199,20 @@ Test(curve, damaged_files_are_left_out_or_refused)
     cr_assert_eq(curve_keys_load(&quiet, path_of("tool.pub"), dir, &keys), ST_MALFORMED);
     cr_assert_eq(curve_keys_load(&quiet, path_of("nobody.key"), dir, &keys), ST_NOT_FOUND);
 }
+
+Test(curve, a_pub_that_was_never_written_is_made_from_its_key)
+{
+    char text[CURVE_TEXT_SIZE];
+    struct curve_keys *keys = keys_of("tool.key");
+    cr_assert(curve_find_node(keys, storage_1, text));
+    curve_keys_destroy(&keys);
+    cr_assert_eq(unlink(path_of("storage-1.pub")), 0);
+    cr_assert_eq(curve_publish(dir, "storage-1"), ST_OK);
+    cr_assert_eq(curve_publish(dir, "storage-1"), ST_OK);
+    keys = keys_of("storage-1.key");
+    char again[CURVE_TEXT_SIZE];
+    cr_assert(curve_find_node(keys, storage_1, again));
+    cr_assert_str_eq(again, text);
+    curve_keys_destroy(&keys);
+    cr_assert_eq(curve_publish(dir, "storage-9"), ST_NOT_FOUND);
+}
