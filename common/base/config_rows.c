@@ -40,7 +40,9 @@ const struct config_row config_common_rows[] = {
     {.key = "broker.rack", .type = CONFIG_STRING, .help = "Rack of this node, for placement over racks."},
     {.key = "controller.quorum.bootstrap.servers",
      .type = CONFIG_LIST,
-     .help = "host:port of the controllers' rpc, comma-separated."},
+     .help =
+         "host:port of the controllers' rpc, comma-separated; id@host:port where the controllers have keys "
+         "of their own."},
     {.key = "log.level",
      .type = CONFIG_STRING,
      .fallback = "info",

@@ -10,6 +10,7 @@
 #include "cluster/controllers_state.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     BACKOFF_MS_MIN = 20,
@@ -21,6 +22,7 @@ enum {
 
 struct endpoint {
     char *address; // "tcp://host:port"
+    int32_t id;    // -1: not told
     struct rpc_peer *peer;
     int ups[RPC_LANES]; // times the lane came up
     bool up[RPC_LANES];
@@ -70,7 +72,7 @@ static int endpoint_add(struct controllers *controllers, const char *address)
     int at = endpoint_find(controllers, address);
     if (at >= 0 || controllers->count == CONTROLLERS_MAX)
         return at;
-    controllers->endpoints[controllers->count] = (struct endpoint){.address = mem_strdup(address)};
+    controllers->endpoints[controllers->count] = (struct endpoint){.address = mem_strdup(address), .id = -1};
     return (int)controllers->count++;
 }
 
@@ -78,7 +80,12 @@ static int endpoint_add(struct controllers *controllers, const char *address)
 static enum status endpoint_parse(struct controllers *controllers, const char *text, size_t len)
 {
     const char *at = memchr(text, '@', len);
+    long id = -1;
     if (at != NULL) {
+        char *end;
+        id = strtol(text, &end, 10);
+        if (end != at || end == text || id < 0 || id > INT32_MAX)
+            return ST_INVALID;
         len -= (size_t)(at + 1 - text);
         text = at + 1;
     }
@@ -95,7 +102,10 @@ static enum status endpoint_parse(struct controllers *controllers, const char *t
     char *address = mem_printf("tcp://%.*s", (int)len, text);
     int index = endpoint_add(controllers, address);
     mem_free(address);
-    return index >= 0 ? ST_OK : ST_LIMIT;
+    if (index < 0)
+        return ST_LIMIT;
+    controllers->endpoints[index].id = (int32_t)id;
+    return ST_OK;
 }
 
 static enum status endpoints_parse(struct controllers *controllers, const char *text)
@@ -123,7 +133,7 @@ struct rpc_peer *controllers_peer(struct controllers *controllers, size_t i)
     ASSERT(i < controllers->count);
     struct endpoint *endpoint = &controllers->endpoints[i];
     if (endpoint->peer == NULL) {
-        struct rpc_node expected = {.role = RPC_CONTROLLER, .node = -1};
+        struct rpc_node expected = {.role = RPC_CONTROLLER, .node = endpoint->id};
         endpoint->peer = rpc_peer(controllers->rpc, endpoint->address, expected);
         rpc_peer_watch(endpoint->peer, on_lane, endpoint);
     }

@@ -17,7 +17,8 @@ struct controllers;
 enum { CONTROLLERS_MAX = 15 }; // endpoints kept, hints included
 
 // endpoints: "host:port,host:port" or "tcp://host:port,…", as in controller.quorum.bootstrap.servers;
-// "id@host:port" (controller.quorum.voters) is accepted too. INVALID with a diagnostic line when it names
+// "id@host:port" (controller.quorum.voters) too, which names the key that has to answer there; without an id
+// only a key of the whole role does. INVALID with a diagnostic line when it names
 // none.
 enum status controllers_new(struct env *env, struct rpc *rpc, const char *endpoints,
                             struct controllers **out);

@@ -52,7 +52,7 @@ Test(controllers, reads_the_forms_of_endpoint_lists_and_refuses_nonsense)
     cr_assert_str_eq(controllers_endpoint(controllers, 2), "tcp://host:1");
     cr_assert_null(controllers_active(controllers));
     controllers_destroy(&controllers);
-    static const char *const bad[] = {"", " , ", "host", "host:", ":9", "host:9x"};
+    static const char *const bad[] = {"", " , ", "host", "host:", ":9", "host:9x", "@host:9", "x@host:9", "-3@host:9"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         cr_assert_neq(controllers_new(client.env, client.rpc, bad[i], &controllers), ST_OK, "%s", bad[i]);
         cr_assert_null(controllers);
