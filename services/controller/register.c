@@ -12,7 +12,13 @@
 
 #include <stdio.h>
 
-enum { LOST_MAX = 100000, TEXT_MAX = 255, ENDPOINTS_MAX = IMAGE_ENDPOINTS_MAX };
+enum {
+    GIVEN_ID_FIRST = 1001,
+    GIVEN_ID_REST_MS = 600000, // before another coordinator gets the id
+    LOST_MAX = 100000,
+    TEXT_MAX = 255,
+    ENDPOINTS_MAX = IMAGE_ENDPOINTS_MAX
+};
 
 struct registration {
     struct controller *controller;
@@ -75,13 +81,33 @@ static const char *request_wrong(const Millrace__RegisterRequest *request)
     return NULL;
 }
 
-static int32_t free_id(const struct controller *controller)
+// An id that the same process was given already (it did not hear the answer), or that of a coordinator gone
+// long ago, and with it all it knew: it keeps no directory. One that only paused wants its id back.
+static bool reusable(const struct controller *controller, const struct image_node *node,
+                     const Millrace__RegisterRequest *request)
+{
+    if (node->role != request->role)
+        return false;
+    if (node->incarnation == request->incarnation)
+        return true;
+    const struct lease *lease = leases_get(controller->nodes, node->id);
+    return node->role == MILLRACE__ROLE__ROLE_COORDINATOR && node->fenced &&
+           uuid_is_zero(node->directory_id) && lease != NULL &&
+           env_now_ms(controller->env) - lease->heard_ms >= GIVEN_ID_REST_MS;
+}
+
+// Given ids begin behind those people choose, as Kafka's do behind reserved.broker.max.id: otherwise a daemon
+// without an id that is quicker would take the id another one is configured with.
+static int32_t free_id(const struct controller *controller, const Millrace__RegisterRequest *request)
 {
     const struct image *image = metadata_image(controller->metadata);
-    int32_t id = 1;
-    while (image_node(image, id) != NULL || voters_find(&controller->voters, id) != NULL)
-        id++;
-    return id;
+    int32_t id = GIVEN_ID_FIRST;
+    for (;; id++) {
+        const struct image_node *node = image_node(image, id);
+        if ((node == NULL || reusable(controller, node, request)) &&
+            voters_find(&controller->voters, id) == NULL)
+            return id;
+    }
 }
 
 static struct uuid directory_of(const Millrace__RegisterRequest *request)
@@ -199,14 +225,14 @@ void nodes_register(struct controller *controller, const Millrace__RegisterReque
                     Millrace__RegisterReply_Closure closure, struct rpc_call *call)
 {
     char text[200];
-    const struct image_node *old = image_node(metadata_image(controller->metadata), request->node_id);
+    int32_t id = request->node_id >= 0 ? request->node_id : free_id(controller, request);
+    const struct image_node *old = image_node(metadata_image(controller->metadata), id);
     enum status status = check(controller, request, old, text);
     if (status != ST_OK) {
         DIAG_WARN(&controller->env->diag, "registration refused: %s", text);
         rpc_fail(call, status, text);
         return;
     }
-    int32_t id = request->node_id >= 0 ? request->node_id : free_id(controller);
     if (old == NULL || old->incarnation != request->incarnation) {
         struct decision decision;
         decision_init(&decision);
