@@ -38,12 +38,27 @@ def build(name):
     return folder / "bin" / "sim"
 
 
+def clean(seed, seconds):
+    """Whether the tree without any bug passes the seed: only then has a checker noticed the bug and not something else."""
+    command = [ROOT / "build/bin/sim", "--from", str(seed), "--seeds", "1", "--seconds", str(seconds)]
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
+
+
 def hunt(name, seeds, seconds):
     """Returns (checker, seeds it took), or None when nothing was noticed."""
-    command = [build(name), "--first", "--seeds", str(seeds), "--seconds", str(seconds)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    found = re.search(r"^found after (\d+) seeds by (.*)$", done.stdout, re.M)
-    return (found.group(2), int(found.group(1))) if found else None
+    program = build(name)
+    taken = 0
+    while taken < seeds:
+        command = [program, "--first", "--from", str(1 + taken), "--seeds", str(seeds - taken), "--seconds", str(seconds)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        found = re.search(r"^found after (\d+) seeds by (.*)$", done.stdout, re.M)
+        if not found:
+            return None
+        taken += int(found.group(1))
+        if clean(taken, seconds):
+            return found.group(2), taken
+        print(f"seed {taken} fails without {name} too", flush=True)
+    return None
 
 
 def main():

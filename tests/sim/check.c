@@ -35,6 +35,22 @@ static void look_at(struct check *check, const struct daemon_sim *daemon, const 
                           (long long)replica->state.flushed);
 }
 
+// A leader that has heard of a newer owner never listens to an older one again.
+static void look_at_ledger(struct check *check, const struct daemon_sim *daemon,
+                           const struct replica *replica)
+{
+    uint8_t key[12];
+    store_be64(key, daemon->process->generation);
+    store_be32(key + 8, (uint32_t)replica->index);
+    uintptr_t now = (uintptr_t)(replica->owner_epoch + 1);
+    uintptr_t seen = (uintptr_t)map_get(&check->owners, slice_of(key, sizeof key));
+    if (now < seen)
+        history_violation(check->history, "owner-epoch-fencing", "%s-%d heard owner epoch %d after %d",
+                          replica->topic, replica->index, (int)now - 1, (int)seen - 1);
+    else if (now > seen)
+        map_put(&check->owners, slice_of(key, sizeof key), (void *)now);
+}
+
 static void check_fire(struct timer *timer)
 {
     struct check *check = timer->context;
@@ -48,6 +64,12 @@ static void check_fire(struct timer *timer)
             if (replica != NULL)
                 look_at(check, daemon, replica);
         }
+        for (int p = 0; partitions != NULL && p < CLUSTER_LEDGERS; p++) {
+            const struct replica *replica =
+                partitions_find_named(partitions, slice_str("__consumer_offsets"), p);
+            if (replica != NULL)
+                look_at_ledger(check, daemon, replica);
+        }
     }
     check_metadata(check);
     timer_start_ms(cluster->observer, &check->timer, LOOK_MS);
@@ -59,6 +81,7 @@ void check_begin(struct check *check, struct cluster *cluster, struct history *h
     map_init(&check->leaders, 6);
     map_init(&check->terms, 7);
     map_init(&check->images, 8);
+    map_init(&check->owners, 9);
     timer_init(&check->timer, check_fire, check);
     timer_start_ms(env, &check->timer, LOOK_MS);
 }

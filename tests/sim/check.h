@@ -14,6 +14,7 @@ struct check {
     struct map terms;                    // Raft term -> active controller + 1
     struct map images;                   // committed metadata offset -> print of the image
     int64_t looked[CLUSTER_CONTROLLERS]; // offset of each controller looked at last
+    struct map owners; // process, ledger partition -> newest owner epoch seen at its leader + 1
     struct timer timer;
 };
 

@@ -84,7 +84,8 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_put(config, "controller.quorum.voters",
                    "101@127.0.0.1:7000,102@127.0.0.1:7001,103@127.0.0.1:7002");
         config_put(config, "metadata.log.dir", "/data/meta");
-        config_put(config, "offsets.topic.num.partitions", "4");
+        snprintf(text, sizeof text, "%d", CLUSTER_LEDGERS);
+        config_put(config, "offsets.topic.num.partitions", text);
     } else if (daemon->kind == DAEMON_STORAGE) {
         config_put(config, "log.dirs", "/data/log");
         snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", daemon->kafka_port);
