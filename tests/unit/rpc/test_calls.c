@@ -4,6 +4,8 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <stdatomic.h>
+#include <unistd.h>
 
 static struct trial server, client;
 static struct rpc_peer *peer;
@@ -269,5 +271,39 @@ Test(calls, peer_given_by_name_is_resolved_and_found_again)
     trial_ask(named, 1, NULL, &outcome);
     trial_await(&client, &server, &outcome, 3);
     cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    rpc_peer_release(&named);
+}
+
+static atomic_bool pool_may_go_on;
+static int pool_jobs_done;
+
+static void pool_occupy(struct job *job)
+{
+    while (!atomic_load(&pool_may_go_on))
+        usleep(1000);
+}
+
+static void pool_occupied(struct job *job)
+{
+    pool_jobs_done++;
+}
+
+// Names and files do not wait for one another: here the files' threads are all busy.
+Test(calls, names_are_resolved_while_the_pool_is_busy)
+{
+    char by_name[64];
+    struct job jobs[16];
+    for (int i = 0; i < 16; i++) {
+        jobs[i] = (struct job){.run = pool_occupy, .done = pool_occupied};
+        env_submit(client.env, client.env->pool, &jobs[i]);
+    }
+    snprintf(by_name, sizeof by_name, "tcp://localhost%s", strrchr(server.endpoint, ':'));
+    struct rpc_peer *named = rpc_peer(client.rpc, by_name, storage_1);
+    struct rpc_options options = {.deadline_ms = 5000};
+    trial_ask(named, 1, &options, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    atomic_store(&pool_may_go_on, true);
+    cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    trial_await_int(&client, &server, &pool_jobs_done, 16);
     rpc_peer_release(&named);
 }
