@@ -14,6 +14,7 @@ enum {
     RETRY_MS = 20,
     RETRY_MS_MAX = 200,
     WATCH_MS = 200,
+    FLUSH_MS = 2,        // a flush under way ends soon
     SILENCE_US = 1000000 // a stream without a message (heartbeats are every 200 ms) is opened anew
 };
 
@@ -282,8 +283,12 @@ static void subscription_fill(Millrace__Subscription *item, struct replica *repl
     item->flushed = log_flushed(replica->log);
 }
 
+// What a replica took from the former leader counts for the new one only as far as the subscription says it
+// is flushed: acknowledgements answer new records, and there may be none while a producer waits for just
+// these. So a replica asks when its flush is through.
 static void stream_subscribe(struct stream_in *stream)
 {
+    bool unflushed = false;
     struct subscribe_asked *asked = mem_calloc(1, sizeof *asked + SUBSCRIBE_MAX * sizeof asked->items[0]);
     Millrace__Subscription *items = mem_calloc(SUBSCRIBE_MAX, sizeof *items);
     Millrace__Subscription **pointers = mem_calloc(SUBSCRIBE_MAX, sizeof *pointers);
@@ -291,6 +296,10 @@ static void stream_subscribe(struct stream_in *stream)
          at = at->link_next) {
         if (at->link != REPLICA_WANTED || !replica_linkable(at))
             continue;
+        if (log_flushed(at->log) < log_end(at->log)) {
+            unflushed = true;
+            continue;
+        }
         subscription_fill(&items[asked->count], at);
         pointers[asked->count] = &items[asked->count];
         asked->items[asked->count].topic_id = at->topic_id;
@@ -307,12 +316,12 @@ static void stream_subscribe(struct stream_in *stream)
         request.n_partitions = (size_t)asked->count;
         request.partitions = pointers;
         struct rpc_options call = {.deadline_ms = CALL_TIMEOUT_MS};
-        stream_later(stream, asked->count == SUBSCRIBE_MAX ? 0 : WATCH_MS);
+        stream_later(stream, asked->count == SUBSCRIBE_MAX ? 0 : unflushed ? FLUSH_MS : WATCH_MS);
         millrace__storage__subscribe(rpc_on(stream->peer, &millrace__storage__descriptor, &call), &request,
                                      subscribe_on_reply, asked);
     } else {
         mem_free(asked);
-        stream_later(stream, WATCH_MS);
+        stream_later(stream, unflushed ? FLUSH_MS : WATCH_MS);
     }
     mem_free(pointers);
     mem_free(items);
