@@ -62,6 +62,11 @@ enum status kafka_decode(const struct kafka_message *message, int16_t version, s
 enum status kafka_decode_prefix(const struct kafka_message *message, int16_t version, struct slice in,
                                 struct arena *arena, void *out, size_t *used);
 
+// The same for a client's request: bytes behind it are ignored, as Kafka's own parser does. librdkafka 2.0
+// leaves some behind ListGroups from version 3 and behind OffsetFetch of all partitions from version 6.
+enum status kafka_decode_request(const struct kafka_message *message, int16_t version, struct slice in,
+                                 struct arena *arena, void *out);
+
 // Appends the message to out. On success pieces of record fields belong to out; on failure they stay the
 // caller's and out is as before. A NULL slice in a field that can never be null counts as empty.
 // ST_UNSUPPORTED: version not valid, or the version cannot carry a value that is set (a field it lacks and

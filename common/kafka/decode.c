@@ -352,3 +352,10 @@ enum status kafka_decode(const struct kafka_message *message, int16_t version, s
         return ST_MALFORMED;
     return status;
 }
+
+enum status kafka_decode_request(const struct kafka_message *message, int16_t version, struct slice in,
+                                 struct arena *arena, void *out)
+{
+    size_t used = 0;
+    return kafka_decode_prefix(message, version, in, arena, out, &used);
+}

@@ -110,7 +110,7 @@ static enum status run(struct relay *relay, const struct kafka_api *api, const s
     relay->response = arena_alloc(&relay->arena, api->response->structure->size);
     if (request == NULL || relay->response == NULL)
         return ST_NO_MEMORY;
-    enum status status = kafka_decode(api->request, relay->version, body, &relay->arena, request);
+    enum status status = kafka_decode_request(api->request, relay->version, body, &relay->arena, request);
     if (status != ST_OK)
         return status;
     relay->request = request;

@@ -169,8 +169,9 @@ static enum status decode(struct coordinator_request *request, struct slice fram
     request->body = arena_alloc(&request->arena, request->api->request->structure->size);
     if (request->body == NULL)
         return ST_NO_MEMORY;
-    return kafka_decode(request->api->request, request->version,
-                        slice_of(frame.data + used, frame.len - used), &request->arena, request->body);
+    return kafka_decode_request(request->api->request, request->version,
+                                slice_of(frame.data + used, frame.len - used), &request->arena,
+                                request->body);
 }
 
 // The shard the request is about must be owned and loaded; requests about all shards need all of them loaded.

@@ -120,8 +120,8 @@ static enum status decode(struct storage_request *request)
     size_t cap = ARENA_LEAST + request->conn->frame.len * ARENA_PER_BYTE;
     arena_init(&request->arena, cap < ARENA_DECODE_MAX ? cap : ARENA_DECODE_MAX);
     request->body = arena_alloc(&request->arena, request->api->request->structure->size);
-    enum status status = kafka_decode(request->api->request, request->version, request->conn->body,
-                                      &request->arena, request->body);
+    enum status status = kafka_decode_request(request->api->request, request->version, request->conn->body,
+                                              &request->arena, request->body);
     request->arena.cap = ARENA_ANSWER_MAX;
     return status;
 }

@@ -289,6 +289,18 @@ Test(codec, bytes_behind_the_message_are_malformed)
     cr_assert_eq(DECODE(&kafka_metadata_request_message, 0, "\0\0\0\0x", &request), ST_MALFORMED);
 }
 
+Test(codec, bytes_behind_a_request_are_ignored_as_kafka_does)
+{
+    static const char bytes[] = "\0\0\0\0x";
+    struct kafka_metadata_request request;
+    cr_assert_eq(
+        kafka_decode_request(&kafka_metadata_request_message, 0, slice_of(bytes, 5), &arena, &request),
+        ST_OK);
+    cr_assert_eq(
+        kafka_decode_request(&kafka_metadata_request_message, 0, slice_of(bytes, 3), &arena, &request),
+        ST_TRUNCATED, "what is missing is still missed");
+}
+
 Test(codec, every_prefix_of_a_message_is_refused)
 {
     struct kafka_fetch_response response;
