@@ -103,6 +103,22 @@ def cpu_s(pids):
     return total / os.sysconf("SC_CLK_TCK")
 
 
+def compiler_s(pids):
+    """Of cpu_s, what a JVM's just-in-time compilers took: work that a node which runs for hours has behind it."""
+    total = 0
+    for pid in pids:
+        for task in os.listdir("/proc/%d/task" % pid):
+            base = "/proc/%d/task/%s/" % (pid, task)
+            try:
+                with open(base + "comm", encoding="utf-8", errors="replace") as file:
+                    compiles = file.read().startswith(("C1 Compiler", "C2 Compiler"))
+                with open(base + "schedstat", encoding="ascii") as file:
+                    total += int(file.read().split()[0]) if compiles else 0
+            except OSError:  # the thread has ended meanwhile
+                continue
+    return total / 1e9
+
+
 def threads(pids):
     """{thread: (CPU nanoseconds, times it slept and woke)}: exact where hundredths of a second are too coarse."""
     found = {}
