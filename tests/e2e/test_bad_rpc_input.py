@@ -82,8 +82,11 @@ def unharmed(cluster, before):
     """Nobody died, grew or stopped serving."""
     for daemon in cluster.daemons:
         assert daemon.running() and daemon.pid == before[daemon.name][0], daemon.log_tail()
-        grown = daemon.resident_bytes() - before[daemon.name][1]
-        assert grown < 30 * MEGABYTE, "%s grew by %d MB" % (daemon.name, grown // MEGABYTE)
+        # A message without an end may take what arrives in a tenth of a second before its connection is dropped
+        # (common/rpc/hoard.c); what counts is that it is given back.
+        assert daemon.resident_bytes() - before[daemon.name][1] < 300 * MEGABYTE, daemon.name
+        lib.wait_until(lambda d=daemon: d.resident_bytes() - before[d.name][1] < 30 * MEGABYTE, 5,
+                       "%s to give its memory back" % daemon.name)
         assert daemon.ready()
     cluster.produce("good", ["again"])
     cluster.create_topic("t%d" % random.randrange(1 << 40))
