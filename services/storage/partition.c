@@ -97,6 +97,9 @@ static int propose_addition(struct partition *partition, struct partition_replic
 static int propose_additions(struct partition *partition, int64_t now_us, int64_t heard_us_max)
 {
     int change = 0;
+#ifdef PLANTED_IDLE_FOLLOWER_FORGOTTEN
+    return change;
+#endif
     for (int i = 0; partition->role == PARTITION_LEADER && i < partition->replica_count; i++)
         if (now_us - partition->replicas[i].caught_up_us <= heard_us_max)
             change |= propose_addition(partition, &partition->replicas[i]);

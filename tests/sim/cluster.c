@@ -90,7 +90,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_put(config, "log.dirs", "/data/log");
         snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", daemon->kafka_port);
         config_put(config, "listeners", text);
-        config_put(config, "replica.lag.time.max.ms", "2000");
+        config_put(config, "replica.lag.time.max.ms", "400");
     } else {
         config_put(config, "group.initial.rebalance.delay.ms", "100");
     }
