@@ -75,9 +75,6 @@ struct raft_message *raft_out_message(struct raft *raft, enum raft_message_kind 
         out->messages = mem_realloc(out->messages, (size_t)out->message_cap * sizeof *out->messages);
     }
     struct raft_message *message = &out->messages[out->message_count++];
-#ifdef PLANTED_VOTE_BEFORE_DISK
-    raft->hard_step = 0;
-#endif
     *message = (struct raft_message){.kind = kind,
                                      .from = raft->self,
                                      .to = to,

@@ -188,10 +188,6 @@ int partition_acknowledged(struct partition *partition, int32_t node, uint64_t i
                            int32_t leader_epoch, int64_t flushed, int64_t now_us)
 {
     struct partition_replica *replica = partition_replica(partition, node);
-#ifdef PLANTED_STALE_ACKNOWLEDGEMENT_COUNTS
-    leader_epoch = partition->leader_epoch;
-    incarnation = replica ? replica->incarnation : 0;
-#endif
     if (partition->role != PARTITION_LEADER || leader_epoch != partition->leader_epoch || replica == NULL ||
         replica->incarnation != incarnation || flushed > partition->log_end || flushed < replica->flushed)
         return 0;

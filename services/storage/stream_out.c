@@ -269,14 +269,16 @@ static void result_by_epoch(const struct replica *replica, const Millrace__Subsc
     }
     if (asked->last_epoch >= 0)
         log_epoch_end(replica->log, asked->last_epoch, &epoch, &end);
+    if (end < 0) { // newer than every epoch with records here: the largest one below it is our last
+        epoch = log_last_epoch(replica->log);
+        end = log_end(replica->log);
+    }
     if (asked->last_epoch < 0 && asked->log_end <= log_end(replica->log))
         return; // an empty log has nothing that could differ
     if (epoch == asked->last_epoch && asked->log_end <= end)
         return;
     result->has_truncate_to = true;
-    result->truncate_to = end >= 0 && end < asked->log_end ? end : asked->log_end;
-    if (end < 0)
-        result->truncate_to = log_start(replica->log);
+    result->truncate_to = end < asked->log_end ? end : asked->log_end;
     result->has_truncate_epoch = true;
     result->truncate_epoch = epoch;
 }
