@@ -19,7 +19,6 @@
 
 enum { TICK_MS = 500, LOG_NAME_SIZE = 300 };
 
-static void tick_fire(struct timer *timer);
 static void replica_open(struct replica *replica);
 static void replica_view(struct replica *replica);
 

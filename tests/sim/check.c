@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { LOOK_MS = 5, RECORDS_MAX = 100000 };
+enum { LOOK_MS = 5 };
 
 // ---- while it runs: one leader per epoch, watermark inside the log ----
 
