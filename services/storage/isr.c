@@ -107,22 +107,26 @@ static void request_free(Millrace__AlterIsrRequest *request)
     mem_free(request->partitions);
 }
 
-static void result_take(struct isr *isr, const struct isr_sent *sent, enum status status)
+static void refused(struct replica *replica, int32_t partition_epoch)
 {
-    struct partitions *partitions = isr->partitions;
-    struct replica *replica = partitions_find(partitions, sent->topic_id, sent->index);
-    if (replica == NULL || status == ST_OK) // the image will bring the new set
-        return;
-    if (!replica->state.proposal_open || replica->state.leader_epoch != sent->leader_epoch ||
+    partition_refused(&replica->state, partition_epoch);
+    if (!replica->state.proposal_open)
+        replica->isr_retry_us = env_now_us(replica->partitions->options.env) + ISR_RETRY_MS * 4000;
+}
+
+// result NULL: the call failed. What it asked for may have been carried out at an earlier attempt, whatever
+// the last one was told: the proposal stays open and is sent again.
+static void result_take(struct isr *isr, const struct isr_sent *sent, const Millrace__AlterIsrResult *result)
+{
+    struct replica *replica = partitions_find(isr->partitions, sent->topic_id, sent->index);
+    if (replica == NULL || !replica->state.proposal_open ||
+        replica->state.leader_epoch != sent->leader_epoch ||
         replica->state.partition_epoch != sent->partition_epoch)
         return;
-    if (status == ST_TIMEOUT || status == ST_UNREACHABLE || status == ST_NOT_LEADER ||
-        status == ST_CANCELLED) {
-        isr_propose(isr, replica); // outcome unknown: the proposal stays open
-        return;
-    }
-    partition_refused(&replica->state);
-    replica->isr_retry_us = env_now_us(partitions->options.env) + ISR_RETRY_MS * 4000;
+    if (result == NULL)
+        isr_propose(isr, replica);
+    else if (result->status != ST_OK) // else the image will bring the new set
+        refused(replica, result->has_partition_epoch ? result->partition_epoch : -1);
 }
 
 static void isr_on_reply(void *context, enum status status, const ProtobufCMessage *message,
@@ -136,11 +140,8 @@ static void isr_on_reply(void *context, enum status status, const ProtobufCMessa
     isr->sent = NULL;
     isr->sent_count = 0;
     for (int i = 0; i < count; i++) {
-        enum status result = status;
-        if (status == ST_OK)
-            result =
-                (size_t)i < reply->n_partitions ? (enum status)reply->partitions[i]->status : ST_MALFORMED;
-        result_take(isr, &sent[i], result);
+        bool answered = status == ST_OK && (size_t)i < reply->n_partitions;
+        result_take(isr, &sent[i], answered ? reply->partitions[i] : NULL);
     }
     mem_free(sent);
     isr_kick(isr, status == ST_OK ? 0 : ISR_RETRY_MS);

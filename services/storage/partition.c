@@ -241,8 +241,10 @@ int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_
     return PARTITION_PROPOSE;
 }
 
-void partition_refused(struct partition *partition)
+void partition_refused(struct partition *partition, int32_t partition_epoch)
 {
+    if (partition_epoch > partition->partition_epoch)
+        return;
     partition->proposal_open = false;
     for (int i = 0; i < partition->replica_count; i++)
         partition->replicas[i].proposed = partition->replicas[i].in_isr;

@@ -103,8 +103,11 @@ void partition_heard(struct partition *partition, int32_t node, int64_t heard_us
 // addition.
 int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_us);
 
-// The controller refused the open proposal for good (not: no answer). The image says what is true.
-void partition_refused(struct partition *partition);
+// The controller refused the open proposal, or it was never sent (not: no answer); partition_epoch is the one
+// the controller has. A newer one than ours says that something is decided which the image does not have yet,
+// and it may be this very proposal, carried out when it was sent before: it stays open, its members count,
+// until the image says what is true.
+void partition_refused(struct partition *partition, int32_t partition_epoch);
 
 // Number of committed ISR members, and the minimum that acks=all needs: min(min_isr, replicas).
 int partition_isr_size(const struct partition *partition);

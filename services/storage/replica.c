@@ -47,7 +47,7 @@ void replica_act(struct replica *replica, int change)
     }
     if (change & PARTITION_PROPOSE) {
         if (env_now_us(replica->partitions->options.env) < replica->isr_retry_us)
-            partition_refused(&replica->state); // refused a moment ago: the next acknowledgement asks again
+            partition_refused(&replica->state, replica->state.partition_epoch); // asked again later
         else
             isr_propose(replica->partitions->isr, replica);
     }

@@ -171,6 +171,23 @@ Test(partition, follower_is_proposed_later_when_it_was_fenced_as_it_caught_up)
     cr_assert_eq(partition_tick(&p, 3, LAG), 0);
     view.replicas[2].fenced = false;
     cr_assert_eq(partition_view(&p, &view, 4), PARTITION_PROPOSE);
-    partition_refused(&p);
+    partition_refused(&p, 7);
     cr_assert_eq(partition_tick(&p, 5, LAG), PARTITION_PROPOSE); // and nothing new was acknowledged
+}
+
+Test(partition, refusal_by_a_newer_epoch_may_mean_that_the_proposal_was_carried_out)
+{
+    struct partition p = leader_of_three(3);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 1), PARTITION_PROPOSE);
+    partition_appended(&p, 20);
+    partition_flushed(&p, 20);
+    partition_refused(&p, 8); // sent twice, the first answer was lost: node 3 may be in the ISR by now
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 20, 1), 0);
+    cr_assert_eq(p.high_watermark, 10);
+    cr_assert_eq(partition_tick(&p, 2, LAG), 0); // and no other proposal until the image has come
+    struct partition_view view = view_of(1, 5, 8, 3);
+    cr_assert_eq(partition_view(&p, &view, LAG * 3000), PARTITION_WATERMARK); // it was another decision
+    cr_assert_eq(p.high_watermark, 20);
 }
