@@ -400,14 +400,6 @@ static void part_failed(struct part *part)
         log_go_offline(part->log, part->status);
 }
 
-static void set_stalled(struct log *log, bool stalled)
-{
-    if (log->stalled == stalled)
-        return;
-    log->stalled = stalled;
-    log->set->stalled_logs += stalled ? 1 : -1;
-}
-
 // All parts of one log, from *i on; tells the owner once.
 static void finish_log(struct log_round *round, int *i)
 {
@@ -425,7 +417,7 @@ static void finish_log(struct log_round *round, int *i)
         buf_fini(&part->index);
         buf_fini(&part->times);
     } while (++*i < round->count && !round->parts[*i].first_of_log);
-    set_stalled(log, status == ST_NO_SPACE);
+    log_set_stalled(log, status == ST_NO_SPACE);
     if (status == ST_NO_SPACE)
         log_mark_dirty(log);
     log_ring_trim(&log->ring, LOG_RECENT_MAX);

@@ -124,6 +124,7 @@ bool log_name_ok(const char *name);
 void log_free(struct log *log);      // takes it out of the set
 void log_drop_tail(struct log *log); // unwritten batches leave memory; the state is not touched
 void log_drop_recent(struct log *log);
+void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_go_offline(struct log *log, enum status status);
 void log_close_handle(struct log *log, struct log_segment *segment);
 struct log_load log_load_of(const struct log *log, int64_t recovery_point);

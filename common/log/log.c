@@ -190,6 +190,14 @@ static void account_tail(struct log *log, int64_t bytes)
     metric_inc(&log->set->m_tail_bytes, bytes);
 }
 
+void log_set_stalled(struct log *log, bool stalled)
+{
+    if (log->stalled == stalled)
+        return;
+    log->stalled = stalled;
+    log->set->stalled_logs += stalled ? 1 : -1;
+}
+
 void log_drop_tail(struct log *log)
 {
     struct log_ring *ring = &log->ring;
@@ -198,6 +206,7 @@ void log_drop_tail(struct log *log)
         ring->count--;
     }
     account_tail(log, -log->tail_bytes);
+    log_set_stalled(log, false); // nothing waits for space any more
 }
 
 void log_drop_recent(struct log *log)

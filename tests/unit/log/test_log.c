@@ -352,6 +352,54 @@ Test(log, a_full_disk_keeps_batches_in_memory_and_writes_them_when_there_is_room
     help_fini(&help);
 }
 
+// A log of the set that waits for space, next to "t-0", which does not.
+static struct log *stalled_neighbour(struct help *help)
+{
+    struct log *own = help->log, *other;
+    struct uuid id = {{9}};
+    cr_assert_eq(log_create(help->set, "u-0", id, &help->config.log, &other), ST_OK);
+    log_attach(other, help);
+    help->log = other;
+    help_append(help, 1, 100, 0);
+    help_flush(help);
+    help->config.free_bytes_min = 0;
+    fake_of(help->env)->space = 50;
+    cr_assert_eq(help_append(help, 1, 1000, 0), ST_OK);
+    help_flush(help);
+    cr_assert_eq(log_status(other), ST_NO_SPACE);
+    help->log = own;
+    help->count = 0;
+    return other;
+}
+
+Test(log, what_waited_for_space_and_is_dropped_waits_no_more)
+{
+    for (int how = 0; how < 3; how++) {
+        struct help help;
+        help_init(&help, 1);
+        help_open(&help, true);
+        struct log *other = stalled_neighbour(&help);
+        fake_of(help.env)->space = -1;
+        if (how == 0)
+            log_delete(other, help_on_done, &help);
+        else if (how == 1)
+            log_truncate(other, 1, help_on_done, &help);
+        else
+            log_truncate_fully(other, 0, help_on_done, &help);
+        fake_run(help.env);
+        cr_assert_eq(help.done, ST_OK);
+        if (how > 0)
+            cr_expect_eq(log_status(other), ST_OK);
+        cr_expect_eq(log_set_status(help.set), ST_OK);
+        for (int i = 1; i <= 3; i++) { // each round at once, without the clock
+            cr_assert_eq(help_append(&help, 1, 100, 0), ST_OK);
+            help_flush(&help);
+            cr_expect_eq(log_flushed(help.log), i);
+        }
+        help_fini(&help);
+    }
+}
+
 Test(log, appends_are_refused_before_the_disk_is_full)
 {
     struct help help;
