@@ -192,19 +192,29 @@ struct removal {
     char *path;
 };
 
+struct emptied {
+    struct env *env;
+    const char *path;
+};
+
 static bool remove_entry(const char *name, void *context)
 {
-    struct removal *removal = context;
-    (void)log_file_remove(removal->env, removal->path, name);
+    const struct emptied *emptied = context;
+    (void)log_file_remove(emptied->env, emptied->path, name);
     return true;
 }
 
-// What fails here is tried again at the next start.
+void log_remove_dir(struct env *env, const char *path)
+{
+    struct emptied emptied = {env, path};
+    if (path_list(env, path, remove_entry, &emptied) == ST_OK)
+        (void)path_rmdir(env, path);
+}
+
 static void removal_run(struct job *job)
 {
     struct removal *removal = (struct removal *)job;
-    if (path_list(removal->env, removal->path, remove_entry, removal) == ST_OK)
-        (void)path_rmdir(removal->env, removal->path);
+    log_remove_dir(removal->env, removal->path);
 }
 
 static void removal_done(struct job *job)

@@ -155,6 +155,7 @@ void log_checkpoint_done(struct log_checkpoint *checkpoint);         // loop; fr
 void log_checkpoint_fire(struct timer *timer);
 
 // ---- open.c, close.c ----
+void log_remove_dir(struct env *env, const char *path);           // what fails is left for the next start
 void log_remove_dir_later(struct log_set *set, const char *name); // of the data directory, on the pool
 
 #endif

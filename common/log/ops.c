@@ -348,7 +348,8 @@ static void delete_name(const struct log_op *op, char name[LOG_NAME_MAX])
 }
 
 // The recovery point is forgotten first: a crash before the rename leaves a log that is scanned whole, one
-// after it a directory whose name says that it may go.
+// after it a directory whose name says that it may go. On a disk too full for that the files go first, since
+// deleting is how space comes back; a crash in between leaves a log that is reported as lost.
 static void delete_run(struct log_op *op)
 {
     struct env *env = op->set->env;
@@ -356,12 +357,17 @@ static void delete_run(struct log_op *op)
     delete_name(op, name);
     struct log_path to = log_path_join(op->set->path, name);
     op->status = save_first(op->data);
-    if (op->status == ST_OK)
+    bool full = op->status == ST_NO_SPACE;
+    if (op->status == ST_OK || full)
         op->status = path_rename(env, op->log->path, to.text);
     if (op->status == ST_NOT_FOUND)
         op->status = ST_OK; // never had a record
     else if (op->status == ST_OK)
         op->status = path_sync_dir(env, op->set->path);
+    if (!full || op->status != ST_OK)
+        return;
+    log_remove_dir(env, to.text);
+    op->status = save_first(op->data);
 }
 
 static void delete_finish(struct log_op *op)

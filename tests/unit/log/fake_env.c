@@ -418,7 +418,12 @@ static enum status fake_remove(struct env *env, const char *path, bool directory
 }
 static enum status fake_unlink(struct env *env, const char *path)
 {
-    return fake_remove(env, path, false);
+    const struct fake_node *node = node_at(fake_of(env), path);
+    int64_t bytes = node != NULL ? (int64_t)node->data.len : 0;
+    enum status status = fake_remove(env, path, false);
+    if (status == ST_OK && fake_of(env)->space >= 0)
+        fake_of(env)->space += bytes;
+    return status;
 }
 static enum status fake_rmdir(struct env *env, const char *path)
 {

@@ -400,6 +400,30 @@ Test(log, what_waited_for_space_and_is_dropped_waits_no_more)
     }
 }
 
+Test(log, a_log_can_be_deleted_on_a_full_disk)
+{
+    struct help help;
+    help_init(&help, 1);
+    help_open(&help, true);
+    struct log *other = stalled_neighbour(&help);
+    fake_of(help.env)->space = -1;
+    log_set_checkpoint(help.set, NULL, NULL); // a recovery point that must be forgotten
+    fake_run(help.env);
+    fake_of(help.env)->space = 0;
+    log_delete(other, help_on_done, &help);
+    fake_run(help.env);
+    cr_expect_eq(help.done, ST_OK);
+    cr_expect_null(fake_file(help.env, "/data/u-0/00000000000000000000.log"));
+    fake_of(help.env)->space = -1;
+    help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_expect_null(log_set_find(help.set, "u-0"));
+    cr_expect_eq(help_check_content(&help), 1);
+    help_fini(&help);
+}
+
 Test(log, appends_are_refused_before_the_disk_is_full)
 {
     struct help help;
