@@ -112,7 +112,9 @@ enum status log_state_cut_files(const struct log_load *load, const struct log_st
             return status;
     }
     *cut = to;
-    if (keep < 0 || !state->segments[keep]->exists)
+    while (keep >= 0 && !state->segments[keep]->exists) // rolled, but not written yet: the cut is before it
+        keep--;
+    if (keep < 0)
         return ST_OK;
     return cut_segment(load, state->segments[keep], to, cut);
 }

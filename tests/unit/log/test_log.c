@@ -424,6 +424,35 @@ Test(log, a_log_can_be_deleted_on_a_full_disk)
     help_fini(&help);
 }
 
+Test(log, truncation_of_a_log_with_segments_not_yet_written)
+{
+    for (int64_t to = 0; to <= 40; to++) {
+        struct help help;
+        help_init(&help, 1);
+        help.config.log.segment_bytes = 1000;
+        help_open(&help, true);
+        for (int i = 0; i < 20; i++) {
+            help_append(&help, 2, 100, 0);
+            if (i == 6)
+                help_flush(&help);
+        }
+        int64_t flushed = log_flushed(help.log);
+        log_truncate(help.log, to, help_on_done, &help);
+        fake_run(help.env);
+        cr_assert_eq(help.done, ST_OK, "to=%lld", (long long)to);
+        cr_assert_eq(log_status(help.log), ST_OK, "to=%lld", (long long)to);
+        int64_t end = to == 40 ? 40 : to / 2 * 2 < flushed ? to / 2 * 2 : flushed;
+        cr_assert_eq(log_end(help.log), end, "to=%lld end=%lld", (long long)to, (long long)log_end(help.log));
+        help_forget_from(&help, end);
+        help_append(&help, 2, 100, 1);
+        help_flush(&help);
+        help_crash(&help, true, false);
+        help_open(&help, false);
+        cr_assert_eq(help_check_content(&help), end / 2 + 1);
+        help_fini(&help);
+    }
+}
+
 Test(log, appends_are_refused_before_the_disk_is_full)
 {
     struct help help;
