@@ -135,7 +135,6 @@ static void waits_end(struct metadata *metadata, int64_t offset, enum status sta
         metadata->waits = wait->next;
         if (metadata->waits == NULL)
             metadata->waits_tail = &metadata->waits;
-        metadata->reads_tail = &metadata->reads;
         wait->done(wait->context, status);
         mem_free(wait);
     }
@@ -410,6 +409,7 @@ enum status metadata_new(const struct metadata_options *options, const struct st
     struct metadata *metadata = mem_calloc(1, sizeof *metadata);
     metadata->options = *options;
     metadata->waits_tail = &metadata->waits;
+    metadata->reads_tail = &metadata->reads;
     metadata->committed = image_new();
     feed_attach(options->feed, metadata->committed);
     *out = metadata;

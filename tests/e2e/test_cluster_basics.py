@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from cluster import Cluster, Load, UpCluster, wait_until
 
@@ -44,6 +45,18 @@ def test_up_ephemeral_writes_the_addresses_and_takes_records_at_once():
         status = json.loads(up.cli("status", "--json", "--data", os.path.dirname(directory)).stdout)
         assert len(status["daemons"]) == 3
     assert not os.path.exists(directory)
+
+
+def test_a_new_active_controller_answers_requests_that_change_nothing():
+    with Cluster(controllers=3) as cluster:
+        cluster.create_topic("t")
+        for killed in cluster.controllers:  # among them whoever is active
+            killed.kill()
+            with ThreadPoolExecutor(4) as many:
+                done = list(many.map(lambda n: cluster.cli("topic", "create", "t", check=False, seconds=20), range(8)))
+            assert all("TOPIC_ALREADY_EXISTS" in one.stderr for one in done)
+            assert [c.running() for c in cluster.controllers].count(False) == 1
+            killed.start().wait_ready()
 
 
 def test_a_killed_leader_is_replaced_and_comes_back():
