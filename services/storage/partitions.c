@@ -69,6 +69,18 @@ void partitions_flush(struct partitions *partitions)
     log_flush(partitions->options.set, partitions_on_durable);
 }
 
+void partitions_room_made(struct partitions *partitions)
+{
+    if (partitions->room_waits.first != NULL && !timer_running(&partitions->room))
+        timer_start_us(partitions->options.env, &partitions->room, 0); // once for all logs of a round
+}
+
+static void room_fire(struct timer *timer)
+{
+    struct partitions *partitions = timer->context;
+    wait_reached(&partitions->room_waits, INT64_MAX);
+}
+
 static void open_waiting(struct partitions *partitions)
 {
     struct map_entry *at = NULL;
@@ -300,6 +312,7 @@ static void tick_fire(struct timer *timer)
         replica_act(replica, partition_tick(&replica->state, now_us, partitions->options.lag_ms_max * 1000));
     }
     open_waiting(partitions);
+    partitions_room_made(partitions); // by a truncation or removal
     timer_start_ms(env, &partitions->tick, TICK_MS);
 }
 
@@ -314,6 +327,7 @@ struct partitions *partitions_new(const struct partitions_options *options)
         .context = partitions, .on_node = on_node, .on_partition = on_partition, .on_config = on_config};
     map_init(&partitions->replicas, env_random(options->env));
     timer_init(&partitions->tick, tick_fire, partitions);
+    timer_init(&partitions->room, room_fire, partitions);
     partitions->isr = isr_new(partitions);
     partitions->in = streams_in_new(partitions);
     partitions->out = streams_out_new(partitions);
@@ -377,6 +391,7 @@ void partitions_close(struct partitions *partitions, partitions_closed_fn *done,
     ASSERT(!partitions->closing);
     partitions->closing = true;
     timer_stop(partitions->options.env, &partitions->tick);
+    timer_stop(partitions->options.env, &partitions->room);
     if (partitions->started)
         image_unlisten(partitions->options.image, &partitions->listener);
     replicas_silence(partitions);
@@ -392,6 +407,7 @@ void partitions_destroy(struct partitions **pointer)
     void *value;
     *pointer = NULL;
     timer_stop(partitions->options.env, &partitions->tick);
+    timer_stop(partitions->options.env, &partitions->room);
     if (!partitions->closing) {
         partitions->closing = true;
         if (partitions->started)

@@ -16,6 +16,8 @@ struct partitions {
     struct image_listener listener;
     struct map replicas; // key: topic id and index, see partitions_key
     struct timer tick;
+    struct wait_list room_waits; // replicas whose append_waits wait for memory
+    struct timer room;           // wakes them
     struct isr *isr;
     struct streams_in *in;
     struct streams_out *out;
@@ -35,6 +37,9 @@ struct slice partitions_key(uint8_t bytes[PARTITIONS_KEY_SIZE], struct uuid topi
 // The replica a pair of protobuf fields names; NULL when there is none or the id is malformed.
 struct replica *partitions_find_proto(struct partitions *partitions, ProtobufCBinaryData topic,
                                       int32_t index);
+
+// A log holds less in memory than before: what waits for room is tried again, soon.
+void partitions_room_made(struct partitions *partitions);
 
 // A follower that may link now: its log is there and usable; an emptied ("lost") one is started anew first.
 bool replica_linkable(struct replica *replica);

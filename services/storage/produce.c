@@ -180,7 +180,7 @@ static void item_append(struct produce_item *item, struct replica *replica)
     struct batch_place duplicate;
     struct conn_request *conn = item->produce->request->conn;
     if (replica->append_waits.first != NULL) {
-        wait_add(&replica->append_waits, &item->wait, 0, item_on_room, item); // behind those that came before
+        replica_wait_room(replica, &item->wait, item_on_room, item); // behind those that came before
         return;
     }
     if (item->produce->acks == -1 &&
@@ -205,7 +205,7 @@ static void item_append(struct produce_item *item, struct replica *replica)
     size_t from = (size_t)(item->records.data - conn->block->data);
     enum status status = replica_append(replica, conn->block, from, item->records.len, &item->header);
     if (status == ST_LIMIT) {
-        wait_add(&replica->append_waits, &item->wait, 0, item_on_room, item);
+        replica_wait_room(replica, &item->wait, item_on_room, item);
         return;
     }
     if (status != ST_OK) {

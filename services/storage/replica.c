@@ -25,6 +25,7 @@ static void role_changed(struct replica *replica)
                replica_name(replica), replica->state.leader, replica->state.leader_epoch);
     wait_fail(&replica->commit_waits, ST_NOT_LEADER);
     wait_fail(&replica->flush_waits, ST_NOT_LEADER);
+    wait_cancel(&replica->room);
     wait_fail(&replica->append_waits, ST_NOT_LEADER);
     wait_fail(&replica->read_waits, ST_NOT_LEADER);
     isr_forget(partitions->isr, replica);
@@ -87,6 +88,19 @@ enum status replica_append(struct replica *replica, struct block *block, size_t 
     return ST_OK;
 }
 
+static void on_room(struct wait *room, enum status status)
+{
+    struct replica *replica = room->context;
+    wait_reached(&replica->append_waits, INT64_MAX);
+}
+
+void replica_wait_room(struct replica *replica, struct wait *wait, wait_fn *wake, void *context)
+{
+    wait_add(&replica->append_waits, wait, 0, wake, context);
+    if (replica->room.list == NULL)
+        wait_add(&replica->partitions->room_waits, &replica->room, 0, on_room, replica);
+}
+
 void replica_durable(struct replica *replica, enum status status)
 {
     if (status == ST_NO_SPACE)
@@ -95,11 +109,11 @@ void replica_durable(struct replica *replica, enum status status)
         int change = partition_flushed(&replica->state, log_flushed(replica->log));
         wait_reached(&replica->flush_waits, log_flushed(replica->log));
         replica_act(replica, change);
-        wait_reached(&replica->append_waits, INT64_MAX);
-        return;
+    } else {
+        wait_fail(&replica->append_waits, status);
+        wait_fail(&replica->commit_waits, status);
+        wait_fail(&replica->flush_waits, status);
+        wait_fail(&replica->read_waits, status);
     }
-    wait_fail(&replica->append_waits, status);
-    wait_fail(&replica->commit_waits, status);
-    wait_fail(&replica->flush_waits, status);
-    wait_fail(&replica->read_waits, status);
+    partitions_room_made(replica->partitions);
 }

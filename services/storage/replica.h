@@ -43,8 +43,10 @@ struct replica {
 
     struct wait_list commit_waits; // woken when the watermark reaches their offset
     struct wait_list flush_waits;  // ... when the own log is durable up to it
-    struct wait_list append_waits; // batches that found the tail full: woken, in order, by every flush
+    struct wait_list append_waits; // batches that found no room in memory, see replica_wait_room
     struct wait_list read_waits;   // long polls: woken at any move of the watermark
+
+    struct wait room; // in the partitions' list while append_waits has some
 
     int32_t owner_epoch; // newest ledger owner epoch seen, -1: none
 
@@ -75,6 +77,10 @@ enum status replica_lead(const struct replica *replica, int32_t claimed, bool *f
 // does. Statuses as log_append.
 enum status replica_append(struct replica *replica, struct block *block, size_t from, size_t len,
                            struct batch_header *header);
+
+// Parks what found the tail full (ST_LIMIT): woken, in the order of arrival, when any log has made room. The
+// cap that was met may be the one of all logs together, and this one may have nothing under way.
+void replica_wait_room(struct replica *replica, struct wait *wait, wait_fn *wake, void *context);
 
 // The log was flushed, or failed (log_set's on_durable).
 void replica_durable(struct replica *replica, enum status status);
