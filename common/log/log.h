@@ -67,7 +67,13 @@ enum status log_append(struct log *log, struct block *block, size_t from, size_t
 
 // ---- producer sequences (KIP-98, KIP-360) ----
 
-enum sequence_verdict { SEQUENCE_APPEND, SEQUENCE_DUPLICATE, SEQUENCE_OUT_OF_ORDER, SEQUENCE_FENCED };
+enum sequence_verdict {
+    SEQUENCE_APPEND,
+    SEQUENCE_UNKNOWN, // append: nothing is known of the producer, and this is not its first batch (KIP-360)
+    SEQUENCE_DUPLICATE,
+    SEQUENCE_OUT_OF_ORDER,
+    SEQUENCE_FENCED
+};
 
 struct batch_place {
     int64_t base_offset, last_offset;

@@ -100,7 +100,7 @@ enum sequence_verdict log_producers_check(const struct log_producers *producers,
         return SEQUENCE_APPEND;
     const struct log_producer *producer = find(producers, header->producer_id);
     if (producer == NULL)
-        return SEQUENCE_APPEND;
+        return header->base_sequence == 0 ? SEQUENCE_APPEND : SEQUENCE_UNKNOWN;
     if (header->producer_epoch < producer->epoch)
         return SEQUENCE_FENCED;
     if (header->producer_epoch > producer->epoch)

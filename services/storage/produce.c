@@ -7,6 +7,7 @@
 #include "kafka/messages/produce.h"
 #include "lookup.h"
 #include "partitions.h"
+#include "refused.h"
 
 typedef struct kafka_produce_response_partition_produce_response answer_t;
 
@@ -59,13 +60,23 @@ static void produce_end(struct produce *produce)
         storage_answer_none(request);
 }
 
+static void item_set_error(struct produce_item *item, int16_t error)
+{
+    struct produce *produce = item->produce;
+    struct batch_header header;
+    item->answer->error_code = error;
+    if (error == KAFKA_ERR_NONE)
+        return;
+    item->answer->base_offset = item->answer->log_append_time_ms = item->answer->log_start_offset = -1;
+    if (batch_parse(item->records, &header) == ST_OK && header.producer_id >= 0)
+        refused_note(produce->request->conn->peer, env_of(produce), header.producer_id);
+}
+
 // Ends one item; the last one answers the request, which is gone then.
 static void item_done(struct produce_item *item, int16_t error)
 {
     struct produce *produce = item->produce;
-    item->answer->error_code = error;
-    if (error != KAFKA_ERR_NONE)
-        item->answer->base_offset = item->answer->log_append_time_ms = item->answer->log_start_offset = -1;
+    item_set_error(item, error);
     if (--produce->remaining == 0)
         produce_end(produce);
 }
@@ -174,6 +185,16 @@ static void item_wait(struct produce_item *item, struct replica *replica, int64_
         wait_add(list, &item->wait, end, item_on_durable, item);
 }
 
+static enum sequence_verdict check_sequence(const struct produce_item *item, const struct replica *replica,
+                                            struct batch_place *duplicate)
+{
+    const struct conn_peer *peer = item->produce->request->conn->peer;
+    enum sequence_verdict verdict = log_check_sequence(replica->log, &item->header, duplicate);
+    if (verdict == SEQUENCE_UNKNOWN && refused_lately(peer, env_of(item->produce), item->header.producer_id))
+        return SEQUENCE_OUT_OF_ORDER; // the batch before it is missing
+    return verdict;
+}
+
 // Sequence, ISR and log decide last, right before the append; nothing comes between them.
 static void item_append(struct produce_item *item, struct replica *replica)
 {
@@ -188,7 +209,7 @@ static void item_append(struct produce_item *item, struct replica *replica)
         item_done(item, KAFKA_ERR_NOT_ENOUGH_REPLICAS);
         return;
     }
-    switch (log_check_sequence(replica->log, &item->header, &duplicate)) {
+    switch (check_sequence(item, replica, &duplicate)) {
     case SEQUENCE_OUT_OF_ORDER:
         item_done(item, KAFKA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
         return;
@@ -199,6 +220,7 @@ static void item_append(struct produce_item *item, struct replica *replica)
         item->answer->base_offset = duplicate.base_offset;
         item_wait(item, replica, duplicate.last_offset + 1);
         return;
+    case SEQUENCE_UNKNOWN:
     case SEQUENCE_APPEND:
         break;
     }
@@ -267,7 +289,7 @@ static void produce_on_timeout(struct timer *timer)
     for (int i = 0; i < produce->count; i++) {
         struct produce_item *item = &produce->items[i];
         if (item->wait.list != NULL)
-            item->answer->error_code = KAFKA_ERR_REQUEST_TIMED_OUT;
+            item_set_error(item, KAFKA_ERR_REQUEST_TIMED_OUT);
     }
     items_cancel(produce);
     produce_end(produce);

@@ -14,6 +14,7 @@
 #include "node_listeners.h"
 #include "partitions.h"
 #include "producer_ids.h"
+#include "refused.h"
 #include "relay.h"
 #include "storage_rpc.h"
 
@@ -79,8 +80,8 @@ static void storage_on_cancelled(struct conn_request *request, void *context)
     apis_cancelled(request);
 }
 
-static const struct conn_handler conn_handler = {.on_request = storage_on_request,
-                                                 .on_cancelled = storage_on_cancelled};
+static const struct conn_handler conn_handler = {
+    .on_request = storage_on_request, .on_cancelled = storage_on_cancelled, .on_closed = refused_forget};
 
 // ---- membership ----
 

@@ -15,6 +15,7 @@
 #include "kafka/messages/list_groups.h"
 #include "kafka/messages/offset_fetch.h"
 #include "producer_ids.h"
+#include "refused.h"
 #include "relay.h"
 #include "rpc/zmq.h"
 
@@ -484,7 +485,8 @@ static void open_node(struct node *node)
 
 static void open_listener(struct node *node)
 {
-    static const struct conn_handler handler = {.on_request = on_request, .on_cancelled = on_cancelled};
+    static const struct conn_handler handler = {
+        .on_request = on_request, .on_cancelled = on_cancelled, .on_closed = refused_forget};
     struct conn_config config = conn_config_default();
     config.port = 0;
     node->listener = conn_listener_new(node->env, &config, &handler, &storage);
