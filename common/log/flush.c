@@ -145,17 +145,19 @@ static void collect_log(struct log_round *round, struct log *log)
 
 // ---- writing, on the flusher ----
 
-static enum status make_directory(struct part *part)
+// Also when the directory exists: a round that met a full disk may have left it half made. The caller syncs
+// it and its parent.
+enum status log_make_directory(const struct log *log)
 {
-    struct env *env = part->log->set->env;
-    enum status status = path_mkdir(env, part->log->path);
+    struct env *env = log->set->env;
+    enum status status = path_mkdir(env, log->path);
     if (status != ST_OK && status != ST_EXISTS)
         return status;
     struct buf text;
     buf_init(&text, 256);
-    status = log_partition_metadata_print(part->log->id, &text);
-    if (status == ST_OK && !uuid_is_zero(part->log->id))
-        status = log_file_replace(env, part->log->path, "partition.metadata", buf_slice(&text), false);
+    status = log_partition_metadata_print(log->id, &text);
+    if (status == ST_OK && !uuid_is_zero(log->id))
+        status = log_file_replace(env, log->path, "partition.metadata", buf_slice(&text), false);
     buf_fini(&text);
     return status;
 }
@@ -249,7 +251,7 @@ static enum status write_index(struct part *part, const char *suffix, const stru
 static enum status write_part(struct part *part)
 {
     struct log_segment *segment = part->segment;
-    enum status status = part->new_dir ? make_directory(part) : ST_OK;
+    enum status status = part->new_dir ? log_make_directory(part->log) : ST_OK;
     // A second new segment in one round: its entry must not become durable without the first one's.
     if (!segment->exists && !part->first_of_log)
         status = path_sync_dir(part->log->set->env, part->log->path);

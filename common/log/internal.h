@@ -137,6 +137,7 @@ void log_set_work(struct log_set *set); // starts the next op or round when none
 void log_set_submit(struct log_set *set, struct job *job);
 void log_set_idle(struct log_set *set); // a job's done() has finished its work
 void log_round_start(struct log_set *set);
+enum status log_make_directory(const struct log *log);
 
 // ---- read.c: a job of the pool that looks at the log's files has begun or ended ----
 void log_reader_began(struct log *log);

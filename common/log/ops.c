@@ -221,21 +221,6 @@ static enum status remove_all(const struct log_load *load)
     return status == ST_OK ? log_file_remove(load->env, load->path, "leader-epoch-checkpoint") : status;
 }
 
-static enum status make_directory(const struct log *log)
-{
-    struct env *env = log->set->env;
-    enum status status = path_mkdir(env, log->path);
-    if (status != ST_OK)
-        return status == ST_EXISTS ? ST_OK : status;
-    struct buf text;
-    buf_init(&text, 256);
-    status = log_partition_metadata_print(log->id, &text);
-    if (status == ST_OK && !uuid_is_zero(log->id))
-        status = log_file_replace(env, log->path, "partition.metadata", buf_slice(&text), false);
-    buf_fini(&text);
-    return status == ST_OK ? path_sync_dir(env, log->set->path) : status;
-}
-
 static enum status make_empty(const struct log_load *load, int64_t base)
 {
     static const char *const suffixes[] = {".index", ".timeindex", ".log"};
@@ -255,7 +240,9 @@ static void fully_run(struct log_op *op)
     struct change *change = op->data;
     op->status = save_first(change);
     if (op->status == ST_OK)
-        op->status = make_directory(op->log);
+        op->status = log_make_directory(op->log);
+    if (op->status == ST_OK)
+        op->status = path_sync_dir(op->set->env, op->set->path);
     if (op->status == ST_OK)
         op->status = remove_all(&change->load);
     if (op->status == ST_OK)

@@ -400,6 +400,31 @@ Test(log, what_waited_for_space_and_is_dropped_waits_no_more)
     }
 }
 
+Test(log, starting_anew_in_a_directory_a_full_disk_left_half_made_is_durable)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.free_bytes_min = 0;
+    help_open(&help, true);
+    fake_of(help.env)->space = 100; // the directory and partition.metadata fit, the segment does not
+    help_append(&help, 1, 1000, 0);
+    help_flush(&help);
+    cr_assert_eq(help.told, ST_NO_SPACE);
+    fake_of(help.env)->space = -1;
+    log_truncate_fully(help.log, 0, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done, ST_OK);
+    help.count = 0;
+    help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    cr_assert_eq(help.acked, 1);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_assert_not_null(help.log);
+    cr_expect_eq(help_check_content(&help), 1);
+    help_fini(&help);
+}
+
 Test(log, a_log_can_be_deleted_on_a_full_disk)
 {
     struct help help;
