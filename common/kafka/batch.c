@@ -221,8 +221,12 @@ static enum status check_header(struct slice bytes, const struct batch_rules *ru
     enum status status = batch_parse(bytes, header);
     if (status == ST_UNSUPPORTED)
         return refuse(verdict, status, "only record format version 2 is supported");
-    if (status != ST_OK || batch_size(header) != bytes.len)
-        return refuse(verdict, ST_CORRUPT, "the batch's length does not fit its bytes");
+    if (status == ST_TRUNCATED || (status == ST_OK && batch_size(header) != bytes.len))
+        return refuse(verdict, ST_MALFORMED, "there is not exactly one batch");
+    if (status != ST_OK && header->length < BATCH_HEADER_SIZE - BATCH_PREFIX_SIZE)
+        return refuse(verdict, ST_CORRUPT, "the batch is shorter than its header");
+    if (status != ST_OK)
+        return refuse(verdict, ST_MALFORMED, "the batch's offsets or its count are impossible");
     if (!batch_crc_ok(bytes, header))
         return refuse(verdict, ST_CORRUPT, "the batch's checksum is wrong");
     if (header->count < 1 || header->count - 1 != header->last_offset_delta)
@@ -245,44 +249,72 @@ static bool timestamp_fits(const struct batch_rules *rules, int64_t timestamp)
     return timestamp >= 0 && timestamp >= oldest && timestamp <= newest;
 }
 
-static enum status check_record(const struct batch_rules *rules, const struct batch_reader *reader,
-                                const struct record *record, struct batch_verdict *verdict)
+// What the topic demands of a record: the rest of the batch is looked at all the same (KIP-467).
+static enum status check_demands(const struct batch_rules *rules, const struct record *record,
+                                 const char **why)
 {
-    if (record->offset != reader->header->base_offset + reader->index - 1)
-        return refuse(verdict, ST_MALFORMED, "the records' offsets are not dense");
-    if (rules->key_required && record->key.data == NULL)
-        return refuse(verdict, ST_MALFORMED, "a compacted topic takes no record without key");
-    if (rules->from_client && !rules->log_append_time && !timestamp_fits(rules, record->timestamp))
-        return refuse(verdict, ST_OUT_OF_RANGE, "the record's timestamp is out of the allowed range");
+    if (rules->key_required && record->key.data == NULL) {
+        *why = "a compacted topic takes no record without key";
+        return ST_MALFORMED;
+    }
+    if (rules->from_client && !rules->log_append_time && !timestamp_fits(rules, record->timestamp)) {
+        *why = "the record's timestamp is out of the allowed range";
+        return ST_OUT_OF_RANGE;
+    }
     return ST_OK;
+}
+
+// A wrong time outweighs the other faults of a batch, as in Kafka.
+static void note_fault(struct batch_verdict *verdict, int32_t record, enum status fault, const char *why,
+                       enum status *worst)
+{
+    if (verdict->bad_record < 0)
+        verdict->bad_record = record;
+    if (*worst == ST_OK || fault == ST_OUT_OF_RANGE) {
+        verdict->why = why;
+        *worst = fault;
+    }
+    if (verdict->fault_count < BATCH_FAULTS_MAX)
+        verdict->faults[verdict->fault_count++] = (struct batch_fault){.record = record, .why = why};
+}
+
+// The batch as a whole is wrong because of one record.
+static enum status refuse_at(struct batch_verdict *verdict, int32_t record, const char *why)
+{
+    verdict->bad_record = record;
+    verdict->fault_count = 0;
+    return refuse(verdict, ST_MALFORMED, why);
 }
 
 static enum status check_records(const struct batch_rules *rules, struct batch_reader *reader,
                                  struct batch_verdict *verdict)
 {
     struct record record;
+    enum status worst = ST_OK;
     for (;;) {
-        verdict->bad_record = reader->index;
+        int32_t index = reader->index;
+        const char *why;
         enum status status = batch_next(reader, &record);
-        if (status == ST_MALFORMED)
-            return refuse(verdict, status, "a record's lengths do not fit its bytes");
-        if (status == ST_OK)
-            status = check_record(rules, reader, &record, verdict);
         if (status == ST_NOT_FOUND)
-            break;
+            return worst;
         if (status != ST_OK)
-            return status;
+            return refuse_at(verdict, index, "a record's lengths do not fit its bytes");
+        if (record.offset != reader->header->base_offset + index)
+            return refuse_at(verdict, index, "the records' offsets are not dense");
+        status = check_demands(rules, &record, &why);
+        if (status != ST_OK)
+            note_fault(verdict, index, status, why, &worst);
         if (record.timestamp > verdict->max_timestamp)
             verdict->max_timestamp = record.timestamp;
     }
-    verdict->bad_record = -1;
-    return ST_OK;
 }
 
 enum status batch_validate(struct slice bytes, const struct batch_rules *rules, struct buf *scratch,
                            struct batch_header *header, struct batch_verdict *verdict)
 {
-    *verdict = (struct batch_verdict){.max_timestamp = -1, .bad_record = -1, .why = ""};
+    verdict->max_timestamp = verdict->bad_record = -1;
+    verdict->why = "";
+    verdict->fault_count = 0;
     enum status status = check_header(bytes, rules, header, verdict);
     if (status != ST_OK)
         return status;

@@ -118,15 +118,25 @@ struct batch_rules {
     struct compress_limits limits;
 };
 
+enum { BATCH_FAULTS_MAX = 100 };
+
+// A record that the topic does not take (no key, time out of range) in a batch that is otherwise whole.
+struct batch_fault {
+    int32_t record; // its index
+    const char *why;
+};
+
 struct batch_verdict {
     int64_t max_timestamp; // largest of the records, -1 when none has one
-    int32_t bad_record;    // index of the record at fault, or -1
+    int32_t bad_record;    // index of the first record at fault, or -1
     const char *why;       // one static English sentence when the status is not ST_OK
+    int fault_count;       // the first BATCH_FAULTS_MAX of them
+    struct batch_fault faults[BATCH_FAULTS_MAX];
 };
 
 // Validates exactly one whole batch (nothing may follow it): header, checksum, count = last offset delta + 1,
 // every record's lengths, dense deltas, keys, headers, times. scratch: as in batch_reader_init, needed when
-// compressed. The status says which Kafka error it is: ST_TRUNCATED and ST_CORRUPT (CORRUPT_MESSAGE),
+// compressed. The status says which Kafka error it is: ST_CORRUPT (CORRUPT_MESSAGE),
 // ST_UNSUPPORTED (magic or codec: UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE), ST_MALFORMED
 // (INVALID_RECORD), ST_OUT_OF_RANGE (INVALID_TIMESTAMP), ST_LIMIT (MESSAGE_TOO_LARGE), ST_NO_MEMORY.
 // A header whose max timestamp differs from verdict->max_timestamp is not refused: the caller corrects it

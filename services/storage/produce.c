@@ -95,7 +95,6 @@ static void item_on_durable(struct wait *wait, enum status status)
 static int16_t error_of_batch(enum status status)
 {
     switch (status) {
-    case ST_TRUNCATED:
     case ST_CORRUPT:
         return KAFKA_ERR_CORRUPT_MESSAGE;
     case ST_OUT_OF_RANGE:
@@ -111,12 +110,28 @@ static int16_t error_of_batch(enum status status)
     }
 }
 
+// KIP-467: the client fails these records with their own reasons and the others as their neighbours.
+static void put_faults(struct produce_item *item, const struct batch_verdict *verdict)
+{
+    typedef struct kafka_produce_response_batch_index_and_error_message fault_t;
+    fault_t *faults = kafka_structure_array(&kafka_produce_response_batch_index_and_error_message_type,
+                                            &item->produce->request->arena, verdict->fault_count);
+    if (faults == NULL)
+        return;
+    for (int i = 0; i < verdict->fault_count; i++) {
+        faults[i].batch_index = verdict->faults[i].record;
+        faults[i].batch_index_error_message = slice_str(verdict->faults[i].why);
+    }
+    item->answer->record_errors = faults;
+    item->answer->record_errors_count = verdict->fault_count;
+}
+
 // Checks that need the batch only: size, codec, everything kafka/batch.h knows. Corrects the max timestamp.
 static int16_t batch_check(struct produce_item *item, const struct replica_settings *settings,
                            const char **why)
 {
     struct storage_request *request = item->produce->request;
-    struct batch_verdict verdict = {.max_timestamp = -1};
+    struct batch_verdict verdict;
     struct batch_rules rules = {.from_client = true,
                                 .key_required = settings->compacted,
                                 .log_append_time = settings->log_append_time,
@@ -143,8 +158,10 @@ static int16_t batch_check(struct produce_item *item, const struct replica_setti
     status = batch_validate(item->records, &rules, &scratch, &item->header, &verdict);
     buf_fini(&scratch);
     *why = verdict.why;
-    if (status != ST_OK)
+    if (status != ST_OK) {
+        put_faults(item, &verdict);
         return error_of_batch(status);
+    }
     uint8_t *bytes = (uint8_t *)(uintptr_t)item->records.data; // in the request's own block, not shared yet
     if (settings->log_append_time)
         batch_set_max_timestamp(bytes, item->records.len, true, rules.now_ms);

@@ -212,9 +212,10 @@ Test(batch, every_damaged_byte_and_every_cut_is_noticed)
             bytes.data[i] ^= 0x10;
         }
         for (size_t len = 0; len < bytes.len; len++)
-            cr_assert_eq(validate(slice_of(bytes.data, len), &any_rules, &verdict), ST_CORRUPT);
+            cr_assert_eq(validate(slice_of(bytes.data, len), &any_rules, &verdict), ST_MALFORMED);
         buf_put_u8(&bytes, 0);
-        cr_assert_eq(validate(buf_slice(&bytes), &any_rules, &verdict), ST_CORRUPT, "bytes behind the batch");
+        cr_assert_eq(validate(buf_slice(&bytes), &any_rules, &verdict), ST_MALFORMED,
+                     "bytes behind the batch");
         buf_fini(&bytes);
     }
 }
@@ -302,6 +303,48 @@ Test(batch, record_rules_for_clients)
     cr_assert_eq(verdict.bad_record, 8);
     rules.log_append_time = true;
     cr_assert_eq(validate_changed("none.bin", 0, 0, 0, &rules, &verdict), ST_OK);
+}
+
+Test(batch, every_record_at_fault_is_named)
+{
+    struct batch_record records[4] = {{.timestamp = 1000, .value = slice_str("no key")},
+                                      {.timestamp = 1000, .key = slice_str("k")},
+                                      {.timestamp = 5000, .key = slice_str("too late")},
+                                      {.timestamp = 1000, .value = slice_str("no key")}};
+    struct batch_spec spec = batch_spec_plain();
+    struct batch_rules rules = any_rules;
+    struct batch_verdict verdict;
+    struct buf bytes;
+    rules.from_client = rules.key_required = true;
+    rules.now_ms = 1000;
+    rules.before_ms = rules.after_ms = 100;
+    buf_init(&bytes, 1000);
+    batch_build(&spec, records, 4, &bytes);
+    cr_assert_eq(validate(buf_slice(&bytes), &rules, &verdict), ST_OUT_OF_RANGE, "a wrong time outweighs");
+    cr_assert_eq(verdict.bad_record, 0);
+    cr_assert_eq(verdict.fault_count, 3);
+    cr_assert_eq(verdict.faults[0].record, 0);
+    cr_assert_eq(verdict.faults[1].record, 2);
+    cr_assert_eq(verdict.faults[2].record, 3);
+    rules.after_ms = INT64_MAX;
+    cr_assert_eq(validate(buf_slice(&bytes), &rules, &verdict), ST_MALFORMED);
+    cr_assert_eq(verdict.fault_count, 2);
+    buf_fini(&bytes);
+}
+
+Test(batch, more_records_at_fault_than_are_named)
+{
+    struct batch_record records[BATCH_FAULTS_MAX + 5] = {{.timestamp = 1}};
+    struct batch_spec spec = batch_spec_plain();
+    struct batch_rules rules = any_rules;
+    struct batch_verdict verdict;
+    struct buf bytes;
+    rules.key_required = true;
+    buf_init(&bytes, 1 << 20);
+    batch_build(&spec, records, BATCH_FAULTS_MAX + 5, &bytes);
+    cr_assert_eq(validate(buf_slice(&bytes), &rules, &verdict), ST_MALFORMED);
+    cr_assert_eq(verdict.fault_count, BATCH_FAULTS_MAX);
+    buf_fini(&bytes);
 }
 
 Test(batch, offsets_that_are_not_dense_are_refused)
