@@ -236,7 +236,7 @@ static enum status check_header(struct slice bytes, const struct batch_rules *ru
     return rules->from_client ? check_client_header(header, verdict) : ST_OK;
 }
 
-// message.timestamp.before/after.max.ms; a record without timestamp (-1) passes.
+// message.timestamp.before/after.max.ms; a record without timestamp (-1) passes. Times before 1970 are times.
 static bool timestamp_fits(const struct batch_rules *rules, int64_t timestamp)
 {
     if (timestamp == -1)
@@ -246,7 +246,7 @@ static bool timestamp_fits(const struct batch_rules *rules, int64_t timestamp)
         oldest = INT64_MIN;
     if (__builtin_add_overflow(rules->now_ms, rules->after_ms, &newest))
         newest = INT64_MAX;
-    return timestamp >= 0 && timestamp >= oldest && timestamp <= newest;
+    return timestamp >= oldest && timestamp <= newest;
 }
 
 // What the topic demands of a record: the rest of the batch is looked at all the same (KIP-467).

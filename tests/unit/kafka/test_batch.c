@@ -347,6 +347,26 @@ Test(batch, more_records_at_fault_than_are_named)
     buf_fini(&bytes);
 }
 
+// Times before 1970 are what databases send as birthdays.
+Test(batch, negative_timestamps_are_taken)
+{
+    struct batch_record record = {.timestamp = -86400000, .value = slice_str("v")};
+    struct batch_spec spec = batch_spec_plain();
+    struct batch_rules rules = any_rules;
+    struct batch_verdict verdict;
+    struct buf bytes;
+    rules.from_client = true;
+    rules.now_ms = 1700000000000;
+    rules.before_ms = INT64_MAX;
+    rules.after_ms = 1000;
+    buf_init(&bytes, 1000);
+    batch_build(&spec, &record, 1, &bytes);
+    cr_assert_eq(validate(buf_slice(&bytes), &rules, &verdict), ST_OK);
+    rules.before_ms = 1700000000000 + 86399999;
+    cr_assert_eq(validate(buf_slice(&bytes), &rules, &verdict), ST_OUT_OF_RANGE);
+    buf_fini(&bytes);
+}
+
 Test(batch, offsets_that_are_not_dense_are_refused)
 {
     struct batch_record records[2] = {{.timestamp = 1, .value = slice_str("a")},
