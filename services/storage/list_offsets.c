@@ -91,10 +91,10 @@ static void item_begin(struct listing *listing, const asked_t *asked, struct rep
         return;
     case TIMESTAMP_EARLIEST:
     case TIMESTAMP_EARLIEST_LOCAL:
-    case TIMESTAMP_EARLIEST_NOT_UPLOADED:
         found_at(listing, answer, replica, log_start(replica->log));
         return;
     case TIMESTAMP_LATEST_TIERED:
+    case TIMESTAMP_EARLIEST_NOT_UPLOADED: // said to be unknown where nothing is uploaded
         return;
     case TIMESTAMP_MAX:
         log_max_timestamp(replica->log, &timestamp, &newest_offset);
