@@ -95,20 +95,24 @@ static void item_error(struct fetch_item *item, int16_t error, const struct imag
     }
 }
 
-// KIP-320, Fetch v12: the client's last epoch ended before its offset, so what it has was truncated.
-static bool diverges(struct fetch_item *item, const struct replica *replica)
+// KIP-320, Fetch v12: the client's last epoch ended before its offset, so what it has was truncated. An epoch
+// that this log never had is no place to go on from.
+static int16_t check_divergence(struct fetch_item *item, const struct replica *replica, bool *diverges)
 {
-    int32_t epoch;
+    int32_t asked = item->asked->last_fetched_epoch, epoch;
     int64_t end;
-    if (item->asked->last_fetched_epoch < 0 || item->fetch->request->version < EPOCH_VERSION)
-        return false;
-    log_epoch_end(replica->log, item->asked->last_fetched_epoch, &epoch, &end);
-    if (end < 0 || (epoch >= item->asked->last_fetched_epoch && end >= item->asked->fetch_offset))
-        return false;
+    *diverges = false;
+    if (asked < 0 || item->fetch->request->version < EPOCH_VERSION)
+        return KAFKA_ERR_NONE;
+    replica_epoch_end(replica, asked, &epoch, &end);
+    if (end < 0)
+        return KAFKA_ERR_OFFSET_OUT_OF_RANGE;
+    if (epoch >= asked && end >= item->asked->fetch_offset)
+        return KAFKA_ERR_NONE;
     item->answer->diverging_epoch.epoch = epoch;
     item->answer->diverging_epoch.end_offset = end;
-    item->fetch->must_answer = true;
-    return true;
+    item->fetch->must_answer = *diverges = true;
+    return KAFKA_ERR_NONE;
 }
 
 static struct log_range item_range(const struct fetch_item *item, const struct replica *replica)
@@ -184,19 +188,19 @@ static void item_look(struct fetch_item *item)
     struct storage_request *request = item->fetch->request;
     const struct image_topic *topic;
     struct replica *replica = NULL;
+    bool diverges = false;
     int16_t error = lookup_topic(request, &item->named, OPERATION_READ, &topic);
     if (error == KAFKA_ERR_NONE)
         error = lookup_leader(request, topic, item->asked->partition, item->asked->current_leader_epoch,
                               &replica);
-    if (error == KAFKA_ERR_NONE && (item->asked->fetch_offset < log_start(replica->log) ||
-                                    item->asked->fetch_offset > replica->state.log_end))
+    if (error == KAFKA_ERR_NONE)
+        error = check_divergence(item, replica, &diverges);
+    if (error == KAFKA_ERR_NONE && !diverges &&
+        (item->asked->fetch_offset < log_start(replica->log) ||
+         item->asked->fetch_offset > replica->state.log_end))
         error = KAFKA_ERR_OFFSET_OUT_OF_RANGE;
     if (error != KAFKA_ERR_NONE) {
         item_error(item, error, topic);
-        if (error == KAFKA_ERR_OFFSET_OUT_OF_RANGE) {
-            item->answer->high_watermark = item->answer->last_stable_offset = replica->state.high_watermark;
-            item->answer->log_start_offset = log_start(replica->log);
-        }
         return;
     }
     item->found = true;
@@ -205,7 +209,7 @@ static void item_look(struct fetch_item *item)
     item->answer->last_stable_offset = replica->state.high_watermark; // no transactions: nothing is unstable
     item->answer->log_start_offset = log_start(replica->log);
     item->state = ITEM_DONE;
-    if (!diverges(item, replica))
+    if (!diverges)
         item_read(item, replica);
 }
 
@@ -332,7 +336,7 @@ static bool answer_shape(struct fetch *fetch, const struct kafka_fetch_request *
 // A session this node never gave out: the client falls back to full requests.
 static bool session_unknown(const struct kafka_fetch_request *body)
 {
-    return body->session_id != 0 && body->session_epoch > 0;
+    return body->session_epoch != 0 && body->session_epoch != -1;
 }
 
 void storage_fetch(struct storage_request *request)

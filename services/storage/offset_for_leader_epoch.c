@@ -24,13 +24,7 @@ partition_answer(struct storage_request *request, const struct image_topic *topi
             lookup_leader(request, topic, asked->partition, asked->current_leader_epoch, &replica);
     if (end->error_code != KAFKA_ERR_NONE)
         return;
-    // The leader's own epoch has begun even when nothing was written in it yet: it ends at the log's end.
-    if (asked->leader_epoch == replica->state.leader_epoch) {
-        end->leader_epoch = asked->leader_epoch;
-        end->end_offset = replica->state.log_end;
-        return;
-    }
-    log_epoch_end(replica->log, asked->leader_epoch, &end->leader_epoch, &end->end_offset);
+    replica_epoch_end(replica, asked->leader_epoch, &end->leader_epoch, &end->end_offset);
 }
 
 void storage_offset_for_leader_epoch(struct storage_request *request)

@@ -71,6 +71,17 @@ enum status replica_lead(const struct replica *replica, int32_t claimed, bool *f
     return log_lost(replica->log) ? ST_CORRUPT : ST_OK;
 }
 
+void replica_epoch_end(const struct replica *replica, int32_t requested, int32_t *epoch, int64_t *end)
+{
+    int32_t own = replica->state.leader_epoch, last = log_last_epoch(replica->log);
+    log_epoch_end(replica->log, requested, epoch, end);
+    if (requested < 0 || requested > own || *end >= 0)
+        return;
+    // Nothing was written since the requested epoch began.
+    *epoch = requested == own || last < 0 ? requested : last;
+    *end = replica->state.log_end;
+}
+
 enum status replica_append(struct replica *replica, struct block *block, size_t from, size_t len,
                            struct batch_header *header)
 {

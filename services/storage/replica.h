@@ -72,6 +72,12 @@ void replica_act(struct replica *replica, int change);
 // client's is lower.
 enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced);
 
+// Where the requested epoch ends, as the leader tells it (KIP-279): the largest epoch at or below it and its
+// end. Unlike log_epoch_end it knows that the leader's own epoch has begun, also with no record in it, so
+// that an epoch before it in which nothing was written is no unknown one. *epoch and *end are -1 for one to
+// come.
+void replica_epoch_end(const struct replica *replica, int32_t requested, int32_t *epoch, int64_t *end);
+
 // Appends one batch as the leader: base offset and leader epoch are written into the block's bytes (the block
 // must not be shared yet) and header. The caller has validated the batch. Starts no flush: partitions_flush
 // does. Statuses as log_append.

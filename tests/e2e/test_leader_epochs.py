@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# What consumers ask after a change of leaders (KIP-320): an epoch in which nothing was written has not been truncated.
+import os
+import sys
+
+import cluster as lib
+
+sys.path.insert(0, os.path.join(lib.ROOT, "tests", "clients", "differential"))
+from side import Side, batch  # noqa: E402
+
+
+def end_of_epoch(side, current, epoch):
+    answer = side.call("OffsetForLeaderEpoch", 4, ReplicaId=-1, Topics=[{"Topic": "idle", "Partitions": [
+        {"Partition": 0, "CurrentLeaderEpoch": current, "LeaderEpoch": epoch}]}])
+    return answer["Topics"][0]["Partitions"][0]
+
+
+def leader_epoch(side):
+    return side.call("Metadata", 9, Topics=[{"Name": "idle"}])["Topics"][0]["Partitions"][0]["LeaderEpoch"]
+
+
+def test_epochs_without_records(tmp_path):
+    with lib.Cluster() as cluster:
+        side = Side("millrace", cluster.storage[0].address)
+        side.topic("idle")
+        assert side.produce("idle", batch(b"a", b"b"))["ErrorCode"] == 0
+        written = leader_epoch(side)
+        while leader_epoch(side) < written + 3:  # idle changes of leaders
+            before = leader_epoch(side)
+            side.connection.close()
+            cluster.storage[0].restart().wait_ready()
+            side = Side("millrace", cluster.storage[0].address)
+            lib.wait_until(lambda: leader_epoch(side) > before and side.leads("idle", 0), 20, "a new leader epoch")
+        now = leader_epoch(side)
+        for epoch in range(written, now):
+            found = end_of_epoch(side, now, epoch)
+            assert (found["ErrorCode"], found["LeaderEpoch"], found["EndOffset"]) == (0, written, 2), epoch
+        found = end_of_epoch(side, now, now)
+        assert (found["ErrorCode"], found["LeaderEpoch"], found["EndOffset"]) == (0, now, 2)
+        for unknown in (-1, now + 1):
+            found = end_of_epoch(side, now, unknown)
+            assert (found["LeaderEpoch"], found["EndOffset"]) == (-1, -1)
+        # Fetch: a position of such an epoch is good, one of an epoch to come is not.
+        for epoch, error in ((now - 1, 0), (now, 0), (now + 1, 1)):
+            part = side.fetch("idle", 2, LastFetchedEpoch=epoch)["Responses"][0]["Partitions"][0]
+            assert part["ErrorCode"] == error, epoch
+        # Behind what the last epoch wrote: the client is told where it parted, not that it is out of range.
+        part = side.fetch("idle", 5, LastFetchedEpoch=written)["Responses"][0]["Partitions"][0]
+        assert part["ErrorCode"] == 0 and part["DivergingEpoch"] == {"Epoch": written, "EndOffset": 2}
