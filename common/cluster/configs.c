@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 static const struct configs_key *find(const struct configs_key *keys, int count, struct slice name)
 {
@@ -104,6 +105,23 @@ static enum status check_number(const struct configs_key *key, struct slice valu
     return refuse(key, value, reason, why);
 }
 
+static bool is_word(struct slice value, const char *word)
+{
+    return value.len == strlen(word) && strncasecmp((const char *)value.data, word, value.len) == 0;
+}
+
+// Scripts send what their language prints: True, " false".
+static enum status check_boolean(const struct configs_key *key, struct slice value,
+                                 char why[CONFIGS_WHY_SIZE])
+{
+    struct slice word = trim(value);
+    if (!is_word(word, "true") && !is_word(word, "false"))
+        return refuse(key, value, "Expected value to be either true or false", why);
+    if (key->choices != NULL && !is_word(word, key->choices))
+        return refuse(key, value, "Not supported", why);
+    return ST_OK;
+}
+
 enum status configs_check(const struct configs_key *key, struct slice value, char why[CONFIGS_WHY_SIZE])
 {
     why[0] = 0;
@@ -111,9 +129,7 @@ enum status configs_check(const struct configs_key *key, struct slice value, cha
         return refuse(key, slice_of("", 0), "Value too long or with a NUL in it", why);
     switch (key->type) {
     case CONFIGS_BOOLEAN:
-        if (!slice_is(value, "true") && !slice_is(value, "false"))
-            return refuse(key, value, "Expected value to be either true or false", why);
-        return ST_OK;
+        return check_boolean(key, value, why);
     case CONFIGS_INT:
     case CONFIGS_SHORT:
     case CONFIGS_LONG:
@@ -128,4 +144,36 @@ enum status configs_check(const struct configs_key *key, struct slice value, cha
             return refuse(key, value, "String must be one of the permitted values", why);
         return ST_OK;
     }
+}
+
+// The items without the blanks around them, in place.
+static size_t squeeze_list(char *text, size_t len)
+{
+    size_t to = 0;
+    for (size_t at = 0; at <= len;) {
+        size_t end = at + strcspn(text + at, ",");
+        struct slice item = trim(slice_of((const uint8_t *)text + at, end - at));
+        bool last = text[end] == 0;
+        memmove(text + to, item.data, item.len);
+        to += item.len;
+        if (!last)
+            text[to++] = ',';
+        at = last ? len + 1 : end + 1;
+    }
+    return to;
+}
+
+const char *configs_kept(const struct configs_key *key, struct slice value, struct arena *arena)
+{
+    if (key->type == CONFIGS_STRING || key->type == CONFIGS_CLASS || key->type == CONFIGS_PASSWORD)
+        return arena_strndup(arena, value.data, value.len);
+    struct slice bare = trim(value);
+    char *text = arena_strndup(arena, bare.data, bare.len);
+    if (text == NULL)
+        return NULL;
+    if (key->type == CONFIGS_LIST)
+        text[squeeze_list(text, bare.len)] = 0;
+    if (key->type == CONFIGS_BOOLEAN)
+        return is_word(bare, "true") ? "true" : "false";
+    return text;
 }

@@ -5,6 +5,7 @@
 #ifndef CLUSTER_CONFIGS_H
 #define CLUSTER_CONFIGS_H
 
+#include "base/arena.h"
 #include "base/slice.h"
 #include "base/status.h"
 
@@ -29,7 +30,8 @@ struct configs_key {
     const char *fallback; // default as text; NULL: none (described as null)
     const char *node_key; // topic keys: the node key that gives the default; NULL: none
     double min, max;      // numbers; both 0: any
-    const char *choices;  // STRING: the values; LIST: the values of its items; separated by '|'; NULL: any
+    const char *choices;  // STRING: the values; LIST: the values of its items; separated by '|'; BOOLEAN: the
+                          // only one that can be served; NULL: any
     bool hot;             // node keys: may be altered while the node runs
     const char *help;
 };
@@ -48,5 +50,9 @@ enum { CONFIGS_WHY_SIZE = 256, CONFIGS_VALUE_MAX = 32 << 10 };
 
 // INVALID: the value does not fit the key; why says it for people.
 enum status configs_check(const struct configs_key *key, struct slice value, char why[CONFIGS_WHY_SIZE]);
+
+// The value, once checked, as it is kept and described: without the blanks around it and its items, booleans
+// in lower case. Readers parse it strictly. NULL at the arena's cap.
+const char *configs_kept(const struct configs_key *key, struct slice value, struct arena *arena);
 
 #endif

@@ -61,7 +61,7 @@ const struct configs_key configs_topic_keys[] = {
      "Tiered storage: no further segments are copied."},
     {"remote.log.delete.on.disable", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true,
      "Tiered storage: remote data is deleted when it is switched off."},
-    {"remote.storage.enable", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true,
+    {"remote.storage.enable", CONFIGS_BOOLEAN, "false", NULL, 0, 0, "false", true,
      "Tiered storage for this topic."},
     {"retention.bytes", CONFIGS_LONG, "-1", "log.retention.bytes", 0, 0, NULL, true,
      "Bytes a partition may grow to before old segments go; -1: no limit."},

@@ -4,6 +4,7 @@
 #include "relay.h"
 
 #include "base/mem.h"
+#include "cluster/answers.h"
 #include "cluster/configs.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
@@ -90,6 +91,11 @@ static bool resource_check(struct relay *relay, int8_t type, struct slice name, 
         return topics_refuse(
             error, topic ? KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED : KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED,
             "Authorization failed.");
+    const char *why;
+    if (topic && name.len == 0)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Default topic resources are not allowed.");
+    if (topic && !answers_topic_name_ok(name, &why))
+        return topics_refuse(error, KAFKA_ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: %s", why);
     if (topic && image_topic_slice(image, name) == NULL)
         return topics_refuse(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
                              "The topic '%.200s' does not exist.", resource->name);
@@ -128,7 +134,7 @@ static const char *new_value(struct relay *relay, const struct resource *resourc
     if (change->operation == OP_DELETE)
         return NULL;
     if (change->value.data == NULL) {
-        topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "Null value not supported for %s", key->name);
+        topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Null value not supported for %s", key->name);
         return NULL;
     }
     if (change->operation == OP_SET)
@@ -153,6 +159,9 @@ static bool add_change(struct relay *relay, const struct resource *resource, con
 {
     if (change->operation < OP_SET || change->operation > OP_SUBTRACT)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Unknown operation %d.", change->operation);
+    bool topic = resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC;
+    if (topic && change->operation == OP_DELETE && configs_topic_key(change->name) == NULL)
+        return true; // scripts clear away keys of older releases
     const struct configs_key *key = key_of(resource, change->name, error);
     if (key == NULL)
         return false;
@@ -161,7 +170,9 @@ static bool add_change(struct relay *relay, const struct resource *resource, con
     if (error->code != 0)
         return false;
     if (value != NULL && configs_check(key, slice_str(value), why) != ST_OK)
-        return topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "%s", why);
+        return topics_refuse(error, topic ? KAFKA_ERR_INVALID_CONFIG : KAFKA_ERR_INVALID_REQUEST, "%s", why);
+    if (value != NULL && (value = configs_kept(key, slice_str(value), &relay->arena)) == NULL)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "The request needs too much memory.");
     const char *now =
         image_config(metadata_image(relay->controller->metadata), resource->type, resource->name, key->name);
     bool same = value == NULL ? now == NULL : now != NULL && strcmp(now, value) == 0;

@@ -121,7 +121,7 @@ static bool add_configs(struct relay *relay, const topic_request *topic, const s
                                  "Null value not supported for topic configs: %s", key->name);
         if (configs_check(key, value, why) != ST_OK)
             return topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "%s", why);
-        const char *copy = arena_strndup(&relay->arena, value.data, value.len);
+        const char *copy = configs_kept(key, value, &relay->arena);
         decision_config(decision, TYPE_TOPIC, plan->name, key->name, copy != NULL ? copy : "");
     }
     return true;
@@ -166,7 +166,7 @@ static void describe(struct relay *relay, const topic_request *topic, topic_resu
         configs[i].config_source = node != NULL ? 3 : 5; // default of all nodes; default
         for (int32_t k = 0; k < topic->configs_count; k++)
             if (slice_is(topic->configs[k].name, key->name)) {
-                configs[i].value = topic->configs[k].value;
+                configs[i].value = slice_str(configs_kept(key, topic->configs[k].value, &relay->arena));
                 configs[i].config_source = 1; // the topic's own
             }
     }

@@ -318,6 +318,31 @@ Test(configs, values_are_held_against_type_range_and_words)
     cr_assert_eq(check("preallocate", "yes"), ST_INVALID);
 }
 
+static const char *kept(const char *key, const char *value, struct arena *arena)
+{
+    cr_expect_eq(check(key, value), ST_OK, "%s=%s", key, value);
+    return configs_kept(configs_topic_key(slice_str(key)), slice_str(value), arena);
+}
+
+Test(configs, values_are_kept_as_their_readers_want_them)
+{
+    struct arena arena;
+    arena_init(&arena, 1 << 16);
+    cr_expect_str_eq(kept("min.insync.replicas", " 2 ", &arena), "2");
+    cr_expect_str_eq(kept("preallocate", "True", &arena), "true");
+    cr_expect_str_eq(kept("preallocate", " FALSE", &arena), "false");
+    cr_expect_str_eq(kept("cleanup.policy", " compact , delete", &arena), "compact,delete");
+    cr_expect_str_eq(kept("cleanup.policy", "", &arena), "");
+    cr_expect_str_eq(kept("compression.type", "zstd", &arena), "zstd");
+    arena_fini(&arena);
+}
+
+Test(configs, storage_that_is_not_there_cannot_be_asked_for)
+{
+    cr_expect_eq(check("remote.storage.enable", "false"), ST_OK);
+    cr_expect_eq(check("remote.storage.enable", "true"), ST_INVALID);
+}
+
 Test(configs, every_default_passes_its_own_check_and_names_ascend)
 {
     char why[CONFIGS_WHY_SIZE];
