@@ -27,6 +27,9 @@ static bool decide(struct relay *relay, topic_result *result, bool by_id, struct
     struct slice name = topic != NULL ? slice_str(topic->name) : result->name;
     if (name.data != NULL && !authorise(&relay->principal, OPERATION_DELETE, RESOURCE_TYPE_TOPIC, name))
         return topics_refuse(error, KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED, "Authorization failed.");
+    if (relay->version >= 6 && by_id == uuid_is_zero(result->topic_id))
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST,
+                             "Either the topic's name or its id is to be given.");
     if (topic == NULL)
         return topics_refuse(error, by_id ? KAFKA_ERR_UNKNOWN_TOPIC_ID : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
                              by_id ? "This server does not host this topic ID."

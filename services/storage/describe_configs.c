@@ -105,8 +105,7 @@ static bool describe_key(const struct described *d, const struct configs_key *ke
     to->config_source = list[0].source;
     to->read_only = d->topic == NULL && !key->hot;
     to->config_type = (int8_t)key->type;
-    if (d->asked->include_documentation)
-        to->documentation = slice_str(key->help);
+    to->documentation = d->asked->include_documentation ? slice_str(key->help) : (struct slice){0};
     if (!d->asked->include_synonyms || to->is_sensitive)
         return true;
     to->synonyms = arena_calloc(&d->request->arena, (size_t)count, sizeof *list);
