@@ -10,8 +10,6 @@ static int16_t delete_one(struct coordinator_request *request, struct slice id)
 {
     if (!request_allowed(request, id))
         return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
-    if (id.len == 0)
-        return KAFKA_ERR_INVALID_GROUP_ID;
     if (!request_owns(request, id))
         return KAFKA_ERR_NOT_COORDINATOR;
     struct shard_group *cell = shard_find(request->shard, id, false);

@@ -61,9 +61,7 @@ static void describe(struct coordinator_request *request, struct slice id, group
     if (in->include_authorized_operations)
         out->authorized_operations = authorise_operations(&request->principal, RESOURCE_TYPE_GROUP, id);
     const struct shard_group *cell = request_owns(request, id) ? shard_find(request->shard, id, false) : NULL;
-    if (id.len == 0)
-        put_error(out, KAFKA_ERR_INVALID_GROUP_ID, "");
-    else if (!request_owns(request, id))
+    if (!request_owns(request, id))
         put_error(out, KAFKA_ERR_NOT_COORDINATOR, "");
     else if (cell == NULL)
         put_missing(request, out);

@@ -22,8 +22,7 @@ static void answer_error(struct coordinator_request *request, int16_t error, str
     kafka_defaults(&kafka_join_group_response_message, &response);
     response.error_code = error;
     response.member_id = member_id;
-    if (request->version < VERSION_NULL_PROTOCOL)
-        response.protocol_name = slice_str("");
+    response.protocol_name = request->version < VERSION_NULL_PROTOCOL ? slice_str("") : (struct slice){0};
     request_answer(request, &response);
 }
 

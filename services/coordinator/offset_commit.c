@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// OffsetCommit: a member of the group (or, while it is empty, anybody) writes how far it has read.
+// OffsetCommit: a member of the group (or, while it is empty, anybody) writes how far it has read. The group
+// without a name has no members but offsets: consumers of old commit to it when they are told no other.
 #include "apis.h"
 #include "kafka/messages/offset_commit.h"
 
@@ -112,8 +113,6 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
     *cell = NULL;
     if (!request_allowed(request, in->group_id))
         return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
-    if (in->group_id.len == 0)
-        return KAFKA_ERR_INVALID_GROUP_ID;
     bool simple = in->generation_id_or_member_epoch < 0;
     *cell = shard_find(request->shard, in->group_id, simple);
     if (*cell == NULL && simple)

@@ -114,8 +114,6 @@ static void fetch_group(struct coordinator_request *request, const group_in *in,
     out->group_id = in->group_id;
     if (!request_allowed(request, in->group_id))
         out->error_code = KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
-    else if (in->group_id.len == 0)
-        out->error_code = KAFKA_ERR_INVALID_GROUP_ID;
     else if (!request_owns(request, in->group_id))
         out->error_code = KAFKA_ERR_NOT_COORDINATOR;
     if (out->error_code != KAFKA_ERR_NONE)

@@ -6,6 +6,8 @@
 typedef struct kafka_sync_group_request request_t;
 typedef struct kafka_sync_group_response response_t;
 
+enum { VERSION_PROTOCOL = 5 }; // KIP-559: from here a member says what it takes part in
+
 static void answer_error(struct coordinator_request *request, int16_t error)
 {
     response_t response;
@@ -59,6 +61,11 @@ void coordinator_sync_group(struct coordinator_request *request)
     }
     if (in->group_id.len == 0) {
         answer_error(request, KAFKA_ERR_INVALID_GROUP_ID);
+        return;
+    }
+    if (request->version >= VERSION_PROTOCOL &&
+        (in->protocol_type.data == NULL || in->protocol_name.data == NULL)) {
+        answer_error(request, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL);
         return;
     }
     struct shard_group *cell = shard_find(request->shard, in->group_id, false);

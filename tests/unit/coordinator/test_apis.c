@@ -64,7 +64,7 @@ Test(coordinator, a_refused_join_can_be_encoded_at_every_version)
     }
 }
 
-Test(coordinator, an_empty_group_id_is_invalid)
+Test(coordinator, a_group_without_a_name_has_no_members_but_offsets)
 {
     struct desk_call call;
     send_join(&call, 9, "", "");
@@ -76,7 +76,34 @@ Test(coordinator, an_empty_group_id_is_invalid)
                  KAFKA_ERR_INVALID_GROUP_ID);
     desk_done(&call);
     cr_assert_eq(beat(4, "", "m", 1), KAFKA_ERR_INVALID_GROUP_ID);
-    cr_assert_eq(simple_commit("", 5), KAFKA_ERR_INVALID_GROUP_ID);
+    cr_assert_eq(simple_commit("", 5), KAFKA_ERR_NONE);
+    cr_assert_eq(committed(""), 5);
+    desk_take_over(&d);
+    cr_assert_eq(committed(""), 5);
+    struct slice names[] = {text("")};
+    struct kafka_delete_groups_request gone = {.groups_names = names, .groups_names_count = 1};
+    desk_send(&d, &call, KAFKA_API_DELETE_GROUPS, 2, &gone);
+    cr_assert_eq(((const struct kafka_delete_groups_response *)desk_await(&call))->results[0].error_code, 0);
+    desk_done(&call);
+    cr_assert_eq(committed(""), -1);
+}
+
+Test(coordinator, a_sync_that_does_not_say_its_protocol_is_refused_from_version_5_on)
+{
+    char id[128];
+    stable("g", id);
+    for (int16_t version = 4; version <= 5; version++) {
+        struct desk_call call;
+        struct kafka_sync_group_request request;
+        kafka_defaults(&kafka_sync_group_request_message, &request);
+        request.group_id = text("g");
+        request.member_id = text(id);
+        request.generation_id = 1;
+        desk_send(&d, &call, KAFKA_API_SYNC_GROUP, version, &request);
+        cr_assert_eq(((const struct kafka_sync_group_response *)desk_await(&call))->error_code,
+                     version < 5 ? KAFKA_ERR_NONE : KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL);
+        desk_done(&call);
+    }
 }
 
 Test(coordinator, leaving_tells_its_error_on_top_before_version_3_and_per_member_after)
