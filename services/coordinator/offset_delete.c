@@ -42,9 +42,12 @@ static int16_t topic_error(const struct coordinator_request *request, const stru
     return KAFKA_ERR_NONE;
 }
 
-static int16_t delete_one(struct shard_group *cell, struct slice topic, int32_t partition)
+static int16_t delete_one(const struct coordinator_request *request, struct shard_group *cell,
+                          struct slice topic, int32_t partition)
 {
     struct offset_commit commit;
+    if (image_topic_partition(image_topic_slice(request_image(request), topic), partition) == NULL)
+        return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
     if (!offsets_get(&cell->offsets, topic, partition, &commit))
         return KAFKA_ERR_NONE;
     return shard_forget(cell, topic, partition) == ST_OK ? KAFKA_ERR_NONE
@@ -62,7 +65,8 @@ static bool delete_topic(struct coordinator_request *request, struct shard_group
     for (int32_t p = 0; out->partitions != NULL && p < in->partitions_count; p++) {
         int32_t index = in->partitions[p].partition_index;
         out->partitions[p].partition_index = index;
-        out->partitions[p].error_code = error != KAFKA_ERR_NONE ? error : delete_one(cell, in->name, index);
+        out->partitions[p].error_code =
+            error != KAFKA_ERR_NONE ? error : delete_one(request, cell, in->name, index);
     }
     return out->partitions != NULL;
 }

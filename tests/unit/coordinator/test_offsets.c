@@ -167,9 +167,9 @@ Test(offsets, also_when_no_coordinator_saw_it_go)
     cr_assert_eq(fetch(7, "g", "short", 0, &error), -1);
 }
 
-static int16_t delete_offset(const char *group, const char *topic, int16_t *error)
+static int16_t delete_offset_of(const char *group, const char *topic, int32_t index, int16_t *error)
 {
-    struct kafka_offset_delete_request_offset_delete_request_partition partition = {0};
+    struct kafka_offset_delete_request_offset_delete_request_partition partition = {.partition_index = index};
     struct kafka_offset_delete_request_offset_delete_request_topic one = {
         .name = text(topic), .partitions = &partition, .partitions_count = 1};
     struct kafka_offset_delete_request request = {.group_id = text(group), .topics = &one, .topics_count = 1};
@@ -182,6 +182,11 @@ static int16_t delete_offset(const char *group, const char *topic, int16_t *erro
     return top;
 }
 
+static int16_t delete_offset(const char *group, const char *topic, int16_t *error)
+{
+    return delete_offset_of(group, topic, 0, error);
+}
+
 Test(offsets, offsets_can_be_deleted_unless_the_group_reads_the_topic)
 {
     char id[128];
@@ -189,6 +194,8 @@ Test(offsets, offsets_can_be_deleted_unless_the_group_reads_the_topic)
     cr_assert_eq(delete_offset("none", "t", &error), KAFKA_ERR_GROUP_ID_NOT_FOUND);
     simple_commit("g", 5);
     cr_assert_eq(delete_offset("g", "unheard-of", &error), KAFKA_ERR_NONE);
+    cr_assert_eq(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION);
+    cr_assert_eq(delete_offset_of("g", "t", 7, &error), KAFKA_ERR_NONE);
     cr_assert_eq(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION);
     cr_assert_eq(delete_offset("g", "t", &error), KAFKA_ERR_NONE);
     cr_assert_eq(error, KAFKA_ERR_NONE);
