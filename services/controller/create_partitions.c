@@ -29,15 +29,8 @@ static bool copy_assignments(struct relay *relay, const topic_request *topic, in
                 "The manual partition assignment includes a partition with %d replica(s), but "
                 "this is not consistent with previous partitions, which have %d replica(s).",
                 topic->assignments[i].broker_ids_count, factor);
-        for (int k = 0; k < factor; k++) {
-            bool twice = false;
-            for (int j = 0; j < k; j++)
-                twice |= ids[j] == ids[k];
-            if (twice || !image_node_live(image_node(image, ids[k]), MILLRACE__ROLE__ROLE_STORAGE))
-                return topics_refuse(
-                    error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
-                    "The manual partition assignment names broker %d twice or it is not there.", ids[k]);
-        }
+        if (!topics_replicas_check(image, ids, factor, error))
+            return false;
         memcpy(*replicas + (size_t)i * (size_t)factor, ids, (size_t)factor * sizeof *ids);
     }
     return true;

@@ -41,19 +41,7 @@ static bool assignment_check(const struct image *image, const int32_t *ids, int3
         return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
                              "The manual partition assignment includes partitions with different numbers of "
                              "replicas.");
-    for (int32_t i = 0; i < count; i++) {
-        if (!image_node_live(image_node(image, ids[i]), MILLRACE__ROLE__ROLE_STORAGE))
-            return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
-                                 "The manual partition assignment includes broker %d, but no such broker is "
-                                 "registered.",
-                                 ids[i]);
-        for (int32_t k = 0; k < i; k++)
-            if (ids[k] == ids[i])
-                return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
-                                     "The manual partition assignment includes the broker %d more than once.",
-                                     ids[i]);
-    }
-    return true;
+    return topics_replicas_check(image, ids, count, error);
 }
 
 static bool plan_assigned(struct relay *relay, const topic_request *topic, struct plan *plan,

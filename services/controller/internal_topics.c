@@ -48,7 +48,7 @@ static void raise(struct controller *controller, const struct image_topic *topic
     struct decision decision;
     int node_count;
     decision_init(&decision);
-    struct place_node *nodes = topics_nodes(controller, &decision.arena, &node_count);
+    struct place_node *nodes = topics_nodes(controller, TOPICS_LIVE, &decision.arena, &node_count);
     for (size_t p = 0; p < topic->partition_count; p++) {
         struct image_partition next = *topic->partitions[p];
         size_t have = next.replicas.count;

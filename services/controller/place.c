@@ -3,7 +3,6 @@
 // each other and needs no state between calls.
 #include "place.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 static bool same(const char *a, const char *b)
@@ -39,10 +38,13 @@ static struct spread spread_of(struct place_node *nodes, int count, const struct
     return spread;
 }
 
-// Whether a is the better place: fewer of the partition's replicas beside it, then less load, then lower id.
+// Whether a is the better place: alive, then fewer of the partition's replicas beside it, then less load,
+// then lower id.
 static bool better(const struct place_node *a, struct spread sa, const struct place_node *b, struct spread sb,
                    bool leader)
 {
+    if (a->down != b->down)
+        return b->down;
     if (sa.racks != sb.racks)
         return sa.racks < sb.racks;
     if (sa.hosts != sb.hosts)

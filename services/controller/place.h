@@ -7,6 +7,7 @@
 
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct place_node {
@@ -14,6 +15,7 @@ struct place_node {
     const char *rack, *host; // "" when unknown: then the node counts as its own
     int64_t leaders;         // partitions that have it as their first replica
     int64_t replicas;
+    bool down; // not alive now: taken only when there are too few others
 };
 
 // Places count partitions with factor replicas each into out[count * factor]; adds them to the nodes'

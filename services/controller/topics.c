@@ -47,7 +47,8 @@ static void count_load(const struct image *image, struct place_node *nodes, int 
     }
 }
 
-struct place_node *topics_nodes(const struct controller *controller, struct arena *arena, int *count)
+struct place_node *topics_nodes(const struct controller *controller, enum topics_which which,
+                                struct arena *arena, int *count)
 {
     const struct image *image = metadata_image(controller->metadata);
     struct place_node *nodes = arena_calloc(arena, image_node_count(image) + 1, sizeof *nodes);
@@ -55,11 +56,37 @@ struct place_node *topics_nodes(const struct controller *controller, struct aren
     *count = 0;
     for (size_t i = 0; i < image_node_count(image); i++) {
         const struct image_node *node = image_node_at(image, i);
-        if (image_node_live(node, MILLRACE__ROLE__ROLE_STORAGE))
-            nodes[(*count)++] = (struct place_node){.id = node->id, .rack = node->rack, .host = node->host};
+        if (node->role != MILLRACE__ROLE__ROLE_STORAGE || (node->fenced && which == TOPICS_LIVE))
+            continue;
+        nodes[(*count)++] =
+            (struct place_node){.id = node->id, .rack = node->rack, .host = node->host, .down = node->fenced};
     }
     count_load(image, nodes, *count);
     return nodes;
+}
+
+bool topics_replicas_check(const struct image *image, const int32_t *ids, int32_t count,
+                           struct topics_error *error)
+{
+    bool live = false;
+    for (int32_t i = 0; i < count; i++) {
+        const struct image_node *node = image_node(image, ids[i]);
+        if (node == NULL || node->role != MILLRACE__ROLE__ROLE_STORAGE)
+            return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
+                                 "The manual partition assignment includes broker %d, but no such broker is "
+                                 "registered.",
+                                 ids[i]);
+        live |= !node->fenced;
+        for (int32_t k = 0; k < i; k++)
+            if (ids[k] == ids[i])
+                return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
+                                     "The manual partition assignment includes the broker %d more than once.",
+                                     ids[i]);
+    }
+    if (!live)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
+                             "All brokers specified in the manual partition assignment are fenced.");
+    return true;
 }
 
 // The live ones of the replicas are the first ISR, the first of those leads.
@@ -91,8 +118,14 @@ bool topics_add_partitions(struct controller *controller, struct decision *decis
                              "A topic can have at most %d partitions, the cluster %d.", IMAGE_PARTITIONS_MAX,
                              CLUSTER_PARTITIONS_MAX);
     if (replicas == NULL) {
-        int node_count;
-        struct place_node *nodes = topics_nodes(controller, &decision->arena, &node_count);
+        int node_count, live;
+        topics_nodes(controller, TOPICS_LIVE, &decision->arena, &live);
+        if (live == 0)
+            return topics_refuse(error, KAFKA_ERR_INVALID_REPLICATION_FACTOR,
+                                 "Unable to replicate the partition %d time(s): All brokers are currently "
+                                 "fenced.",
+                                 factor);
+        struct place_node *nodes = topics_nodes(controller, TOPICS_REGISTERED, &decision->arena, &node_count);
         int32_t *placed = arena_calloc(&decision->arena, (size_t)count * (size_t)factor, sizeof *placed);
         ASSERT(placed != NULL);
         if (place_replicas(nodes, node_count, count, factor, placed) != ST_OK)

@@ -19,11 +19,20 @@ struct topics_error {
 bool topics_refuse(struct topics_error *error, int16_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-// Live storage nodes with what they carry, in the arena, ascending by id.
-struct place_node *topics_nodes(const struct controller *controller, struct arena *arena, int *count);
+enum topics_which { TOPICS_LIVE, TOPICS_REGISTERED };
 
-// Adds count partitions from index first on, placed on live nodes. replicas: count * factor ids, or NULL:
-// place them here.
+// Storage nodes with what they carry, in the arena, ascending by id.
+struct place_node *topics_nodes(const struct controller *controller, enum topics_which which,
+                                struct arena *arena, int *count);
+
+// Whether a client may choose these replicas for a partition: registered nodes, none twice, one of them
+// alive.
+bool topics_replicas_check(const struct image *image, const int32_t *ids, int32_t count,
+                           struct topics_error *error);
+
+// Adds count partitions from index first on. replicas: count * factor ids, or NULL: place them here, on live
+// nodes as far as there are enough, the rest on nodes that will come back: a topic can be created during a
+// rolling restart.
 bool topics_add_partitions(struct controller *controller, struct decision *decision, struct uuid topic,
                            int32_t first, int32_t count, int factor, const int32_t *replicas,
                            struct topics_error *error);

@@ -196,7 +196,10 @@ Test(elect, leadership_returns_to_the_preferred_replica_only_when_asked)
 
 Test(place, leaders_and_replicas_are_even)
 {
-    struct place_node nodes[4] = {{1, "", "", 0, 0}, {2, "", "", 0, 0}, {3, "", "", 0, 0}, {4, "", "", 0, 0}};
+    struct place_node nodes[4] = {{1, "", "", 0, 0, false},
+                                  {2, "", "", 0, 0, false},
+                                  {3, "", "", 0, 0, false},
+                                  {4, "", "", 0, 0, false}};
     int32_t out[40 * 3];
     cr_assert_eq(place_replicas(nodes, 4, 40, 3, out), ST_OK);
     for (int i = 0; i < 4; i++) {
@@ -210,8 +213,10 @@ Test(place, leaders_and_replicas_are_even)
 
 Test(place, replicas_of_a_partition_are_in_different_racks_then_hosts)
 {
-    struct place_node nodes[4] = {
-        {1, "a", "x", 0, 0}, {2, "a", "x", 0, 0}, {3, "b", "y", 0, 0}, {4, "b", "z", 0, 0}};
+    struct place_node nodes[4] = {{1, "a", "x", 0, 0, false},
+                                  {2, "a", "x", 0, 0, false},
+                                  {3, "b", "y", 0, 0, false},
+                                  {4, "b", "z", 0, 0, false}};
     int32_t out[20 * 3];
     cr_assert_eq(place_replicas(nodes, 4, 20, 3, out), ST_OK);
     for (int i = 0; i < 20; i++) {
@@ -230,14 +235,28 @@ Test(place, replicas_of_a_partition_are_in_different_racks_then_hosts)
 
 Test(place, more_replicas_than_nodes_are_refused)
 {
-    struct place_node nodes[1] = {{1, "", "", 0, 0}};
+    struct place_node nodes[1] = {{1, "", "", 0, 0, false}};
     int32_t out[3];
     cr_assert_eq(place_replicas(nodes, 1, 1, 3, out), ST_LIMIT);
 }
 
+Test(place, nodes_that_are_down_are_taken_last)
+{
+    struct place_node nodes[3] = {
+        {1, "a", "", 50, 50, true}, {2, "b", "", 9, 90, false}, {3, "b", "", 9, 90, false}};
+    int32_t out[2 * 3];
+    cr_assert_eq(place_replicas(nodes, 3, 2, 2, out), ST_OK);
+    for (int i = 0; i < 4; i++)
+        cr_assert_neq(out[i], 1, "although it would be another rack, and empty");
+    cr_assert_eq(place_replicas(nodes, 3, 2, 3, out), ST_OK);
+    cr_assert_eq(out[2], 1);
+    cr_assert_eq(out[5], 1);
+}
+
 Test(place, a_further_replica_goes_to_the_emptiest_other_node)
 {
-    struct place_node nodes[3] = {{1, "", "", 0, 0}, {2, "", "", 0, 7}, {3, "", "", 0, 3}};
+    struct place_node nodes[3] = {
+        {1, "", "", 0, 0, false}, {2, "", "", 0, 7, false}, {3, "", "", 0, 3, false}};
     int32_t have[2] = {1, 0};
     cr_assert_eq(place_one_more(nodes, 3, have, 1), 3);
     int32_t all[3] = {1, 2, 3};
@@ -246,7 +265,7 @@ Test(place, a_further_replica_goes_to_the_emptiest_other_node)
 
 Test(place, the_preferred_leader_evens_the_numbers)
 {
-    struct place_node nodes[2] = {{1, "", "", 10, 10}, {2, "", "", 0, 0}};
+    struct place_node nodes[2] = {{1, "", "", 10, 10, false}, {2, "", "", 0, 0, false}};
     for (int i = 0; i < 10; i++) {
         int32_t replicas[2] = {1, 2};
         place_prefer(nodes, 2, replicas, 2);
