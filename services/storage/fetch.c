@@ -12,7 +12,12 @@
 typedef struct kafka_fetch_request_fetch_partition asked_t;
 typedef struct kafka_fetch_response_partition_data answer_t;
 
-enum { EPOCH_VERSION = 12, TOPIC_ID_VERSION = 13, RESPONSE_BYTES_MAX = 55 << 20 }; // fetch.max.bytes
+enum {
+    EPOCH_VERSION = 12,
+    TOPIC_ID_VERSION = 13,
+    LEADER_HINT_VERSION = 16,
+    RESPONSE_BYTES_MAX = 55 << 20
+}; // fetch.max.bytes
 
 enum item_state { ITEM_TODO, ITEM_READING, ITEM_DONE };
 
@@ -43,6 +48,7 @@ struct fetch {
     int reading; // reads on the pool under way
     int next;    // first item not looked at in this pass
     int count;
+    int32_t endpoints_max; // room in the answer's node_endpoints
     struct fetch_item *items;
 };
 
@@ -80,6 +86,31 @@ static void fetch_answer(struct fetch *fetch)
     storage_answer(fetch->request, &fetch->response);
 }
 
+// KIP-951: where the leader is, so that the client need not ask. Told once per node.
+static void tell_node(struct fetch *fetch, int32_t id)
+{
+    struct storage_request *request = fetch->request;
+    struct kafka_fetch_response *response = &fetch->response;
+    struct lookup_node node;
+    for (int32_t i = 0; i < response->node_endpoints_count; i++)
+        if (response->node_endpoints[i].node_id == id)
+            return;
+    if (response->node_endpoints == NULL) {
+        int32_t most = (int32_t)image_node_count(storage_image(request->storage));
+        response->node_endpoints =
+            kafka_structure_array(&kafka_fetch_response_node_endpoint_type, &request->arena, most);
+        fetch->endpoints_max = response->node_endpoints != NULL ? most : 0;
+    }
+    if (response->node_endpoints_count == fetch->endpoints_max || !lookup_node(request, id, &node))
+        return;
+    struct kafka_fetch_response_node_endpoint *told =
+        &response->node_endpoints[response->node_endpoints_count++];
+    told->node_id = id;
+    told->host = node.host;
+    told->port = node.port;
+    told->rack = node.rack;
+}
+
 static void item_error(struct fetch_item *item, int16_t error, const struct image_topic *topic)
 {
     struct fetch *fetch = item->fetch;
@@ -89,9 +120,10 @@ static void item_error(struct fetch_item *item, int16_t error, const struct imag
     item->state = ITEM_DONE;
     fetch->must_answer = true;
     bool hint = error == KAFKA_ERR_NOT_LEADER_OR_FOLLOWER || error == KAFKA_ERR_FENCED_LEADER_EPOCH;
-    if (hint && current != NULL && fetch->request->version >= EPOCH_VERSION) {
+    if (hint && current != NULL && fetch->request->version >= LEADER_HINT_VERSION) {
         item->answer->current_leader.leader_id = current->leader;
         item->answer->current_leader.leader_epoch = current->leader_epoch;
+        tell_node(fetch, current->leader);
     }
 }
 

@@ -62,3 +62,19 @@ const struct image_partition *lookup_current(const struct image_topic *topic, in
     const struct image_partition *current = topic ? image_topic_partition(topic, partition) : NULL;
     return current != NULL && current->leader >= 0 ? current : NULL;
 }
+
+bool lookup_node(struct storage_request *request, int32_t id, struct lookup_node *found)
+{
+    const struct image_node *node = image_node(storage_image(request->storage), id);
+    const struct image_endpoint *endpoint = image_node_live(node, MILLRACE__ROLE__ROLE_STORAGE)
+                                                ? image_endpoint(node, request->principal.listener)
+                                                : NULL;
+    if (endpoint == NULL)
+        return false;
+    const char *host = arena_strndup(&request->arena, endpoint->host, strlen(endpoint->host));
+    const char *rack =
+        node->rack[0] != 0 ? arena_strndup(&request->arena, node->rack, strlen(node->rack)) : NULL;
+    *found = (struct lookup_node){
+        .id = id, .port = endpoint->port, .host = slice_str(host), .rack = slice_str(rack)};
+    return host != NULL;
+}

@@ -30,6 +30,14 @@ int16_t lookup_leader(const struct storage_request *request, const struct image_
 // FENCED_LEADER_EPOCH.
 const struct image_partition *lookup_current(const struct image_topic *topic, int32_t partition);
 
+// Where a node is reached by the listener the request came in on, for the NodeEndpoints of an answer
+// (KIP-951); copied into the request's arena. False when it is not there.
+struct lookup_node {
+    int32_t id, port;
+    struct slice host, rack;
+};
+bool lookup_node(struct storage_request *request, int32_t id, struct lookup_node *found);
+
 // The error for a status of the log or of a wait.
 int16_t lookup_error(enum status status);
 

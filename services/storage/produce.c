@@ -37,6 +37,7 @@ struct produce {
     int16_t acks;
     int remaining; // items without an answer yet, and one while the request is taken in
     int count;
+    int32_t endpoints_max; // room in the answer's node_endpoints
     struct produce_item *items;
 };
 
@@ -255,6 +256,31 @@ static void item_append(struct produce_item *item, struct replica *replica)
     item_wait(item, replica, replica->state.log_end);
 }
 
+// KIP-951: where the leader is, so that the client need not ask. Told once per node.
+static void tell_node(struct produce *produce, int32_t id)
+{
+    struct storage_request *request = produce->request;
+    struct kafka_produce_response *response = &produce->response;
+    struct lookup_node node;
+    for (int32_t i = 0; i < response->node_endpoints_count; i++)
+        if (response->node_endpoints[i].node_id == id)
+            return;
+    if (response->node_endpoints == NULL) {
+        int32_t most = (int32_t)image_node_count(storage_image(request->storage));
+        response->node_endpoints =
+            kafka_structure_array(&kafka_produce_response_node_endpoint_type, &request->arena, most);
+        produce->endpoints_max = response->node_endpoints != NULL ? most : 0;
+    }
+    if (response->node_endpoints_count == produce->endpoints_max || !lookup_node(request, id, &node))
+        return;
+    struct kafka_produce_response_node_endpoint *told =
+        &response->node_endpoints[response->node_endpoints_count++];
+    told->node_id = id;
+    told->host = node.host;
+    told->port = node.port;
+    told->rack = node.rack;
+}
+
 static void leader_hint(struct produce_item *item, int16_t error)
 {
     const struct image_partition *current = lookup_current(item->topic, item->answer->index);
@@ -263,6 +289,7 @@ static void leader_hint(struct produce_item *item, int16_t error)
         return;
     item->answer->current_leader.leader_id = current->leader;
     item->answer->current_leader.leader_epoch = current->leader_epoch;
+    tell_node(item->produce, current->leader);
 }
 
 static void item_begin(struct produce_item *item, const struct lookup_topic *named)
