@@ -111,11 +111,8 @@ static enum status describe_partition(const struct describe *describe,
                                       const struct image_partition *partition, described_partition *out)
 {
     struct answers_partition view;
-    struct answers_scope scope = *describe->scope;
-    scope.version = 12; // errors as in new versions of Metadata
-    enum status status = answers_partition_view(&scope, partition, &view);
-    out->error_code = view.error;
-    out->partition_index = partition->index;
+    enum status status = answers_partition_view(describe->scope, partition, &view);
+    out->partition_index = partition->index; // without an error: that it has no leader is said by leader -1
     out->leader_id = view.leader;
     out->leader_epoch = partition->leader_epoch;
     put_list(&partition->replicas, &out->replica_nodes, &out->replica_nodes_count);

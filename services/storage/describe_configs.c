@@ -50,6 +50,8 @@ static void add(synonym *list, int32_t *count, const char *name, const char *val
 static const char *static_value(const struct described *d, const char *key)
 {
     const struct config *config = storage_config(d->request->storage);
+    if (strcmp(key, "broker.id") == 0) // its older name, by which tools know it
+        key = "node.id";
     return config_row_of(config, key) != NULL && config_is_set(config, key) ? config_text(config, key) : NULL;
 }
 
