@@ -71,6 +71,14 @@ def batch(
     return struct.pack(">qi", broken.get("base", 0), broken.get("length", len(rest))) + rest
 
 
+def wait_for(condition, what, seconds=PATIENCE_S):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise RuntimeError("waited too long for " + what)
+        time.sleep(0.05)
+
+
 class Connection:
     def __init__(self, address, client_id="differential"):
         host, port = address.rsplit(":", 1)
@@ -124,8 +132,10 @@ class Pending:
 
 
 class Side:
-    def __init__(self, name, address):
-        self.name, self.address, self.notes, self.connection = name, address, [], None
+    def __init__(self, name, *addresses):
+        self.name, self.address, self.notes, self.connection = name, addresses[0], [], None
+        self.nodes = [self] + [Side(name, other) for other in addresses[1:]]
+        self.kill = None  # ends the second node
 
     def exchange(self, connection, name, version, fields):
         request, response = API[name]["request"], API[name]["response"]
@@ -231,6 +241,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 ANY = {"ThrottleTimeMs", "ClusterId", "Host", "Port"}
 SOFT = {"ErrorMessage", "BatchIndexErrorMessage"}  # compared by being there
 UNORDERED = {
+    "Brokers": "NodeId",
+    "NodeEndpoints": "NodeId",
     "Groups": "GroupId",
     "Members": "MemberId",
     "Topics": "Name",
@@ -244,15 +256,15 @@ UNORDERED = {
 class Plain:
     """Answers without what may differ: ids become numbers in the order of their appearance."""
 
-    def __init__(self, any_fields=ANY):
-        self.ids, self.any = {}, any_fields
+    def __init__(self):
+        self.ids = {}
 
     def identity(self, kind, value):
         return f"{kind}{self.ids.setdefault((kind, value), len(self.ids))}"
 
     def of(self, value, name=""):
         if isinstance(value, dict):
-            return {k: self.of(v, k) for k, v in value.items() if k not in self.any}
+            return {k: self.of(v, k) for k, v in value.items() if k not in ANY}
         if isinstance(value, list):
             items = value
             if items and name in UNORDERED and isinstance(items[0], dict):
