@@ -247,6 +247,17 @@ static void lease_renew(struct controller *controller, struct lease *lease,
     lease->commit_then = metadata_commit_offset(controller->metadata);
 }
 
+// Whether all that the answer says of the node is committed. It then waits for no decision about others: a
+// log whose disk hangs for a second would end every lease at once.
+static bool heartbeat_settled(const struct controller *controller, const Millrace__HeartbeatRequest *request)
+{
+    const struct image_node *decided = image_node(metadata_image(controller->metadata), request->node_id);
+    const struct image_node *committed =
+        image_node(metadata_committed(controller->metadata), request->node_id);
+    return !request->leaving && !request->draining && committed != NULL &&
+           committed->incarnation == decided->incarnation && committed->fenced == decided->fenced;
+}
+
 void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatRequest *request,
                      Millrace__HeartbeatReply_Closure closure, struct rpc_call *call)
 {
@@ -279,5 +290,8 @@ void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatReq
     heartbeat->reply.fenced = node->fenced;
     heartbeat->reply.has_leaderships = request->draining;
     heartbeat->reply.leaderships = request->draining ? settle_leaderships(controller, request->node_id) : 0;
-    metadata_when_committed(controller->metadata, heartbeat_answer, heartbeat);
+    if (heartbeat_settled(controller, request))
+        heartbeat_answer(heartbeat, ST_OK);
+    else
+        metadata_when_committed(controller->metadata, heartbeat_answer, heartbeat);
 }

@@ -149,6 +149,14 @@ class Daemon:
         if wait:
             assert self.process.wait(30) == -signal.SIGKILL
 
+    def stall_disk(self, stalled=True):
+        """While it is stalled no sync ends (the cluster was made with powercut=True)."""
+        assert self.cluster.powercut
+        if stalled:
+            open(self.data + ".stalled", "x", encoding="ascii").close()
+        else:
+            os.remove(self.data + ".stalled")
+
     def stop(self, seconds=20):
         """SIGTERM: drains and ends with exit code 0."""
         self.signal(signal.SIGTERM)

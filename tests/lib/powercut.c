@@ -3,6 +3,7 @@
 // this can. With POWERCUT_ROOT=DIR, signal SIGUSR2 ends the process and puts every file below DIR back to
 // what its last fsync or fdatasync covered; files, renames and removals whose directory was never synced are
 // undone. Nothing that a thread does after the cut reaches a file, and no fsync that was under way returns.
+// While a file DIR.stalled exists, no fsync below DIR ends: a disk that hangs.
 //
 // Covered: what goes through libc's open, write, pwrite, truncate, fallocate, rename, unlink, mkdir, link,
 // sendfile, copy_file_range, fsync, syncfs families. Not covered: stdio (fopen, fprintf), mmap, io_uring;
@@ -22,11 +23,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { FD_MAX = 65536 };
+enum { FD_MAX = 65536, STALL_POLL_US = 2000 };
 
 static struct node *of_fd[FD_MAX]; // below the root; changed under undo_lock
 static bool on;
 static int alarm_pipe[2];
+static char stalled_path[4096];
 
 // ---- the cut ----
 
@@ -61,6 +63,7 @@ static void __attribute__((constructor)) start(void)
     if (root == NULL)
         return;
     undo_start(root);
+    snprintf(stalled_path, sizeof stalled_path, "%s.stalled", root);
     unsetenv("LD_PRELOAD"); // children are other machines
     if (pipe2(alarm_pipe, O_CLOEXEC) != 0 || sigaction(SIGUSR2, &action, NULL) != 0 ||
         pthread_create(&thread, NULL, watch, NULL) != 0)
@@ -440,8 +443,15 @@ int link(const char *from, const char *to)
 
 // ---- sync ----
 
+static void wait_while_stalled(void)
+{
+    while (access(stalled_path, F_OK) == 0)
+        usleep(STALL_POLL_US);
+}
+
 static int sync_noted(struct node *node, bool everything, long number, int fd)
 {
+    wait_while_stalled();
     undo_lock();
     uint64_t point = undo_point();
     undo_unlock();
