@@ -22,6 +22,9 @@ class Outcome:
             else:
                 self.failed.append(f"{what}: {step}: {result}")
 
+    def as_json(self):
+        return {"passed": self.passed, "failed": self.failed, "skipped": self.skipped}
+
     def finish(self, say):
         for one in self.failed:
             say(one)

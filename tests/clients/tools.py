@@ -30,8 +30,9 @@ appender.err.layout.pattern=%d %p %c: %m%n
 
 
 def version():
+    """None when they are not installed."""
     found = [path.name for path in LIB.glob("kafka-tools-[0-9]*.jar")]
-    return re.search(r"tools-(.*)\.jar", found[0])[1] if found else "?"
+    return re.search(r"tools-(.*)\.jar", found[0])[1] if found else None
 
 
 def commands(replication):

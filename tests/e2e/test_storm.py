@@ -46,7 +46,7 @@ def storm(cluster, seconds, end_one, end_all):
         load.check(seconds=120)
         assert load.sent == len(load.acked)
     print("%d kills, %s acknowledged before the last, longest gap %.1f s" % (
-        kills, acked, max(load.longest_gap for load in loads)))
+        kills, acked, max(load.longest_silence for load in loads)))
 
 
 def test_storm():

@@ -354,15 +354,41 @@ class Cluster(Clients):
                 print(daemon.log_tail())
 
 
-class Load:
+class Acknowledgements:
+    """What measuring producers share: acks is {partition: [seconds of each acknowledgement]} by now()."""
+
+    def __init__(self):
+        self.acks = {}
+
+    @staticmethod
+    def now():
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+    def acknowledged(self, partition, moment):
+        self.acks.setdefault(partition, []).append(moment)
+
+    def acknowledged_after(self, moment, partitions):
+        return all(self.acks.get(p) and self.acks[p][-1] > moment for p in partitions)
+
+    def longest_gap(self, since=0, partitions=None):
+        """The longest time without an acknowledgement in one partition, counting what ended after `since`."""
+        gaps = [0.0]
+        for p in list(self.acks) if partitions is None else partitions:
+            times = list(self.acks[p])
+            gaps += [b - a for a, b in zip(times, times[1:]) if b > since]
+        return max(gaps)
+
+
+class Load(Acknowledgements):
     """A producer that goes on through whatever happens (tests/lib/load.c) and remembers what was acknowledged: acked is
-    {number: (partition, offset)}. Record n has the key k(n mod keys) and the value n."""
+    {number: (partition, offset)}, longest_silence the longest time in seconds without any acknowledgement. Record n has
+    the key k(n mod keys) and the value n."""
 
     def __init__(self, cluster, topic, keys=10, per_second=1000, **options):
+        super().__init__()
         settings = ["%s=%s" % (name.replace("_", "."), value) for name, value in options.items()]
         self.cluster, self.topic, self.acked, self.failed, self.sent = cluster, topic, {}, {}, None
-        self.longest_gap, self._last = 0.0, None
-        self.reset_gap()
+        self.longest_silence, self._last = 0.0, None
         with open(os.path.join(cluster.directory, "logs", "load-%s.log" % topic), "ab") as log:
             self.process = subprocess.Popen([LOAD, cluster.kafka, topic, str(keys), str(per_second)] + settings,
                                             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
@@ -375,22 +401,15 @@ class Load:
             words = line.split()
             if words[0] == "ack":
                 self.acked[int(words[1])] = (int(words[2]), int(words[3]))
-                now = time.monotonic()
+                now = self.now()
                 if self._last is not None:
-                    self.longest_gap = max(self.longest_gap, now - self._last)
+                    self.longest_silence = max(self.longest_silence, now - self._last)
                 self._last = now
-                partition = int(words[2])
-                before = self._last_of.get(partition, now)
-                self.longest_gap_of_a_partition = max(self.longest_gap_of_a_partition, now - before)
-                self._last_of[partition] = now
+                self.acknowledged(int(words[2]), now)
             elif words[0] == "fail":
                 self.failed[int(words[1])] = words[2]
             else:
                 self.sent = int(words[1])
-
-    def reset_gap(self):
-        """Measures longest_gap_of_a_partition anew."""
-        self.longest_gap_of_a_partition, self._last_of = 0.0, {}
 
     def wait_acks(self, more, seconds=30):
         goal = len(self.acked) + more
@@ -442,39 +461,25 @@ class Load:
                 last[key] = int(value)
 
 
-class Raw:
-    """The measuring producer (tests/lib/raw.c): one record per partition under way, every 10 ms a new try. acks is
-    {partition: [seconds of each acknowledgement]} by now()."""
+class Raw(Acknowledgements):
+    """The producer with nothing in between (tests/lib/raw.c): one record per partition under way, every 10 ms a new
+    try. errors is [(partition, code, moment)]."""
 
     def __init__(self, cluster, topic, partitions):
-        self.acks, self.errors = {p: [] for p in range(partitions)}, []
+        super().__init__()
+        self.errors = []
         self.process = subprocess.Popen([RAW, cluster.kafka, topic, str(partitions)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()
 
-    @staticmethod
-    def now():
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
     def _read(self):
         for line in self.process.stdout:
             words = line.split()
             if words[0] == "ack":
-                self.acks[int(words[1])].append(int(words[3]) / 1e6)
+                self.acknowledged(int(words[1]), int(words[3]) / 1e6)
             elif words[0] == "error":
                 self.errors.append((int(words[1]), int(words[2]), int(words[3]) / 1e6))
-
-    def acknowledged_after(self, moment, partitions):
-        return all(self.acks[p] and self.acks[p][-1] > moment for p in partitions)
-
-    def longest_gap(self, since=0, partitions=None):
-        """The longest time without an acknowledgement in one partition, counting what ended after `since`."""
-        gaps = [0.0]
-        for p in self.acks if partitions is None else partitions:
-            times = list(self.acks[p])
-            gaps += [b - a for a, b in zip(times, times[1:]) if b > since]
-        return max(gaps)
 
     def close(self):
         self.process.kill()

@@ -54,6 +54,7 @@ public final class Scenario {
         Properties values = new Properties();
         values.put("bootstrap.servers", text("bootstrap"));
         values.put("client.id", "java");
+        arguments.keySet().stream().filter(key -> key.contains(".")).forEach(key -> values.put(key, text(key)));
         return values;
     }
 
@@ -98,20 +99,26 @@ public final class Scenario {
         int count = number("count", 1);
         int first = number("first", 0);
         int rate = number("rate", 0);
+        boolean each = number("each", 0) != 0;
         AtomicInteger acked = new AtomicInteger();
         AtomicReference<Exception> failed = new AtomicReference<>();
         try (KafkaProducer<String, String> producer = producer()) {
             long start = System.nanoTime();
-            for (int i = 0; i < count; i++) {
+            for (int i = 0; i < count && failed.get() == null; i++) {
                 int n = first + i;
                 producer.send(new ProducerRecord<>(text("topic"), "key-" + n % 997, n + ":" + FILLER), (meta, error) -> {
                     if (error != null) {
                         failed.compareAndSet(null, error);
-                    } else if (acked.incrementAndGet() % 1000 == 0) {
+                        return;
+                    }
+                    if (each) {
+                        say("K\t" + meta.partition());
+                    }
+                    if (acked.incrementAndGet() % 1000 == 0) {
                         say("acked\t" + acked.get());
                     }
                 });
-                if (rate > 0 && (i + 1) % 100 == 0) {
+                if (rate > 0 && (i + 1) % 10 == 0) {
                     long due = start + (i + 1) * 1_000_000_000L / rate - System.nanoTime();
                     Thread.sleep(Math.max(0, due / 1_000_000));
                 }
