@@ -27,7 +27,7 @@ struct conn_config conn_config_default(void)
         .idle_ms = 600000,
         .handshake_ms = 10000,
         .queued_max = 128 << 20,
-        .produce_in_flight_max = 16,
+        .produce_in_flight_max = 256,
         .output_max = 1 << 20,
     };
 }

@@ -73,7 +73,7 @@ struct conn_config {
     int64_t idle_ms;      // connections.max.idle.ms, 10 minutes; progress = a frame, 64 KiB, or output
     int64_t handshake_ms; // a connection without a whole first request is closed after it, 10 s
     int64_t queued_max;   // queued.max.request.bytes: above it nothing more is read, 128 MiB
-    int32_t produce_in_flight_max; // overlapping Produce requests of one connection, 16
+    int32_t produce_in_flight_max; // overlapping Produce requests of one connection, 256
     int64_t output_max;            // unsent reply bytes above which no further request is taken, 1 MiB
     const struct conn_authenticator *authenticator; // borrowed
 };

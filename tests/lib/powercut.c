@@ -3,7 +3,8 @@
 // this can. With POWERCUT_ROOT=DIR, signal SIGUSR2 ends the process and puts every file below DIR back to
 // what its last fsync or fdatasync covered; files, renames and removals whose directory was never synced are
 // undone. Nothing that a thread does after the cut reaches a file, and no fsync that was under way returns.
-// While a file DIR.stalled exists, no fsync below DIR ends: a disk that hangs.
+// While a file DIR.stalled exists, no fsync below DIR ends: a disk that hangs. POWERCUT_SYNC_US=N makes each
+// take N microseconds longer.
 //
 // Covered: what goes through libc's open, write, pwrite, truncate, fallocate, rename, unlink, mkdir, link,
 // sendfile, copy_file_range, fsync, syncfs families. Not covered: stdio (fopen, fprintf), mmap, io_uring;
@@ -29,6 +30,7 @@ static struct node *of_fd[FD_MAX]; // below the root; changed under undo_lock
 static bool on;
 static int alarm_pipe[2];
 static char stalled_path[4096];
+static unsigned sync_us;
 
 // ---- the cut ----
 
@@ -64,6 +66,8 @@ static void __attribute__((constructor)) start(void)
         return;
     undo_start(root);
     snprintf(stalled_path, sizeof stalled_path, "%s.stalled", root);
+    const char *slow = getenv("POWERCUT_SYNC_US");
+    sync_us = slow != NULL ? (unsigned)strtoul(slow, NULL, 10) : 0;
     unsetenv("LD_PRELOAD"); // children are other machines
     if (pipe2(alarm_pipe, O_CLOEXEC) != 0 || sigaction(SIGUSR2, &action, NULL) != 0 ||
         pthread_create(&thread, NULL, watch, NULL) != 0)
@@ -443,15 +447,17 @@ int link(const char *from, const char *to)
 
 // ---- sync ----
 
-static void wait_while_stalled(void)
+static void take_time(void)
 {
+    if (sync_us > 0)
+        usleep(sync_us);
     while (access(stalled_path, F_OK) == 0)
         usleep(STALL_POLL_US);
 }
 
 static int sync_noted(struct node *node, bool everything, long number, int fd)
 {
-    wait_while_stalled();
+    take_time();
     undo_lock();
     uint64_t point = undo_point();
     undo_unlock();
