@@ -67,8 +67,9 @@ class ApacheKafka(Brokers):
     name = "Apache Kafka"
     alone = True
 
-    def __init__(self):
-        self.node = apache_kafka.ApacheKafka(SETTINGS)
+    def __init__(self, defaults):
+        alike = {key: value for key, value in defaults.items() if "replica" not in key}  # one node has one replica
+        self.node = apache_kafka.ApacheKafka({**SETTINGS, **alike})
         self.bootstrap = self.node.bootstrap
 
     def __enter__(self):
@@ -99,7 +100,7 @@ class Given(Brokers):
 
 
 def of(against, logs, defaults=None, replication=3):
-    """`logs`: directory where the daemons' logs are kept; `defaults`: of topics, as far as millrace is concerned."""
+    """`logs`: directory where the daemons' logs are kept; `defaults`: settings of topics."""
     if against == "millrace":
         return Millrace(logs, defaults or DEFAULTS)
-    return ApacheKafka() if against == "kafka" else Given(against, replication)
+    return ApacheKafka(defaults or {}) if against == "kafka" else Given(against, replication)

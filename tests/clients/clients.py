@@ -42,7 +42,7 @@ def java(version):
 def python(name, package, version, program, **more):
     environment = HERE / f"python/env/{package}-{version}"
     return Client(name, version, [f"{environment}/bin/python", str(HERE / "python" / program)],
-                  f"{environment}/bin/python", **more)
+                  f"{environment}/done", **more)
 
 
 def kcat():
@@ -91,6 +91,10 @@ OLD_NAMES = {"ApiVersion": "ApiVersions", "GroupCoordinator": "FindCoordinator",
              "ListOffset": "ListOffsets"}
 
 
+# Kafka's Java clients before 2.2 do not log the requests they send, only what they settle on with a broker.
+SETTLED = re.compile(r"(\w+)\(\d+\): [^\[\]]*\[usable: (\d+)\]")
+
+
 def api_versions(path):
     """{API: sorted versions}"""
     found = {}
@@ -102,3 +106,11 @@ def api_versions(path):
                     name = "".join(word.capitalize() for word in name.split("_"))
                 found.setdefault(OLD_NAMES.get(name, name), set()).add(int(version))
     return {name: sorted(versions) for name, versions in sorted(found.items())}
+
+
+def settled_versions(path, apis):
+    """Of these APIs: what the client settled on, for one whose log has no requests."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        lists = [line for line in file if "Recorded API versions for node" in line]
+    found = dict(SETTLED.findall(lists[-1])) if lists else {}
+    return {name: [int(found[name])] for name in sorted(apis) if name in found}

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """librdkafka's own test suite, from Debian's source package, against the cluster: every test file by itself, except
-those that skip.txt names with a reason and those that never talk to a broker."""
+those that skip.txt names with a reason and those that never talk to a broker. A few tests are written for brokers that
+create no topics by themselves (the suite's scenario "noautocreate"): they have a cluster of their own."""
 import os
 import pathlib
 import re
@@ -10,8 +11,10 @@ HERE = pathlib.Path(__file__).resolve().parent / "librdkafka"
 TESTS = HERE / "source/tests"
 SECONDS = 150
 BROKER_VERSION = "3.1.0"  # what the suite of librdkafka 2.0.2 knows as the newest
-# The defaults of the cluster the suite is written for.
-SETTINGS = {"num.partitions": "4", "default.replication.factor": "3", "auto.create.topics.enable": "true"}
+# The defaults of the clusters the suite is written for (its scenarios/*.json).
+COMMON = {"num.partitions": "4", "default.replication.factor": "3"}
+SCENARIOS = {"default": {**COMMON, "auto.create.topics.enable": "true"},
+             "noautocreate": {**COMMON, "auto.create.topics.enable": "false"}}
 
 
 def skips():
@@ -20,19 +23,26 @@ def skips():
     return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
 
 
-def numbers():
-    return sorted({path.name[:4] for path in TESTS.glob("0*-*.c*") if path.suffix in (".c", ".cpp")})
+def numbers(scenario):
+    """Of the files with a test for the scenario, as the suite's own table says (default where it names none)."""
+    found = set()
+    for number, row in re.findall(r"_TEST\((0\d{3})_\w+,?((?:(?!_TEST).)*)", (TESTS / "test.c").read_text(), re.S):
+        named = re.search(r'\.scenario = "([^"]*)"', row)
+        if scenario in (named[1] if named else "default").split(","):
+            found.add(number)
+    return sorted(found)
 
 
 class Suite:
-    def __init__(self, brokers, directory):
+    def __init__(self, brokers, directory, scenario):
+        self.scenario = scenario
         self.directory, self.bootstrap = pathlib.Path(directory), brokers.bootstrap
         self.conf = self.directory / "test.conf"
         self.conf.write_text(f"metadata.broker.list={brokers.bootstrap}\ntest.topic.random=true\n")
 
     def one(self, number):
         """-L leaves out tests that use no broker; the outcome is in the runner's table and exit code."""
-        env = dict(os.environ, TESTS=number, RDKAFKA_TEST_CONF=str(self.conf), TEST_KAFKA_VERSION=BROKER_VERSION,
+        env = dict(os.environ, TESTS=number, TEST_SCENARIO=self.scenario, RDKAFKA_TEST_CONF=str(self.conf), TEST_KAFKA_VERSION=BROKER_VERSION,
                    LD_LIBRARY_PATH="../src:../src-cpp", CI="true", KAFKA_PATH=str(HERE / "tools"),
                    BROKERS=self.bootstrap)
         log = self.directory / f"{number}.log"
@@ -55,9 +65,10 @@ class Suite:
 
     def run(self, say, only=""):
         results, reasons = {}, skips()
-        for number in numbers():
+        for number in numbers(self.scenario):
             if only and number not in only.split(","):
                 continue
-            results[number] = f"n/a: {reasons[number]}" if number in reasons else self.one(number)
-            say(f"librdkafka {number}: {results[number]}")
+            name = number if self.scenario == "default" else f"{number} {self.scenario}"
+            results[name] = f"n/a: {reasons[number]}" if number in reasons else self.one(number)
+            say(f"librdkafka {name}: {results[name]}")
         return results

@@ -38,16 +38,32 @@ def cell(result):
     return "ok" if result == "ok" else "-" if result is None or result.startswith("n/a") else "**failed**"
 
 
-def table(rows, steps):
+def clients_table(rows, steps):
+    """Clients of one version per line: what every step gave."""
     lines = ["| client | version | " + " | ".join(steps) + " |", "|---" * (len(steps) + 2) + "|"]
     for client, results, _ in rows:
-        lines.append(f"| {client.name} | {client.version} | "
-                     + " | ".join(cell(results.get(step)) for step in steps) + " |")
-    lines += ["", "Codecs: none, gzip, snappy, lz4 and zstd, looked up on the wire. `-`: the client does not offer it.", "",
-              "| client | API versions it used |", "|---|---|"]
+        if set(results) <= set(steps):
+            lines.append(f"| {client.name} | {client.version} | "
+                         + " | ".join(cell(results.get(step)) for step in steps) + " |")
+    return lines
+
+
+def commands_lines(rows, steps):
+    """What has steps of its own (Kafka's tools) as one sentence each."""
+    for one, results, _ in rows:
+        if not set(results) <= set(steps):
+            failed = [step for step, result in results.items() if result != "ok"]
+            yield (f"{one.name} {one.version}: {len(results) - len(failed)} of {len(results)} commands ok"
+                   + "".join(f", **failed** {step}" for step in failed) + ".")
+
+
+def table(rows, steps):
+    lines = clients_table(rows, steps)
+    lines += ["", "Codecs: none, gzip, snappy, lz4 and zstd, looked up on the wire. `-`: the client does not offer it."]
+    lines += ["", *commands_lines(rows, steps), "", "| client | API versions it used |", "|---|---|"]
     for client, _, versions in rows:
         used = ", ".join(f"{name} {'+'.join(map(str, numbers))}" for name, numbers in versions.items())
-        lines.append(f"| {client.name} {client.version} | {used} |")
+        lines.append(f"| {client.name} {client.version} | {used or '?'} |")
     return "\n".join(lines)
 
 

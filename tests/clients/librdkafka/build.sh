@@ -18,7 +18,7 @@ apt-get "${apt[@]}" update -qq
 rm -rf source
 mv "$work"/librdkafka-*/ source
 cd source
-./configure --disable-gssapi --disable-curl >configure.log
-nice make -C src -j2 librdkafka.so.1 >make.log 2>&1
+./configure --disable-gssapi --disable-curl >"$work/configure"
+nice make -C src -j2 librdkafka.so.1 librdkafka.a >make.log 2>&1
 nice make -C src-cpp -j2 >>make.log 2>&1
 nice make -C tests -j2 test-runner >>make.log 2>&1
