@@ -145,8 +145,9 @@ static void collect_log(struct log_round *round, struct log *log)
 
 // ---- writing, on the flusher ----
 
-// Also when the directory exists: a round that met a full disk may have left it half made. The caller syncs
-// it and its parent.
+// Also when the directory exists: a round that met a full disk may have left it half made.
+// partition.metadata is durable before a segment is made (see is_nameless in open.c); the caller syncs the
+// parent.
 enum status log_make_directory(const struct log *log)
 {
     struct env *env = log->set->env;
@@ -157,7 +158,7 @@ enum status log_make_directory(const struct log *log)
     buf_init(&text, 256);
     status = log_partition_metadata_print(log->id, &text);
     if (status == ST_OK && !uuid_is_zero(log->id))
-        status = log_file_replace(env, log->path, "partition.metadata", buf_slice(&text), false);
+        status = log_file_replace(env, log->path, "partition.metadata", buf_slice(&text), true);
     buf_fini(&text);
     return status;
 }

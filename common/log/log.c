@@ -133,6 +133,10 @@ bool log_lost(const struct log *log)
 {
     return log->lost;
 }
+bool log_has_files(const struct log *log)
+{
+    return log->on_disk;
+}
 void log_note_high_watermark(struct log *log, int64_t high_watermark)
 {
     log->touched = log->touched || high_watermark != log->high_watermark;

@@ -49,6 +49,7 @@ enum status log_status(const struct log *log);
 // The files that recovery expected are gone or end below the recorded recovery point: the log must not be
 // taken for what it was. Refuses appends (ST_CORRUPT) until log_truncate_fully says where it starts anew.
 bool log_lost(const struct log *log);
+bool log_has_files(const struct log *log); // its directory is there
 
 // The watermark kept in replication-offset-checkpoint; saved at the next checkpoint, read back at open (0
 // when absent). Never above log_end when read back.

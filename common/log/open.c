@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char short_of_point[] = "its log does not reach its recovery point";
 static const char marker_name[] = ".kafka_cleanshutdown";
 
 struct log_set_config log_set_config_default(void)
@@ -191,24 +192,38 @@ static enum status load_offsets(struct opening *opening, const char *name, log_o
 
 // ---- recovery ----
 
-static struct uuid load_id(struct log_set *set, const char *path)
+static enum status load_id(struct log *log)
 {
-    struct uuid id = {{0}};
     struct buf text;
     buf_init(&text, 4096);
-    if (log_file_load(set->env, path, "partition.metadata", &text) == ST_OK)
-        (void)log_partition_metadata_parse(buf_slice(&text), &id);
+    enum status status = log_file_load(log->set->env, log->path, "partition.metadata", &text);
+    if (status == ST_OK)
+        status = log_partition_metadata_parse(buf_slice(&text), &log->id);
     buf_fini(&text);
-    return id;
+    return status;
 }
 
-static void mark_lost(struct log *log, const struct known *known)
+static bool note_segment(const char *name, void *context)
+{
+    bool *any = context;
+    *any = *any || log_segment_name_base(name, ".log") >= 0;
+    return !*any;
+}
+
+// Records without a readable partition.metadata: whose they are is not known. They must not be taken for a
+// former topic's and removed. The file is durable before the first segment is made, so no crash leaves this.
+static bool is_nameless(const struct log *log, enum status id_status)
+{
+    bool any = false;
+    return id_status != ST_OK && (path_list(log->set->env, log->path, note_segment, &any) != ST_OK || any);
+}
+
+static void mark_lost(struct log *log, const struct known *known, const char *why)
 {
     log->lost = true;
     log->recovery_point = log->synced = known->recovery_point;
-    DIAG_ERROR(&log->set->env->diag,
-               "partition is lost: its log does not reach its recovery point log=%s recovery_point=%lld",
-               log->name, (long long)known->recovery_point);
+    DIAG_ERROR(&log->set->env->diag, "partition is lost: %s log=%s recovery_point=%lld", why, log->name,
+               (long long)known->recovery_point);
 }
 
 static void install_state(struct log *log, const struct known *known)
@@ -234,7 +249,12 @@ static void recover_log(struct opening *opening, const char *name)
     struct known *known = known_of(opening, name);
     known->found = true;
     struct log *log = log_new(set, name, (struct uuid){{0}}, &set->config.log);
-    log->id = load_id(set, log->path);
+    log->on_disk = true; // whatever comes of it, it stays listed
+    if (is_nameless(log, load_id(log))) {
+        log->id = (struct uuid){{0}};
+        mark_lost(log, known, "its partition.metadata cannot be read");
+        return;
+    }
     struct log_load load = log_load_of(log, known->recovery_point);
     load.verify_all = set->config.verify_all;
     load.clean = set->was_clean;
@@ -243,14 +263,12 @@ static void recover_log(struct opening *opening, const char *name)
     if (status == ST_OK && report.lost) {
         log_state_fini(&log->state);
         log_state_init(&log->state, set->config.producers_max);
-        log->on_disk = true;
-        mark_lost(log, known);
+        mark_lost(log, known, short_of_point);
         return;
     }
     if (status != ST_OK) {
         log_go_offline(log, status);
         log->recovery_point = log->synced = known->recovery_point;
-        log->on_disk = true; // stays listed
         return;
     }
     install_state(log, known);
@@ -273,7 +291,7 @@ static void recover_all(struct opening *opening)
             continue;
         char *name = mem_strndup((const char *)key.data, key.len);
         if (log_name_ok(name))
-            mark_lost(log_new(set, name, (struct uuid){{0}}, &set->config.log), known);
+            mark_lost(log_new(set, name, (struct uuid){{0}}, &set->config.log), known, short_of_point);
         mem_free(name);
     }
 }

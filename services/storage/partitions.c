@@ -113,11 +113,16 @@ static void log_drop(struct partitions *partitions, struct log *log)
     log_delete(log, log_on_deleted, partitions);
 }
 
-static bool in_isr(const struct replica *replica)
+// A lost log of which only the name is known: the controller has taken this replica out of the ISR. A new,
+// empty one may catch up as soon as somebody leads; without a leader these files may be the only copy.
+static bool may_be_dropped(const struct replica *replica, const struct log *log)
 {
     const struct partitions_options *options = &replica->partitions->options;
     const struct image_partition *placed = image_partition(options->image, replica->topic_id, replica->index);
-    return placed != NULL && image_ids_have(&placed->isr, options->node_id);
+    if (!log_lost(log) || !uuid_is_zero(log_id(log)))
+        return false;
+    bool in_isr = placed != NULL && image_ids_have(&placed->isr, options->node_id);
+    return !in_isr && (!log_has_files(log) || (placed != NULL && placed->leader >= 0));
 }
 
 // The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
@@ -130,8 +135,8 @@ static void replica_open(struct replica *replica)
     snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
     struct log_config config = settings_log(options->image, replica->topic, options->node_id);
     struct log *log = log_set_find(options->set, name);
-    if (log != NULL && log_lost(log) && uuid_is_zero(log_id(log)) && !in_isr(replica)) {
-        log_drop(partitions, log); // the controller knows of the loss: a new, empty log may catch up
+    if (log != NULL && may_be_dropped(replica, log)) {
+        log_drop(partitions, log);
         return;
     }
     if (log != NULL && !uuid_equal(log_id(log), replica->topic_id))

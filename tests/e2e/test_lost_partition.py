@@ -3,6 +3,7 @@
 import glob
 import os
 import shutil
+import time
 
 from cluster import Cluster, wait_until
 
@@ -45,3 +46,36 @@ def test_the_only_replica_whose_directory_is_gone_is_offline_not_empty():
         wait_until(lambda: "replica has lost its data" in "".join(d.log() for d in cluster.daemons), 20,
                    "the controller to hear of the loss")
         wait_until(lambda: cluster.partition("t")["leader"] == -1, 10, "the partition to be offline")
+
+
+def damage_metadata(node):
+    path = os.path.join(directory(node, "t-0"), "partition.metadata")
+    with open(path, "r+b") as file:
+        file.write(b"w")  # one bit of "version: 0"
+
+
+def test_records_without_a_readable_topic_id_are_not_removed():
+    with Cluster(controllers=1, storage=1, coordinators=1) as cluster:
+        cluster.produce("t", [("k", str(n)) for n in range(50)])
+        node = cluster.leader("t")
+        node.stop()
+        damage_metadata(node)
+        node.start()
+        wait_until(lambda: cluster.partition("t")["leader"] == -1, 20, "the partition to be offline")
+        assert "partition is lost: its partition.metadata" in node.log()
+        time.sleep(1.5)  # several rounds of the node's clock, by which it used to remove them
+        assert os.path.getsize(os.path.join(directory(node, "t-0"), "%020d.log" % 0)) > 0
+
+
+def test_a_replica_without_a_readable_topic_id_is_filled_again():
+    with Cluster(controllers=1, storage=3, coordinators=1, settings=THREE) as cluster:
+        cluster.produce("t", [("k", str(n)) for n in range(500)])
+        cluster.wait_isr("t", 3)
+        leader = cluster.leader("t")
+        leader.stop()
+        damage_metadata(leader)
+        leader.start().wait_ready()
+        assert "partition is lost" in leader.log()
+        cluster.wait_isr("t", 3)
+        next(d for d in cluster.daemons if d.role == "storage" and d is not leader).stop()
+        assert values(cluster) == list(range(500))

@@ -307,6 +307,13 @@ Test(log, a_log_whose_files_are_gone_or_short_is_lost_until_it_starts_anew)
             if (again == 0)
                 help_crash(&help, false, false);
         }
+        if (gone) { // nobody knows its topic id: it is removed and made anew
+            struct uuid id = {{7}};
+            log_delete(help.log, help_on_done, &help);
+            fake_run(help.env);
+            cr_assert_eq(log_create(help.set, "t-0", id, &help.config.log, &help.log), ST_OK);
+            log_attach(help.log, &help);
+        }
         log_truncate_fully(help.log, 3, help_on_done, &help);
         fake_run(help.env);
         cr_assert_eq(help.done, ST_OK);
@@ -319,6 +326,32 @@ Test(log, a_log_whose_files_are_gone_or_short_is_lost_until_it_starts_anew)
         cr_assert_not(log_lost(help.log));
         cr_assert_eq(log_start(help.log), 3);
         cr_assert_eq(help_check_content(&help), 1);
+        help_fini(&help);
+    }
+}
+
+Test(log, records_whose_topic_id_cannot_be_read_are_lost_and_stay_on_disk)
+{
+    for (int how = 0; how < 3; how++) {
+        struct help help;
+        help_init(&help, 1);
+        help_open(&help, true);
+        help_append(&help, 2, 100, 0);
+        help_flush(&help);
+        help_crash(&help, true, false);
+        struct buf *metadata = fake_file(help.env, "/data/t-0/partition.metadata");
+        if (how == 0)
+            metadata->data[0] ^= 1;
+        else if (how == 1)
+            metadata->len = 0;
+        else
+            cr_assert_eq(path_unlink(help.env, "/data/t-0/partition.metadata"), ST_OK);
+        help_open(&help, false);
+        cr_assert_not_null(help.log);
+        cr_expect(log_lost(help.log));
+        cr_expect(uuid_is_zero(log_id(help.log)));
+        cr_expect_eq(help_append(&help, 1, 10, 0), ST_CORRUPT);
+        cr_expect_gt(fake_file(help.env, "/data/t-0/00000000000000000000.log")->len, 0);
         help_fini(&help);
     }
 }
