@@ -10,7 +10,10 @@
 int32_t shard_of(struct slice key, int32_t partitions)
 {
     ASSERT(partitions > 0);
-    return (java_string_hash(key) & 0x7fffffff) % partitions;
+    int32_t hash = java_string_hash(key);
+    if (hash == INT32_MIN) // has no absolute value
+        return 0;
+    return (hash < 0 ? -hash : hash) % partitions;
 }
 
 const struct image_shard *shard_of_key(const struct image *image, const char *topic, struct slice key)

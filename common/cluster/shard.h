@@ -9,7 +9,8 @@
 #define SHARD_TOPIC_TRANSACTIONS "__transaction_state"
 #define SHARD_TOPIC_SHARE        "__share_group_state"
 
-// Kafka's rule: (String.hashCode & 0x7fffffff) mod partitions. partitions > 0.
+// Kafka's rule: the absolute value of String.hashCode (of the lowest number: 0) mod partitions. partitions >
+// 0.
 int32_t shard_of(struct slice key, int32_t partitions);
 
 // The shard of a key of an internal topic, or NULL while the topic or the assignment does not exist.

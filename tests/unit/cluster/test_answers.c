@@ -329,7 +329,8 @@ Test(shard, of_a_key_is_kafkas)
     cr_assert_eq(shard_of(slice_str("a"), 50), 97 % 50);
     cr_assert_eq(shard_of(slice_str("polygenelubricants"), 50), 0); // hashCode is INT_MIN
     cr_assert_eq(shard_of(slice_str("test-group"), 50), 12);
-    cr_assert_eq(shard_of(slice_str("my-app"), 50), 48);
+    cr_assert_eq(shard_of(slice_str("my-app"), 50), 0);        // hashCode is -1061206400
+    cr_assert_eq(shard_of(slice_str("internal-group"), 8), 1); // hashCode is -650637457; seen in Kafka 4.3.1
 }
 
 Test(shard, owner_is_the_live_coordinator_of_the_keys_shard)
