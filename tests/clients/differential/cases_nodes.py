@@ -4,7 +4,7 @@
 import time
 
 from cases_admin import brief, configs_of
-from cases_groups import warm
+
 from side import Side, batch, wait_for
 
 
@@ -56,7 +56,6 @@ def list_offset(side, label, topic, partition, version, timestamp=-1):
 
 def wrong_node(side):
     """Partition 1 is led by the other node; this one follows it (pair) or does not have it (single)."""
-    warm(side)
     assigned(side, "single", [1], [2])
     assigned(side, "pair", [1, 2], [2, 1])
     ids = {name: metadata_of(side, name, 12)["TopicId"] for name in ("single", "pair")}

@@ -136,6 +136,7 @@ class Side:
         self.name, self.address, self.notes, self.connection = name, addresses[0], [], None
         self.nodes = [self] + [Side(name, other) for other in addresses[1:]]
         self.kill = None  # ends the second node
+        self.members = []  # their ids as they were given, also those that were not noted
 
     def exchange(self, connection, name, version, fields):
         request, response = API[name]["request"], API[name]["response"]
@@ -151,9 +152,11 @@ class Side:
             assert data[:1] == b"\0", "tags in the header of an answer"
             data = data[1:]
         try:
-            return response.decode(version, data)
+            answer = response.decode(version, data)
         except Exception as error:
             return {"answer": f"undecodable: {error!r}"}
+        self.members.append(answer.get("MemberId") or "")
+        return answer
 
     def call(self, name, version, label=None, **fields):
         """Asks, notes the answer under the label, and returns it. Without a label nothing is noted."""
@@ -256,20 +259,23 @@ UNORDERED = {
 class Plain:
     """Answers without what may differ: ids become numbers in the order of their appearance."""
 
-    def __init__(self):
+    def __init__(self, members=()):
         self.ids = {}
+        for member in members:
+            self.text(member)
 
     def identity(self, kind, value):
         return f"{kind}{self.ids.setdefault((kind, value), len(self.ids))}"
+
+    def text(self, value):
+        return value if value == messages.NO_UUID else UUID.sub(lambda found: self.identity("id", found[0]), value)
 
     def of(self, value, name=""):
         if isinstance(value, dict):
             return {k: self.of(v, k) for k, v in value.items() if k not in ANY}
         if isinstance(value, list):
-            items = value
-            if items and name in UNORDERED and isinstance(items[0], dict):
-                items = sorted(items, key=lambda one: str(one.get(UNORDERED[name])))
-            return [self.of(one, name) for one in items]
+            items, key = [self.of(one, name) for one in value], UNORDERED.get(name)
+            return sorted(items, key=lambda one: str(one.get(key))) if key and items and isinstance(value[0], dict) else items
         if name in SOFT:
             return value is not None and value != ""
         if name == "ProducerId" and value >= 0:
@@ -277,14 +283,8 @@ class Plain:
         if name in ("LogAppendTimeMs", "Timestamp") and value > 1 << 40:
             return "a time"
         if isinstance(value, str):
-            return (
-                messages.NO_UUID
-                if value == messages.NO_UUID
-                else UUID.sub(lambda found: self.identity("id", found[0]), value)
-            )
-        if name == "Records" and value:
-            return bare_records(value)
-        return value
+            return self.text(value)
+        return bare_records(value) if name == "Records" and value else value
 
 
 def bare_records(data):
