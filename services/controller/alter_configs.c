@@ -225,6 +225,16 @@ static void alter(struct relay *relay, int8_t type, struct slice name, const str
     decision_fini(&decision);
 }
 
+static bool named_twice_incrementally(const struct kafka_incremental_alter_configs_request *request,
+                                      int32_t at)
+{
+    for (int32_t i = 0; i < request->resources_count; i++)
+        if (i != at && request->resources[i].resource_type == request->resources[at].resource_type &&
+            slice_equal(request->resources[i].resource_name, request->resources[at].resource_name))
+            return true;
+    return false;
+}
+
 void incremental_alter_configs(struct relay *relay)
 {
     typedef struct kafka_incremental_alter_configs_response_alter_configs_resource_response result;
@@ -247,6 +257,8 @@ void incremental_alter_configs(struct relay *relay)
                                          .operation = request->resources[i].configs[k].config_operation};
         if (changes == NULL)
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Too many configuration keys.");
+        else if (named_twice_incrementally(request, i))
+            topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Each resource must appear at most once.");
         else
             alter(relay, request->resources[i].resource_type, request->resources[i].resource_name, changes,
                   request->resources[i].configs_count, false, &error);
@@ -255,6 +267,15 @@ void incremental_alter_configs(struct relay *relay)
         results[i].resource_type = request->resources[i].resource_type;
         results[i].resource_name = request->resources[i].resource_name;
     }
+}
+
+static bool named_twice_whole(const struct kafka_alter_configs_request *request, int32_t at)
+{
+    for (int32_t i = 0; i < request->resources_count; i++)
+        if (i != at && request->resources[i].resource_type == request->resources[at].resource_type &&
+            slice_equal(request->resources[i].resource_name, request->resources[at].resource_name))
+            return true;
+    return false;
 }
 
 void alter_configs(struct relay *relay)
@@ -278,6 +299,8 @@ void alter_configs(struct relay *relay)
                                          .value = request->resources[i].configs[k].value};
         if (changes == NULL)
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Too many configuration keys.");
+        else if (named_twice_whole(request, i))
+            topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Each resource must appear at most once.");
         else
             alter(relay, request->resources[i].resource_type, request->resources[i].resource_name, changes,
                   request->resources[i].configs_count, true, &error);

@@ -65,6 +65,14 @@ static bool decide(struct relay *relay, const topic_request *request, struct dec
     return topics_add_partitions(relay->controller, decision, topic->id, have, more, factor, replicas, error);
 }
 
+static bool named_twice(const struct kafka_create_partitions_request *request, int32_t at)
+{
+    for (int32_t i = 0; i < request->topics_count; i++)
+        if (i != at && slice_equal(request->topics[i].name, request->topics[at].name))
+            return true;
+    return false;
+}
+
 void create_partitions(struct relay *relay)
 {
     const struct kafka_create_partitions_request *request = relay->request;
@@ -83,7 +91,9 @@ void create_partitions(struct relay *relay)
         struct topics_error error = {0};
         struct decision decision;
         decision_init(&decision);
-        if (decide(relay, &request->topics[i], &decision, &error))
+        if (named_twice(request, i))
+            topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Duplicate topic name.");
+        else if (decide(relay, &request->topics[i], &decision, &error))
             relay_append(relay, &decision, &error);
         decision_fini(&decision);
         results[i].name = request->topics[i].name;

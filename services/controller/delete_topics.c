@@ -43,12 +43,27 @@ static bool decide(struct relay *relay, topic_result *result, bool by_id, struct
     return true;
 }
 
-static void delete_one(struct relay *relay, topic_result *result, bool by_id)
+// Names and ids as the client gave them: those behind at are not looked up yet, those before it keep theirs.
+static bool named_twice(const topic_result *results, int32_t count, int32_t at)
+{
+    const topic_result *it = &results[at];
+    for (int32_t i = 0; i < count; i++) {
+        bool same_name = it->name.data != NULL && slice_equal(results[i].name, it->name);
+        bool same_id = !uuid_is_zero(it->topic_id) && uuid_equal(results[i].topic_id, it->topic_id);
+        if (i != at && (same_name || same_id))
+            return true;
+    }
+    return false;
+}
+
+static void delete_one(struct relay *relay, topic_result *result, bool by_id, bool twice)
 {
     struct topics_error error = {0};
     struct decision decision;
     decision_init(&decision);
-    if (decide(relay, result, by_id, &decision, &error) && relay_append(relay, &decision, &error))
+    if (twice)
+        topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Duplicate topic name or id.");
+    else if (decide(relay, result, by_id, &decision, &error) && relay_append(relay, &decision, &error))
         DIAG_INFO(&relay->controller->env->diag, "topic deleted topic=%.*s", (int)result->name.len,
                   (const char *)result->name.data);
     decision_fini(&decision);
@@ -70,15 +85,11 @@ void delete_topics(struct relay *relay)
     }
     response->responses = results;
     response->responses_count = count;
-    for (int32_t i = 0; i < count && relay->failed == ST_OK; i++) {
-        bool by_id = false;
-        if (states) {
-            results[i].name = request->topics[i].name;
+    for (int32_t i = 0; i < count; i++) {
+        results[i].name = states ? request->topics[i].name : request->topic_names[i];
+        if (states)
             results[i].topic_id = request->topics[i].topic_id;
-            by_id = results[i].name.data == NULL;
-        } else {
-            results[i].name = request->topic_names[i];
-        }
-        delete_one(relay, &results[i], by_id);
     }
+    for (int32_t i = 0; i < count && relay->failed == ST_OK; i++)
+        delete_one(relay, &results[i], results[i].name.data == NULL, named_twice(results, count, i));
 }
