@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Produce, all versions: step 3 of a record's way. A batch is refused here or not at all; what is appended is
 // answered when it is as durable as the client asked for: acks=all when the watermark has passed it, acks=1
-// when it is flushed here, acks=0 not at all. Batches that find the log's tail full wait in order for the
-// next flush.
+// when it is flushed here, acks=0 not at all. A batch that is dear to validate goes to the pool; what comes later
+// for its partition stands in line behind it. Batches that find the log's tail full wait in order for the next
+// flush.
+#include "check.h"
 #include "handlers.h"
 #include "kafka/messages/produce.h"
 #include "lookup.h"
@@ -27,6 +29,8 @@ struct produce_item {
     answer_t *answer;
     struct slice records;
     struct batch_header header;
+    struct check *check; // while it stands in line
+    bool left_line;
     struct wait wait;
 };
 
@@ -127,50 +131,50 @@ static void put_faults(struct produce_item *item, const struct batch_verdict *ve
     item->answer->record_errors_count = verdict->fault_count;
 }
 
-// Checks that need the batch only: size, codec, everything kafka/batch.h knows. Corrects the max timestamp.
-static int16_t batch_check(struct produce_item *item, const struct replica_settings *settings,
-                           const char **why)
+// Checks of the batch's header alone: format, size, codec.
+static int16_t header_check(const struct produce_item *item, const struct replica_settings *settings,
+                            const char **why)
 {
-    struct storage_request *request = item->produce->request;
-    struct batch_verdict verdict;
-    struct batch_rules rules = {.from_client = true,
+    struct batch_header header;
+    enum status status = batch_parse(item->records, &header);
+    if (status == ST_UNSUPPORTED) {
+        *why = "only record batches of format version 2 are taken";
+        return KAFKA_ERR_INVALID_RECORD;
+    }
+    if (status == ST_OK && batch_size(&header) > (size_t)settings->message_bytes_max) {
+        *why = "the record batch is larger than max.message.bytes";
+        return KAFKA_ERR_MESSAGE_TOO_LARGE;
+    }
+    if (status == ST_OK && batch_compression(&header) == COMPRESSION_ZSTD &&
+        item->produce->request->version < ZSTD_VERSION) {
+        *why = "zstd needs Produce version 7 or newer";
+        return KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE;
+    }
+    return KAFKA_ERR_NONE; // what is wrong beyond is for batch_validate to say
+}
+
+static struct batch_rules rules_of(const struct produce_item *item, const struct replica_settings *settings)
+{
+    return (struct batch_rules){.from_client = true,
                                 .key_required = settings->compacted,
                                 .log_append_time = settings->log_append_time,
                                 .now_ms = env_wall_ms(env_of(item->produce)),
                                 .before_ms = settings->before_ms_max,
                                 .after_ms = settings->after_ms_max,
                                 .limits = compress_limits_default};
-    enum status status = batch_parse(item->records, &item->header);
-    if (status == ST_UNSUPPORTED) {
-        *why = "only record batches of format version 2 are taken";
-        return KAFKA_ERR_INVALID_RECORD;
-    }
-    if (status == ST_OK && batch_size(&item->header) > (size_t)settings->message_bytes_max) {
-        *why = "the record batch is larger than max.message.bytes";
-        return KAFKA_ERR_MESSAGE_TOO_LARGE;
-    }
-    if (status == ST_OK && batch_compression(&item->header) == COMPRESSION_ZSTD &&
-        request->version < ZSTD_VERSION) {
-        *why = "zstd needs Produce version 7 or newer";
-        return KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE;
-    }
-    struct buf scratch;
-    buf_init(&scratch, compress_limits_default.bytes_max);
-    status = batch_validate(item->records, &rules, &scratch, &item->header, &verdict);
-    buf_fini(&scratch);
-    *why = verdict.why;
-    if (status != ST_OK) {
-        put_faults(item, &verdict);
-        return error_of_batch(status);
-    }
-    uint8_t *bytes = (uint8_t *)(uintptr_t)item->records.data; // in the request's own block, not shared yet
-    if (settings->log_append_time)
-        batch_set_max_timestamp(bytes, item->records.len, true, rules.now_ms);
-    else if (verdict.max_timestamp != item->header.max_timestamp)
-        batch_set_max_timestamp(bytes, item->records.len, false, verdict.max_timestamp);
+}
+
+// The batch is valid: its max timestamp is made right, in the request's own block, which nobody shares yet.
+static void take_verdict(struct produce_item *item, const struct batch_rules *rules,
+                         const struct check_result *result)
+{
+    uint8_t *bytes = (uint8_t *)(uintptr_t)item->records.data;
+    if (rules->log_append_time)
+        batch_set_max_timestamp(bytes, item->records.len, true, rules->now_ms);
+    else if (result->verdict.max_timestamp != result->header.max_timestamp)
+        batch_set_max_timestamp(bytes, item->records.len, false, result->verdict.max_timestamp);
     batch_parse(item->records, &item->header);
-    item->answer->log_append_time_ms = settings->log_append_time ? rules.now_ms : -1;
-    return KAFKA_ERR_NONE;
+    item->answer->log_append_time_ms = rules->log_append_time ? rules->now_ms : -1;
 }
 
 static void item_append(struct produce_item *item, struct replica *replica);
@@ -256,6 +260,74 @@ static void item_append(struct produce_item *item, struct replica *replica)
     item_wait(item, replica, replica->state.log_end);
 }
 
+static void item_checked(struct produce_item *item, struct replica *replica, const struct batch_rules *rules,
+                         const struct check_result *result)
+{
+    if (result->status != ST_OK) {
+        put_faults(item, &result->verdict);
+        item_refuse(item, error_of_batch(result->status), result->verdict.why);
+    } else if (result->header.attributes & BATCH_TRANSACTIONAL) {
+        item_refuse(item, KAFKA_ERR_INVALID_TXN_STATE, "transactions are not served yet");
+    } else {
+        take_verdict(item, rules, result);
+        item_append(item, replica);
+    }
+}
+
+// ---- the line of a partition: batches in the order of their arrival, some of them on the pool ----
+
+static struct replica *item_replica(const struct produce_item *item)
+{
+    return partitions_find(storage_partitions(item->produce->request->storage), item->topic_id,
+                           item->answer->index);
+}
+
+static void line_advance(struct replica *replica)
+{
+    while (replica->check_waits.first != NULL) {
+        struct produce_item *item = replica->check_waits.first->context;
+        struct check *check = item->check;
+        if (check_result(check) == NULL)
+            return;
+        item->check = NULL;
+        wait_cancel(&item->wait);
+        item_checked(item, replica, check_rules(check), check_result(check));
+        check_destroy(&check);
+    }
+}
+
+static void item_on_checked(void *context)
+{
+    struct produce_item *item = context;
+    struct partitions *partitions = storage_partitions(item->produce->request->storage);
+    line_advance(item_replica(item)); // it is there: its end ends the line
+    partitions_flush(partitions);
+}
+
+static void item_on_line_ended(struct wait *wait, enum status status)
+{
+    struct produce_item *item = wait->context;
+    check_destroy(&item->check);
+    item_done(item, lookup_error(status));
+}
+
+static void item_validate(struct produce_item *item, struct replica *replica)
+{
+    struct batch_rules rules = rules_of(item, &replica->settings);
+    struct check_result result;
+    bool known = check_now(item->records, &rules, &result);
+    if (known && replica->check_waits.first == NULL) {
+        item_checked(item, replica, &rules, &result);
+        return;
+    }
+    wait_add(&replica->check_waits, &item->wait, 0, item_on_line_ended, item);
+    item->check = known ? check_known(&rules, &result)
+                        : check_new(env_of(item->produce), item->produce->request->conn->block,
+                                    item->records, &rules, item_on_checked, item);
+}
+
+// ---- a request ----
+
 // KIP-951: where the leader is, so that the client need not ask. Told once per node.
 static void tell_node(struct produce *produce, int32_t id)
 {
@@ -309,22 +381,26 @@ static void item_begin(struct produce_item *item, const struct lookup_topic *nam
         return;
     }
     item->topic_id = item->topic->id;
-    error = batch_check(item, &replica->settings, &why);
-    if (error == KAFKA_ERR_NONE && item->header.attributes & BATCH_TRANSACTIONAL) {
-        error = KAFKA_ERR_INVALID_TXN_STATE;
-        why = "transactions are not served yet";
-    }
-    if (error != KAFKA_ERR_NONE) {
+    error = header_check(item, &replica->settings, &why);
+    if (error != KAFKA_ERR_NONE)
         item_refuse(item, error, why);
-        return;
-    }
-    item_append(item, replica);
+    else
+        item_validate(item, replica);
 }
 
+// Takes all of them out of whatever they wait in; then the lines go on without them.
 static void items_cancel(struct produce *produce)
 {
+    for (int i = 0; i < produce->count; i++) {
+        struct produce_item *item = &produce->items[i];
+        item->left_line = item->check != NULL;
+        check_destroy(&item->check);
+        wait_cancel(&item->wait);
+    }
     for (int i = 0; i < produce->count; i++)
-        wait_cancel(&produce->items[i].wait);
+        if (produce->items[i].left_line)
+            line_advance(item_replica(&produce->items[i]));
+    partitions_flush(storage_partitions(produce->request->storage));
 }
 
 static void produce_on_timeout(struct timer *timer)

@@ -26,6 +26,7 @@ static void role_changed(struct replica *replica)
     wait_fail(&replica->commit_waits, ST_NOT_LEADER);
     wait_fail(&replica->flush_waits, ST_NOT_LEADER);
     wait_cancel(&replica->room);
+    wait_fail(&replica->check_waits, ST_NOT_LEADER);
     wait_fail(&replica->append_waits, ST_NOT_LEADER);
     wait_fail(&replica->read_waits, ST_NOT_LEADER);
     isr_forget(partitions->isr, replica);
@@ -121,6 +122,7 @@ void replica_durable(struct replica *replica, enum status status)
         wait_reached(&replica->flush_waits, log_flushed(replica->log));
         replica_act(replica, change);
     } else {
+        wait_fail(&replica->check_waits, status);
         wait_fail(&replica->append_waits, status);
         wait_fail(&replica->commit_waits, status);
         wait_fail(&replica->flush_waits, status);

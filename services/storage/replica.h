@@ -43,6 +43,7 @@ struct replica {
 
     struct wait_list commit_waits; // woken when the watermark reaches their offset
     struct wait_list flush_waits;  // ... when the own log is durable up to it
+    struct wait_list check_waits;  // batches being validated and those behind them (produce.c)
     struct wait_list append_waits; // batches that found no room in memory, see replica_wait_room
     struct wait_list read_waits;   // long polls: woken at any move of the watermark
 

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+# Produce requests built by hand, for tests that need a batch no client would send, or several requests under way on one
+# connection: Produce version 3, one topic, partition 0, acks=all.
+import socket
+import struct
+import zlib
+
+NONE, GZIP = 0, 1
+
+
+def _table():
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        yield byte
+
+
+_CRC32C = list(_table())
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC32C[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def _varint(number):
+    number, out = number << 1, b""
+    while number > 127:
+        out += bytes([number & 127 | 128])
+        number >>= 7
+    return out + bytes([number])
+
+
+def batch(producer, sequence, value=b"v", codec=NONE):
+    """One record without key, of an idempotent producer's first epoch (producer -1: of none)."""
+    record = bytes([0, 0, 0, 1]) + _varint(len(value)) + value + bytes([0])
+    records = _varint(len(record)) + record
+    if codec == GZIP:
+        packer = zlib.compressobj(wbits=31)
+        records = packer.compress(records) + packer.flush()
+    epoch = 0 if producer >= 0 else -1
+    body = struct.pack(">hiqqqhii", codec, 0, 0, 0, producer, epoch, sequence, 1) + records
+    return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
+
+
+class Connection:
+    def __init__(self, cluster):
+        self.socket = socket.create_connection(("127.0.0.1", cluster.storage[0].kafka_port), timeout=30)
+
+    def send(self, topic, records):
+        name = topic.encode()
+        request = struct.pack(">hhih", 0, 3, 1, -1) + struct.pack(">hhi", -1, -1, 10000)
+        request += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, 0, len(records)) + records
+        self.socket.sendall(struct.pack(">i", len(request)) + request)
+
+    def _read(self, length):
+        data = b""
+        while len(data) < length:
+            part = self.socket.recv(length - len(data))
+            assert part, "the node closed the connection"
+            data += part
+        return data
+
+    def receive(self, topic):
+        """(error, base offset) of the next answer."""
+        answer = self._read(struct.unpack(">i", self._read(4))[0])
+        return struct.unpack_from(">hq", answer, 4 + 4 + 2 + len(topic.encode()) + 4 + 4)
+
+    def produce(self, topic, records):
+        self.send(topic, records)
+        return self.receive(topic)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *why):
+        self.socket.close()
