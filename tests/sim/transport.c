@@ -34,6 +34,7 @@ struct sim_lane {
 };
 
 struct message {
+    const struct machine *from;
     struct sim_transport *to;
     struct sim_lane *lane; // a reply goes to it; a request came from it
     uint64_t route;
@@ -90,27 +91,35 @@ static void message_free(struct message *message)
     mem_free(message);
 }
 
+// What a process sent before its death still arrives; a connection that was given up brings nothing more.
+static bool message_lives(const struct message *message)
+{
+    const struct sim_lane *lane = message->lane;
+    bool dead = !message->reply && !lane->owner->process->alive;
+    return !message->from->isolated[message->to->process->machine->id] &&
+           (dead || (!lane->dropped && lane->route == message->route));
+}
+
 static void message_arrive(void *context)
 {
     struct message *message = context;
     struct sim_transport *to = message->to;
     struct sim_lane *lane = message->lane;
-    bool alive = !lane->dropped && lane->route == message->route && lane->owner->process->alive &&
-                 world_reachable(lane->owner->process, lane->peer ? lane->peer->process : to->process);
+    bool lives = message_lives(message);
     world_trace(world_of(to), message->count > 1 ? message->frames[1]->len : 0);
-    if (alive && message->reply)
+    if (lives && message->reply)
         to->transport.events->on_reply(to->transport.context, &lane->lane, message->frames, message->count);
-    else if (alive)
+    else if (lives)
         to->transport.events->on_request(to->transport.context, message->route, (struct rpc_node){.node = -1},
                                          message->frames, message->count);
     message_free(message);
 }
 
-static struct message *message_new(struct sim_transport *to, struct sim_lane *lane, bool reply,
-                                   struct block *const *frames, int count)
+static struct message *message_new(const struct message *like, struct block *const *frames)
 {
     struct message *message = mem_calloc(1, sizeof *message);
-    *message = (struct message){.to = to, .lane = lane, .route = lane->route, .reply = reply, .count = count};
+    *message = *like;
+    int count = like->count;
     for (int i = 0; i < count; i++) // a copy: what arrives must not depend on the sender's memory
         message->frames[i] = block_copy(block_slice(frames[i]));
     return message;
@@ -142,8 +151,7 @@ static void message_send(struct message *message)
     }
     if (lane->kind == RPC_CONTROL && world_chance(world, world->faults.duplicate_per_10000)) {
         world_count(world, COUNT_message_duplicated);
-        struct message *twin =
-            message_new(message->to, lane, message->reply, message->frames, message->count);
+        struct message *twin = message_new(message, message->frames);
         world_at(world, delay_us + world_between(world, 0, DELAY_US_MAX), message->to->process,
                  message_arrive, twin);
     }
@@ -188,7 +196,12 @@ static enum status sim_send(struct transport *transport, struct transport_lane *
     struct sim_lane *lane = (struct sim_lane *)to;
     if (lane->state != TRANSPORT_UP)
         return ST_AGAIN;
-    message_send(message_new(lane->peer, lane, false, frames, count));
+    struct message message = {.from = lane->owner->process->machine,
+                              .to = lane->peer,
+                              .lane = lane,
+                              .route = lane->route,
+                              .count = count};
+    message_send(message_new(&message, frames));
     return ST_OK;
 }
 
@@ -199,7 +212,13 @@ static enum status sim_answer(struct transport *transport, uint64_t route, struc
     struct sim_lane *lane = map_get_u64(&self->lanes, route);
     if (lane == NULL || lane->dropped || lane->route != route || !lane->owner->process->alive)
         return ST_UNREACHABLE;
-    message_send(message_new(lane->owner, lane, true, frames, count));
+    struct message message = {.from = self->process->machine,
+                              .to = lane->owner,
+                              .lane = lane,
+                              .route = route,
+                              .reply = true,
+                              .count = count};
+    message_send(message_new(&message, frames));
     return ST_OK;
 }
 

@@ -143,7 +143,7 @@ static struct process *timer_earliest(struct world *world, int64_t *at_us)
     struct process *earliest = NULL;
     for (int i = 0; i < world->process_count; i++) {
         struct process *process = world->processes[i];
-        if (!process->alive || process->timer_count == 0)
+        if (process->timer_count == 0)
             continue;
         if (earliest == NULL || process->timers[0]->at_us < *at_us) {
             earliest = process;
@@ -151,6 +151,20 @@ static struct process *timer_earliest(struct world *world, int64_t *at_us)
         }
     }
     return earliest;
+}
+
+static void event_run(struct event event)
+{
+    if (event.process == NULL || (event.process->alive && event.process->generation == event.generation))
+        event.fn(event.context);
+}
+
+static void timer_run(struct process *process)
+{
+    struct timer *timer = process->timers[0];
+    world_trace(process->world, process->generation);
+    sim_timer_stop(&process->env, timer);
+    timer->fire(timer);
 }
 
 bool world_run_until(struct world *world, int64_t until_us)
@@ -166,17 +180,12 @@ bool world_run_until(struct world *world, int64_t until_us)
         }
         if (at_us > world->now_us)
             world->now_us = at_us;
-        if (event_first) {
-            struct event event = event_pop(world);
-            if (event.process == NULL ||
-                (event.process->alive && event.process->generation == event.generation))
-                event.fn(event.context);
-            continue;
-        }
-        struct timer *timer = process->timers[0];
-        world_trace(world, process->generation);
-        sim_timer_stop(&process->env, timer);
-        timer->fire(timer);
+        if (event_first)
+            event_run(event_pop(world));
+        else
+            timer_run(process);
+        if (world->on_turn != NULL)
+            world->on_turn(world);
     }
 }
 
@@ -200,14 +209,34 @@ static void job_finish(void *context)
     queue_next(queue);
 }
 
+static void job_run_late(void *context)
+{
+    struct job *job = context;
+    struct world *world = job->queue->process->world;
+    job->run(job);
+    world_at(world, world_between(world, 1, JOB_US), job->queue->process, job_finish, job);
+}
+
+// A slow disk may have done the work long before it says so, or not have begun while a power cut comes.
 static void job_run(void *context)
 {
     struct job *job = context;
     struct world *world = job->queue->process->world;
+    int64_t stalled_us = job->queue->process->machine->stalled_us - world->now_us;
+    if (stalled_us > 0) {
+        world_count(world, COUNT_disk_stalled);
+        world_at(world, stalled_us, job->queue->process, job_run_late, job);
+        return;
+    }
     int64_t delay_us = world_between(world, JOB_US, JOB_US * 10);
     if (world_chance(world, world->faults.slow_disk_per_10000)) {
         world_count(world, COUNT_slow_disk);
         delay_us = world_between(world, 10000, 400000);
+        if (world_chance(world, 5000)) {
+            world_count(world, COUNT_late_write);
+            world_at(world, delay_us, job->queue->process, job_run_late, job);
+            return;
+        }
     }
     job->run(job);
     world_at(world, delay_us, job->queue->process, job_finish, job);
@@ -355,7 +384,7 @@ static int64_t diag_wall_ms(struct diag *diag)
 struct process *process_start(struct machine *machine, const char *name)
 {
     struct world *world = machine->world;
-    ASSERT(machine->process == NULL && world->process_count < WORLD_PROCESSES_MAX);
+    ASSERT(machine->process == NULL);
     struct process *process = mem_calloc(1, sizeof *process);
     process->env.ops = &sim_env_ops;
     process->env.metrics = &process->metrics;
@@ -376,11 +405,21 @@ struct process *process_start(struct machine *machine, const char *name)
     return process;
 }
 
+static void process_forget(struct world *world, const struct process *process)
+{
+    int kept = 0;
+    for (int i = 0; i < world->process_count; i++)
+        if (world->processes[i] != process)
+            world->processes[kept++] = world->processes[i];
+    world->process_count = kept;
+}
+
 void process_kill(struct process *process)
 {
     ASSERT(process->alive);
     process->alive = false;
     process->machine->process = NULL;
+    process_forget(process->world, process);
     world_count(process->world, COUNT_kill);
     if (process->world->verbose)
         fprintf(stderr, "%10.6f KILL %s\n", (double)process->world->now_us / 1e6, process->name);

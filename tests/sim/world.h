@@ -10,7 +10,7 @@
 #include "base/prng.h"
 #include "io/env.h"
 
-enum { WORLD_MACHINES_MAX = 16, WORLD_PROCESSES_MAX = 512 };
+enum { WORLD_MACHINES_MAX = 16 };
 
 // How often each fault struck and each transition was seen; one that stays 0 over a whole run fails it.
 #define WORLD_COUNTERS(X)                                                                                    \
@@ -19,10 +19,12 @@ enum { WORLD_MACHINES_MAX = 16, WORLD_PROCESSES_MAX = 512 };
     X(message_delayed)                                                                                       \
     X(message_reordered)                                                                                     \
     X(lane_lost)                                                                                             \
-    X(partition_made) X(partition_healed) X(kill) X(power_cut) X(unsynced_bytes_dropped) X(torn_write)       \
-        X(slow_disk) X(clock_jump) X(restart) X(stream_broken) X(leader_changed) X(isr_shrunk) X(isr_grown)  \
-            X(truncated) X(controller_changed) X(shard_moved) X(record_acknowledged) X(record_unknown)       \
-                X(offset_committed) X(rebalance)
+    X(partition_made)                                                                                        \
+    X(partition_healed) X(kill) X(power_cut) X(unsynced_bytes_dropped) X(torn_write) X(slow_disk)            \
+        X(late_write) X(disk_stalled) X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped)     \
+            X(election_struck) X(rejoin_struck) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated)    \
+                X(controller_elected) X(controller_changed) X(metadata_committed) X(metadata_overwritten)    \
+                    X(shard_moved) X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
@@ -38,7 +40,7 @@ struct world_faults {
     int lose_per_10000;      // messages lost
     int duplicate_per_10000; // ... delivered twice (control lane)
     int delay_per_10000;     // ... held for up to 300 ms, which also reorders
-    int slow_disk_per_10000; // syncs that take up to 400 ms
+    int slow_disk_per_10000; // jobs that take up to 400 ms
 };
 
 typedef void event_fn(void *context);
@@ -61,6 +63,7 @@ struct machine {
     struct map durable;                // path -> struct inode, as it would be after a power cut
     struct process *process;           // running, or NULL
     bool isolated[WORLD_MACHINES_MAX]; // cut off from that machine
+    int64_t stalled_us;                // its disk begins nothing before that time
 };
 
 // One life of a daemon or client on a machine.
@@ -90,7 +93,7 @@ struct world {
     uint64_t generation;
     struct machine machines[WORLD_MACHINES_MAX];
     int machine_count;
-    struct process *processes[WORLD_PROCESSES_MAX];
+    struct process *processes[WORLD_MACHINES_MAX]; // alive
     int process_count;
     struct map listeners;  // port -> struct listener
     struct map transports; // "tcp://host:port" -> bound transport
@@ -101,6 +104,8 @@ struct world {
     bool verbose;
     // Sees every diagnostic line, for counting transitions.
     void (*on_line)(struct process *process, const char *line);
+    // Runs after each event: nothing that a daemon does is too short to be seen.
+    void (*on_turn)(struct world *world);
 };
 
 void world_init(struct world *world, uint64_t seed);
