@@ -72,6 +72,7 @@ static void check_fire(struct timer *timer)
         }
     }
     check_metadata(check);
+    check_isr(check);
     timer_start_ms(cluster->observer, &check->timer, LOOK_MS);
 }
 
@@ -80,6 +81,7 @@ void check_begin(struct check *check, struct cluster *cluster, struct history *h
     *check = (struct check){.cluster = cluster, .history = history};
     map_init(&check->leaders, 6);
     map_init(&check->terms, 7);
+    map_init(&check->committed, 10);
     map_init(&check->images, 8);
     map_init(&check->owners, 9);
     timer_init(&check->timer, check_fire, check);

@@ -7,14 +7,33 @@
 #include "cluster.h"
 #include "history.h"
 
+// A voter as it was after the last event.
+struct check_voter {
+    uint64_t generation; // of its process
+    int64_t led_term;    // newest term it was seen leading
+    int64_t commit, last, last_term;
+};
+
+// Members of an ISR as last committed.
+struct check_isr {
+    int count;
+    int32_t nodes[CLUSTER_STORAGE];
+};
+
 struct check {
     struct cluster *cluster;
     struct history *history;
-    struct map leaders;                  // topic id, partition, leader epoch -> node id + 1
-    struct map terms;                    // Raft term -> active controller + 1
+    struct map leaders;      // topic id, partition, leader epoch -> node id + 1
+    struct map terms;        // Raft term -> leading controller + 1
+    struct map committed;    // Raft index -> print of the entry first committed there
+    int64_t committed_index; // highest of them
+    struct check_voter voters[CLUSTER_CONTROLLERS];
     struct map images;                   // committed metadata offset -> print of the image
     int64_t looked[CLUSTER_CONTROLLERS]; // offset of each controller looked at last
     struct map owners; // process, ledger partition -> newest owner epoch seen at its leader + 1
+    int64_t watermarks[HISTORY_PARTITIONS]; // highest ever seen
+    struct check_isr isr[HISTORY_PARTITIONS];
+    int64_t isr_offset; // metadata offset of isr
     struct timer timer;
 };
 
@@ -23,6 +42,15 @@ void check_begin(struct check *check, struct cluster *cluster, struct history *h
 
 // What the controllers say of themselves now (check_metadata.c).
 void check_metadata(struct check *check);
+
+// Their Raft, after each event (check_quorum.c).
+void check_quorum(struct check *check);
+
+// Who is in sync has what is committed (check_isr.c).
+void check_isr(struct check *check);
+// What a controller has committed, whenever that changes.
+struct image;
+void check_isr_note(struct check *check, const struct image *image);
 
 // What the storage nodes hold at the end: every acknowledged record once, at its offset, in order; replicas
 // equal. Reads the disks of the storage machines; call it once everything is flushed.

@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks at the controllers while they run: one active controller per term, and whoever has committed the same
-// offset has the same metadata (the committed prefix of every voter is equal). See check.h.
+// Looks at the controllers while they run: whoever has committed the same offset has the same metadata (the
+// committed prefix of every voter is equal). See check.h.
 #include "check.h"
 
 #include "base/hash.h"
 #include "cluster/image.h"
 
 enum { IMAGE_MAX = 64 << 20 };
-
-static void look_at_term(struct check *check, const struct daemon_sim *daemon)
-{
-    if (!controller_active(daemon->controller))
-        return;
-    uint64_t term = (uint64_t)controller_term(daemon->controller);
-    uintptr_t seen = (uintptr_t)map_get_u64(&check->terms, term);
-    if (seen == 0)
-        map_put_u64(&check->terms, term, (void *)(uintptr_t)(daemon->node_id + 1));
-    else if (seen != (uintptr_t)(daemon->node_id + 1))
-        history_violation(check->history, "one-controller-per-term", "term %llu has controllers %d and %d",
-                          (unsigned long long)term, (int)seen - 1, daemon->node_id);
-}
 
 static void look_at_image(struct check *check, const struct daemon_sim *daemon)
 {
@@ -47,7 +34,6 @@ void check_metadata(struct check *check)
         const struct daemon_sim *daemon = &check->cluster->controllers[i];
         if (daemon->process == NULL || daemon->controller == NULL)
             continue;
-        look_at_term(check, daemon);
         look_at_image(check, daemon);
     }
 }

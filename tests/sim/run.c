@@ -27,7 +27,7 @@ enum {
 };
 
 struct run {
-    struct world world;
+    struct world world; // first
     struct history history;
     struct cluster cluster;
     struct check check;
@@ -95,6 +95,12 @@ static void on_line(struct process *process, const char *line)
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
         if (strstr(line, marks[i].text) != NULL)
             world_count(process->world, marks[i].counter);
+}
+
+static void on_turn(struct world *world)
+{
+    struct run *run = (struct run *)world; // its first member
+    check_quorum(&run->check);
 }
 
 // ---- the run ----
@@ -216,6 +222,7 @@ void run_seed(uint64_t seed, const struct run_options *options, struct run_resul
         clients_begin(run, &observer->env);
         check_begin(&run->check, &run->cluster, &run->history, &observer->env);
         nemesis_begin(&run->nemesis, &run->cluster, &observer->env);
+        run->world.on_turn = on_turn;
         run_for(run, options->fault_seconds * 1000000ll);
         if (!history_failed(&run->history))
             heal_and_check(run);
