@@ -2,7 +2,19 @@
 // See nemesis.h. One step every few hundred milliseconds; what is down comes back by itself after a while.
 #include "nemesis.h"
 
+#include <stdio.h>
+
 enum { STEP_MS = 400, DOWN_MS_MAX = 1500 };
+
+bool nemesis_percent(struct nemesis *nemesis, int percent)
+{
+    return (int)prng_below(&nemesis->prng, 100) < percent;
+}
+
+int64_t nemesis_between(struct nemesis *nemesis, int64_t low, int64_t high)
+{
+    return low + (int64_t)prng_below(&nemesis->prng, (uint64_t)(high - low + 1));
+}
 
 static void revive(void *context)
 {
@@ -13,18 +25,45 @@ static void revive(void *context)
     cluster_start(daemon);
 }
 
-static void stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut)
+void nemesis_stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut, int64_t down_ms)
 {
     if (daemon->process == NULL)
         return;
     cluster_stop(daemon, power_cut);
-    world_at(nemesis->cluster->world, 1000 * (int64_t)(20 + prng_below(&nemesis->prng, DOWN_MS_MAX)), NULL,
-             revive, daemon);
+    world_at(nemesis->cluster->world, 1000 * down_ms, NULL, revive, daemon);
+}
+
+static void stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut)
+{
+    nemesis_stop(nemesis, daemon, power_cut, nemesis_between(nemesis, 20, 20 + DOWN_MS_MAX));
+}
+
+static int weighted(struct nemesis *nemesis, const int *weights, int count)
+{
+    int sum = 0;
+    for (int i = 0; i < count; i++)
+        sum += weights[i];
+    int at = (int)prng_below(&nemesis->prng, (uint64_t)sum);
+    for (int i = 0; i < count; at -= weights[i++])
+        if (at < weights[i])
+            return i;
+    return count - 1;
+}
+
+static enum daemon_kind any_kind(struct nemesis *nemesis)
+{
+    return (enum daemon_kind)weighted(nemesis, nemesis->plan.kinds, 3);
 }
 
 static struct daemon_sim *any_daemon(struct nemesis *nemesis)
 {
-    return cluster_daemon(nemesis->cluster, (int)prng_below(&nemesis->prng, CLUSTER_DAEMONS));
+    struct cluster *cluster = nemesis->cluster;
+    enum daemon_kind kind = any_kind(nemesis);
+    if (kind == DAEMON_CONTROLLER)
+        return &cluster->controllers[nemesis_between(nemesis, 0, CLUSTER_CONTROLLERS - 1)];
+    if (kind == DAEMON_STORAGE)
+        return &cluster->storage[nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1)];
+    return &cluster->coordinators[nemesis_between(nemesis, 0, CLUSTER_COORDINATORS - 1)];
 }
 
 static void links_heal(struct world *world)
@@ -38,7 +77,7 @@ static void links_heal(struct world *world)
 static void links_cut(struct nemesis *nemesis)
 {
     struct world *world = nemesis->cluster->world;
-    int a = (int)prng_below(&nemesis->prng, CLUSTER_DAEMONS);
+    int a = any_daemon(nemesis)->machine->id;
     bool alone = prng_below(&nemesis->prng, 2) == 0;
     for (int b = 0; b < CLUSTER_DAEMONS; b++)
         if (b != a && (alone || prng_below(&nemesis->prng, 2) == 0))
@@ -46,19 +85,31 @@ static void links_cut(struct nemesis *nemesis)
     world_count(world, COUNT_partition_made);
 }
 
+void nemesis_isolate(struct nemesis *nemesis, enum daemon_kind kind, int alone)
+{
+    struct daemon_sim *three =
+        kind == DAEMON_CONTROLLER ? nemesis->cluster->controllers : nemesis->cluster->storage;
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < a; b++)
+            world_cut(nemesis->cluster->world, three[a].machine->id, three[b].machine->id,
+                      a == alone || b == alone);
+}
+
 static void weather(struct nemesis *nemesis)
 {
     struct world *world = nemesis->cluster->world;
+    const struct world_faults *worst = &nemesis->plan.worst;
     world->faults = (struct world_faults){0};
     if (prng_below(&nemesis->prng, 3) == 0)
         return;
-    world->faults = (struct world_faults){.lose_per_10000 = (int)prng_below(&nemesis->prng, 200),
-                                          .duplicate_per_10000 = (int)prng_below(&nemesis->prng, 200),
-                                          .delay_per_10000 = (int)prng_below(&nemesis->prng, 500),
-                                          .slow_disk_per_10000 = (int)prng_below(&nemesis->prng, 300)};
+    world->faults = (struct world_faults){
+        .lose_per_10000 = (int)nemesis_between(nemesis, 0, worst->lose_per_10000),
+        .duplicate_per_10000 = (int)nemesis_between(nemesis, 0, worst->duplicate_per_10000),
+        .delay_per_10000 = (int)nemesis_between(nemesis, 0, worst->delay_per_10000),
+        .slow_disk_per_10000 = (int)nemesis_between(nemesis, 0, worst->slow_disk_per_10000)};
 }
 
-static void power_cut_all(struct nemesis *nemesis, enum daemon_kind kind)
+static void power_cut_kind(struct nemesis *nemesis, enum daemon_kind kind)
 {
     for (int i = 0; i < CLUSTER_DAEMONS; i++)
         if (cluster_daemon(nemesis->cluster, i)->kind == kind)
@@ -70,7 +121,8 @@ static void clock_jump(struct nemesis *nemesis)
     struct daemon_sim *daemon = any_daemon(nemesis);
     if (daemon->process == NULL)
         return;
-    // Within message.timestamp.after.max.ms (1 h): a leader further behind refuses honest records, as Kafka's does.
+    // Within message.timestamp.after.max.ms (1 h): a leader further behind refuses honest records, as Kafka's
+    // does.
     daemon->process->clock_skew_ms = (int64_t)prng_below(&nemesis->prng, 6600000) - 3300000;
     world_count(nemesis->cluster->world, COUNT_clock_jump);
 }
@@ -80,42 +132,117 @@ static void nemesis_step(struct timer *timer)
     struct nemesis *nemesis = timer->context;
     if (nemesis->healing)
         return;
-    switch (prng_below(&nemesis->prng, 14)) {
-    case 0:
-    case 1:
-    case 2:
+    switch ((enum nemesis_fault)weighted(nemesis, nemesis->plan.weights, NEMESIS_FAULTS)) {
+    case FAULT_KILL:
         stop(nemesis, any_daemon(nemesis), false);
         break;
-    case 3:
-    case 4:
-    case 5:
+    case FAULT_POWER_CUT:
         stop(nemesis, any_daemon(nemesis), true);
         break;
-    case 6:
-        power_cut_all(nemesis, (enum daemon_kind)prng_below(&nemesis->prng, 3));
+    case FAULT_POWER_CUT_KIND:
+        power_cut_kind(nemesis, any_kind(nemesis));
         break;
-    case 7:
-    case 8:
+    case FAULT_LINKS_CUT:
         links_cut(nemesis);
         break;
-    case 9:
-    case 10:
+    case FAULT_LINKS_HEAL:
         links_heal(nemesis->cluster->world);
         break;
-    case 11:
+    case FAULT_CLOCK_JUMP:
         clock_jump(nemesis);
         break;
     default:
         weather(nemesis);
     }
-    timer_start_ms(nemesis->env, timer, (int64_t)prng_below(&nemesis->prng, STEP_MS * 2));
+    timer_start_ms(nemesis->env, timer, nemesis_between(nemesis, 0, 2 * nemesis->plan.step_ms));
+}
+
+// ---- the seed's mix ----
+
+static void plan_anywhere(struct nemesis *nemesis)
+{
+    struct nemesis_plan *plan = &nemesis->plan;
+    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2};
+    for (int i = 0; i < NEMESIS_FAULTS; i++)
+        plan->weights[i] = usual[i] * (int)nemesis_between(nemesis, 0, 2);
+    plan->weights[FAULT_LINKS_HEAL] += plan->weights[FAULT_LINKS_CUT] / 2 + 1;
+    plan->kinds[DAEMON_CONTROLLER] = CLUSTER_CONTROLLERS;
+    plan->kinds[DAEMON_STORAGE] = CLUSTER_STORAGE;
+    plan->kinds[DAEMON_COORDINATOR] = CLUSTER_COORDINATORS;
+    plan->step_ms = STEP_MS;
+    plan->worst = (struct world_faults){.lose_per_10000 = 200,
+                                        .duplicate_per_10000 = 200,
+                                        .delay_per_10000 = 500,
+                                        .slow_disk_per_10000 = 300};
+}
+
+// Little else happens, mostly weather, some of it bad.
+static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
+{
+    struct nemesis_plan *plan = &nemesis->plan;
+    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5};
+    for (int i = 0; i < NEMESIS_FAULTS; i++)
+        plan->weights[i] = usual[i];
+    plan->kinds[kind] = 1;
+    plan->step_ms = STEP_MS;
+    int64_t worst[] = {100, 500, 2000};
+    plan->worst =
+        (struct world_faults){.lose_per_10000 = (int)worst[nemesis_between(nemesis, 0, 2)],
+                              .duplicate_per_10000 = (int)worst[nemesis_between(nemesis, 0, 2)],
+                              .delay_per_10000 = (int)worst[nemesis_between(nemesis, 0, 2)],
+                              .slow_disk_per_10000 = (int)(3 * worst[nemesis_between(nemesis, 0, 2)])};
+    int64_t strikes[] = {20, 50, 80};
+    plan->strike_percent = (int)strikes[nemesis_between(nemesis, 0, 2)];
+    plan->at_once_percent = (int)strikes[nemesis_between(nemesis, 0, 2)];
+}
+
+static void plan_draw(struct nemesis *nemesis)
+{
+    switch (prng_below(&nemesis->prng, 6)) {
+    case 0:
+    case 1:
+        nemesis->plan.aim = AIM_ELECTIONS;
+        plan_aimed(nemesis, DAEMON_CONTROLLER);
+        break;
+    case 2:
+        nemesis->plan.aim = AIM_REJOINING;
+        plan_aimed(nemesis, DAEMON_STORAGE);
+        break;
+    default:
+        plan_anywhere(nemesis);
+    }
+}
+
+static void plan_print(const struct nemesis *nemesis)
+{
+    static const char *const aims[] = {"anywhere", "elections", "rejoining"};
+    const struct nemesis_plan *plan = &nemesis->plan;
+    if (nemesis->cluster->world->verbose)
+        fprintf(stderr,
+                "nemesis aim=%s strikes=%d%% at-once=%d%% lose=%d duplicate=%d delay=%d slow=%d per 10,000\n",
+                aims[plan->aim], plan->strike_percent, plan->at_once_percent, plan->worst.lose_per_10000,
+                plan->worst.duplicate_per_10000, plan->worst.delay_per_10000,
+                plan->worst.slow_disk_per_10000);
 }
 
 void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env *env)
 {
-    *nemesis = (struct nemesis){.cluster = cluster, .env = env, .prng = {env_random(env)}};
+    *nemesis = (struct nemesis){.cluster = cluster, .env = env, .prng = {env_random(env)}, .begun = true};
+    plan_draw(nemesis);
+    plan_print(nemesis);
     timer_init(&nemesis->timer, nemesis_step, nemesis);
     timer_start_ms(env, &nemesis->timer, STEP_MS);
+    weather(nemesis);
+    if (nemesis->plan.aim == AIM_ELECTIONS)
+        nemesis_quorum_begin(nemesis);
+    else if (nemesis->plan.aim == AIM_REJOINING)
+        nemesis_isr_begin(nemesis);
+}
+
+void nemesis_turn(struct nemesis *nemesis)
+{
+    if (nemesis->begun && !nemesis->healing && nemesis->plan.aim == AIM_ELECTIONS)
+        nemesis_quorum_turn(nemesis);
 }
 
 void nemesis_heal(struct nemesis *nemesis)
@@ -123,6 +250,8 @@ void nemesis_heal(struct nemesis *nemesis)
     nemesis->healing = true;
     nemesis->cluster->world->faults = (struct world_faults){0};
     links_heal(nemesis->cluster->world);
+    for (int i = 0; i < nemesis->cluster->world->machine_count; i++)
+        nemesis->cluster->world->machines[i].stalled_us = 0;
     for (int i = 0; i < CLUSTER_DAEMONS; i++)
         revive(cluster_daemon(nemesis->cluster, i));
 }

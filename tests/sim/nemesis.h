@@ -1,22 +1,77 @@
 // SPDX-License-Identifier: Apache-2.0
-// What breaks things: kills, power cuts, cut links, clock jumps, bursts of bad network and slow disks, by the
-// seed.
+// What breaks things: kills, power cuts, cut links, clock jumps, bursts of bad network and slow disks. Each
+// seed draws its own mix (swarm testing): what is rare when everything happens at once is common where little
+// else does. Some seeds aim at elections of the controllers (nemesis_quorum.c), some at followers that come
+// back into sync (nemesis_isr.c), the others strike anywhere.
 #ifndef SIM_NEMESIS_H
 #define SIM_NEMESIS_H
 
 #include "cluster.h"
 
+enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING };
+
+enum nemesis_fault {
+    FAULT_KILL,
+    FAULT_POWER_CUT,
+    FAULT_POWER_CUT_KIND,
+    FAULT_LINKS_CUT,
+    FAULT_LINKS_HEAL,
+    FAULT_CLOCK_JUMP,
+    FAULT_WEATHER,
+    NEMESIS_FAULTS
+};
+
+// A seed's mix.
+struct nemesis_plan {
+    enum nemesis_aim aim;
+    int weights[NEMESIS_FAULTS];
+    int kinds[3];              // weights of the daemons' kinds as victims
+    int step_ms;               // mean time between two faults
+    struct world_faults worst; // weather
+    int strike_percent;        // AIM_ELECTIONS: of the changes; AIM_REJOINING: of the proposals
+    int at_once_percent;       // of the strikes: before the change has reached anybody
+};
+
+// AIM_ELECTIONS: a controller as seen after the last event.
+struct nemesis_voter {
+    uint64_t generation; // of its process
+    int64_t term;
+    int role;
+};
+
 struct nemesis {
     struct cluster *cluster;
     struct env *env;
     struct timer timer;
+    struct timer aimed;
     struct prng prng;
+    struct nemesis_plan plan;
+    bool begun;
     bool healing; // the bad time is over
+    struct nemesis_voter voters[CLUSTER_CONTROLLERS];
+    int changed;        // the controller that changed last
+    int stalled;        // ... whose disk hung last
+    int64_t regroup_us; // AIM_REJOINING: when the links change next
 };
 
 void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env *env);
 
+// After each event.
+void nemesis_turn(struct nemesis *nemesis);
+
 // Heals the network, ends the bursts, starts what is down; nothing breaks any more.
 void nemesis_heal(struct nemesis *nemesis);
+
+// ---- for the aimed parts ----
+// Ends a daemon that is up; it comes back after down_ms.
+void nemesis_stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut, int64_t down_ms);
+// Cuts one of the three daemons of a kind off the two others, which reach each other; 3: nobody.
+void nemesis_isolate(struct nemesis *nemesis, enum daemon_kind kind, int alone);
+bool nemesis_percent(struct nemesis *nemesis, int percent);
+int64_t nemesis_between(struct nemesis *nemesis, int64_t low, int64_t high);
+
+void nemesis_quorum_begin(struct nemesis *nemesis);
+void nemesis_quorum_turn(struct nemesis *nemesis);
+void nemesis_isr_begin(struct nemesis *nemesis);
 
 #endif

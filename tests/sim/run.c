@@ -101,6 +101,7 @@ static void on_turn(struct world *world)
 {
     struct run *run = (struct run *)world; // its first member
     check_quorum(&run->check);
+    nemesis_turn(&run->nemesis);
 }
 
 // ---- the run ----
