@@ -191,7 +191,7 @@ static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
                               .duplicate_per_10000 = (int)worst[nemesis_between(nemesis, 0, 2)],
                               .delay_per_10000 = (int)worst[nemesis_between(nemesis, 0, 2)],
                               .slow_disk_per_10000 = (int)(3 * worst[nemesis_between(nemesis, 0, 2)])};
-    int64_t strikes[] = {20, 50, 80};
+    int64_t strikes[] = {30, 60, 90};
     plan->strike_percent = (int)strikes[nemesis_between(nemesis, 0, 2)];
     plan->at_once_percent = (int)strikes[nemesis_between(nemesis, 0, 2)];
 }

@@ -51,6 +51,7 @@ struct nemesis {
     struct nemesis_voter voters[CLUSTER_CONTROLLERS];
     int changed;        // the controller that changed last
     int stalled;        // ... whose disk hung last
+    int64_t quiet_us;   // AIM_ELECTIONS: no strike before that time
     int64_t regroup_us; // AIM_REJOINING: when the links change next
 };
 

@@ -8,7 +8,14 @@
 
 #include "state.h"
 
-enum { RESTART_MS_MAX = 30, MOMENT_US = 2000, WHILE_US = 100000, STALL_US_MAX = 150000, BLOW_US_MAX = 50000 };
+enum {
+    RESTART_MS_MAX = 30,
+    MOMENT_US = 2000,
+    WHILE_US = 100000,
+    STALL_US_MAX = 150000,
+    BLOW_US_MAX = 50000,
+    QUIET_US = 450000
+};
 
 static struct daemon_sim *any_controller(struct nemesis *nemesis)
 {
@@ -36,6 +43,8 @@ static void blow(void *context)
     int other = nemesis->stalled + (int)nemesis_between(nemesis, 1, CLUSTER_CONTROLLERS - 1);
     if (nemesis_percent(nemesis, 90))
         regroup(nemesis, other % CLUSTER_CONTROLLERS);
+    if (nemesis_percent(nemesis, 60)) // let come what comes of it
+        nemesis->quiet_us = nemesis->cluster->world->now_us + QUIET_US;
 }
 
 static void stall(struct nemesis *nemesis, int index)
@@ -51,10 +60,11 @@ static void stall(struct nemesis *nemesis, int index)
 static void strike(void *context)
 {
     struct nemesis *nemesis = context;
-    if (nemesis->healing)
+    if (nemesis->healing || nemesis->cluster->world->now_us < nemesis->quiet_us)
         return;
     world_count(nemesis->cluster->world, COUNT_election_struck);
-    switch (nemesis_between(nemesis, 0, 6)) {
+    bool leads = nemesis->voters[nemesis->changed].role == RAFT_LEADER;
+    switch (nemesis_between(nemesis, 0, leads ? 9 : 6)) {
     case 0:
         restart(nemesis, any_controller(nemesis), nemesis_percent(nemesis, 80));
         break;
@@ -73,7 +83,8 @@ static void strike(void *context)
 static void on_change(struct nemesis *nemesis, int index)
 {
     nemesis->changed = index;
-    if (!nemesis_percent(nemesis, nemesis->plan.strike_percent))
+    if (nemesis->cluster->world->now_us < nemesis->quiet_us ||
+        !nemesis_percent(nemesis, nemesis->plan.strike_percent))
         return;
     if (nemesis_percent(nemesis, nemesis->plan.at_once_percent))
         strike(nemesis);
