@@ -135,6 +135,9 @@ void raft_election_on_request(struct raft *raft, const struct raft_message *mess
     struct raft_message *reply =
         raft_out_message(raft, pre ? RAFT_PRE_VOTE_REPLY : RAFT_VOTE_REPLY, message->from);
     reply->granted = !refused;
+#ifdef PLANTED_VOTE_ANSWERED_BEFORE_PERSISTED
+    reply->after = 0;
+#endif
     if (pre && !refused)
         reply->term = message->term;
 }

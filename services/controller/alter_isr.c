@@ -56,8 +56,12 @@ static enum status check_members(const struct image *image, const struct image_p
             if (wanted->isr[k]->node_id == member->node_id)
                 return ST_INVALID;
         has_leader |= member->node_id == leader;
-        if (node == NULL || node->incarnation != member->incarnation)
+        if (node == NULL)
             return ST_STALE;
+#ifndef PLANTED_STALE_INCARNATION_JOINS_ISR
+        if (node->incarnation != member->incarnation)
+            return ST_STALE;
+#endif
         // A fenced node may stay in the set (the fencing took it out, or it is the last one), not come in.
         if (node->fenced && !image_ids_have(&now->isr, member->node_id))
             return ST_STALE;
