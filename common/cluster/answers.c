@@ -69,9 +69,10 @@ enum status answers_partition_view(const struct answers_scope *scope, const stru
                                    struct answers_partition *view)
 {
     *view = (struct answers_partition){.leader = partition->leader};
-    if (answers_endpoint(scope, partition->leader) == NULL) {
-        bool live =
-            image_node_live(image_node(scope->image, partition->leader), MILLRACE__ROLE__ROLE_STORAGE);
+    bool lost = scope->lost != NULL && scope->lost(scope->context, partition->leader);
+    if (lost || answers_endpoint(scope, partition->leader) == NULL) {
+        bool live = !lost && image_node_live(image_node(scope->image, partition->leader),
+                                             MILLRACE__ROLE__ROLE_STORAGE);
         view->error =
             live && scope->version >= 6 ? KAFKA_ERR_LISTENER_NOT_FOUND : KAFKA_ERR_LEADER_NOT_AVAILABLE;
         view->leader = -1;

@@ -26,6 +26,10 @@ struct answers_scope {
     int32_t self;                      // the answering storage node
     int16_t version;                   // of the request
     struct arena *arena;               // of the request
+    // Whether the answering node has just lost its connection to that one; NULL: it does not know. Its
+    // partitions then have no leader: told a dead one, librdkafka asks again only a second later.
+    bool (*lost)(const void *context, int32_t node);
+    const void *context;
 };
 
 // All: ST_OK, or ST_LIMIT when the arena is full. Kafka errors are inside the answer.

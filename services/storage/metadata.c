@@ -8,6 +8,7 @@
 #include "auto_create.h"
 #include "cluster/shard.h"
 #include "kafka/messages/metadata.h"
+#include "partitions.h"
 #include "storage.h"
 
 enum {
@@ -17,13 +18,21 @@ enum {
 
 typedef struct kafka_metadata_response_metadata_response_topic answered_topic;
 
+static bool leader_lost(const void *context, int32_t node)
+{
+    const struct partitions *partitions = storage_partitions(context);
+    return partitions != NULL && partitions_leader_lost(partitions, node);
+}
+
 struct answers_scope storage_scope(struct storage_request *request)
 {
     return (struct answers_scope){.image = storage_image(request->storage),
                                   .principal = &request->principal,
                                   .self = storage_node_id(request->storage),
                                   .version = request->version,
-                                  .arena = &request->arena};
+                                  .arena = &request->arena,
+                                  .lost = leader_lost,
+                                  .context = request->storage};
 }
 
 // Internal topics are the controller's to make, with their own settings.

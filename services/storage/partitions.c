@@ -281,6 +281,11 @@ static void on_node(void *context, const struct image_node *before, const struct
         streams_in_node_changed(partitions->in, any->id);
 }
 
+bool partitions_leader_lost(const struct partitions *partitions, int32_t node)
+{
+    return streams_in_lost(partitions->in, node);
+}
+
 static void on_config(void *context, Millrace__ResourceType type, const char *name, const char *key,
                       const char *value)
 {

@@ -46,6 +46,9 @@ void partitions_close(struct partitions *partitions, partitions_closed_fn *done,
 // Frees everything; when not closed before, the log is abandoned as in a crash.
 void partitions_destroy(struct partitions **partitions);
 
+// Whether this node follows that leader and has just lost its connection to it, see stream_in.h.
+bool partitions_leader_lost(const struct partitions *partitions, int32_t node);
+
 // NULL when this node has no such replica.
 struct replica *partitions_find(struct partitions *partitions, struct uuid topic, int32_t index);
 struct replica *partitions_find_named(struct partitions *partitions, struct slice topic, int32_t index);

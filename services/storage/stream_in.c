@@ -14,6 +14,7 @@ enum {
     RETRY_MS = 20,
     RETRY_MS_MAX = 200,
     WATCH_MS = 200,
+    LOST_MS_MAX = 1000,  // a lease
     FLUSH_MS = 2,        // a flush under way ends soon
     SILENCE_US = 1000000 // a stream without a message (heartbeats are every 200 ms) is opened anew
 };
@@ -70,6 +71,15 @@ static struct stream_in *stream_to(struct streams_in *streams, int32_t leader)
     return stream;
 }
 
+static void peer_release(struct stream_in *stream)
+{
+    if (stream->peer == NULL)
+        return;
+    rpc_peer_watch(stream->peer, NULL, NULL);
+    rpc_peer_release(&stream->peer);
+    stream->lost_us = 0;
+}
+
 void streams_in_destroy(struct streams_in **pointer)
 {
     struct streams_in *streams = *pointer;
@@ -80,8 +90,7 @@ void streams_in_destroy(struct streams_in **pointer)
         struct stream_in *stream = value;
         ASSERT(stream->replicas == NULL);
         timer_stop(env_of(streams), &stream->timer);
-        if (stream->peer != NULL)
-            rpc_peer_release(&stream->peer);
+        peer_release(stream);
         mem_free(stream);
     }
     map_fini(&streams->by_leader);
@@ -124,8 +133,7 @@ void streams_in_node_changed(struct streams_in *streams, int32_t node)
     struct stream_in *stream = map_get_u64(&streams->by_leader, (uint64_t)node);
     if (stream == NULL)
         return;
-    if (stream->peer != NULL)
-        rpc_peer_release(&stream->peer);
+    peer_release(stream);
     stream_in_reset(stream, 0);
 }
 
@@ -148,6 +156,22 @@ static void open_on_reply(const Millrace__OpenStreamReply *reply, void *context)
     stream_subscribe(stream);
 }
 
+static void on_lane(struct rpc_peer *peer, enum rpc_lane lane, enum transport_state state, void *context)
+{
+    struct stream_in *stream = context;
+    if (state == TRANSPORT_UP)
+        stream->lost_us = 0;
+    else if (state == TRANSPORT_LOST && stream->lost_us == 0)
+        stream->lost_us = env_now_us(env_of(stream->owner));
+}
+
+bool streams_in_lost(const struct streams_in *streams, int32_t leader)
+{
+    const struct stream_in *stream = map_get_u64(&streams->by_leader, (uint64_t)leader);
+    return stream != NULL && stream->lost_us != 0 &&
+           env_now_us(env_of(streams)) - stream->lost_us < LOST_MS_MAX * 1000;
+}
+
 static void stream_open(struct stream_in *stream)
 {
     const struct partitions_options *options = &stream->owner->partitions->options;
@@ -156,9 +180,11 @@ static void stream_open(struct stream_in *stream)
         stream_later(stream, RETRY_MS_MAX);
         return;
     }
-    if (stream->peer == NULL)
+    if (stream->peer == NULL) {
         stream->peer = rpc_peer(options->rpc, node->rpc_endpoint,
                                 (struct rpc_node){.role = RPC_STORAGE, .node = stream->leader});
+        rpc_peer_watch(stream->peer, on_lane, stream);
+    }
     stream->state = STREAM_IN_OPENING;
     stream->id = env_random(options->env);
     stream->next_sequence = 0;

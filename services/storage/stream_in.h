@@ -24,6 +24,10 @@ void streams_in_unfollow(struct replica *replica);
 // The node was registered anew or its address changed: the stream to it starts over.
 void streams_in_node_changed(struct streams_in *streams, int32_t node);
 
+// Whether the connection to that leader was lost less than a lease ago and is not back. Later the controller
+// has decided, or knows better.
+bool streams_in_lost(const struct streams_in *streams, int32_t leader);
+
 // done of a truncation of a replica's log: what is true now goes into its state machine, then it subscribes
 // again.
 void stream_in_truncated(struct log *log, enum status status, void *context);

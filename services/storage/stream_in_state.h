@@ -20,6 +20,7 @@ struct stream_in {
     int64_t heard_us;
     int64_t retry_ms;
     struct rpc_peer *peer; // NULL until it is first opened
+    int64_t lost_us;       // when its connection was lost; 0: it is up, or never was
     struct timer timer;
     struct replica *replicas; // that follow this leader
 };

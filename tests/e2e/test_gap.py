@@ -2,7 +2,7 @@
 # How long a partition is not acknowledged when its leader is killed, seen by the raw client: it tries every 10 ms, so it
 # sees what the cluster does. Real clients are measured by `tests/clients/run --only gap`.
 import gap
-from cluster import Cluster, Raw
+from cluster import Cluster, Raw, wait_until
 
 
 def test_gap_seen_by_the_raw_client():
@@ -11,3 +11,16 @@ def test_gap_seen_by_the_raw_client():
         with Raw(cluster, gap.TOPIC, gap.PARTITIONS) as raw:
             gaps = gap.measure(cluster, raw)
     assert gap.report("raw client", gaps) < gap.NEVER_OVER_S
+
+
+def test_a_leader_that_is_gone_is_not_named_until_the_controller_has_decided():
+    # librdkafka stops asking quickly when it is told a leader, and asks again a second later.
+    with Cluster(controllers=1, storage=3, settings={"all": gap.SETTINGS}) as cluster:
+        cluster.create_topic(gap.TOPIC, partitions=gap.PARTITIONS, replication=3)
+        cluster.wait_isr(gap.TOPIC, 3, gap.PARTITIONS)
+        cluster.controllers[0].freeze()
+        node = cluster.leader(gap.TOPIC)
+        node.kill()
+        wait_until(lambda: cluster.partition(gap.TOPIC)["leader"] == -1, 0.8, "a partition without a leader", every=0.01)
+        cluster.controllers[0].thaw()
+        wait_until(lambda: cluster.partition(gap.TOPIC)["leader"] not in (-1, node.id), 5, "the next leader")
