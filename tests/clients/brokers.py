@@ -43,7 +43,7 @@ class Millrace(Brokers):
 
     def __init__(self, logs, defaults):
         self.logs = logs
-        settings = {"controller": defaults,
+        settings = {"all": defaults,
                     "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
         self.cluster = cluster.Cluster(controllers=3, storage=3, coordinators=2, settings=settings)
 

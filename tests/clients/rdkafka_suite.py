@@ -18,7 +18,7 @@ SCENARIOS = {"default": {**COMMON, "auto.create.topics.enable": "true"},
 
 
 def skips():
-    """{number: reason}"""
+    """{number or number/scenario: reason}"""
     lines = (HERE / "skip.txt").read_text().splitlines()
     return dict(line.split(" ", 1) for line in lines if line and not line.startswith("#"))
 
@@ -42,9 +42,9 @@ class Suite:
 
     def one(self, number):
         """-L leaves out tests that use no broker; the outcome is in the runner's table and exit code."""
-        env = dict(os.environ, TESTS=number, TEST_SCENARIO=self.scenario, RDKAFKA_TEST_CONF=str(self.conf), TEST_KAFKA_VERSION=BROKER_VERSION,
-                   LD_LIBRARY_PATH="../src:../src-cpp", CI="true", KAFKA_PATH=str(HERE / "tools"),
-                   BROKERS=self.bootstrap)
+        env = dict(os.environ, TESTS=number, TEST_SCENARIO=self.scenario, RDKAFKA_TEST_CONF=str(self.conf),
+                   TEST_KAFKA_VERSION=BROKER_VERSION, LD_LIBRARY_PATH="../src:../src-cpp", CI="true",
+                   KAFKA_PATH=str(HERE / "tools"), BROKERS=self.bootstrap)
         log = self.directory / f"{number}.log"
         with open(log, "wb") as file:
             try:
@@ -68,7 +68,7 @@ class Suite:
         for number in numbers(self.scenario):
             if only and number not in only.split(","):
                 continue
-            name = number if self.scenario == "default" else f"{number} {self.scenario}"
-            results[name] = f"n/a: {reasons[number]}" if number in reasons else self.one(number)
+            name = number if self.scenario == "default" else f"{number}/{self.scenario}"
+            results[name] = f"n/a: {reasons[name]}" if name in reasons else self.one(number)
             say(f"librdkafka {name}: {results[name]}")
         return results
