@@ -92,7 +92,7 @@ OLD_NAMES = {"ApiVersion": "ApiVersions", "GroupCoordinator": "FindCoordinator",
 
 
 # Kafka's Java clients before 2.2 do not log the requests they send, only what they settle on with a broker.
-SETTLED = re.compile(r"(\w+)\(\d+\): [^\[\]]*\[usable: (\d+)\]")
+SETTLED = re.compile(r"(\w+)\(\d+\): [^][,]*\[usable: (\d+)\]")
 
 
 def api_versions(path):
