@@ -64,14 +64,8 @@ struct log_checkpoint *log_checkpoint_new(struct log_set *set)
 
 static enum status sync_file(struct env *env, const char *dir, struct log_segment_name name)
 {
-    struct log_path path = log_path_join(dir, name.text);
-    struct file *file;
-    enum status status = file_open(env, path.text, FILE_WRITE, &file);
-    if (status != ST_OK)
-        return status == ST_NOT_FOUND ? ST_OK : status;
-    status = file_sync(env, file);
-    file_close(env, &file);
-    return status;
+    enum status status = log_file_sync(env, dir, name.text);
+    return status == ST_NOT_FOUND ? ST_OK : status;
 }
 
 static enum status write_log(struct env *env, const struct saved_log *saved)
@@ -136,11 +130,8 @@ void log_checkpoint_done(struct log_checkpoint *checkpoint)
         note_saved(&checkpoint->logs[i], status);
         buf_fini(&checkpoint->logs[i].epochs);
     }
-    if (status != ST_OK && status != ST_NO_SPACE && status != ST_CANCELLED && set->status == ST_OK) {
-        set->status = status;
-        DIAG_ERROR(&set->env->diag, "data directory taken offline dir=%s status=%s", set->path,
-                   status_name(status));
-    }
+    if (status != ST_OK && status != ST_NO_SPACE && status != ST_CANCELLED)
+        log_set_go_offline(set, status);
     mem_free(checkpoint->logs);
     mem_free(checkpoint->points);
     mem_free(checkpoint->watermarks);

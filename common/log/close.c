@@ -116,6 +116,8 @@ static void close_run(struct log_op *op)
     if (op->status == ST_OK)
         op->status = log_checkpoint_write(closing->checkpoint);
     if (op->status == ST_OK)
+        op->status = journal_remove(set->env, set->path, (int)(set->journal.tail % JOURNAL_BLOCKS));
+    if (op->status == ST_OK)
         op->status = log_file_replace(set->env, set->path, ".kafka_cleanshutdown", slice_str(marker), true);
 }
 
@@ -161,13 +163,13 @@ void log_set_abandon(struct log_set **pointer)
 {
     struct log_set *set = *pointer;
     *pointer = NULL;
-    struct metric *all[] = {&set->m_rounds, &set->m_syncs, &set->m_flush_us, &set->m_tail_bytes,
-                            &set->m_written_bytes};
-    for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++)
-        metric_remove(set->env->metrics, all[i]);
+    set->ended = true;
+    log_set_each_metric(set, metric_remove);
+    env_queue_destroy(set->env, &set->flusher);
+    env_queue_destroy(set->env, &set->writer);
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
-    env_queue_destroy(set->env, &set->flusher);
+    timer_stop(set->env, &set->back);
     while (set->ops_first != NULL) {
         struct log_op *op = set->ops_first;
         set->ops_first = op->next;
@@ -179,6 +181,7 @@ void log_set_abandon(struct log_set **pointer)
         log_free(set->first);
     }
     map_fini(&set->by_name);
+    journal_fini(&set->journal);
     file_close(set->env, &set->lock);
     mem_free(set->path);
     mem_free(set);

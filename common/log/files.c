@@ -72,6 +72,18 @@ enum status log_file_load(struct env *env, const char *dir, const char *name, st
     return status;
 }
 
+enum status log_file_sync(struct env *env, const char *dir, const char *name)
+{
+    struct log_path path = log_path_join(dir, name);
+    struct file *file;
+    enum status status = file_open(env, path.text, FILE_WRITE, &file);
+    if (status != ST_OK)
+        return status;
+    status = file_sync(env, file);
+    file_close(env, &file);
+    return status;
+}
+
 enum status log_file_remove(struct env *env, const char *dir, const char *name)
 {
     struct log_path path = log_path_join(dir, name);

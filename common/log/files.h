@@ -27,6 +27,9 @@ enum status log_file_load(struct env *env, const char *dir, const char *name, st
 // Removes a file; an absent one is fine.
 enum status log_file_remove(struct env *env, const char *dir, const char *name);
 
+// fdatasync of dir/name; ST_NOT_FOUND when it is not there.
+enum status log_file_sync(struct env *env, const char *dir, const char *name);
+
 // ---- offset checkpoints ----
 typedef void log_offset_fn(const char *name, int64_t offset, void *context);
 

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this folder share about a log and its set; nobody outside includes it. Ownership: the
-// loop owns all of it. At most one flusher job of a set is in flight; it works on what its preparation copied
-// out or on what the log's `busy` mark freezes, and its done() moves the state on the loop.
+// loop owns all of it. At most one flusher job and one write-back of a set are in flight; each works on what
+// its preparation copied out or, the flusher's, on what the log's `busy` mark freezes, and its done() moves
+// the state on the loop. A log's segment is written by one of the two at a time.
 #ifndef LOG_INTERNAL_H
 #define LOG_INTERNAL_H
 
 #include "base/map.h"
 #include "log/files.h"
+#include "log/journal.h"
 #include "log/set.h"
 #include "log/state.h"
 
 enum {
     LOG_RECENT_MAX = 256, // written batches remembered per log for reads without blocking
     LOG_TAIL_BATCHES_MAX = 65536,
-    LOG_WRITE_MAX = 256 << 10, // bytes of one pwritev
-    LOG_ROUND_PARTS_MAX = 256, // segments of one flush round
-    LOG_ROUND_MAX = 32 << 20,  // bytes of one flush round
-    LOG_READ_MAX = 1 << 20     // bytes of one cold read, but for the first batch
+    LOG_ROUND_PARTS_MAX = 1024, // logs of one flush round or write-back
+    LOG_ROUND_DIRECT_MAX = 256, // of those, segments that are synced each
+    LOG_ROUND_MAX = 32 << 20,   // bytes of one flush round or write-back
+    LOG_BACKLOG_MAX = 4 << 20,  // bytes in the journal alone at which they are written to their segments,
+    LOG_BACKLOG_MS = 100,       // or when one has been there for so long
+    LOG_RETRY_MS = 1000,        // how often a full disk is looked at
+    LOG_READ_MAX = 1 << 20      // bytes of one cold read, but for the first batch
 };
 
 // A batch of the tail (block set) or among the recently written ones.
@@ -29,13 +34,16 @@ struct log_entry {
     struct log_segment *segment;
     struct block *block; // NULL once written
     size_t from;
+    uint64_t journal; // number of the journal's block that holds it, 0 none
 };
 
-// A ring of entries in log order: first the written ones, then the tail.
+// A ring of entries in log order: first the written ones, then the tail, of which a part may be in the
+// journal.
 struct log_ring {
     struct log_entry *rows;
     uint32_t cap, head, count; // cap is a power of two or 0
     uint32_t written;          // how many of count, from the head, are in the file
+    uint32_t flushed;          // and how many are durable; written <= flushed <= count
     int64_t floor;             // offsets from here on are covered by the ring
 };
 
@@ -44,6 +52,7 @@ struct log {
     struct log *next, *previous; // of the set, in order of creation
     char *name, *path;
     struct uuid id;
+    int32_t partition; // as the name says
     void *user;
     struct log_config config;
     struct log_state state;
@@ -53,17 +62,27 @@ struct log {
     int64_t recovery_point; // as last saved
     int64_t high_watermark;
     int64_t tail_bytes, bytes;
-    uint64_t generation; // goes up with every truncation and removal; cold reads compare it
-    int readers;         // cold reads in flight
+    int64_t backlog;         // of the tail, bytes that are in the journal
+    int64_t backlog_us;      // since when
+    uint64_t journal_oldest; // block that holds what is not synced in its segment, 0 none
+    uint64_t journal_newest; // last block that says anything of this log, 0 none
+    int jobs;                // parts of it in flight
+    uint64_t generation;     // goes up with every truncation and removal; cold reads compare it
+    int readers;             // cold reads in flight
     enum status status;
     bool on_disk; // the directory exists
     bool lost, stalled, busy;
-    bool deleted; // log_delete was called
-    bool gone;    // and has been answered: the last cold read frees it
-    bool dirty;   // in the set's dirty list
-    bool lazy;    // the active segment has bytes written without fsync
-    bool touched; // appended to since the last checkpoint
+    bool deleted;  // log_delete was called
+    bool gone;     // and has been answered: the last cold read frees it
+    bool dirty;    // in the set's dirty list
+    bool lazy;     // the active segment has bytes written without fsync
+    bool touched;  // appended to since the last checkpoint
+    bool writing;  // in a write-back
+    bool flushing; // a job of the flusher writes to its segments or changes its files
+    bool held;     // dirty, but its direct write waits for the write-back it is in
+    bool in_backlog;
     struct log *next_dirty;
+    struct log *back_next, *back_previous;
 };
 
 // A change that runs between flush rounds: prepare on the loop, run on the flusher, finish on the loop.
@@ -80,7 +99,10 @@ struct log_op {
     log_done_fn *on_log_done;
     log_set_done_fn *on_set_done;
     log_set_closed_fn *on_closed;
-    bool last; // closing: waits until everything is written and no cold read is in flight
+    bool last;   // closing: waits until everything is written and no cold read is in flight
+    bool settle; // waits until what the journal holds of the log is in its segment
+    bool voids;  // has a group of the journal to write
+    struct journal_place place;
     void *context;
     void *data; // the op's own
 };
@@ -93,21 +115,27 @@ struct log_set {
     struct log_set_config config;
     struct log_identity identity;
     struct file *lock;
-    struct job_queue *flusher;
+    struct job_queue *flusher, *writer;
+    struct journal journal;
     struct map by_name;
     struct log *first, *last;
     struct log *dirty_first, *dirty_last;
+    struct log *back_first, *back_last; // with a backlog, the longest waiting first
+    int64_t backlog;
     struct log_op *ops_first, *ops_last;
     bool running; // a flusher job is in flight or its done() is at work
+    bool writing; // likewise of the writer
     bool closing, was_clean, low_space;
+    bool ended; // being taken down: no job is started
     int64_t running_since_us, space_checked_us;
     int count, stalled_logs, readers;
     int open_files;
     enum status status;
     log_durable_fn *on_durable;
-    struct timer retry, checkpoint;
+    struct timer retry, checkpoint, back;
     struct log_budget own_budget; // when the config names none
     struct metric m_rounds, m_syncs, m_flush_us, m_tail_bytes, m_written_bytes;
+    struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
 };
 
 // ---- ring.c ----
@@ -123,9 +151,12 @@ struct log *log_new(struct log_set *set, const char *name, struct uuid id, const
 bool log_name_ok(const char *name);
 void log_free(struct log *log);      // takes it out of the set
 void log_drop_tail(struct log *log); // unwritten batches leave memory; the state is not touched
+void log_account_tail(struct log *log, int64_t bytes);
+void log_let_go(struct log *log); // of memory and files, when it is offline and in no job
 void log_drop_recent(struct log *log);
-void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_go_offline(struct log *log, enum status status);
+void log_set_go_offline(struct log_set *set, enum status status);
+void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_close_handle(struct log *log, struct log_segment *segment);
 struct log_load log_load_of(const struct log *log, int64_t recovery_point);
 
@@ -137,7 +168,16 @@ void log_set_work(struct log_set *set); // starts the next op or round when none
 void log_set_submit(struct log_set *set, struct job *job);
 void log_set_idle(struct log_set *set); // a job's done() has finished its work
 void log_round_start(struct log_set *set);
+
+// ---- part.c ----
 enum status log_make_directory(const struct log *log);
+
+// ---- back.c ----
+void log_journal_wrote(struct log_set *set, const struct journal_place *place);
+void log_back_add(struct log *log, int64_t bytes);    // they are in the journal now
+void log_back_settle(struct log *log, int64_t bytes); // they are in the segment now
+void log_back_work(struct log_set *set);              // starts a write-back when one is due and none runs
+void log_back_fire(struct timer *timer);
 
 // ---- read.c: a job of the pool that looks at the log's files has begun or ended ----
 void log_reader_began(struct log *log);
@@ -146,6 +186,9 @@ void log_reader_ended(struct log *log); // may free the log
 // ---- ops.c ----
 struct log_op *log_op_new(struct log_set *set, struct log *log);
 void log_op_queue(struct log_op *op);
+bool log_op_ready(const struct log_set *set); // the first one may run
+void log_op_submit(struct log_set *set);
+enum status log_op_void(struct log_op *op); // what the journal says of its log is void; flusher
 
 // ---- checkpoint.c ----
 struct log_checkpoint;
@@ -156,6 +199,8 @@ void log_checkpoint_done(struct log_checkpoint *checkpoint);         // loop; fr
 void log_checkpoint_fire(struct timer *timer);
 
 // ---- open.c, close.c ----
+void log_set_each_metric(struct log_set *set,
+                         void (*act)(struct metric_registry *registry, struct metric *metric));
 void log_remove_dir(struct env *env, const char *path);           // what fails is left for the next start
 void log_remove_dir_later(struct log_set *set, const char *name); // of the data directory, on the pool
 

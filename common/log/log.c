@@ -27,6 +27,8 @@ struct log *log_new(struct log_set *set, const char *name, struct uuid id, const
     log->path = mem_printf("%s/%s", set->path, name);
     log->id = id;
     log->config = *config;
+    size_t topic_len;
+    (void)log_name_split(name, &topic_len, &log->partition); // was checked: log_name_ok
     log_state_init(&log->state, set->config.producers_max);
     log->previous = set->last;
     if (set->last != NULL)
@@ -187,7 +189,7 @@ void log_max_timestamp(const struct log *log, int64_t *timestamp, int64_t *offse
 
 // ---- memory ----
 
-static void account_tail(struct log *log, int64_t bytes)
+void log_account_tail(struct log *log, int64_t bytes)
 {
     log->tail_bytes += bytes;
     log->set->config.budget->used += bytes;
@@ -205,11 +207,14 @@ void log_set_stalled(struct log *log, bool stalled)
 void log_drop_tail(struct log *log)
 {
     struct log_ring *ring = &log->ring;
+    ASSERT(log->jobs == 0);
     while (ring->count > ring->written) {
         block_unref(&log_ring_at(ring, ring->count - 1)->block);
         ring->count--;
     }
-    account_tail(log, -log->tail_bytes);
+    ring->flushed = ring->written;
+    log_account_tail(log, -log->tail_bytes);
+    log_back_settle(log, log->backlog);
     log_set_stalled(log, false); // nothing waits for space any more
 }
 
@@ -237,6 +242,23 @@ void log_go_offline(struct log *log, enum status status)
     log->status = status;
     DIAG_ERROR(&log->set->env->diag, "partition taken offline log=%s status=%s", log->name,
                status_name(status));
+    log_let_go(log);
+}
+
+void log_set_go_offline(struct log_set *set, enum status status)
+{
+    if (set->status != ST_OK)
+        return;
+    set->status = status;
+    DIAG_ERROR(&set->env->diag, "data directory taken offline dir=%s status=%s", set->path,
+               status_name(status));
+}
+
+void log_let_go(struct log *log)
+{
+    if (log->status == ST_OK || log->jobs > 0)
+        return;
+    log->journal_oldest = 0; // its blocks need not wait for it
     log_drop_tail(log);
     log_drop_recent(log);
     for (int i = 0; i < log->state.count; i++)
@@ -341,7 +363,7 @@ enum status log_append(struct log *log, struct block *block, size_t from, size_t
                                                  .block = block_ref(block),
                                                  .from = from});
     note_append(log, segment, header);
-    account_tail(log, (int64_t)len);
+    log_account_tail(log, (int64_t)len);
     log_mark_dirty(log);
     return ST_OK;
 }

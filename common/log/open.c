@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
+#include "log/replay.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,7 @@ struct log_set_config log_set_config_default(void)
                                    .tail_bytes_max = 16 << 20,
                                    .free_bytes_min = 64 << 20,
                                    .checkpoint_ms = 60000,
+                                   .journal_block_bytes = 16 << 20,
                                    .open_files_max = 4096,
                                    .producer_expiry_ms = 24ll * 3600 * 1000,
                                    .producers_max = 100000};
@@ -31,6 +33,7 @@ struct known {
 
 struct opening {
     struct log_set *set;
+    struct log_replay *replay;
     struct map known;
     char **dirs; // logs found
     int count, cap;
@@ -243,6 +246,27 @@ static void install_state(struct log *log, const struct known *known)
         log->bytes += state->segments[i]->size;
 }
 
+// Loads what the files, and before them the journal, hold. lost: less than was durable.
+static enum status load_log(struct opening *opening, struct log *log, struct known *known,
+                            struct log_load_report *report)
+{
+    struct log_set *set = opening->set;
+    struct log_load load = log_load_of(log, known->recovery_point);
+    int64_t journaled;
+    enum status status = log_replay_apply(opening->replay, log->id, log->partition, log->path,
+                                          load.recovery_point, &journaled);
+    if (status != ST_OK)
+        return status;
+    load.verify_all = set->config.verify_all;
+    load.clean = set->was_clean && journaled < 0;
+    status = log_state_load(&load, &log->state, report);
+    if (status == ST_OK && log->state.end < journaled) {
+        report->lost = true;
+        known->recovery_point = journaled; // by which the next start knows, without the journal
+    }
+    return status;
+}
+
 static void recover_log(struct opening *opening, const char *name)
 {
     struct log_set *set = opening->set;
@@ -255,11 +279,8 @@ static void recover_log(struct opening *opening, const char *name)
         mark_lost(log, known, "its partition.metadata cannot be read");
         return;
     }
-    struct log_load load = log_load_of(log, known->recovery_point);
-    load.verify_all = set->config.verify_all;
-    load.clean = set->was_clean;
     struct log_load_report report;
-    enum status status = log_state_load(&load, &log->state, &report);
+    enum status status = load_log(opening, log, known, &report);
     if (status == ST_OK && report.lost) {
         log_state_fini(&log->state);
         log_state_init(&log->state, set->config.producers_max);
@@ -307,6 +328,33 @@ static enum status save_recovered(struct log_set *set)
     return status;
 }
 
+// A log that could not take what the journal holds for it keeps the journal, and so everybody, waiting.
+static bool short_of_space(const struct log_set *set)
+{
+    for (const struct log *log = set->first; log != NULL; log = log->next)
+        if (log->status == ST_NO_SPACE)
+            return true;
+    return false;
+}
+
+static enum status recover(struct opening *opening)
+{
+    struct log_set *set = opening->set;
+    enum status status = log_replay_read(set->env, set->path, &opening->replay);
+    if (status != ST_OK)
+        return status;
+    recover_all(opening);
+    if (short_of_space(set))
+        return ST_NO_SPACE;
+    status = save_recovered(set);
+    if (status == ST_OK)
+        status = log_replay_remove(opening->replay);
+    if (status == ST_OK && log_replay_bytes(opening->replay) > 0)
+        DIAG_INFO(&set->env->diag, "journal replayed dir=%s bytes=%lld", set->path,
+                  (long long)log_replay_bytes(opening->replay));
+    return status;
+}
+
 // Kafka's marker says that everything was synced; it goes before anything may change.
 static enum status take_marker(struct log_set *set)
 {
@@ -341,8 +389,7 @@ static enum status open_steps(struct opening *opening, const struct log_set_conf
         status = load_offsets(opening, "log-start-offset-checkpoint", take_start);
     if (status != ST_OK)
         return status;
-    recover_all(opening);
-    return save_recovered(set);
+    return recover(opening);
 }
 
 static void opening_fini(struct opening *opening)
@@ -352,6 +399,7 @@ static void opening_fini(struct opening *opening)
     while (map_next(&opening->known, &at, NULL, &value))
         mem_free(value);
     map_fini(&opening->known);
+    log_replay_destroy(&opening->replay);
     for (int i = 0; i < opening->count; i++)
         mem_free(opening->dirs[i]);
     mem_free(opening->dirs);
@@ -370,12 +418,27 @@ static void init_metrics(struct log_set *set)
                                         .kind = METRIC_GAUGE};
     set->m_written_bytes =
         (struct metric){.name = "millrace_log_written_bytes_total", .help = "Record bytes written."};
-    if (set->env->metrics == NULL)
-        return;
-    struct metric *all[] = {&set->m_rounds, &set->m_syncs, &set->m_flush_us, &set->m_tail_bytes,
-                            &set->m_written_bytes};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        metric_add(set->env->metrics, all[i]);
+    set->m_journal_bytes =
+        (struct metric){.name = "millrace_log_journal_bytes_total", .help = "Bytes written to the journal."};
+    set->m_journal_blocks = (struct metric){.name = "millrace_log_journal_blocks",
+                                            .help = "Blocks of the journal in use, of 4.",
+                                            .kind = METRIC_GAUGE};
+    set->m_backlog_bytes = (struct metric){.name = "millrace_log_backlog_bytes",
+                                           .help = "Record bytes in the journal and not yet in segments.",
+                                           .kind = METRIC_GAUGE};
+    set->m_write_backs =
+        (struct metric){.name = "millrace_log_write_backs_total", .help = "Write-backs finished."};
+    log_set_each_metric(set, metric_add);
+}
+
+void log_set_each_metric(struct log_set *set,
+                         void (*act)(struct metric_registry *registry, struct metric *metric))
+{
+    struct metric *all[] = {&set->m_rounds,         &set->m_syncs,         &set->m_flush_us,
+                            &set->m_tail_bytes,     &set->m_written_bytes, &set->m_journal_bytes,
+                            &set->m_journal_blocks, &set->m_backlog_bytes, &set->m_write_backs};
+    for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++)
+        act(set->env->metrics, all[i]);
 }
 
 enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
@@ -394,8 +457,11 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     map_init(&set->by_name, 0);
     init_metrics(set);
     set->flusher = env_queue_new(env, "flusher", 1);
+    set->writer = env_queue_new(env, "writer", 1);
+    journal_init(&set->journal, env, set->path, config->journal_block_bytes);
     timer_init(&set->retry, log_retry_fire, set);
     timer_init(&set->checkpoint, log_checkpoint_fire, set);
+    timer_init(&set->back, log_back_fire, set);
     struct opening opening = {.set = set};
     map_init(&opening.known, 0);
     enum status status = open_steps(&opening, config);

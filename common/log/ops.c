@@ -30,6 +30,12 @@ static void op_done(struct job *job)
     struct log_op *op = (struct log_op *)job;
     struct log_set *set = op->set;
     bool last = op->last;
+    if (op->voids)
+        log_journal_wrote(set, &op->place);
+    if (op->voids && op->place.bytes > 0)
+        op->log->journal_oldest = op->log->journal_newest = 0;
+    if (op->log != NULL)
+        op->log->flushing = false;
     op->finish(op);
     mem_free(op);
     if (!last)
@@ -52,6 +58,59 @@ void log_op_queue(struct log_op *op)
         set->ops_first = op;
     set->ops_last = op;
     log_set_work(set);
+}
+
+// A set being closed waits until everything is written that can be.
+static bool all_written(const struct log_set *set)
+{
+    if (set->readers > 0 || set->writing)
+        return false;
+    return (set->dirty_first == NULL && set->backlog == 0) || set->stalled_logs > 0;
+}
+
+bool log_op_ready(const struct log_set *set)
+{
+    const struct log_op *op = set->ops_first;
+    if (op == NULL)
+        return false;
+    if (op->last)
+        return all_written(set);
+    if (op->log == NULL)
+        return true;
+    if (op->log->writing || (op->settle && op->log->backlog > 0 && op->log->status == ST_OK))
+        return false;
+    return !op->voids || set->journal.block_bytes == 0 || journal_fits(&set->journal, 1, 0);
+}
+
+// Whether a crash would still find something of the log in the journal.
+static bool is_journaled(const struct log *log)
+{
+    return log->journal_newest >= log->set->journal.tail;
+}
+
+void log_op_submit(struct log_set *set)
+{
+    struct log_op *op = set->ops_first;
+    set->ops_first = op->next;
+    if (set->ops_first == NULL)
+        set->ops_last = NULL;
+    if (op->prepare != NULL)
+        op->prepare(op);
+    op->voids = op->voids && is_journaled(op->log);
+#ifdef PLANTED_TRUNCATION_NOT_JOURNALED
+    op->voids = false;
+#endif
+    if (op->voids)
+        op->place = journal_take(&set->journal, 1, 0);
+    if (op->log != NULL)
+        op->log->flushing = true;
+    log_set_submit(set, &op->job);
+}
+
+enum status log_op_void(struct log_op *op)
+{
+    const struct journal_item item = {.id = op->log->id, .partition = op->log->partition, .voids = true};
+    return op->voids ? journal_write(&op->set->journal, &op->place, &item, 1) : ST_OK;
 }
 
 static struct log_op *log_change(struct log *log, int64_t offset, log_done_fn *done, void *context)
@@ -110,7 +169,7 @@ static void install(struct log *log, struct change *change, int64_t start)
     change->state = old; // freed by end_change
     log->state.epochs.changed = true;
     log->touched = true;
-    log->ring.written = log->ring.count; // prepare dropped the tail
+    log->ring.written = log->ring.flushed = log->ring.count; // prepare dropped the tail
     log_drop_recent(log);
     log->start = start;
     log->written = log->flushed = log->synced = log->state.end;
@@ -135,8 +194,22 @@ static void truncate_prepare(struct log_op *op)
     struct change *change = op->data;
     op->status = op->log->lost ? ST_CORRUPT : op->log->status;
     change->nothing = op->status != ST_OK || op->offset >= op->log->state.end;
+    op->voids = !change->nothing;
     if (!change->nothing)
         prepare_change(op, lowest_cut(op->log, op->offset));
+}
+
+// What the journal is about to forget must be in the segments for good.
+static enum status sync_active(const struct log *log)
+{
+    const struct log_segment *active =
+        log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
+#ifdef PLANTED_VOID_BEFORE_SYNC
+    active = NULL;
+#endif
+    if (!log->lazy || active == NULL)
+        return ST_OK;
+    return log_file_sync(log->set->env, log->path, log_segment_name(active->base, ".log").text);
 }
 
 static void truncate_run(struct log_op *op)
@@ -146,6 +219,10 @@ static void truncate_run(struct log_op *op)
         return;
     int64_t cut;
     op->status = save_first(change);
+    if (op->status == ST_OK && op->voids)
+        op->status = sync_active(op->log);
+    if (op->status == ST_OK)
+        op->status = log_op_void(op);
     if (op->status == ST_OK)
         op->status = log_state_cut_files(&change->load, &op->log->state, op->offset, &cut);
     if (op->status != ST_OK)
@@ -177,6 +254,7 @@ void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context)
     op->prepare = truncate_prepare;
     op->run = truncate_run;
     op->finish = truncate_finish;
+    op->settle = op->voids = true;
     log->busy = true;
     log_op_queue(op);
 }
@@ -240,6 +318,8 @@ static void fully_run(struct log_op *op)
     struct change *change = op->data;
     op->status = save_first(change);
     if (op->status == ST_OK)
+        op->status = log_op_void(op);
+    if (op->status == ST_OK)
         op->status = log_make_directory(op->log);
     if (op->status == ST_OK)
         op->status = path_sync_dir(op->set->env, op->set->path);
@@ -273,6 +353,7 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
     struct log_op *op = log_change(log, offset, done, context);
     op->prepare = fully_prepare;
     op->run = fully_run;
+    op->voids = true;
     op->finish = fully_finish;
     log->busy = true;
     log_op_queue(op);
@@ -344,6 +425,8 @@ static void delete_run(struct log_op *op)
     delete_name(op, name);
     struct log_path to = log_path_join(op->set->path, name);
     op->status = save_first(op->data);
+    if (op->status == ST_OK)
+        op->status = log_op_void(op);
     bool full = op->status == ST_NO_SPACE;
     if (op->status == ST_OK || full)
         op->status = path_rename(env, op->log->path, to.text);
@@ -355,6 +438,8 @@ static void delete_run(struct log_op *op)
         return;
     log_remove_dir(env, to.text);
     op->status = save_first(op->data);
+    if (op->status == ST_OK)
+        op->status = log_op_void(op);
 }
 
 static void delete_finish(struct log_op *op)
@@ -380,6 +465,7 @@ void log_delete(struct log *log, log_done_fn *done, void *context)
     struct log_op *op = log_change(log, 0, done, context);
     op->prepare = delete_prepare;
     op->run = delete_run;
+    op->voids = true;
     op->finish = delete_finish;
     log->deleted = true; // from now on the name may be used anew: the rename comes before any later round
     log->generation++;

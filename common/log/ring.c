@@ -53,6 +53,7 @@ void log_ring_trim(struct log_ring *ring, uint32_t keep_written)
         ring->head = (ring->head + 1) & (ring->cap - 1);
         ring->count--;
         ring->written--;
+        ring->flushed--;
     }
 }
 

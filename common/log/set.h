@@ -4,8 +4,10 @@
 // everything; open and recovery block and belong to start-up, everything else is asynchronous.
 //
 // Life of a round: log_append marks a log dirty; log_flush starts a round when none runs; the flusher writes
-// and syncs every segment the round touches, and the directories of new files; on the loop `flushed` moves
-// and on_durable is told per log; the next round starts at once when something is dirty by then.
+// small appends to the journal (log/journal.h) and syncs that, large ones and new files to their segments,
+// each synced; on the loop `flushed` moves and on_durable is told per log; the next round starts at once when
+// something is dirty by then. A moment later the journaled batches are written to their segments, and
+// `written` moves.
 #ifndef LOG_SET_H
 #define LOG_SET_H
 
@@ -17,6 +19,8 @@ struct log_budget {
     int64_t used, max;
 };
 
+enum { LOG_JOURNAL_BLOCKS = 4, LOG_JOURNAL_UNIT = 4096 };
+
 struct log_set_config {
     const char *cluster_id; // NULL: not known yet, see log_set_adopt; borrowed during the call
     int32_t node_id;        // -1: not known yet
@@ -26,10 +30,12 @@ struct log_set_config {
     int64_t tail_bytes_max; // cap of one log's unwritten bytes
     int64_t free_bytes_min; // below this much free disk space appends are refused (ST_NO_SPACE)
     int64_t checkpoint_ms;  // how often recovery points, watermarks and epochs are saved (60,000)
-    int32_t open_files_max; // segment files held open without being read; more are closed after use
-    int64_t producer_expiry_ms; // producer.id.expiration.ms
-    int32_t producers_max;      // producers remembered per log; the one idle longest is forgotten first
-    bool verify_all;            // scan every segment at open, not only from the recovery point
+    int64_t journal_block_bytes; // of each of the journal's LOG_JOURNAL_BLOCKS files, a multiple of
+                                 // LOG_JOURNAL_UNIT, at least two; 0: no journal
+    int32_t open_files_max;      // segment files held open without being read; more are closed after use
+    int64_t producer_expiry_ms;  // producer.id.expiration.ms
+    int32_t producers_max;       // producers remembered per log; the one idle longest is forgotten first
+    bool verify_all;             // scan every segment at open, not only from the recovery point
 };
 
 // Kafka's defaults where it has them; budget NULL, tail 16 MiB, 64 MiB free, 4096 files.

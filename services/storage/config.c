@@ -67,6 +67,13 @@ const struct config_row storage_config_rows[] = {
      .min = 1 << 20,
      .max = INT64_MAX,
      .help = "Bytes of record batches held in memory by all partitions until they are written."},
+    {.key = "log.journal.bytes",
+     .type = CONFIG_INT,
+     .fallback = "67108864",
+     .min = 0,
+     .max = 1ll << 40,
+     .help =
+         "Disk space of a directory's journal, through which small appends become durable; 0: none is used."},
     {.key = "producer.id.expiration.ms",
      .type = CONFIG_INT,
      .fallback = "86400000",

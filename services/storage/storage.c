@@ -203,12 +203,20 @@ static void storage_on_leaderships(void *context, int32_t leaderships)
 
 // ---- life ----
 
+// A journal too small for a header and a group in each of its blocks is as large as it must be.
+static int64_t journal_block_bytes(int64_t bytes)
+{
+    int64_t block = bytes / LOG_JOURNAL_BLOCKS / LOG_JOURNAL_UNIT * LOG_JOURNAL_UNIT;
+    return bytes > 0 && block < 2 * LOG_JOURNAL_UNIT ? 2 * LOG_JOURNAL_UNIT : block;
+}
+
 static enum status open_directory(struct storage *storage)
 {
     struct log_set_config config = log_set_config_default();
     storage->budget.max = config_int(storage->config, "log.tail.bytes.max");
     config.budget = &storage->budget;
     config.node_id = (int32_t)config_int(storage->config, "node.id");
+    config.journal_block_bytes = journal_block_bytes(config_int(storage->config, "log.journal.bytes"));
     config.producer_expiry_ms = config_int(storage->config, "producer.id.expiration.ms");
     if (config_list_count(storage->config, "log.dirs") == 0) {
         DIAG_ERROR(&storage->env->diag, "log.dirs names no directory");

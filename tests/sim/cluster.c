@@ -91,6 +91,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", daemon->kafka_port);
         config_put(config, "listeners", text);
         config_put(config, "replica.lag.time.max.ms", "400");
+        config_put(config, "log.journal.bytes", "131072"); // so small that its blocks go round
     } else {
         config_put(config, "group.initial.rebalance.delay.ms", "100");
     }

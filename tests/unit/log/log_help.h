@@ -45,6 +45,8 @@ void help_crash(struct help *help, bool power, bool torn);
 
 // Appends a batch of records with value_len bytes each; notes it when it was accepted.
 enum status help_append(struct help *help, int records, size_t value_len, int32_t epoch);
+// The same to any log of the set; only those of help->log are noted.
+enum status help_append_to(struct help *help, struct log *log, int records, size_t value_len, int32_t epoch);
 void help_flush(struct help *help); // and runs until nothing is left
 
 void help_on_done(struct log *log, enum status status, void *context);

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Write-backs: what flush rounds have made durable in the journal goes to the segments, one job at a time on
+// the writer's thread, beside the flush rounds. It waits a moment, so that many small appends to a log become
+// one write. When the journal runs out of blocks, every log that the oldest one still serves is synced, then
+// the block takes its next number and may be written again.
+#include "base/assert.h"
+#include "base/mem.h"
+#include "log/part.h"
+
+struct write_back {
+    struct job job;
+    struct log_set *set;
+    struct log_parts parts;
+    uint64_t block;     // to be given back, 0 none
+    enum status status; // of that
+};
+
+// ---- the logs that have a backlog ----
+
+static void backlog_unlink(struct log *log)
+{
+    struct log_set *set = log->set;
+    *(log->back_previous != NULL ? &log->back_previous->back_next : &set->back_first) = log->back_next;
+    *(log->back_next != NULL ? &log->back_next->back_previous : &set->back_last) = log->back_previous;
+    log->back_next = log->back_previous = NULL;
+    log->in_backlog = false;
+}
+
+static void backlog_move(struct log *log, int64_t bytes)
+{
+    log->backlog += bytes;
+    log->set->backlog += bytes;
+    metric_inc(&log->set->m_backlog_bytes, bytes);
+}
+
+void log_back_add(struct log *log, int64_t bytes)
+{
+    struct log_set *set = log->set;
+    backlog_move(log, bytes);
+    if (log->in_backlog)
+        return;
+    log->in_backlog = true;
+    log->backlog_us = env_now_us(set->env);
+    log->back_previous = set->back_last;
+    *(set->back_last != NULL ? &set->back_last->back_next : &set->back_first) = log;
+    set->back_last = log;
+}
+
+void log_back_settle(struct log *log, int64_t bytes)
+{
+    bool all = log->ring.written == log->ring.flushed;
+    backlog_move(log, all ? -log->backlog : -bytes);
+    if (all && log->in_backlog)
+        backlog_unlink(log);
+    else if (log->in_backlog)
+        log->backlog_us = env_now_us(log->set->env);
+}
+
+// ---- jobs ----
+
+static void back_run(struct job *job)
+{
+    struct write_back *back = (struct write_back *)job;
+    for (int i = 0; i < back->parts.count; i++) {
+        struct part *part = &back->parts.rows[i];
+        part->status = log_part_write(part);
+        if (part->status == ST_OK && part->sync)
+            part->status = log_part_sync(part);
+    }
+    if (back->block != 0)
+        back->status = journal_restamp(&back->set->journal, back->block);
+}
+
+static void finish_part(struct log_set *set, struct part *part)
+{
+    struct log *log = part->log;
+    enum status status = part->status;
+    log->writing = false;
+    log_part_finish(part, 0);
+    log_set_stalled(log, status == ST_NO_SPACE);
+    log_ring_trim(&log->ring, LOG_RECENT_MAX);
+    if (log->held && log->status == ST_OK && !log->deleted)
+        log_mark_dirty(log);
+    log->held = false;
+    if (set->on_durable != NULL && !log->deleted)
+        set->on_durable(log, status); // its tail has room again
+}
+
+static void back_done(struct job *job)
+{
+    struct write_back *back = (struct write_back *)job;
+    struct log_set *set = back->set;
+    metric_inc(&set->m_write_backs, 1);
+    for (int i = 0; i < back->parts.count; i++)
+        finish_part(set, &back->parts.rows[i]);
+    log_parts_fini(&back->parts);
+    if (back->block != 0 && back->status == ST_OK)
+        journal_restamped(&set->journal);
+    else if (back->block != 0)
+        log_set_go_offline(set, back->status);
+    metric_set(&set->m_journal_blocks, journal_blocks(&set->journal));
+    if (set->stalled_logs > 0 && !timer_running(&set->retry))
+        timer_start_ms(set->env, &set->retry, LOG_RETRY_MS);
+    mem_free(back);
+    set->writing = false;
+    log_set_work(set);
+}
+
+static void collect(struct write_back *back, struct log *log, bool sync)
+{
+    log_parts_collect_back(&back->parts, log, sync);
+    log->writing = true;
+}
+
+static bool full(const struct write_back *back)
+{
+    return back->parts.count >= LOG_ROUND_PARTS_MAX || back->parts.bytes >= LOG_ROUND_MAX;
+}
+
+static void submit(struct write_back *back)
+{
+    struct log_set *set = back->set;
+    if (back->parts.count == 0 && back->block == 0) {
+        mem_free(back); // all of them are in the flush round that runs; it comes back here
+        return;
+    }
+    set->writing = true;
+    env_submit(set->env, set->writer, &back->job);
+}
+
+static struct write_back *write_back_new(struct log_set *set)
+{
+    struct write_back *back = mem_calloc(1, sizeof *back);
+    *back = (struct write_back){.job = {.run = back_run, .done = back_done}, .set = set};
+    return back;
+}
+
+// ---- when ----
+
+static bool needs_block(const struct log_set *set)
+{
+    const struct journal *journal = &set->journal;
+    return journal->block_bytes > 0 && set->status == ST_OK && journal_blocks(journal) >= JOURNAL_BLOCKS - 1;
+}
+
+static void give_block_back(struct log_set *set)
+{
+    struct write_back *back = write_back_new(set);
+    bool served = false; // a log still needs the block
+    for (struct log *log = set->first; log != NULL && !full(back); log = log->next) {
+        if (log->journal_oldest == 0 || log->journal_oldest > set->journal.tail)
+            continue;
+        served = true;
+        if (!log->flushing)
+            collect(back, log, true);
+    }
+    if (!served)
+        back->block = set->journal.tail;
+    submit(back);
+}
+
+static void write_backlog(struct log_set *set)
+{
+    struct write_back *back = write_back_new(set);
+    for (struct log *log = set->back_first; log != NULL && !full(back); log = log->back_next)
+        if (!log->flushing)
+            collect(back, log, false);
+    submit(back);
+}
+
+static bool someone_waits(const struct log_set *set)
+{
+    const struct log_budget *budget = set->config.budget;
+    return set->closing || (set->ops_first != NULL && set->ops_first->settle) ||
+           set->backlog >= LOG_BACKLOG_MAX || budget->used > budget->max / 2 ||
+           set->back_first->tail_bytes > set->config.tail_bytes_max / 2;
+}
+
+void log_back_work(struct log_set *set)
+{
+    if (set->writing || (set->stalled_logs > 0 && timer_running(&set->retry)))
+        return;
+    if (needs_block(set)) {
+        give_block_back(set);
+        return;
+    }
+    if (set->back_first == NULL)
+        return;
+    int64_t wait_us = set->back_first->backlog_us + LOG_BACKLOG_MS * 1000 - env_now_us(set->env);
+    if (wait_us <= 0 || someone_waits(set))
+        write_backlog(set);
+    else if (!timer_running(&set->back))
+        timer_start_us(set->env, &set->back, wait_us);
+}
+
+void log_back_fire(struct timer *timer)
+{
+    log_set_work(timer->context);
+}
+
+void log_journal_wrote(struct log_set *set, const struct journal_place *place)
+{
+    journal_wrote(&set->journal, place);
+    metric_inc(&set->m_journal_bytes, place->bytes);
+    metric_set(&set->m_journal_blocks, journal_blocks(&set->journal));
+    if (place->status != ST_OK && place->status != ST_NO_SPACE)
+        log_set_go_offline(set, place->status);
+}
