@@ -98,8 +98,9 @@ static bool may_begin(const struct conn *conn)
         return false;
     if (conn->pending == 0)
         return true;
+    const struct conn_config *config = &conn->listener->config;
     return api == KAFKA_API_PRODUCE && !holds_other_than_produce(conn) &&
-           conn->produces < conn->listener->config.produce_in_flight_max;
+           conn->produces < config->produce_in_flight_max && conn->produce_bytes < config->produce_bytes_max;
 }
 
 static void begin_requests(struct conn *conn)

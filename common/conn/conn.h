@@ -55,6 +55,7 @@ struct conn {
     struct conn_pending *first, *last;
     int pending;  // requests begun and not yet taken off the list
     int produces; // of these, Produce
+    int64_t produce_bytes; // frames of those
     struct conn_frame frame;
     uint8_t *ahead; // read but not yet cut into frames
     size_t ahead_len;

@@ -28,6 +28,7 @@ struct conn_config conn_config_default(void)
         .handshake_ms = 10000,
         .queued_max = 128 << 20,
         .produce_in_flight_max = 256,
+        .produce_bytes_max = 16 << 20,
         .output_max = 1 << 20,
     };
 }
@@ -273,7 +274,8 @@ struct conn_listener *conn_listener_new(struct env *env, const struct conn_confi
                                         const struct conn_handler *handler, void *context)
 {
     ASSERT(handler->on_request != NULL && handler->on_cancelled != NULL);
-    ASSERT(config->request_max > 0 && config->connections_max > 0 && config->produce_in_flight_max > 0);
+    ASSERT(config->request_max > 0 && config->connections_max > 0 && config->produce_in_flight_max > 0 &&
+           config->produce_bytes_max > 0);
     struct conn_listener *listener = mem_calloc(1, sizeof *listener);
     listener->env = env;
     listener->config = *config;

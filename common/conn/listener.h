@@ -10,7 +10,7 @@
 // must still be ended by one of the four, at once or later, and what it answers is dropped.
 //
 // One request of a connection is in progress at a time, except that consecutive Produce requests overlap (up
-// to produce_in_flight_max). Meanwhile the socket is read no further than 64 KiB or the frame that is being
+// to produce_in_flight_max and produce_bytes_max). Meanwhile the socket is read no further than 64 KiB or the frame that is being
 // received.
 #ifndef CONN_LISTENER_H
 #define CONN_LISTENER_H
@@ -74,6 +74,7 @@ struct conn_config {
     int64_t handshake_ms; // a connection without a whole first request is closed after it, 10 s
     int64_t queued_max;   // queued.max.request.bytes: above it nothing more is read, 128 MiB
     int32_t produce_in_flight_max; // overlapping Produce requests of one connection, 256
+    int64_t produce_bytes_max;     // bytes of these above which no further one is taken, 16 MiB
     int64_t output_max;            // unsent reply bytes above which no further request is taken, 1 MiB
     const struct conn_authenticator *authenticator; // borrowed
 };

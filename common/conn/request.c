@@ -29,6 +29,15 @@ static enum status parse_header(struct slice frame, struct conn_request *request
     return status;
 }
 
+// sign: 1 when it begins, -1 when it ends.
+static void count_produce(struct conn *conn, const struct conn_request *request, int sign)
+{
+    if (request->api != KAFKA_API_PRODUCE)
+        return;
+    conn->produces += sign;
+    conn->produce_bytes += sign * (int64_t)request->frame.len;
+}
+
 static void append(struct conn *conn, struct conn_pending *pending)
 {
     if (conn->last != NULL)
@@ -37,7 +46,7 @@ static void append(struct conn *conn, struct conn_pending *pending)
         conn->first = pending;
     conn->last = pending;
     conn->pending++;
-    conn->produces += pending->request.api == KAFKA_API_PRODUCE;
+    count_produce(conn, &pending->request, 1);
     conn->listener->requests++;
 }
 
@@ -67,7 +76,7 @@ static void take_off(struct conn *conn, struct conn_pending *pending, struct con
     if (conn->last == pending)
         conn->last = previous;
     conn->pending--;
-    conn->produces -= pending->request.api == KAFKA_API_PRODUCE;
+    count_produce(conn, &pending->request, -1);
     if (!conn->closed)
         conn_output_move(&conn->output, &pending->reply);
     conn_output_fini(&pending->reply);

@@ -167,6 +167,23 @@ Test(conn_listener, consecutive_produces_overlap_and_answers_keep_their_order)
     close(fd);
 }
 
+Test(conn_listener, large_produces_overlap_up_to_their_bytes)
+{
+    enum { BODY = 4000 };
+    server.config.produce_bytes_max = 10000;
+    server_open(&server);
+    int fd = dial(&server);
+    for (int i = 0; i < 5; i++)
+        send_request(fd, PRODUCE, 3, i, BODY);
+    turn(&server, 5);
+    cr_assert_eq(server.held_count, 3, "the third is begun below the limit, the fourth is not");
+    server_answer(&server, 0);
+    turn(&server, 5);
+    cr_assert_eq(server.held_count, 3);
+    cr_expect_eq(server.seen_count, 4);
+    close(fd);
+}
+
 Test(conn_listener, hang_up_cancels_a_held_request)
 {
     server_open(&server);
