@@ -25,7 +25,7 @@ enum status records_next(struct slice *rest, struct slice *record)
 {
     if (rest->len == 0)
         return ST_NOT_FOUND;
-    uint32_t len;
+    uint32_t len = 0;
     int used = uvarint32_get(rest->data, rest->len, &len);
     if (used < 0 || (used > 0 && len > RECORDS_RECORD_MAX))
         return ST_MALFORMED;
