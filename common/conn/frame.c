@@ -24,7 +24,9 @@ static int64_t ahead_length(const struct conn *conn)
         return -1;
     int32_t length = (int32_t)load_be32(conn->ahead + conn->ahead_at);
     const struct conn_config *config = &conn->listener->config;
-    int32_t max = conn->handshaken ? config->request_max : config->handshake_max;
+    // Whoever need not say who he is may begin with any request: franz-go opens a connection with a Produce.
+    bool stranger = config->authenticator != NULL && !conn->handshaken;
+    int32_t max = stranger ? config->handshake_max : config->request_max;
     return length < HEADER_LEAST || length > max ? -2 : length;
 }
 

@@ -67,7 +67,7 @@ struct conn_config {
     const char *host;               // address to bind; copied
     int port;                       // 0: any free one
     int32_t request_max;            // socket.request.max.bytes, 100 MiB
-    int32_t handshake_max;          // largest first request of a connection, 256 KiB
+    int32_t handshake_max;          // largest first request where there is an authenticator, 256 KiB
     int32_t connections_max;        // max.connections, 10,000
     int32_t connections_per_ip_max; // max.connections.per.ip, 10,000
     int64_t idle_ms;      // connections.max.idle.ms, 10 minutes; progress = a frame, 64 KiB, or output

@@ -16,6 +16,12 @@ def started():
         yield running
 
 
+def test_first_request_of_a_connection_may_be_large(started):
+    started.create_topic("first")
+    with Connection(started) as connection:  # as franz-go does, which knows the versions from another connection
+        assert connection.produce("first", batch(-1, -1, b"y" * 900000)) == (0, 0)
+
+
 def test_what_comes_later_stands_in_line(started):
     started.create_topic("line")
     with Connection(started) as connection:

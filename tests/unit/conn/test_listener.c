@@ -69,9 +69,16 @@ Test(conn_listener, closes_at_once_on_a_length_of_two_gigabytes)
     cr_expect_eq(conn_listener_connections(server.listener), 0);
 }
 
-Test(conn_listener, first_request_is_limited_to_the_handshake_size)
+static bool let_in(void *context, const char *listener, const char *host, char *principal, size_t size)
 {
+    return true;
+}
+
+Test(conn_listener, first_request_of_a_stranger_is_limited_to_the_handshake_size)
+{
+    const struct conn_authenticator authenticator = {.on_connect = let_in};
     server.answer_at_once = true;
+    server.config.authenticator = &authenticator;
     server.config.handshake_max = 1000;
     server.config.request_max = 4000;
     server_open(&server);
@@ -86,6 +93,17 @@ Test(conn_listener, first_request_is_limited_to_the_handshake_size)
     cr_expect_eq(receive_correlation(&server, fd), 2);
     send_request(fd, HEARTBEAT, 0, 3, 4000);
     cr_expect(gone(&server, fd));
+    close(fd);
+}
+
+Test(conn_listener, first_request_may_be_large_where_nobody_is_asked_who_he_is)
+{
+    server.answer_at_once = true;
+    server.config.handshake_max = 1000;
+    server_open(&server);
+    int fd = dial(&server);
+    send_request(fd, HEARTBEAT, 0, 1, 4000);
+    cr_expect_eq(receive_correlation(&server, fd), 1);
     close(fd);
 }
 
