@@ -94,9 +94,11 @@ static void back_done(struct job *job)
     for (int i = 0; i < back->parts.count; i++)
         finish_part(set, &back->parts.rows[i]);
     log_parts_fini(&back->parts);
-    if (back->block != 0 && back->status == ST_OK)
+    if (back->block != 0 && back->status == ST_OK) {
+        DIAG_DEBUG(&set->env->diag, "journal block given back dir=%s block=%llu", set->path,
+                   (unsigned long long)back->block);
         journal_restamped(&set->journal);
-    else if (back->block != 0)
+    } else if (back->block != 0)
         log_set_go_offline(set, back->status);
     metric_set(&set->m_journal_blocks, journal_blocks(&set->journal));
     if (set->stalled_logs > 0 && !timer_running(&set->retry))

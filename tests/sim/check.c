@@ -112,23 +112,29 @@ static bool segment_of(struct slice path, const char *partition)
            memmem(path.data, path.len, want, (size_t)len) != NULL;
 }
 
-static void replica_read(struct machine *machine, const char *partition, struct replica_bytes *out)
+void check_read_log(struct machine *machine, const char *name, struct buf *bytes)
 {
     struct slice paths[256];
     size_t count = 0;
     struct map_entry *at = NULL;
     struct slice path;
-    buf_init(&out->bytes, 64 << 20);
-    out->end = 0;
+    buf_init(bytes, 64 << 20);
     while (count < 256 && disk_next(machine, &at, &path))
-        if (segment_of(path, partition))
+        if (segment_of(path, name))
             paths[count++] = path;
-    qsort(paths, count, sizeof *paths, by_path);
+    if (count > 0)
+        qsort(paths, count, sizeof *paths, by_path);
     for (size_t i = 0; i < count; i++) {
         size_t len;
         const uint8_t *data = disk_read(machine, paths[i], &len);
-        buf_append(&out->bytes, data, len);
+        buf_append(bytes, data, len);
     }
+}
+
+static void replica_read(struct machine *machine, const char *partition, struct replica_bytes *out)
+{
+    check_read_log(machine, partition, &out->bytes);
+    out->end = 0;
     struct batch_header header;
     for (size_t from = 0; from < out->bytes.len; from += batch_size(&header)) {
         if (batch_parse(slice_of(out->bytes.data + from, out->bytes.len - from), &header) != ST_OK)

@@ -20,6 +20,30 @@ struct check_isr {
     int32_t nodes[CLUSTER_STORAGE];
 };
 
+// What a storage node's log holds, by what was appended to it.
+struct check_batch {
+    int64_t base, last;
+    uint64_t print;
+};
+
+struct check_log {
+    char name[40];
+    const struct log *log; // in the node's present life
+    struct check_batch *batches;
+    int count, cap;
+    int64_t first;   // offset of the first batch that is known
+    int64_t durable; // told so
+    int64_t cut;     // a truncation to here is under way; INT64_MAX: none
+};
+
+enum { CHECK_LOGS = 16 };
+
+struct check_node {
+    uint64_t generation; // of its process
+    struct check_log logs[CHECK_LOGS];
+    int count;
+};
+
 struct check {
     struct cluster *cluster;
     struct history *history;
@@ -34,6 +58,7 @@ struct check {
     int64_t watermarks[HISTORY_PARTITIONS]; // highest ever seen
     struct check_isr isr[HISTORY_PARTITIONS];
     int64_t isr_offset; // metadata offset of isr
+    struct check_node nodes[CLUSTER_STORAGE];
     struct timer timer;
 };
 
@@ -51,6 +76,13 @@ void check_isr(struct check *check);
 // What a controller has committed, whenever that changes.
 struct image;
 void check_isr_note(struct check *check, const struct image *image);
+
+// What each storage node called durable, after each event (check_log.c).
+void check_log(struct check *check);
+// A line of a storage node's diagnostics: a truncation begins.
+void check_log_cut(struct check *check, const struct machine *machine, const char *line);
+// Bytes of all segments of a log on a machine's disk; the caller ends the buf.
+void check_read_log(struct machine *machine, const char *name, struct buf *bytes);
 
 // What the storage nodes hold at the end: every acknowledged record once, at its offset, in order; replicas
 // equal. Reads the disks of the storage machines; call it once everything is flushed.

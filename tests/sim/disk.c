@@ -36,6 +36,14 @@ static struct machine *machine_of(struct env *env)
     return ((struct process *)env)->machine;
 }
 
+// Whether one more change of the disk happens. Power that goes in the middle of a job takes the rest of it.
+static bool powered(struct machine *machine)
+{
+    if (machine->in_job && machine->changes_left > 0 && --machine->changes_left == 0)
+        machine->dark = true;
+    return !machine->dark;
+}
+
 static struct inode *inode_at(struct env *env, const char *path)
 {
     return map_get(&machine_of(env)->files, slice_str(path));
@@ -57,6 +65,8 @@ enum status sim_file_open(struct env *env, const char *path, int flags, struct f
         return ST_NOT_FOUND;
     if (inode != NULL && (inode->directory || (flags & FILE_EXCLUSIVE)))
         return inode->directory ? ST_IO : ST_EXISTS;
+    if ((inode == NULL || (flags & FILE_TRUNCATE)) && !powered(machine_of(env)))
+        return ST_IO;
     if (inode == NULL) {
         inode = mem_calloc(1, sizeof *inode);
         map_put(&machine_of(env)->files, slice_str(path), inode);
@@ -118,6 +128,8 @@ enum status sim_file_pwritev(struct env *env, struct file *file, const struct io
                              int64_t at)
 {
     ASSERT(file->writable && file->process->alive);
+    if (!powered(machine_of(env)))
+        return ST_IO;
     for (int i = 0; i < count; i++) {
         struct pending write = {.at = at, .len = iov[i].iov_len, .data = mem_calloc(1, iov[i].iov_len)};
         memcpy(write.data, iov[i].iov_base, iov[i].iov_len);
@@ -129,7 +141,14 @@ enum status sim_file_pwritev(struct env *env, struct file *file, const struct io
 
 enum status sim_file_truncate(struct env *env, struct file *file, int64_t size)
 {
+    struct machine *machine = machine_of(env);
     ASSERT(file->writable);
+    if (machine->in_job && machine->changes_at_cut > 0) {
+        machine->changes_left = machine->changes_at_cut;
+        machine->changes_at_cut = 0;
+    }
+    if (!powered(machine))
+        return ST_IO;
     pending_add(file->inode, (struct pending){.at = size});
     return ST_OK;
 }
@@ -154,6 +173,8 @@ static void pending_clear(struct inode *inode)
 
 enum status sim_file_sync(struct env *env, struct file *file)
 {
+    if (!powered(machine_of(env)))
+        return ST_IO;
     pending_apply(file->inode, file->inode->pending_count);
     pending_clear(file->inode);
     return ST_OK;
@@ -190,6 +211,8 @@ enum status sim_path_mkdir(struct env *env, const char *path)
         return ST_EXISTS;
     if (!parent_exists(env, path))
         return ST_NOT_FOUND;
+    if (!powered(machine_of(env)))
+        return ST_IO;
     struct inode *inode = mem_calloc(1, sizeof *inode);
     inode->directory = true;
     map_put(&machine_of(env)->files, slice_str(path), inode);
@@ -236,12 +259,16 @@ enum status sim_path_rename(struct env *env, const char *from, const char *to)
 {
     if (inode_at(env, from) == NULL || !parent_exists(env, to))
         return ST_NOT_FOUND;
+    if (!powered(machine_of(env)))
+        return ST_IO;
     view_rename(&machine_of(env)->files, from, to);
     return ST_OK;
 }
 
 enum status sim_path_unlink(struct env *env, const char *path)
 {
+    if (!powered(machine_of(env)))
+        return ST_IO;
     return map_remove(&machine_of(env)->files, slice_str(path)) ? ST_OK : ST_NOT_FOUND;
 }
 
@@ -282,6 +309,8 @@ static void entries_copy(struct map *to, const struct map *from, const char *dir
 enum status sim_path_sync_dir(struct env *env, const char *path)
 {
     struct machine *machine = machine_of(env);
+    if (!powered(machine))
+        return ST_IO;
     entries_copy(&machine->durable, &machine->files, path);
     return ST_OK;
 }
@@ -351,6 +380,8 @@ static void inode_power_cut(struct machine *machine, struct inode *inode)
 
 void disk_power_cut(struct machine *machine)
 {
+    machine->changes_left = machine->changes_at_cut = 0;
+    machine->dark = false;
     struct map_entry *at = NULL;
     struct slice path;
     void *inode;

@@ -198,7 +198,7 @@ static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
 
 static void plan_draw(struct nemesis *nemesis)
 {
-    switch (prng_below(&nemesis->prng, 6)) {
+    switch (prng_below(&nemesis->prng, 7)) {
     case 0:
     case 1:
         nemesis->plan.aim = AIM_ELECTIONS;
@@ -208,6 +208,10 @@ static void plan_draw(struct nemesis *nemesis)
         nemesis->plan.aim = AIM_REJOINING;
         plan_aimed(nemesis, DAEMON_STORAGE);
         break;
+    case 3:
+        nemesis->plan.aim = AIM_TRUNCATIONS;
+        plan_aimed(nemesis, DAEMON_STORAGE);
+        break;
     default:
         plan_anywhere(nemesis);
     }
@@ -215,7 +219,7 @@ static void plan_draw(struct nemesis *nemesis)
 
 static void plan_print(const struct nemesis *nemesis)
 {
-    static const char *const aims[] = {"anywhere", "elections", "rejoining"};
+    static const char *const aims[] = {"anywhere", "elections", "rejoining", "truncations"};
     const struct nemesis_plan *plan = &nemesis->plan;
     if (nemesis->cluster->world->verbose)
         fprintf(stderr,
@@ -237,12 +241,16 @@ void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env 
         nemesis_quorum_begin(nemesis);
     else if (nemesis->plan.aim == AIM_REJOINING)
         nemesis_isr_begin(nemesis);
+    else if (nemesis->plan.aim == AIM_TRUNCATIONS)
+        nemesis_cut_begin(nemesis);
 }
 
 void nemesis_turn(struct nemesis *nemesis)
 {
     if (nemesis->begun && !nemesis->healing && nemesis->plan.aim == AIM_ELECTIONS)
         nemesis_quorum_turn(nemesis);
+    if (nemesis->begun && !nemesis->healing && nemesis->plan.aim == AIM_TRUNCATIONS)
+        nemesis_cut_turn(nemesis);
 }
 
 void nemesis_heal(struct nemesis *nemesis)
@@ -250,8 +258,11 @@ void nemesis_heal(struct nemesis *nemesis)
     nemesis->healing = true;
     nemesis->cluster->world->faults = (struct world_faults){0};
     links_heal(nemesis->cluster->world);
-    for (int i = 0; i < nemesis->cluster->world->machine_count; i++)
+    for (int i = 0; i < nemesis->cluster->world->machine_count; i++) {
         nemesis->cluster->world->machines[i].stalled_us = 0;
+        nemesis->cluster->world->machines[i].changes_left = 0;
+        nemesis->cluster->world->machines[i].changes_at_cut = 0;
+    }
     for (int i = 0; i < CLUSTER_DAEMONS; i++)
         revive(cluster_daemon(nemesis->cluster, i));
 }

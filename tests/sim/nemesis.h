@@ -2,13 +2,13 @@
 // What breaks things: kills, power cuts, cut links, clock jumps, bursts of bad network and slow disks. Each
 // seed draws its own mix (swarm testing): what is rare when everything happens at once is common where little
 // else does. Some seeds aim at elections of the controllers (nemesis_quorum.c), some at followers that come
-// back into sync (nemesis_isr.c), the others strike anywhere.
+// back into sync (nemesis_isr.c), some at truncations (nemesis_cut.c), the others strike anywhere.
 #ifndef SIM_NEMESIS_H
 #define SIM_NEMESIS_H
 
 #include "cluster.h"
 
-enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING };
+enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS };
 
 enum nemesis_fault {
     FAULT_KILL,
@@ -28,8 +28,10 @@ struct nemesis_plan {
     int kinds[3];              // weights of the daemons' kinds as victims
     int step_ms;               // mean time between two faults
     struct world_faults worst; // weather
-    int strike_percent;        // AIM_ELECTIONS: of the changes; AIM_REJOINING: of the proposals
-    int at_once_percent;       // of the strikes: before the change has reached anybody
+    int strike_percent;        // AIM_ELECTIONS: of the changes; AIM_REJOINING: of the proposals; else of the
+                               // truncations
+    int at_once_percent; // of the strikes: before the change has reached anybody; AIM_TRUNCATIONS: in the
+                         // middle of a job
 };
 
 // AIM_ELECTIONS: a controller as seen after the last event.
@@ -49,13 +51,19 @@ struct nemesis {
     bool begun;
     bool healing; // the bad time is over
     struct nemesis_voter voters[CLUSTER_CONTROLLERS];
-    int changed;        // the controller that changed last
-    int stalled;        // ... whose disk hung last
-    int64_t quiet_us;   // AIM_ELECTIONS: no strike before that time
-    int64_t regroup_us; // AIM_REJOINING: when the links change next
+    int changed;                        // the controller that changed last
+    int stalled;                        // ... whose disk hung last
+    int64_t quiet_us;                   // AIM_ELECTIONS: no strike before that time
+    int64_t regroup_us;                 // AIM_REJOINING: when the links change next
+    int apart;                          // AIM_TRUNCATIONS: the leader cut off last
+    bool apart_killed;                  // ... ends before it is joined again
+    int64_t strike_us[CLUSTER_STORAGE]; // AIM_TRUNCATIONS: when that node loses its power; 0: not asked for
 };
 
 void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env *env);
+
+// A storage node has said that it truncates a log.
+void nemesis_truncating(struct nemesis *nemesis, struct machine *machine);
 
 // After each event.
 void nemesis_turn(struct nemesis *nemesis);
@@ -74,5 +82,7 @@ int64_t nemesis_between(struct nemesis *nemesis, int64_t low, int64_t high);
 void nemesis_quorum_begin(struct nemesis *nemesis);
 void nemesis_quorum_turn(struct nemesis *nemesis);
 void nemesis_isr_begin(struct nemesis *nemesis);
+void nemesis_cut_begin(struct nemesis *nemesis);
+void nemesis_cut_turn(struct nemesis *nemesis);
 
 #endif

@@ -91,16 +91,26 @@ static void on_line(struct process *process, const char *line)
                  {"ISR shrank", COUNT_isr_shrunk},
                  {"ISR grew", COUNT_isr_grown},
                  {"active controller", COUNT_controller_changed},
-                 {"shard loaded", COUNT_shard_moved}};
-    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
-        if (strstr(line, marks[i].text) != NULL)
-            world_count(process->world, marks[i].counter);
+                 {"shard loaded", COUNT_shard_moved},
+                 {"journal replayed", COUNT_journal_replayed},
+                 {"journal block given back", COUNT_journal_block_given_back}};
+    struct run *run = (struct run *)process->world; // its first member
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
+        if (strstr(line, marks[i].text) == NULL)
+            continue;
+        world_count(process->world, marks[i].counter);
+        if (marks[i].counter != COUNT_truncated)
+            continue;
+        check_log_cut(&run->check, process->machine, line);
+        nemesis_truncating(&run->nemesis, process->machine);
+    }
 }
 
 static void on_turn(struct world *world)
 {
     struct run *run = (struct run *)world; // its first member
     check_quorum(&run->check);
+    check_log(&run->check);
     nemesis_turn(&run->nemesis);
 }
 

@@ -180,6 +180,7 @@ bool world_run_until(struct world *world, int64_t until_us)
         }
         if (at_us > world->now_us)
             world->now_us = at_us;
+        world->turn = event_first ? world->events[0].process : process;
         if (event_first)
             event_run(event_pop(world));
         else
@@ -209,11 +210,19 @@ static void job_finish(void *context)
     queue_next(queue);
 }
 
+static void job_do(struct job *job)
+{
+    struct machine *machine = job->queue->process->machine;
+    machine->in_job = true;
+    job->run(job);
+    machine->in_job = false;
+}
+
 static void job_run_late(void *context)
 {
     struct job *job = context;
     struct world *world = job->queue->process->world;
-    job->run(job);
+    job_do(job);
     world_at(world, world_between(world, 1, JOB_US), job->queue->process, job_finish, job);
 }
 
@@ -238,7 +247,7 @@ static void job_run(void *context)
             return;
         }
     }
-    job->run(job);
+    job_do(job);
     world_at(world, delay_us, job->queue->process, job_finish, job);
 }
 

@@ -20,11 +20,14 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(message_reordered)                                                                                     \
     X(lane_lost)                                                                                             \
     X(partition_made)                                                                                        \
-    X(partition_healed) X(kill) X(power_cut) X(unsynced_bytes_dropped) X(torn_write) X(slow_disk)            \
-        X(late_write) X(disk_stalled) X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped)     \
-            X(election_struck) X(rejoin_struck) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated)    \
-                X(controller_elected) X(controller_changed) X(metadata_committed) X(metadata_overwritten)    \
-                    X(shard_moved) X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)
+    X(partition_healed)                                                                                      \
+    X(kill)                                                                                                  \
+    X(power_cut) X(unsynced_bytes_dropped) X(torn_write) X(slow_disk) X(late_write) X(disk_stalled)          \
+        X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck)                \
+            X(rejoin_struck) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck)  \
+                X(power_cut_in_job) X(journal_replayed) X(journal_block_given_back) X(controller_elected)    \
+                    X(controller_changed) X(metadata_committed) X(metadata_overwritten) X(shard_moved)       \
+                        X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
@@ -64,6 +67,10 @@ struct machine {
     struct process *process;           // running, or NULL
     bool isolated[WORLD_MACHINES_MAX]; // cut off from that machine
     int64_t stalled_us;                // its disk begins nothing before that time
+    int changes_left;   // of files by jobs, until its power goes in the middle of one; 0: it stays on
+    int changes_at_cut; // the same, counted from the next file that a job cuts; 0: none
+    bool in_job;        // a job runs now
+    bool dark; // the power went in this event: no more changes; whoever asked for it ends the process
 };
 
 // One life of a daemon or client on a machine.
@@ -104,8 +111,10 @@ struct world {
     bool verbose;
     // Sees every diagnostic line, for counting transitions.
     void (*on_line)(struct process *process, const char *line);
-    // Runs after each event: nothing that a daemon does is too short to be seen.
+    // Runs after each event: nothing that a daemon does is too short to be seen. turn: the process the event
+    // belonged to, NULL when to none.
     void (*on_turn)(struct world *world);
+    struct process *turn;
 };
 
 void world_init(struct world *world, uint64_t seed);
