@@ -43,7 +43,7 @@ Test(journal, a_round_of_many_logs_costs_one_sync)
     for (int round = 0; round < 2; round++) {
         int64_t syncs = metric_value(&help, "millrace_log_syncs_total");
         for (int i = 0; i < LOGS; i++) {
-            char name[16];
+            char name[24];
             struct uuid id = {{9}};
             snprintf(name, sizeof name, "many-%d", i);
             if (round == 0)
