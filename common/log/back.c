@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Write-backs: what flush rounds have made durable in the journal goes to the segments, one job at a time on
 // the writer's thread, beside the flush rounds. It waits a moment, so that many small appends to a log become
-// one write. When the journal runs out of blocks, every log that the oldest one still serves is synced, then
-// the block takes its next number and may be written again.
+// one write. The journal's blocks are made here too, each before the one written then is full. When all are
+// there and in use, every log that the oldest one still serves is synced, then it takes its next number and
+// may be written again.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/part.h"
@@ -11,7 +12,8 @@ struct write_back {
     struct job job;
     struct log_set *set;
     struct log_parts parts;
-    uint64_t block;     // to be given back, 0 none
+    uint64_t block; // to be made or given back, 0 none
+    bool make;
     enum status status; // of that
 };
 
@@ -67,8 +69,10 @@ static void back_run(struct job *job)
         if (part->status == ST_OK && part->sync)
             part->status = log_part_sync(part);
     }
+    struct journal *journal = &back->set->journal;
     if (back->block != 0)
-        back->status = journal_restamp(&back->set->journal, back->block);
+        back->status =
+            back->make ? journal_make(journal, back->block) : journal_restamp(journal, back->block);
 }
 
 static void finish_part(struct log_set *set, struct part *part)
@@ -86,6 +90,23 @@ static void finish_part(struct log_set *set, struct part *part)
         set->on_durable(log, status); // its tail has room again
 }
 
+// Without space for another block small appends are synced in their segments, each of them.
+static void block_done(struct write_back *back)
+{
+    struct log_set *set = back->set;
+    if (back->make && back->status == ST_NO_SPACE) {
+        set->block_retry_us = env_now_us(set->env) + LOG_RETRY_MS * 1000;
+    } else if (back->status != ST_OK) {
+        log_set_go_offline(set, back->status);
+    } else if (back->make) {
+        journal_made(&set->journal);
+    } else {
+        DIAG_DEBUG(&set->env->diag, "journal block given back dir=%s block=%llu", set->path,
+                   (unsigned long long)back->block);
+        journal_restamped(&set->journal);
+    }
+}
+
 static void back_done(struct job *job)
 {
     struct write_back *back = (struct write_back *)job;
@@ -94,12 +115,8 @@ static void back_done(struct job *job)
     for (int i = 0; i < back->parts.count; i++)
         finish_part(set, &back->parts.rows[i]);
     log_parts_fini(&back->parts);
-    if (back->block != 0 && back->status == ST_OK) {
-        DIAG_DEBUG(&set->env->diag, "journal block given back dir=%s block=%llu", set->path,
-                   (unsigned long long)back->block);
-        journal_restamped(&set->journal);
-    } else if (back->block != 0)
-        log_set_go_offline(set, back->status);
+    if (back->block != 0)
+        block_done(back);
     metric_set(&set->m_journal_blocks, journal_blocks(&set->journal));
     if (set->stalled_logs > 0 && !timer_running(&set->retry))
         timer_start_ms(set->env, &set->retry, LOG_RETRY_MS);
@@ -139,10 +156,25 @@ static struct write_back *write_back_new(struct log_set *set)
 
 // ---- when ----
 
+static bool wants_block(const struct log_set *set)
+{
+    return set->journal_wanted && set->status == ST_OK && journal_wants_block(&set->journal) &&
+           env_now_us(set->env) >= set->block_retry_us;
+}
+
 static bool needs_block(const struct log_set *set)
 {
     const struct journal *journal = &set->journal;
-    return journal->block_bytes > 0 && set->status == ST_OK && journal_blocks(journal) >= JOURNAL_BLOCKS - 1;
+    return journal->ready >= JOURNAL_BLOCKS && set->status == ST_OK &&
+           journal_blocks(journal) >= JOURNAL_BLOCKS - 1;
+}
+
+static void make_block(struct log_set *set)
+{
+    struct write_back *back = write_back_new(set);
+    back->make = true;
+    back->block = set->journal.ready + 1;
+    submit(back);
 }
 
 static void give_block_back(struct log_set *set)
@@ -182,6 +214,10 @@ void log_back_work(struct log_set *set)
 {
     if (set->writing || (set->stalled_logs > 0 && timer_running(&set->retry)))
         return;
+    if (wants_block(set)) {
+        make_block(set);
+        return;
+    }
     if (needs_block(set)) {
         give_block_back(set);
         return;
@@ -205,6 +241,6 @@ void log_journal_wrote(struct log_set *set, const struct journal_place *place)
     journal_wrote(&set->journal, place);
     metric_inc(&set->m_journal_bytes, place->bytes);
     metric_set(&set->m_journal_blocks, journal_blocks(&set->journal));
-    if (place->status != ST_OK && place->status != ST_NO_SPACE)
+    if (place->status != ST_OK)
         log_set_go_offline(set, place->status);
 }

@@ -74,6 +74,7 @@ static void collect_log(struct log_round *round, struct log *log)
     int before = round->parts.count;
     if (log->ring.flushed == log->ring.count)
         return; // a truncation took what made it dirty
+    round->set->journal_wanted = true;
     if (joins_group(round, log)) {
         log_parts_collect_journal(&round->parts, log);
         round->journaled++;

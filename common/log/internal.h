@@ -123,8 +123,10 @@ struct log_set {
     struct log *back_first, *back_last; // with a backlog, the longest waiting first
     int64_t backlog;
     struct log_op *ops_first, *ops_last;
-    bool running; // a flusher job is in flight or its done() is at work
-    bool writing; // likewise of the writer
+    int64_t block_retry_us; // when a block may be made again that met a full disk
+    bool journal_wanted;    // something was appended
+    bool running;           // a flusher job is in flight or its done() is at work
+    bool writing;           // likewise of the writer
     bool closing, was_clean, low_space;
     bool ended; // being taken down: no job is started
     int64_t running_since_us, space_checked_us;

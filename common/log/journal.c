@@ -16,6 +16,8 @@
 
 #include <stdio.h>
 
+enum { FILL_STEP = 1 << 20 };
+
 void journal_init(struct journal *journal, struct env *env, const char *dir, int64_t block_bytes)
 {
     ASSERT(block_bytes == 0 || (block_bytes >= 2 * JOURNAL_PAGE && block_bytes % JOURNAL_PAGE == 0));
@@ -45,9 +47,16 @@ int journal_blocks(const struct journal *journal)
 bool journal_fits(const struct journal *journal, int items, int64_t bytes)
 {
     int64_t need = group_bytes(items, bytes);
-    if (need <= journal->block_bytes - journal->used)
+    if (journal->head <= journal->ready && need <= journal->block_bytes - journal->used)
         return true;
-    return journal_blocks(journal) < JOURNAL_BLOCKS && need <= journal->block_bytes - JOURNAL_PAGE;
+    return journal->head < journal->ready && need <= journal->block_bytes - JOURNAL_PAGE;
+}
+
+bool journal_wants_block(const struct journal *journal)
+{
+    if (journal->block_bytes == 0 || journal->ready >= JOURNAL_BLOCKS || journal->head < journal->ready)
+        return false;
+    return journal->ready == 0 || journal->used > journal->block_bytes / 2;
 }
 
 struct journal_place journal_take(struct journal *journal, int items, int64_t bytes)
@@ -75,6 +84,13 @@ void journal_restamped(struct journal *journal)
 {
     ASSERT(journal->tail < journal->head);
     journal->tail++;
+    journal->ready++;
+}
+
+void journal_made(struct journal *journal)
+{
+    ASSERT(journal->ready < JOURNAL_BLOCKS);
+    journal->ready++;
 }
 
 // ---- files ----
@@ -98,8 +114,24 @@ static enum status stamp(struct journal *journal, struct file *file, uint64_t bl
     return status == ST_OK ? file_sync(journal->env, file) : status;
 }
 
-// A file of its full size: its space is taken at once, and later writes change neither size nor extents.
-static enum status make_block(struct journal *journal, uint64_t block)
+// In steps, each synced, so that a flush round beside it never waits for more than one.
+static enum status fill(struct journal *journal, struct file *file)
+{
+    uint8_t *zeroes = mem_calloc(1, FILL_STEP);
+    enum status status = ST_OK;
+    for (int64_t at = 0; at < journal->block_bytes && status == ST_OK; at += FILL_STEP) {
+        int64_t rest = journal->block_bytes - at;
+        status =
+            file_pwrite(journal->env, file, zeroes, rest < FILL_STEP ? (size_t)rest : (size_t)FILL_STEP, at);
+        if (status == ST_OK)
+            status = file_sync(journal->env, file);
+    }
+    mem_free(zeroes);
+    return status;
+}
+
+// A file of its full size, written once: later writes change neither size nor extents.
+enum status journal_make(struct journal *journal, uint64_t block)
 {
     struct env *env = journal->env;
     int index = (int)(block % JOURNAL_BLOCKS);
@@ -112,7 +144,7 @@ static enum status make_block(struct journal *journal, uint64_t block)
     if (status == ST_UNSUPPORTED)
         status = ST_OK;
     if (status == ST_OK)
-        status = file_truncate(env, file, journal->block_bytes);
+        status = fill(journal, file);
     if (status == ST_OK)
         status = stamp(journal, file, block);
     if (status == ST_OK)
@@ -232,10 +264,6 @@ static enum status write_group(struct journal *journal, struct journal_place *pl
 enum status journal_write(struct journal *journal, struct journal_place *place,
                           const struct journal_item *items, int count)
 {
-    bool made = journal->files[place->block % JOURNAL_BLOCKS] != NULL;
-    place->status = made ? ST_OK : make_block(journal, place->block);
-    if (place->status != ST_OK)
-        return place->status;
     struct gather gather = {0};
     gather_items(&gather, items, count);
     put_group(gather.heads, journal, place, count, gather.bytes);

@@ -58,17 +58,18 @@ struct journal {
     uint64_t id;         // random, so that nothing of an earlier life is taken for its own
     // The loop's:
     uint64_t head, tail; // the block written now and the oldest one in use
+    uint64_t ready;      // the highest block that may be written; 0: none has been made yet
     uint64_t group;      // number of the last group
     int64_t used;        // bytes used of head
-    // The flusher's; a block being given back is the write-back job's alone:
-    struct file *files[JOURNAL_BLOCKS]; // by number modulo JOURNAL_BLOCKS; NULL until first used
+    // The flusher's; a block being made or given back is the write-back job's alone:
+    struct file *files[JOURNAL_BLOCKS]; // by number modulo JOURNAL_BLOCKS; NULL until made
 };
 
 // block_bytes: a multiple of JOURNAL_PAGE, at least two pages; 0 for none. Touches no file.
 void journal_init(struct journal *journal, struct env *env, const char *dir, int64_t block_bytes);
 void journal_fini(struct journal *journal); // closes its files; no job may run
 
-// Whether a group of so many items and bytes of batches has room now.
+// Whether a group of so many items and bytes of batches has room in the blocks that are ready.
 bool journal_fits(const struct journal *journal, int items, int64_t bytes);
 
 // Takes the place of a group that fits. No other may be taken until journal_wrote.
@@ -76,14 +77,20 @@ struct journal_place journal_take(struct journal *journal, int items, int64_t by
 // The group is durable (place->bytes > 0) or came to nothing (0).
 void journal_wrote(struct journal *journal, const struct journal_place *place);
 
-// Writes a group and syncs it; the block's file is made when it is not there yet. Blocking; flusher.
-// ST_NO_SPACE: nothing was written; any other failure: nothing the directory holds in memory may be
-// acknowledged any more.
+// Writes a group and syncs it. Blocking; flusher. After a failure nothing the directory holds in memory may
+// be acknowledged any more.
 enum status journal_write(struct journal *journal, struct journal_place *place,
                           const struct journal_item *items, int count);
 
 // Blocks in use that the next groups cannot be written to; JOURNAL_BLOCKS at most.
 int journal_blocks(const struct journal *journal);
+
+// Whether the next block should be made: a first one, or one more before the one written now is full.
+bool journal_wants_block(const struct journal *journal);
+// Makes the file of a block, the first JOURNAL_BLOCKS ones: full of zeroes, so that a sync behind a group
+// writes no more than the group. Blocking; one job at a time. ST_NO_SPACE: may be tried again.
+enum status journal_make(struct journal *journal, uint64_t block);
+void journal_made(struct journal *journal); // on the loop, afterwards
 
 // Makes the oldest block writable again: gives it its next number, durably. Blocking; one job at a time.
 enum status journal_restamp(struct journal *journal, uint64_t block);

@@ -68,6 +68,12 @@ static bool all_written(const struct log_set *set)
     return (set->dirty_first == NULL && set->backlog == 0) || set->stalled_logs > 0;
 }
 
+// Whether a crash would still find something of the log in the journal.
+static bool is_journaled(const struct log *log)
+{
+    return log->journal_newest >= log->set->journal.tail;
+}
+
 bool log_op_ready(const struct log_set *set)
 {
     const struct log_op *op = set->ops_first;
@@ -79,13 +85,7 @@ bool log_op_ready(const struct log_set *set)
         return true;
     if (op->log->writing || (op->settle && op->log->backlog > 0 && op->log->status == ST_OK))
         return false;
-    return !op->voids || set->journal.block_bytes == 0 || journal_fits(&set->journal, 1, 0);
-}
-
-// Whether a crash would still find something of the log in the journal.
-static bool is_journaled(const struct log *log)
-{
-    return log->journal_newest >= log->set->journal.tail;
+    return !op->voids || !is_journaled(op->log) || journal_fits(&set->journal, 1, 0);
 }
 
 void log_op_submit(struct log_set *set)

@@ -108,6 +108,32 @@ Test(journal, its_blocks_go_round_and_their_number_is_bounded)
     help_fini(&help);
 }
 
+// The journal's next block cannot be made: appends are durable all the same, and it is made later.
+Test(journal, a_full_disk_keeps_its_blocks_from_being_made_for_a_while_only)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.free_bytes_min = 0;
+    help_open(&help, true);
+    fake_of(help.env)->space = 3 * JOURNAL_PAGE; // less than a block
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    cr_assert_eq(log_flushed(help.log), 2);
+    cr_assert_eq(log_written(help.log), 2);
+    cr_assert_eq(metric_value(&help, "millrace_log_journal_bytes_total"), 0);
+    fake_of(help.env)->space = -1;
+    fake_advance_ms(help.env, 1500);
+    for (int i = 0; i < 2; i++) { // the first finds it missing
+        help_append(&help, 1, 50, 1);
+        help_flush(&help);
+    }
+    cr_assert_gt(metric_value(&help, "millrace_log_journal_bytes_total"), 0);
+    cr_assert_eq(help_check_content(&help), 4);
+    help_fini(&help);
+}
+
 Test(journal, a_clean_stop_leaves_nothing_of_it)
 {
     struct help help;

@@ -365,7 +365,7 @@ Test(log, a_full_disk_keeps_batches_in_memory_and_writes_them_when_there_is_room
     help_flush(&help);
     help.config.free_bytes_min = 0;
     fake_of(help.env)->space = 50;
-    cr_assert_eq(help_append(&help, 1, 1000, 0), ST_OK);
+    cr_assert_eq(help_append(&help, 1, 5000, 0), ST_OK);
     help_flush(&help);
     cr_assert_eq(help.told, ST_NO_SPACE);
     cr_assert_eq(help.acked, 1);
@@ -397,7 +397,7 @@ static struct log *stalled_neighbour(struct help *help)
     help_flush(help);
     help->config.free_bytes_min = 0;
     fake_of(help->env)->space = 50;
-    cr_assert_eq(help_append(help, 1, 1000, 0), ST_OK);
+    cr_assert_eq(help_append(help, 1, 5000, 0), ST_OK);
     help_flush(help);
     cr_assert_eq(log_status(other), ST_NO_SPACE);
     help->log = own;
