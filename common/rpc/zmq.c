@@ -93,6 +93,7 @@ static enum status zt_bind(struct transport *transport, const char *endpoint, in
         return ST_NOT_FOUND;
     struct zsock *router = zsock_new(zt, ZMQ_ROUTER, router_on_message, zt);
     zsock_options(router->socket, TRANSPORT_BULK_FRAME_MAX);
+    zsock_beats(router->socket, ZMQ_ACCEPTED_BEAT_MS, ZMQ_ACCEPTED_BEAT_MS);
     zsock_option(router->socket, ZMQ_ROUTER_MANDATORY, 1);
     zsock_option(router->socket, ZMQ_BACKLOG, 1024);
     if (zt->keys != NULL)

@@ -14,8 +14,9 @@
 
 enum {
     ZMQ_HANDSHAKE_MS = 1000,
-    ZMQ_BEAT_MS = 200,                            // ZMTP heartbeat; a silent peer is lost after
-    ZMQ_BEAT_TIMEOUT_MS = 600,                    // this
+    ZMQ_BEAT_MS = 200,                            // ZMTP heartbeat of the side that connects; a silent peer
+    ZMQ_BEAT_TIMEOUT_MS = 600,                    // is lost after this, on both sides
+    ZMQ_ACCEPTED_BEAT_MS = 5000,                  // of the other side, for peers that send none
     ZMQ_RECONNECT_MS = 5,                         // first pause before connecting again, doubling up to
     ZMQ_RECONNECT_MS_MAX = 200,                   // this
     ZMQ_RESOLVE_AGAIN_MS = 500,                   // a name whose lane is not up is looked up again
@@ -77,6 +78,7 @@ void zsock_start(struct zsock *zsock); // once connected or bound: into the loop
 int64_t zsock_hook(void *zt);
 void zsock_option(void *socket, int option, int value);
 void zsock_options(void *socket, int64_t frame_max);          // what every connection has
+void zsock_beats(void *socket, int every_ms, int timeout_ms); // the timeout is told to the peer, as its own
 void zsock_keys(struct zsock *zsock, const char *server_key); // NULL: it is the server
 // A socket that hears of another one's events (ZMQ_EVENT_ bits); it has the same owner.
 struct zsock *zsock_monitor(struct zsock *watched, int events, zsock_fn *on_event);

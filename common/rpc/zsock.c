@@ -31,12 +31,16 @@ void zsock_options(void *socket, int64_t frame_max)
     int rc = zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &frame_max, sizeof frame_max);
     ASSERT(rc == 0);
     zsock_option(socket, ZMQ_HANDSHAKE_IVL, ZMQ_HANDSHAKE_MS);
-    zsock_option(socket, ZMQ_HEARTBEAT_IVL, ZMQ_BEAT_MS);
-    zsock_option(socket, ZMQ_HEARTBEAT_TIMEOUT, ZMQ_BEAT_TIMEOUT_MS);
-    zsock_option(socket, ZMQ_HEARTBEAT_TTL, ZMQ_BEAT_TIMEOUT_MS);
     zsock_option(socket, ZMQ_SNDHWM, ZMQ_QUEUE_MAX);
     zsock_option(socket, ZMQ_RCVHWM, ZMQ_QUEUE_MAX);
     zsock_option(socket, ZMQ_IPV6, 1);
+}
+
+void zsock_beats(void *socket, int every_ms, int timeout_ms)
+{
+    zsock_option(socket, ZMQ_HEARTBEAT_IVL, every_ms);
+    zsock_option(socket, ZMQ_HEARTBEAT_TIMEOUT, timeout_ms);
+    zsock_option(socket, ZMQ_HEARTBEAT_TTL, timeout_ms);
 }
 
 void zsock_keys(struct zsock *zsock, const char *server_key)
