@@ -212,7 +212,7 @@ static bool someone_waits(const struct log_set *set)
 
 void log_back_work(struct log_set *set)
 {
-    if (set->writing || (set->stalled_logs > 0 && timer_running(&set->retry)))
+    if (set->writing || set->ended || (set->stalled_logs > 0 && timer_running(&set->retry)))
         return;
     if (wants_block(set)) {
         make_block(set);

@@ -102,16 +102,22 @@ struct journal_name journal_file_name(int index)
     return name;
 }
 
+static enum status put_header(struct journal *journal, struct file *file, const uint8_t *header, int64_t at)
+{
+    enum status status = file_pwrite(journal->env, file, header, JOURNAL_HEAD, at);
+    return status == ST_OK ? file_sync(journal->env, file) : status;
+}
+
+// One copy after the other: whatever a power cut makes of one, the other is whole or as it was before.
 static enum status stamp(struct journal *journal, struct file *file, uint64_t block)
 {
-    uint8_t page[JOURNAL_COPY + JOURNAL_HEAD] = {0};
-    store_le32(page, JOURNAL_MAGIC_BLOCK);
-    store_le64(page + 8, journal->id);
-    store_le64(page + 16, block);
-    store_le32(page + 4, crc32c(0, page + 8, JOURNAL_HEAD - 8));
-    memcpy(page + JOURNAL_COPY, page, JOURNAL_HEAD);
-    enum status status = file_pwrite(journal->env, file, page, sizeof page, 0);
-    return status == ST_OK ? file_sync(journal->env, file) : status;
+    uint8_t header[JOURNAL_HEAD] = {0};
+    store_le32(header, JOURNAL_MAGIC_BLOCK);
+    store_le64(header + 8, journal->id);
+    store_le64(header + 16, block);
+    store_le32(header + 4, crc32c(0, header + 8, JOURNAL_HEAD - 8));
+    enum status status = put_header(journal, file, header, 0);
+    return status == ST_OK ? put_header(journal, file, header, JOURNAL_COPY) : status;
 }
 
 // In steps, each synced, so that a flush round beside it never waits for more than one.

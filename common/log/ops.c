@@ -94,6 +94,7 @@ void log_op_submit(struct log_set *set)
     set->ops_first = op->next;
     if (set->ops_first == NULL)
         set->ops_last = NULL;
+    set->ended = op->last;
     if (op->prepare != NULL)
         op->prepare(op);
     op->voids = op->voids && is_journaled(op->log);
