@@ -30,8 +30,7 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
     int64_t point = log->synced;
     *saved = (struct saved_log){.log = log, .path = log->path, .recovery_point = point, .index_base = -1};
     checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};
-    int64_t first = log->state.count > 0 ? log->state.segments[0]->base : 0;
-    if (log->start > first)
+    if (log->raised)
         checkpoint->starts[checkpoint->start_count++] = (struct log_offset_row){log->name, log->start};
     checkpoint->watermarks[checkpoint->watermark_count++] =
         (struct log_offset_row){log->name, log->high_watermark};
@@ -91,6 +90,11 @@ static enum status write_offsets(const struct log_set *set, const char *name,
         status = log_file_replace(set->env, set->path, name, buf_slice(&text), sync_dir);
     buf_fini(&text);
     return status;
+}
+
+enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count)
+{
+    return write_offsets(set, "log-start-offset-checkpoint", rows, count, true);
 }
 
 enum status log_checkpoint_write(struct log_checkpoint *checkpoint)

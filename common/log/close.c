@@ -96,6 +96,7 @@ static void close_prepare(struct log_op *op)
     struct log_set *set = op->set;
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
+    timer_stop(set->env, &set->expiry);
     for (struct log *log = set->first; log != NULL; log = log->next)
         if (log->status == ST_OK && log->tail_bytes == 0 && !log->lost)
             log->synced = log->written; // true once close_segment has synced, and saved only then
@@ -170,9 +171,13 @@ void log_set_abandon(struct log_set **pointer)
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
     timer_stop(set->env, &set->back);
+    timer_stop(set->env, &set->expiry);
+    log_reclaim_abandon(set);
+    log_start_abandon(set);
     while (set->ops_first != NULL) {
         struct log_op *op = set->ops_first;
         set->ops_first = op->next;
+        mem_free(op->data);
         mem_free(op);
     }
     set->dirty_first = NULL;
@@ -180,6 +185,7 @@ void log_set_abandon(struct log_set **pointer)
         set->first->dirty = false;
         log_free(set->first);
     }
+    mem_free(set->due);
     map_fini(&set->by_name);
     journal_fini(&set->journal);
     file_close(set->env, &set->lock);

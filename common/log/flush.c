@@ -72,7 +72,7 @@ static bool joins_group(const struct log_round *round, const struct log *log)
 static void collect_log(struct log_round *round, struct log *log)
 {
     int before = round->parts.count;
-    if (log->ring.flushed == log->ring.count)
+    if (log->ring.flushed == log->ring.count && !log_part_unsealed(log))
         return; // a truncation took what made it dirty
     round->set->journal_wanted = true;
     if (joins_group(round, log)) {

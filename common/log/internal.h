@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "log/files.h"
 #include "log/journal.h"
+#include "log/retention.h"
 #include "log/set.h"
 #include "log/state.h"
 
@@ -58,6 +59,7 @@ struct log {
     struct log_state state;
     struct log_ring ring;
     int64_t start, flushed, written;
+    int64_t start_saved;    // as far as it is durable
     int64_t synced;         // durable for certain, also with flush_before_ack=false; the next recovery point
     int64_t recovery_point; // as last saved
     int64_t high_watermark;
@@ -83,6 +85,12 @@ struct log {
     bool in_backlog;
     struct log *next_dirty;
     struct log *back_next, *back_previous;
+    struct log *raised_next, *raised_previous; // while it starts inside or behind its first segment
+    bool raised, reclaiming;
+    struct log *reclaim_next; // while segments lie below the start
+    int64_t due_ms;           // wall clock: when retention looks at it next
+    int due_at;               // place in the set's heap, -1: not in it
+    int64_t bytes_max;        // or when it has so many bytes
 };
 
 // A change that runs between flush rounds: prepare on the loop, run on the flusher, finish on the loop.
@@ -108,6 +116,8 @@ struct log_op {
 };
 
 struct log_round;
+struct log_raise;
+struct log_doomed;
 
 struct log_set {
     struct env *env;
@@ -135,9 +145,21 @@ struct log_set {
     enum status status;
     log_durable_fn *on_durable;
     struct timer retry, checkpoint, back;
-    struct log_budget own_budget; // when the config names none
+    struct log *raised_first;               // see log_start_note
+    struct log_raise *raises, *raises_last; // moves of the start that no op has taken yet
+    struct log **due;                       // heap, the earliest first
+    int due_count, due_cap;
+    struct timer expiry;
+    struct log_clock clock;
+    log_start_fn *on_start;               // NULL: retention is not begun
+    struct log *reclaims, *reclaims_last; // with segments below the start
+    bool reclaiming;                      // an op removes some of them
+    int64_t points_us;                    // when recovery points were last saved for them
+    struct log_doomed *doomed;            // renamed files that wait for their removal
+    struct log_budget own_budget;         // when the config names none
     struct metric m_rounds, m_syncs, m_flush_us, m_tail_bytes, m_written_bytes;
     struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
+    struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting;
 };
 
 // ---- ring.c ----
@@ -161,6 +183,7 @@ void log_set_go_offline(struct log_set *set, enum status status);
 void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_close_handle(struct log *log, struct log_segment *segment);
 struct log_load log_load_of(const struct log *log, int64_t recovery_point);
+struct log_segment *log_roll(struct log *log); // a new active segment, in memory
 
 // ---- flush.c ----
 void log_retry_fire(struct timer *timer);
@@ -173,6 +196,7 @@ void log_round_start(struct log_set *set);
 
 // ---- part.c ----
 enum status log_make_directory(const struct log *log);
+bool log_part_unsealed(const struct log *log); // a rolled segment is not final on disk
 
 // ---- back.c ----
 void log_journal_wrote(struct log_set *set, const struct journal_place *place);
@@ -191,6 +215,26 @@ void log_op_queue(struct log_op *op);
 bool log_op_ready(const struct log_set *set); // the first one may run
 void log_op_submit(struct log_set *set);
 enum status log_op_void(struct log_op *op); // what the journal says of its log is void; flusher
+// An empty segment's files, durably; flusher.
+enum status log_segment_make(const struct log_load *load, int64_t base);
+
+// ---- start.c ----
+// The start, the first segment or their place have changed: keeps the set's list of logs whose start the
+// files alone do not tell.
+void log_start_note(struct log *log);
+void log_start_forget(struct log *log);
+void log_start_abandon(struct log_set *set);
+
+// ---- expiry.c: when retention looks at which log ----
+void log_expiry_fire(struct timer *timer);
+void log_expiry_soon(struct log *log); // at the next look; nothing happens before log_set_retain
+void log_expiry_forget(struct log *log);
+
+// ---- reclaim.c: segments below the start leave the state and the disk ----
+void log_reclaim_want(struct log *log);
+void log_reclaim_forget(struct log *log);
+void log_reclaim_work(struct log_set *set); // starts an op when one can do something and none is queued
+void log_reclaim_abandon(struct log_set *set);
 
 // ---- checkpoint.c ----
 struct log_checkpoint;
@@ -199,6 +243,8 @@ struct log_checkpoint *log_checkpoint_new(struct log_set *set);
 enum status log_checkpoint_write(struct log_checkpoint *checkpoint); // blocking
 void log_checkpoint_done(struct log_checkpoint *checkpoint);         // loop; frees it
 void log_checkpoint_fire(struct timer *timer);
+// log-start-offset-checkpoint alone; the rows' names are borrowed. Blocking.
+enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);
 
 // ---- open.c, close.c ----
 void log_set_each_metric(struct log_set *set,

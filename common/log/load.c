@@ -36,10 +36,20 @@ static void bases_add(struct bases *bases, int64_t base)
     bases->rows[bases->count++] = base;
 }
 
+// Whether it is what is left of a segment that was removed (reclaim.c).
+static bool is_doomed(const char *name)
+{
+    static const char suffix[] = ".deleted";
+    size_t len = strlen(name);
+    return len >= sizeof suffix && strcmp(name + len + 1 - sizeof suffix, suffix) == 0;
+}
+
 // In byte order of the names, so both lists ascend.
 static bool list_entry(const char *name, void *context)
 {
     struct loading *loading = context;
+    if (is_doomed(name))
+        (void)log_file_remove(loading->load->env, loading->load->path, name);
     int64_t base = log_segment_name_base(name, ".log");
     if (base >= 0)
         bases_add(&loading->logs, base);
@@ -307,6 +317,7 @@ static enum status read_segment(struct loading *loading, int i, const char **why
     struct log_segment *segment = log_state_add_segment(state, base);
     segment->exists = true;
     segment->created_ms = env_wall_ms(loading->load->env);
+    segment->found = true;
     struct file *file;
     enum status status = open_part(loading, base, ".log", FILE_READ, &file);
     if (status != ST_OK)

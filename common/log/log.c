@@ -16,7 +16,11 @@ struct log_config log_config_default(void)
                                .segment_ms = 7ll * 24 * 3600 * 1000,
                                .index_interval_bytes = 4096,
                                .index_bytes_max = 10 << 20,
-                               .flush_before_ack = true};
+                               .flush_before_ack = true,
+                               .retention_ms = 7ll * 24 * 3600 * 1000,
+                               .retention_bytes = -1,
+                               .deletes = true,
+                               .delete_delay_ms = 60000};
 }
 
 struct log *log_new(struct log_set *set, const char *name, struct uuid id, const struct log_config *config)
@@ -27,6 +31,8 @@ struct log *log_new(struct log_set *set, const char *name, struct uuid id, const
     log->path = mem_printf("%s/%s", set->path, name);
     log->id = id;
     log->config = *config;
+    log->due_at = -1;
+    log->bytes_max = INT64_MAX;
     size_t topic_len;
     (void)log_name_split(name, &topic_len, &log->partition); // was checked: log_name_ok
     log_state_init(&log->state, set->config.producers_max);
@@ -54,6 +60,9 @@ void log_free(struct log *log)
     log_drop_recent(log);
     log_ring_fini(&log->ring);
     log_state_fini(&log->state);
+    log_expiry_forget(log);
+    log_reclaim_forget(log);
+    log_start_forget(log);
     mem_free(log->name);
     mem_free(log->path);
     mem_free(log);
@@ -90,6 +99,7 @@ enum status log_create(struct log_set *set, const char *name, struct uuid id, co
 void log_configure(struct log *log, const struct log_config *config)
 {
     log->config = *config;
+    log_expiry_soon(log);
 }
 const char *log_name(const struct log *log)
 {
@@ -312,22 +322,26 @@ static bool must_roll(const struct log *log, const struct log_segment *segment, 
            batch_last_offset(header) - segment->base > INT32_MAX;
 }
 
-// The active segment for a batch; a new one begins at log_end, so that segments join without a gap.
-static struct log_segment *segment_for(struct log *log, size_t len, const struct batch_header *header)
+// A new active segment begins at log_end, so that segments join without a gap.
+struct log_segment *log_roll(struct log *log)
 {
     struct log_state *state = &log->state;
-    int64_t now_ms = env_wall_ms(log->set->env);
-    struct log_segment *active = state->count > 0 ? state->segments[state->count - 1] : NULL;
-    if (active != NULL && !must_roll(log, active, len, header, now_ms))
-        return active;
-    if (active != NULL)
-        log_segment_finish(active);
+    if (state->count > 0)
+        log_segment_finish(state->segments[state->count - 1]);
     struct log_segment *segment = log_state_add_segment(state, state->end);
-    segment->created_ms = now_ms;
+    segment->created_ms = env_wall_ms(log->set->env);
     if (state->producers.by_id.count > 0 &&
         log_producers_print(&state->producers, &segment->snapshot) != ST_OK)
         buf_clear(&segment->snapshot); // too large: recovery reads the batches instead
     return segment;
+}
+
+static struct log_segment *segment_for(struct log *log, size_t len, const struct batch_header *header)
+{
+    const struct log_state *state = &log->state;
+    struct log_segment *active = state->count > 0 ? state->segments[state->count - 1] : NULL;
+    bool stays = active != NULL && !must_roll(log, active, len, header, env_wall_ms(log->set->env));
+    return stays ? active : log_roll(log);
 }
 
 static void note_append(struct log *log, struct log_segment *segment, const struct batch_header *header)
@@ -339,6 +353,8 @@ static void note_append(struct log *log, struct log_segment *segment, const stru
     state->end = batch_last_offset(header) + 1;
     log->bytes += (int64_t)batch_size(header);
     log->touched = true;
+    if (log->due_at < 0 || log->bytes >= log->bytes_max)
+        log_expiry_soon(log);
 }
 
 enum status log_append(struct log *log, struct block *block, size_t from, size_t len,

@@ -21,8 +21,13 @@ struct log_config {
     int32_t index_interval_bytes; // index.interval.bytes: about one index entry per so many bytes
     int32_t index_bytes_max;      // segment.index.bytes: a full index starts a new segment
     bool flush_before_ack;        // false: `flushed` follows the write to the page cache, without fsync
+    int64_t retention_ms;         // retention.ms, -1: no limit
+    int64_t retention_bytes;      // retention.bytes, -1: no limit
+    bool deletes;                 // cleanup.policy contains delete
+    int64_t delete_delay_ms;      // file.delete.delay.ms
 };
-struct log_config log_config_default(void); // 1 GiB, 7 days, 4096, 10 MiB, true
+// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, -1, true, 1 minute
+struct log_config log_config_default(void);
 
 // A new, empty log in memory; its directory appears with the first record. name: "topic-partition", at most
 // 249 + 11 characters, the topic's characters as Kafka allows them. ST_EXISTS; ST_INVALID for a bad name. A
@@ -157,8 +162,9 @@ void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context)
 // Drops everything; the log is empty and starts and ends at offset. Clears log_lost.
 void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void *context);
 
-// Moves the start up (DeleteRecords); at most to log_end, never down (ST_OUT_OF_RANGE). log_start moves
-// before done.
+// Moves the start up (DeleteRecords); at most to log_end, never down (ST_OUT_OF_RANGE). log_start moves, and
+// so refuses readers, before done; after a crash in between it is where it was. Moves of one turn are made
+// durable together. Segments that lie below the start are removed some time later.
 void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context);
 
 // Renames the directory away durably, then removes it on the pool. done (log no longer valid after it) comes

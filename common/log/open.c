@@ -238,8 +238,12 @@ static void install_state(struct log *log, const struct known *known)
     log->start = state->count > 0 ? state->segments[0]->base : 0;
     if (known->start > log->start)
         log->start = known->start < state->end ? known->start : state->end;
+    log->start_saved = log->start;
+    log_start_note(log);
     log_epochs_trim(&state->epochs, log->start);
     log->high_watermark = known->high_watermark < state->end ? known->high_watermark : state->end;
+    if (log->high_watermark < log->start)
+        log->high_watermark = log->start; // it is saved less often
     log->recovery_point = known->recovery_point;
     log->touched = true;
     for (int i = 0; i < state->count; i++)
@@ -428,15 +432,28 @@ static void init_metrics(struct log_set *set)
                                            .kind = METRIC_GAUGE};
     set->m_write_backs =
         (struct metric){.name = "millrace_log_write_backs_total", .help = "Write-backs finished."};
+    set->m_segments_removed = (struct metric){.name = "millrace_log_segments_removed_total",
+                                              .help = "Segments that retention or DeleteRecords removed."};
+    set->m_removed_bytes =
+        (struct metric){.name = "millrace_log_removed_bytes_total",
+                        .help = "Record bytes of removed segments, given back to the disk."};
+    set->m_doomed_bytes = (struct metric){.name = "millrace_log_doomed_bytes",
+                                          .help = "Record bytes of removed segments still on the disk.",
+                                          .kind = METRIC_GAUGE};
+    set->m_resting = (struct metric){.name = "millrace_log_retention_paused",
+                                     .help = "1 while time retention rests because the clock has leapt.",
+                                     .kind = METRIC_GAUGE};
     log_set_each_metric(set, metric_add);
 }
 
 void log_set_each_metric(struct log_set *set,
                          void (*act)(struct metric_registry *registry, struct metric *metric))
 {
-    struct metric *all[] = {&set->m_rounds,         &set->m_syncs,         &set->m_flush_us,
-                            &set->m_tail_bytes,     &set->m_written_bytes, &set->m_journal_bytes,
-                            &set->m_journal_blocks, &set->m_backlog_bytes, &set->m_write_backs};
+    struct metric *all[] = {&set->m_rounds,           &set->m_syncs,         &set->m_flush_us,
+                            &set->m_tail_bytes,       &set->m_written_bytes, &set->m_journal_bytes,
+                            &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
+                            &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
+                            &set->m_resting};
     for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++)
         act(set->env->metrics, all[i]);
 }
@@ -462,6 +479,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     timer_init(&set->retry, log_retry_fire, set);
     timer_init(&set->checkpoint, log_checkpoint_fire, set);
     timer_init(&set->back, log_back_fire, set);
+    timer_init(&set->expiry, log_expiry_fire, set);
     struct opening opening = {.set = set};
     map_init(&opening.known, 0);
     enum status status = open_steps(&opening, config);

@@ -172,7 +172,9 @@ static void install(struct log *log, struct change *change, int64_t start)
     log->touched = true;
     log->ring.written = log->ring.flushed = log->ring.count; // prepare dropped the tail
     log_drop_recent(log);
-    log->start = start;
+    log->start = log->start_saved = start;
+    log_start_note(log);
+    log_expiry_soon(log);
     log->written = log->flushed = log->synced = log->state.end;
     if (log->high_watermark > log->state.end)
         log->high_watermark = log->state.end;
@@ -300,7 +302,7 @@ static enum status remove_all(const struct log_load *load)
     return status == ST_OK ? log_file_remove(load->env, load->path, "leader-epoch-checkpoint") : status;
 }
 
-static enum status make_empty(const struct log_load *load, int64_t base)
+enum status log_segment_make(const struct log_load *load, int64_t base)
 {
     static const char *const suffixes[] = {".index", ".timeindex", ".log"};
     enum status status = ST_OK;
@@ -327,7 +329,7 @@ static void fully_run(struct log_op *op)
     if (op->status == ST_OK)
         op->status = remove_all(&change->load);
     if (op->status == ST_OK)
-        op->status = make_empty(&change->load, op->offset);
+        op->status = log_segment_make(&change->load, op->offset);
 }
 
 static void fully_finish(struct log_op *op)
@@ -357,43 +359,6 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
     op->voids = true;
     op->finish = fully_finish;
     log->busy = true;
-    log_op_queue(op);
-}
-
-// ---- the start ----
-
-static void start_prepare(struct log_op *op)
-{
-    struct change *change = op->data;
-    log_state_init(&change->state, 0);
-    if (op->status == ST_OK)
-        change->checkpoint = log_checkpoint_new(op->set);
-}
-
-static void start_run(struct log_op *op)
-{
-    op->status = save_first(op->data);
-}
-
-static void start_finish(struct log_op *op)
-{
-    if (op->status == ST_OK) // not before: the epochs' file must not be ahead of the start's
-        log_epochs_trim(&op->log->state.epochs, op->offset);
-    bool busy = op->log->busy; // another op may wait behind this one
-    end_change(op);
-    op->log->busy = busy;
-}
-
-void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context)
-{
-    struct log_op *op = log_change(log, start, done, context);
-    if (start < log->start || start > log->state.end)
-        op->status = ST_OUT_OF_RANGE;
-    else
-        log->start = start;
-    op->prepare = start_prepare;
-    op->run = start_run;
-    op->finish = start_finish;
     log_op_queue(op);
 }
 

@@ -100,6 +100,11 @@ static struct log_segment *active_segment(const struct log *log)
     return log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
 }
 
+bool log_part_unsealed(const struct log *log)
+{
+    return log->state.count > 1 && !log->state.segments[log->state.count - 2]->sealed;
+}
+
 // Only what joins an existing segment: new files and directories are synced on the direct way.
 bool log_part_journals(const struct log *log)
 {
@@ -107,7 +112,7 @@ bool log_part_journals(const struct log *log)
     if (!log->config.flush_before_ack || !log->on_disk || uuid_is_zero(log->id) || active == NULL ||
         !active->exists)
         return false;
-    if (log->state.count > 1 && !log->state.segments[log->state.count - 2]->sealed)
+    if (log_part_unsealed(log))
         return false;
     return log->tail_bytes - log->backlog < JOURNAL_PART_MAX;
 }

@@ -289,6 +289,8 @@ static void cold_done(struct job *job)
         cold->status = ST_CLOSED;
     else if (cold->generation != log->generation)
         cold->status = ST_AGAIN;
+    else if (cold->range.from < log->start)
+        cold->status = ST_OUT_OF_RANGE; // retention was faster, also if it was read
     else if (cold->status == ST_NOT_FOUND && cold->block == NULL && go_on(cold))
         return;
     if (cold->status == ST_NOT_FOUND)

@@ -49,6 +49,7 @@ struct log_segment {
     struct log_handle *handle; // NULL when closed
     struct buf snapshot;       // producer snapshot at base, until written
     bool exists;               // the files exist
+    bool found;                // they did before this process: created_ms is when it came upon them
     bool sealed;               // rolled, and its files are final and synced
 };
 

@@ -92,6 +92,16 @@ int64_t log_set_flush_age_us(const struct log_set *set);
 // ST_OK, ST_NO_SPACE, or the error that took the whole directory offline (a checkpoint could not be synced).
 enum status log_set_status(const struct log_set *set);
 
+// ---- retention (log/retention.h) ----
+
+// Told on the loop when retention has moved a log's start and the move is durable.
+typedef void log_start_fn(struct log *log);
+
+// Retention begins: log->start follows log_config's limits within a second, up to the watermark told by
+// log_note_high_watermark; segments below it are renamed away once a recovery point beyond them is saved, and
+// removed delete_delay_ms later. An idle log's active segment rolls when segment_ms is over. Once per set.
+void log_set_retain(struct log_set *set, log_start_fn *on_start);
+
 // Saves recovery points, start offsets, watermarks and epochs now; done may be NULL.
 typedef void log_set_done_fn(struct log_set *set, enum status status, void *context);
 void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *context);

@@ -172,17 +172,38 @@ static void search_free(struct time_search *search)
     mem_free(search);
 }
 
+// The start has moved past what was searched or found.
+static bool overtaken(const struct time_search *search)
+{
+    const struct log *log = search->log;
+    return (search->answer.offset >= 0 && search->answer.offset < log->start) ||
+           (search->base >= 0 && search->base < log->state.segments[0]->base);
+}
+
+// Takes the place to search next; false when the search is over.
+static bool search_goes_on(struct time_search *search)
+{
+    const struct log *log = search->log;
+    if (log->deleted || search->generation != log->generation) {
+        search->status = log->deleted ? ST_CLOSED : ST_AGAIN;
+        return false;
+    }
+    if (overtaken(search)) {
+        search->from = log->start;
+        search->answer.offset = -1;
+        search->status = ST_NOT_FOUND;
+        return next_place(search, 0);
+    }
+    bool not_here = (search->status == ST_OK || search->status == ST_NOT_FOUND) && search->answer.offset < 0;
+    return not_here && search->base >= 0 &&
+           next_place(search, log_state_segment_at(&log->state, search->base) + 1);
+}
+
 static void search_done(struct job *job)
 {
     struct time_search *search = (struct time_search *)job;
     struct log *log = search->log;
-    if (log->deleted)
-        search->status = ST_CLOSED;
-    else if (search->generation != log->generation)
-        search->status = ST_AGAIN;
-    bool not_here = (search->status == ST_OK || search->status == ST_NOT_FOUND) && search->answer.offset < 0;
-    if (not_here && search->base >= 0 &&
-        next_place(search, log_state_segment_at(&log->state, search->base) + 1)) {
+    if (search_goes_on(search)) {
         search->status = ST_OK;
         env_submit(log->set->env, log->set->env->pool, &search->job);
         return;

@@ -23,8 +23,9 @@ struct help {
     struct log *log; // "t-0"
     struct help_batch batches[HELP_BATCHES_MAX];
     int count;
-    int64_t acked;    // flushed offset told by on_durable
-    enum status told; // last status of on_durable
+    int64_t acked;      // flushed offset told by on_durable
+    int64_t start_told; // by retention
+    enum status told;   // last status of on_durable
     int durable_calls;
     enum status done; // of the last log_done_fn
     int done_calls;

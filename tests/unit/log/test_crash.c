@@ -153,13 +153,71 @@ static void act_journaled(struct story *story)
     flush(story);
 }
 
-static void story_init(struct story *story, uint64_t seed, bool journaled)
+static void on_start(struct log *log)
 {
-    *story = (struct story){.expect = {.cut_pending = -1}};
+    struct help *help = log_user(log);
+    help->start_told = log_start(log);
+}
+
+// Lets retention see what is flushed, and gives it time for the files.
+static void expire(struct story *story, int64_t ms)
+{
+    struct help *help = &story->help;
+    log_note_high_watermark(help->log, log_flushed(help->log));
+    for (int i = 0; i < 8; i++)
+        fake_advance_ms(help->env, ms / 8);
+    if (help->start_told > story->expect.start)
+        story->expect.start = help->start_told;
+}
+
+static void configure(struct story *story, int64_t retention_ms, int64_t retention_bytes)
+{
+    struct log_config config = story->help.config.log;
+    config.retention_ms = retention_ms;
+    config.retention_bytes = retention_bytes;
+    config.delete_delay_ms = 2000;
+    log_configure(story->help.log, &config);
+}
+
+// Segments go by size, then below a start that was moved, then all of them; records follow each time, and a
+// log that was emptied rolls, is cut and grows again.
+static void act_expiring(struct story *story)
+{
+    struct help *help = &story->help;
+    configure(story, -1, 2000);
+    log_set_retain(help->set, on_start);
+    append_some(story, 40, 1);
+    flush(story);
+    expire(story, 8000);
+    append_some(story, 20, 2);
+    flush(story);
+    if (!dead(story))
+        raise_start(story, log_flushed(help->log) - 11);
+    expire(story, 8000);
+    flush_each(story, 3, 2);
+    configure(story, 1000, -1);
+    expire(story, 160000); // all of it, idle
+    if (!dead(story))
+        cr_assert_eq(log_size(help->log), 0);
+    flush_each(story, 3, 3);
+    configure(story, -1, -1);
+    append_some(story, 20, 3);
+    flush(story);
+    if (!dead(story))
+        truncate(story, log_flushed(help->log) - 7);
+    append_some(story, 4, 4);
+    flush(story);
+}
+
+enum story_kind { PLAIN, JOURNALED, EXPIRING, STORIES };
+
+static void story_init(struct story *story, uint64_t seed, enum story_kind kind)
+{
+    static void (*const acts[])(struct story *) = {act, act_journaled, act_expiring};
+    *story = (struct story){.expect = {.cut_pending = -1}, .act = acts[kind]};
     help_init(&story->help, seed);
-    story->help.config.log.segment_bytes = journaled ? 900000 : 1500;
+    story->help.config.log.segment_bytes = kind == JOURNALED ? 900000 : 1500;
     story->help.producer_id = 77;
-    story->act = journaled ? act_journaled : act;
     help_open(&story->help, true);
 }
 
@@ -242,10 +300,10 @@ static void check_idempotent(struct story *story)
 }
 
 // Returns false when the scenario ended before the n-th change.
-static bool die_at(long n, int kind, bool journaled)
+static bool die_at(long n, int kind, enum story_kind what)
 {
     struct story story;
-    story_init(&story, (uint64_t)n * 31 + (uint64_t)kind, journaled);
+    story_init(&story, (uint64_t)n * 31 + (uint64_t)kind, what);
     fake_of(story.help.env)->changes = 0;
     fake_of(story.help.env)->die_at = n;
     story.act(&story);
@@ -259,9 +317,9 @@ static bool die_at(long n, int kind, bool journaled)
 
 static void die_everywhere(int kind)
 {
-    for (int journaled = 0; journaled < 2; journaled++) {
+    for (int what = 0; what < STORIES; what++) {
         long n = 0;
-        while (die_at(n, kind, journaled))
+        while (die_at(n, kind, what))
             n++;
         cr_assert_gt(n, 100, "the scenario has %ld steps", n);
     }
@@ -283,11 +341,11 @@ Test(crash, power_cut_with_torn_writes_at_every_step_keeps_what_was_acknowledged
         die_everywhere(kind);
 }
 
-static void recovery_cut_everywhere(bool journaled)
+static void recovery_cut_everywhere(enum story_kind what)
 {
     for (long n = 0;; n++) {
         struct story story;
-        story_init(&story, (uint64_t)n, journaled);
+        story_init(&story, (uint64_t)n, what);
         story.act(&story);
         append_some(&story, 9, 6);
         fake_step(story.help.env); // a round is on its way
@@ -309,15 +367,15 @@ static void recovery_cut_everywhere(bool journaled)
 
 Test(crash, recovery_cut_short_at_every_step_is_repeated)
 {
-    recovery_cut_everywhere(false);
-    recovery_cut_everywhere(true);
+    for (int what = 0; what < STORIES; what++)
+        recovery_cut_everywhere(what);
 }
 
-static void close_cut_everywhere(bool journaled)
+static void close_cut_everywhere(enum story_kind what)
 {
     for (long n = 0;; n++) {
         struct story story;
-        story_init(&story, (uint64_t)n, journaled);
+        story_init(&story, (uint64_t)n, what);
         story.act(&story);
         append_some(&story, 9, 6);
         fake_of(story.help.env)->changes = 0;
@@ -336,8 +394,8 @@ static void close_cut_everywhere(bool journaled)
 
 Test(crash, close_cut_short_at_every_step_leaves_a_recoverable_log)
 {
-    close_cut_everywhere(false);
-    close_cut_everywhere(true);
+    for (int what = 0; what < STORIES; what++)
+        close_cut_everywhere(what);
 }
 
 Test(crash, a_tail_torn_at_every_byte_is_cut_to_whole_batches)
