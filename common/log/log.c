@@ -125,6 +125,10 @@ int64_t log_start(const struct log *log)
 {
     return log->start;
 }
+int64_t log_start_saved(const struct log *log)
+{
+    return log->start_saved;
+}
 int64_t log_end(const struct log *log)
 {
     return log->state.end;

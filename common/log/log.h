@@ -43,6 +43,7 @@ void log_attach(struct log *log, void *user); // the owner's pointer, for callba
 void *log_user(const struct log *log);
 
 int64_t log_start(const struct log *log);
+int64_t log_start_saved(const struct log *log); // as far as it survives a crash; at most log_start
 int64_t log_end(const struct log *log);
 int64_t log_flushed(const struct log *log);
 int64_t log_written(const struct log *log);

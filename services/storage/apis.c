@@ -29,6 +29,7 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_API_VERSIONS,             API_OWN, handle_api_versions},
     {KAFKA_API_CREATE_TOPICS,            API_CONTROLLER, NULL},
     {KAFKA_API_DELETE_TOPICS,            API_CONTROLLER, NULL},
+    {KAFKA_API_DELETE_RECORDS,           API_OWN, storage_delete_records},
     {KAFKA_API_INIT_PRODUCER_ID,         API_OWN, handle_init_producer_id},
     {KAFKA_API_OFFSET_FOR_LEADER_EPOCH,  API_OWN, storage_offset_for_leader_epoch},
     {KAFKA_API_DESCRIBE_CONFIGS,         API_OWN, handle_describe_configs},

@@ -22,8 +22,9 @@ struct append_in {
         int32_t index;
         int32_t leader_epoch;
         uint32_t subscription;
+        bool tell_start;
         enum status status;
-        int64_t flushed;
+        int64_t flushed, log_start;
         struct wait wait;
     } entries[];
 };
@@ -43,6 +44,8 @@ static void reply_send(struct append_in *message)
         acks[i].status = (int32_t)entry->status;
         acks[i].flushed = entry->flushed;
         acks[i].subscription = entry->subscription;
+        acks[i].has_log_start = entry->tell_start && entry->status == ST_OK;
+        acks[i].log_start = entry->log_start;
         pointers[i] = &acks[i];
     }
     reply.stream_id = message->stream_id;
@@ -63,8 +66,10 @@ static void entry_done(struct append_in_entry *entry, enum status status)
     // subscription.
     if (replica == NULL || replica->log == NULL || replica->state.leader_epoch != entry->leader_epoch)
         entry->status = status == ST_OK ? ST_STALE : status;
-    else
+    else {
         entry->flushed = log_flushed(replica->log);
+        entry->log_start = replica->state.log_start;
+    }
 #ifdef PLANTED_ACKNOWLEDGED_BEFORE_FLUSH
     entry->flushed = replica ? replica->state.log_end : 0;
 #endif
@@ -72,7 +77,7 @@ static void entry_done(struct append_in_entry *entry, enum status status)
         reply_send(message);
 }
 
-static void entry_on_flushed(struct wait *wait, enum status status)
+static void entry_on_reached(struct wait *wait, enum status status)
 {
     entry_done(wait->context, status);
 }
@@ -121,13 +126,6 @@ static enum status batches_append(struct replica *replica, struct block *block, 
     return ST_OK;
 }
 
-static void start_on_raised(struct log *log, enum status status, void *context)
-{
-    struct replica *replica = log_user(log);
-    if (replica != NULL && status == ST_OK && log_start(log) > replica->state.log_start)
-        replica->state.log_start = log_start(log);
-}
-
 static enum status entry_take(struct stream_in *stream, struct replica *replica,
                               const Millrace__AppendEntry *entry, struct frames *frames)
 {
@@ -149,11 +147,29 @@ static enum status entry_take(struct stream_in *stream, struct replica *replica,
             return status;
         replica->link = REPLICA_LINKED;
     }
-    if (entry->log_start > log_start(replica->log) && entry->log_start <= log_end(replica->log))
-        log_raise_start(replica->log, entry->log_start, start_on_raised, NULL);
+    if (entry->log_start > log_end(replica->log))
+        return ST_OUT_OF_RANGE; // what comes next the leader does not have any more: it starts anew
+    replica_raise_start(replica, entry->log_start);
     replica_act(replica,
                 partition_leader_watermark(&replica->state, entry->leader_epoch, entry->high_watermark));
     return ST_OK;
+}
+
+static int64_t needed_flush(const struct replica *replica)
+{
+#ifdef PLANTED_ACKNOWLEDGED_BEFORE_FLUSH
+    return 0;
+#endif
+    return replica->state.log_end;
+}
+
+// The entry is done when the list's value, which is `present` now, reaches `needed`.
+static void entry_wait(struct append_in_entry *entry, struct wait_list *list, int64_t present, int64_t needed)
+{
+    if (present >= needed)
+        entry_done(entry, ST_OK);
+    else
+        wait_add(list, &entry->wait, needed, entry_on_reached, entry);
 }
 
 static void entry_begin(struct append_in *message, struct stream_in *stream,
@@ -169,7 +185,7 @@ static void entry_begin(struct append_in *message, struct stream_in *stream,
         DIAG_ERROR(&partitions->options.env->diag,
                    "damaged batch from the leader node=%d partition=%d why=%s", stream->leader,
                    entry->partition, status_text(status));
-    if (entry->length == 0)
+    if (entry->length == 0 && !entry->tell_start)
         return;
     struct append_in_entry *taken = &message->entries[message->count++];
     taken->message = message;
@@ -178,19 +194,14 @@ static void entry_begin(struct append_in *message, struct stream_in *stream,
     taken->index = entry->partition;
     taken->leader_epoch = entry->leader_epoch;
     taken->subscription = entry->subscription;
+    taken->tell_start = entry->length == 0;
     message->remaining++;
-    if (status != ST_OK) {
+    if (status != ST_OK)
         entry_done(taken, status);
-        return;
-    }
-    int64_t needed = replica->state.log_end;
-#ifdef PLANTED_ACKNOWLEDGED_BEFORE_FLUSH
-    needed = 0;
-#endif
-    if (log_flushed(replica->log) >= needed)
-        entry_done(taken, ST_OK);
+    else if (taken->tell_start)
+        entry_wait(taken, &replica->start_waits, replica->state.log_start, entry->log_start);
     else
-        wait_add(&replica->flush_waits, &taken->wait, needed, entry_on_flushed, taken);
+        entry_wait(taken, &replica->flush_waits, log_flushed(replica->log), needed_flush(replica));
 }
 
 void streams_in_append(struct streams_in *streams, const Millrace__AppendRequest *request,

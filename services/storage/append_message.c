@@ -82,6 +82,7 @@ void append_message_finish(struct append_message *message, Millrace__AppendReque
         encoded->high_watermark = entry->high_watermark;
         encoded->log_start = entry->log_start;
         encoded->subscription = entry->subscription;
+        encoded->has_tell_start = encoded->tell_start = entry->tell_start;
         message->pointers[i] = encoded;
     }
     request->n_entries = (size_t)message->entry_count;

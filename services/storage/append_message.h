@@ -20,6 +20,7 @@ struct append_entry {
     int64_t base_offset;
     int64_t high_watermark;
     int64_t log_start;
+    bool tell_start;
     uint32_t subscription;
     uint32_t length; // set by append_message_add
 };

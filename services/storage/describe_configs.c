@@ -7,6 +7,7 @@
 #include "base/config.h"
 #include "cluster/configs.h"
 #include "kafka/messages/describe_configs.h"
+#include "settings.h"
 #include "storage.h"
 
 #include <stdio.h>
@@ -52,7 +53,9 @@ static const char *static_value(const struct described *d, const char *key)
     const struct config *config = storage_config(d->request->storage);
     if (strcmp(key, "broker.id") == 0) // its older name, by which tools know it
         key = "node.id";
-    return config_row_of(config, key) != NULL && config_is_set(config, key) ? config_text(config, key) : NULL;
+    char text[SETTINGS_TEXT];
+    const char *value = settings_static(config, key, text);
+    return value == text ? arena_strndup(&d->request->arena, text, strlen(text)) : value;
 }
 
 // Every value the key has, the effective one first.

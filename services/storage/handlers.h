@@ -9,6 +9,7 @@
 void storage_produce(struct storage_request *request);                 // produce.c
 void storage_fetch(struct storage_request *request);                   // fetch.c
 void storage_list_offsets(struct storage_request *request);            // list_offsets.c
+void storage_delete_records(struct storage_request *request);          // delete_records.c
 void storage_offset_for_leader_epoch(struct storage_request *request); // offset_for_leader_epoch.c
 
 #endif

@@ -116,8 +116,11 @@ static void replicas_from_view(struct partition *partition, const struct partiti
     partition->replica_count = view->replica_count;
     for (int i = 0; i < view->replica_count; i++) {
         struct partition_replica *replica = &partition->replicas[i];
-        *replica = (struct partition_replica){
-            .node = view->replicas[i].node, .flushed = -1, .caught_up_us = now_us, .heard_us = now_us};
+        *replica = (struct partition_replica){.node = view->replicas[i].node,
+                                              .flushed = -1,
+                                              .log_start = -1,
+                                              .caught_up_us = now_us,
+                                              .heard_us = now_us};
         for (int k = 0; k < old_count; k++) {
             // What a follower acknowledged counts only in the epoch and from the incarnation it was said in.
             bool same = old[k].node == replica->node && old[k].incarnation == view->replicas[i].incarnation;
@@ -200,6 +203,35 @@ int partition_acknowledged(struct partition *partition, int32_t node, uint64_t i
     replica->log_end_then = partition->log_end;
     int change = propose_addition(partition, replica);
     return change | watermark_advance(partition);
+}
+
+void partition_started(struct partition *partition, int64_t log_start)
+{
+    if (log_start > partition->log_start)
+        partition->log_start = log_start;
+    if (partition->high_watermark < partition->log_start)
+        partition->high_watermark = partition->log_start; // of a follower: the leader's start overtook it
+}
+
+void partition_follower_started(struct partition *partition, int32_t node, uint64_t incarnation,
+                                int32_t leader_epoch, int64_t log_start)
+{
+    struct partition_replica *replica = partition_replica(partition, node);
+    if (partition->role == PARTITION_LEADER && leader_epoch == partition->leader_epoch && replica != NULL &&
+        replica->incarnation == incarnation && log_start > replica->log_start)
+        replica->log_start = log_start;
+}
+
+int64_t partition_low_watermark(const struct partition *partition)
+{
+    int64_t lowest = partition->log_start;
+    for (int i = 0; i < partition->replica_count; i++) {
+        const struct partition_replica *replica = &partition->replicas[i];
+        bool live = replica->incarnation != 0 && !replica->fenced;
+        if (live && replica->node != partition->self && replica->log_start < lowest)
+            lowest = replica->log_start;
+    }
+    return lowest;
 }
 
 int partition_leader_watermark(struct partition *partition, int32_t leader_epoch, int64_t high_watermark)

@@ -32,6 +32,7 @@ struct partition_replica {
     bool in_isr;          // committed
     bool proposed;        // member of the proposed ISR while a proposal is open, else equal to in_isr
     int64_t flushed; // durable there (exclusive) as acknowledged in this leader epoch; -1: nothing heard yet
+    int64_t log_start;    // where its log durably starts, as told in this leader epoch; -1: nothing heard yet
     int64_t caught_up_us; // last time it was known to have everything
     int64_t heard_us;     // time of the last acknowledgement
     int64_t log_end_then; // our log end at that time
@@ -92,6 +93,17 @@ void partition_truncated(struct partition *partition, int64_t to);
 // incarnations are ignored.
 int partition_acknowledged(struct partition *partition, int32_t node, uint64_t incarnation,
                            int32_t leader_epoch, int64_t flushed, int64_t now_us);
+
+// The log durably starts at log_start from now on; never lower than before.
+void partition_started(struct partition *partition, int64_t log_start);
+
+// A follower's log durably starts at log_start; as for partition_acknowledged, others are ignored.
+void partition_follower_started(struct partition *partition, int32_t node, uint64_t incarnation,
+                                int32_t leader_epoch, int64_t log_start);
+
+// Below it no live replica has anything any more (Kafka's Partition.lowWatermarkIfLeader); -1 while one of
+// them has not said where it starts.
+int64_t partition_low_watermark(const struct partition *partition);
 
 // A follower learnt the leader's watermark in leader_epoch.
 int partition_leader_watermark(struct partition *partition, int32_t leader_epoch, int64_t high_watermark);

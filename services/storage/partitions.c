@@ -63,6 +63,14 @@ static void partitions_on_durable(struct log *log, enum status status)
         partitions->options.on_failed(partitions->options.context, log_name(log), status);
 }
 
+// Retention has moved a start: the watermark allowed it, so a leader's followers may follow.
+static void partitions_on_start(struct log *log)
+{
+    struct replica *replica = log_user(log);
+    if (replica != NULL)
+        replica_started(replica);
+}
+
 void partitions_flush(struct partitions *partitions)
 {
     streams_out_pump(partitions->out);
@@ -125,6 +133,12 @@ static bool may_be_dropped(const struct replica *replica, const struct log *log)
     return !in_isr && (!log_has_files(log) || (placed != NULL && placed->leader >= 0));
 }
 
+static struct log_config replica_log_config(const struct replica *replica)
+{
+    const struct partitions_options *options = &replica->partitions->options;
+    return settings_log(options->image, replica->topic, options->node_id, options->config);
+}
+
 // The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
 // log of the same name is removed first; log_on_deleted comes back here then.
 static void replica_open(struct replica *replica)
@@ -133,7 +147,7 @@ static void replica_open(struct replica *replica)
     const struct partitions_options *options = &partitions->options;
     char name[LOG_NAME_SIZE];
     snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
-    struct log_config config = settings_log(options->image, replica->topic, options->node_id);
+    struct log_config config = replica_log_config(replica);
     struct log *log = log_set_find(options->set, name);
     if (log != NULL && may_be_dropped(replica, log)) {
         log_drop(partitions, log);
@@ -215,6 +229,7 @@ static void replica_view(struct replica *replica)
                   after < before ? "shrank" : "grew", replica_name(replica), replica->state.leader_epoch,
                   after, replica->state.replica_count);
     replica_act(replica, change);
+    replica_low_moved(replica);
 }
 
 static void replica_remove(struct replica *replica)
@@ -290,7 +305,6 @@ static void on_config(void *context, Millrace__ResourceType type, const char *na
                       const char *value)
 {
     struct partitions *partitions = context;
-    const struct partitions_options *options = &partitions->options;
     struct map_entry *at = NULL;
     void *found;
     while (map_next(&partitions->replicas, &at, NULL, &found)) {
@@ -298,7 +312,7 @@ static void on_config(void *context, Millrace__ResourceType type, const char *na
         if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC && strcmp(name, replica->topic) != 0)
             continue;
         if (replica->log != NULL) {
-            struct log_config config = settings_log(options->image, replica->topic, options->node_id);
+            struct log_config config = replica_log_config(replica);
             log_configure(replica->log, &config);
         }
         replica_view(replica);
@@ -368,6 +382,7 @@ void partitions_start(struct partitions *partitions)
     ASSERT(!partitions->started);
     partitions->started = true;
     log_flush(partitions->options.set, partitions_on_durable);
+    log_set_retain(partitions->options.set, partitions_on_start);
     strays_drop(partitions);
     for (size_t i = 0; i < image_topic_count(image); i++) {
         const struct image_topic *topic = image_topic_at(image, i);

@@ -5,6 +5,7 @@
 #ifndef STORAGE_PARTITIONS_H
 #define STORAGE_PARTITIONS_H
 
+#include "base/config.h"
 #include "cluster/controllers.h"
 #include "cluster/follow.h"
 #include "cluster/image.h"
@@ -19,7 +20,8 @@ struct partitions_options {
     struct image *image;
     struct follow *follow;
     struct controllers *controllers;
-    struct log_set *set; // open and recovered; closed by partitions_close
+    const struct config *config; // what the process was started with
+    struct log_set *set;         // open and recovered; closed by partitions_close
     int32_t node_id;
     uint64_t incarnation;
     const char *rpc_endpoint; // "tcp://host:port" where others reach this process; copied

@@ -29,6 +29,8 @@ static void role_changed(struct replica *replica)
     wait_fail(&replica->check_waits, ST_NOT_LEADER);
     wait_fail(&replica->append_waits, ST_NOT_LEADER);
     wait_fail(&replica->read_waits, ST_NOT_LEADER);
+    wait_fail(&replica->start_waits, ST_NOT_LEADER);
+    wait_fail(&replica->low_waits, ST_NOT_LEADER);
     isr_forget(partitions->isr, replica);
     streams_out_drop(replica);
     streams_in_unfollow(replica);
@@ -100,6 +102,48 @@ enum status replica_append(struct replica *replica, struct block *block, size_t 
     return ST_OK;
 }
 
+void replica_low_moved(struct replica *replica)
+{
+    if (replica->state.role == PARTITION_LEADER)
+        wait_reached(&replica->low_waits, partition_low_watermark(&replica->state));
+}
+
+void replica_started(struct replica *replica)
+{
+    partition_started(&replica->state, log_start_saved(replica->log));
+    wait_reached(&replica->start_waits, replica->state.log_start);
+    streams_out_started(replica);
+    replica_low_moved(replica);
+}
+
+static void start_on_raised(struct log *log, enum status status, void *context)
+{
+    struct replica *replica = log_user(log);
+    if (replica == NULL || replica->closing)
+        return;
+    if (status == ST_OK) {
+        replica_started(replica);
+    } else {
+        wait_fail(&replica->start_waits, status);
+        wait_fail(&replica->low_waits, status);
+    }
+}
+
+void replica_raise_start(struct replica *replica, int64_t start)
+{
+    int64_t present = log_start(replica->log);
+    if (start > log_start_saved(replica->log) && start <= log_end(replica->log))
+        log_raise_start(replica->log, start > present ? start : present, start_on_raised, NULL);
+}
+
+enum status replica_delete_records(struct replica *replica, int64_t before)
+{
+    if (before > replica->state.high_watermark)
+        return ST_OUT_OF_RANGE;
+    replica_raise_start(replica, before);
+    return ST_OK;
+}
+
 static void on_room(struct wait *room, enum status status)
 {
     struct replica *replica = room->context;
@@ -127,6 +171,8 @@ void replica_durable(struct replica *replica, enum status status)
         wait_fail(&replica->commit_waits, status);
         wait_fail(&replica->flush_waits, status);
         wait_fail(&replica->read_waits, status);
+        wait_fail(&replica->start_waits, status);
+        wait_fail(&replica->low_waits, status);
     }
     partitions_room_made(replica->partitions);
 }

@@ -27,6 +27,7 @@ struct replica_settings {
     int64_t after_ms_max;      // message.timestamp.after.max.ms
     bool log_append_time;      // message.timestamp.type
     bool compacted;            // cleanup.policy contains compact
+    bool deletes;              // cleanup.policy contains delete
 };
 
 struct replica {
@@ -45,6 +46,8 @@ struct replica {
     struct wait_list flush_waits;  // ... when the own log is durable up to it
     struct wait_list check_waits;  // batches being validated and those behind them (produce.c)
     struct wait_list append_waits; // batches that found no room in memory, see replica_wait_room
+    struct wait_list start_waits;  // ... when the own log durably starts at their offset
+    struct wait_list low_waits;    // leader: ... when all live replicas' logs start there
     struct wait_list read_waits;   // long polls: woken at any move of the watermark
 
     struct wait room; // in the partitions' list while append_waits has some
@@ -84,6 +87,19 @@ void replica_epoch_end(const struct replica *replica, int32_t requested, int32_t
 // does. Statuses as log_append.
 enum status replica_append(struct replica *replica, struct block *block, size_t from, size_t len,
                            struct batch_header *header);
+
+// The log's start has moved and that is durable: followers and whoever waits for it are told.
+void replica_started(struct replica *replica);
+
+// A follower, or who is alive, has changed: whoever waits for the low watermark may go on.
+void replica_low_moved(struct replica *replica);
+
+// Moves the log's start up to one the leader has; nothing happens at or below the present one.
+void replica_raise_start(struct replica *replica, int64_t start);
+
+// Moves the start of a replica that is led here (DeleteRecords). ST_OUT_OF_RANGE above the watermark. The end
+// of the move is told by replica_started; a start at or below the present one is fine and does nothing.
+enum status replica_delete_records(struct replica *replica, int64_t before);
 
 // Parks what found the tail full (ST_LIMIT): woken, in the order of arrival, when any log has made room. The
 // cap that was met may be the one of all logs together, and this one may have nothing under way.

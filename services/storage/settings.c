@@ -3,6 +3,8 @@
 // the default, so that a replica never stops over a setting.
 #include "settings.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,11 +12,42 @@ struct reader {
     const struct image *image;
     const char *topic;
     int32_t node_id;
+    const struct config *config; // static values; NULL: none
 };
+
+// Keys in larger units than the one they stand in for.
+static const struct {
+    const char *key, *larger;
+    int64_t ms;
+} units[] = {{"log.retention.ms", "log.retention.minutes", 60000},
+             {"log.retention.ms", "log.retention.hours", 3600000},
+             {"log.roll.ms", "log.roll.hours", 3600000}};
+
+static bool given(const struct config *config, const char *key)
+{
+    return config_row_of(config, key) != NULL && config_is_set(config, key);
+}
+
+const char *settings_static(const struct config *config, const char *key, char text[SETTINGS_TEXT])
+{
+    if (given(config, key))
+        return config_text(config, key);
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        if (strcmp(key, units[i].key) != 0 || !given(config, units[i].larger))
+            continue;
+        int64_t value = config_int(config, units[i].larger);
+        snprintf(text, SETTINGS_TEXT, "%" PRId64, value < 0 ? -1 : value * units[i].ms);
+        return text;
+    }
+    return NULL;
+}
 
 static int64_t number(const struct reader *reader, const char *key, const char *node_key, int64_t fallback)
 {
+    char room[SETTINGS_TEXT];
     const char *text = image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, NULL);
+    if (text == NULL && reader->config != NULL)
+        text = settings_static(reader->config, node_key, room);
     if (text == NULL)
         return fallback;
     char *end;
@@ -31,12 +64,14 @@ static int32_t number32(const struct reader *reader, const char *key, const char
 static const char *word(const struct reader *reader, const char *key, const char *node_key,
                         const char *fallback)
 {
+    if (reader->config != NULL && given(reader->config, node_key))
+        fallback = config_text(reader->config, node_key);
     return image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, fallback);
 }
 
 int32_t settings_min_isr(const struct image *image, const char *topic, int32_t node_id)
 {
-    struct reader reader = {image, topic, node_id};
+    struct reader reader = {.image = image, .topic = topic, .node_id = node_id};
     int32_t value = number32(&reader, "min.insync.replicas", "min.insync.replicas", 1);
     return value < 1 ? 1 : value;
 }
@@ -44,7 +79,7 @@ int32_t settings_min_isr(const struct image *image, const char *topic, int32_t n
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
                     struct replica_settings *settings)
 {
-    struct reader reader = {image, topic, node_id};
+    struct reader reader = {.image = image, .topic = topic, .node_id = node_id};
     settings->min_isr = settings_min_isr(image, topic, node_id);
     settings->message_bytes_max = number32(&reader, "max.message.bytes", "message.max.bytes", 1048588);
     settings->before_ms_max =
@@ -54,13 +89,32 @@ void settings_topic(const struct image *image, const char *topic, int32_t node_i
     settings->log_append_time =
         strcmp(word(&reader, "message.timestamp.type", "log.message.timestamp.type", "CreateTime"),
                "LogAppendTime") == 0;
-    settings->compacted =
-        strstr(word(&reader, "cleanup.policy", "log.cleanup.policy", "delete"), "compact") != NULL;
+    const char *policy = word(&reader, "cleanup.policy", "log.cleanup.policy", "delete");
+    settings->compacted = strstr(policy, "compact") != NULL;
+    settings->deletes = strstr(policy, "delete") != NULL;
 }
 
-struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id)
+// Any negative number is no limit.
+static int64_t limit(int64_t value)
 {
-    struct reader reader = {image, topic, node_id};
+    return value < 0 ? -1 : value;
+}
+
+static void settings_retention(const struct reader *reader, struct log_config *config)
+{
+    config->retention_ms = limit(number(reader, "retention.ms", "log.retention.ms", config->retention_ms));
+    config->retention_bytes =
+        limit(number(reader, "retention.bytes", "log.retention.bytes", config->retention_bytes));
+    config->deletes =
+        strstr(word(reader, "cleanup.policy", "log.cleanup.policy", "delete"), "delete") != NULL;
+    config->delete_delay_ms =
+        limit(number(reader, "file.delete.delay.ms", "log.segment.delete.delay.ms", config->delete_delay_ms));
+}
+
+struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id,
+                               const struct config *process)
+{
+    struct reader reader = {.image = image, .topic = topic, .node_id = node_id, .config = process};
     struct log_config config = log_config_default();
     config.segment_bytes = number32(&reader, "segment.bytes", "log.segment.bytes", config.segment_bytes);
     config.segment_ms = number(&reader, "segment.ms", "log.roll.ms", config.segment_ms);
@@ -70,5 +124,6 @@ struct log_config settings_log(const struct image *image, const char *topic, int
         number32(&reader, "segment.index.bytes", "log.index.size.max.bytes", config.index_bytes_max);
     config.flush_before_ack =
         strcmp(word(&reader, "flush.before.ack", "flush.before.ack", "true"), "false") != 0;
+    settings_retention(&reader, &config);
     return config;
 }

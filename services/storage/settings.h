@@ -4,12 +4,22 @@
 #ifndef STORAGE_SETTINGS_H
 #define STORAGE_SETTINGS_H
 
+#include "base/config.h"
 #include "cluster/image.h"
 #include "replica.h"
 
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
                     struct replica_settings *settings);
 int32_t settings_min_isr(const struct image *image, const char *topic, int32_t node_id);
-struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id);
+
+// process: what this process was started with.
+struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id,
+                               const struct config *process);
+
+// The static value of a node key in text, NULL when the process was not given it. A time that was given in
+// larger units (log.retention.minutes, log.retention.hours, log.roll.hours) is the value of its key in
+// milliseconds, by Kafka's precedence: ms, minutes, hours.
+enum { SETTINGS_TEXT = 32 };
+const char *settings_static(const struct config *config, const char *key, char text[SETTINGS_TEXT]);
 
 #endif

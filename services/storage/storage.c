@@ -107,6 +107,7 @@ static void make_partitions(struct storage *storage)
                                          .image = storage->image,
                                          .follow = storage->follow,
                                          .controllers = storage->controllers,
+                                         .config = storage->config,
                                          .set = storage->set,
                                          .node_id = storage->node_id,
                                          .incarnation = storage->options.incarnation,

@@ -224,6 +224,8 @@ void stream_in_truncated(struct log *log, enum status status, void *context)
     if (status == ST_OK && log_start(log) > replica->state.log_start) {
         replica->state.log_start = log_start(log);
         replica->state.log_end = replica->state.flushed = replica->state.high_watermark = log_start(log);
+    } else if (status == ST_OK) {
+        replica->state.log_start = log_start(log); // cut below it: an unclean election took that back too
     }
     if (replica->link != REPLICA_TRUNCATING)
         return;
@@ -239,6 +241,7 @@ static void replica_truncate(struct replica *replica, const Millrace__SubscribeR
     replica->link = REPLICA_TRUNCATING;
     replica->cutting = true;
     wait_fail(&replica->flush_waits, ST_STALE);
+    wait_fail(&replica->start_waits, ST_STALE);
     if (result->has_start_at && result->start_at >= 0) {
         DIAG_INFO(diag, "log starts anew partition=%s offset=%lld", replica_name(replica),
                   (long long)result->start_at);
@@ -253,8 +256,6 @@ static void replica_truncate(struct replica *replica, const Millrace__SubscribeR
         if (own_end >= 0 && own_end < to)
             to = own_end;
     }
-    if (to < log_start(replica->log))
-        to = log_start(replica->log);
     DIAG_INFO(diag, "truncating partition=%s from=%lld to=%lld", replica_name(replica),
               (long long)log_end(replica->log), (long long)to);
     log_truncate(replica->log, to, stream_in_truncated, NULL);
@@ -307,6 +308,8 @@ static void subscription_fill(Millrace__Subscription *item, struct replica *repl
     item->subscription = ++replica->subscription;
     item->has_flushed = true;
     item->flushed = log_flushed(replica->log);
+    item->has_log_start = true;
+    item->log_start = log_start_saved(replica->log);
 }
 
 // What a replica took from the former leader counts for the new one only as far as the subscription says it

@@ -32,6 +32,7 @@ struct subscription {
     bool reading; // a read on the pool is under way
     bool stalled; // waits for the catch-up window to open
     bool watermark_due;
+    bool start_due; // the follower is to be told where the log starts, and to say that its own does
 };
 
 struct stream_out {
@@ -139,6 +140,15 @@ static struct subscription *subscription_find(const struct stream_out *stream, c
     return NULL;
 }
 
+// An entry of its own tells it: acknowledgements of records do not wait for the move.
+static void start_news(struct subscription *subscription)
+{
+    struct stream_out *stream = subscription->stream;
+    subscription->start_due = true;
+    if (!timer_running(&stream->watermark))
+        timer_start_ms(env_of(stream->owner), &stream->watermark, WATERMARK_DELAY_MS);
+}
+
 static void subscription_begin(struct stream_out *stream, struct replica *replica,
                                const Millrace__Subscription *asked)
 {
@@ -159,6 +169,8 @@ static void subscription_begin(struct stream_out *stream, struct replica *replic
     stream->subscriptions = subscription;
     if (asked->log_end < replica->state.log_end)
         ready_add(subscription);
+    if (!asked->has_log_start || asked->log_start < replica->state.log_start)
+        start_news(subscription);
     DIAG_DEBUG(&env_of(stream->owner)->diag, "subscribed partition=%s follower=%d id=%u from=%lld",
                replica_name(replica), stream->follower, subscription->id, (long long)asked->log_end);
 }
@@ -319,6 +331,10 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     replica_act(replica,
                 partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
                                        asked->leader_epoch, flushed, env_now_us(partitions->options.env)));
+    if (asked->has_log_start)
+        partition_follower_started(&replica->state, stream->follower, stream->incarnation,
+                                   asked->leader_epoch, asked->log_start);
+    replica_low_moved(replica);
 }
 
 void streams_out_subscribe(struct streams_out *streams, const Millrace__SubscribeRequest *request,
@@ -378,6 +394,11 @@ static void ack_take(struct stream_out *stream, const Millrace__AppendAck *ack)
     if (ack->status != ST_OK && subscription != NULL && subscription->id == ack->subscription)
         subscription_end(subscription); // the follower subscribes again
     replica_act(replica, change);
+    if (!ack->has_log_start)
+        return;
+    partition_follower_started(&replica->state, stream->follower, stream->incarnation, ack->leader_epoch,
+                               ack->log_start);
+    replica_low_moved(replica);
 }
 
 static void append_on_reply(const Millrace__AppendReply *reply, void *context)
@@ -435,7 +456,7 @@ static void entry_head(struct append_entry *entry, struct subscription *subscrip
                                    .base_offset = subscription->next_offset,
                                    .subscription = subscription->id,
                                    .high_watermark = replica->state.high_watermark,
-                                   .log_start = log_start(replica->log)};
+                                   .log_start = replica->state.log_start};
     subscription->watermark_sent = entry->high_watermark;
     subscription->watermark_due = false;
 }
@@ -468,6 +489,8 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
     } else {
         if (piece != NULL)
             piece_release(piece);
+        if (status == ST_OUT_OF_RANGE)
+            return; // below the start: the follower hears of it and subscribes anew
         if (status != ST_OK && status != ST_AGAIN) {
             DIAG_WARN(&env_of(stream->owner)->diag,
                       "cannot read for a follower partition=%s follower=%d why=%s", replica_name(replica),
@@ -589,15 +612,23 @@ void streams_out_watermark(struct replica *replica)
     }
 }
 
+void streams_out_started(struct replica *replica)
+{
+    for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next)
+        start_news(at);
+}
+
 static void watermark_fire(struct timer *timer)
 {
     struct stream_out *stream = timer->context;
     struct append_message message = {0};
     for (struct subscription *at = stream->subscriptions; at != NULL; at = at->stream_next) {
         struct append_entry entry;
-        if (!at->watermark_due)
+        if (!at->watermark_due && !at->start_due)
             continue;
         entry_head(&entry, at);
+        entry.tell_start = at->start_due;
+        at->start_due = false;
         if (!append_message_add(&message, &entry, NULL)) {
             message_send(stream, &message, false);
             append_message_add(&message, &entry, NULL);

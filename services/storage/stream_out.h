@@ -29,6 +29,9 @@ void streams_out_changed(struct replica *replica);
 void streams_out_pump(struct streams_out *streams);
 
 // The watermark moved.
+// Its log durably starts further on: followers are told within 5 ms and asked for theirs.
+void streams_out_started(struct replica *replica);
+
 void streams_out_watermark(struct replica *replica);
 
 // Ends every subscription of the replica: it no longer leads in the epoch they were made in.
