@@ -3,6 +3,7 @@
 #include "admin.h"
 #include "commands.h"
 #include "configs.h"
+#include "delete_records.h"
 #include "table.h"
 
 #include "kafka/errors.h"
@@ -368,6 +369,7 @@ enum cli_exit cmd_topic(int argc, char **argv)
         {"list", topic_list, "list topics"},
         {"describe", topic_describe, "show partitions and replicas"},
         {"alter", topic_alter, "add partitions, change parameters"},
-        {"delete", topic_delete, "delete topics"}};
+        {"delete", topic_delete, "delete topics"},
+        {"delete-records", topic_delete_records, "delete the oldest records"}};
     return cli_dispatch("millrace topic", commands, sizeof commands / sizeof *commands, argc, argv);
 }

@@ -193,6 +193,14 @@ def test_records_and_groups(cli):
     assert cli.run("consume", "t", "-g", "readers", "-e") == "", "only shown, not done"
     cli.run("group", "reset-offsets", "readers", "-t", "t", "--shift-by", "-3", "--execute")
     assert len(cli.run("consume", "t", "-g", "readers", "-e").splitlines()) == 6
+    deleted = cli.json("topic", "delete-records", "t", "-p", "0", "--before", "5")
+    assert deleted == [{"topic": "t", "partition": 0, "start": 5}]
+    assert len(cli.run("consume", "t", "-B", "-e").splitlines()) == 95
+    cli.run("topic", "delete-records", "t", "--before", "1000", code=1)
+    cli.run("topic", "delete-records", "t", code=2)
+    cli.run("topic", "delete-records", "absent", "--before", "1", code=1)
+    cli.run("topic", "delete-records", "t", "--before", "-1")
+    assert cli.run("consume", "t", "-B", "-e") == ""
     cli.run("group", "delete", "readers")
     cli.run("group", "describe", "readers", code=1)
 
