@@ -63,7 +63,7 @@ const struct configs_key configs_node_keys[] = {
     {"log.message.timestamp.type", CONFIGS_STRING, "CreateTime", NULL, 0, 0, "CreateTime|LogAppendTime", true, "Default of message.timestamp.type."},
     {"log.preallocate", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true, "Default of preallocate."},
     {"log.retention.bytes", CONFIGS_LONG, "-1", NULL, 0, 0, NULL, true, "Default of retention.bytes."},
-    {"log.retention.check.interval.ms", CONFIGS_LONG, "300000", NULL, 1, I64, NULL, false, "How often old segments are looked for."},
+    {"log.retention.check.interval.ms", CONFIGS_LONG, "300000", NULL, 1, I64, NULL, false, "How long records stay that are too old when they arrive; all others go within a second."},
     {"log.retention.hours", CONFIGS_INT, "168", NULL, 0, 0, NULL, false, "Default of retention.ms in hours."},
     {"log.retention.minutes", CONFIGS_INT, NULL, NULL, 0, 0, NULL, false, "Default of retention.ms in minutes."},
     {"log.retention.ms", CONFIGS_LONG, NULL, NULL, -1, I64, NULL, true, "Default of retention.ms."},

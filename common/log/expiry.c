@@ -91,6 +91,7 @@ static struct log_retention_rules rules_of(const struct log *log)
 {
     const struct log_config *config = &log->config;
     return (struct log_retention_rules){.ms = log->set->clock.resting ? -1 : config->retention_ms,
+                                        .late_ms = config->late_ms,
                                         .bytes = config->retention_bytes,
                                         .deletes = config->deletes};
 }

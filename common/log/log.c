@@ -18,6 +18,7 @@ struct log_config log_config_default(void)
                                .index_bytes_max = 10 << 20,
                                .flush_before_ack = true,
                                .retention_ms = 7ll * 24 * 3600 * 1000,
+                               .late_ms = 300000,
                                .retention_bytes = -1,
                                .deletes = true,
                                .delete_delay_ms = 60000};

@@ -22,11 +22,12 @@ struct log_config {
     int32_t index_bytes_max;      // segment.index.bytes: a full index starts a new segment
     bool flush_before_ack;        // false: `flushed` follows the write to the page cache, without fsync
     int64_t retention_ms;         // retention.ms, -1: no limit
+    int64_t late_ms;              // log.retention.check.interval.ms: how long records stay that came too old
     int64_t retention_bytes;      // retention.bytes, -1: no limit
     bool deletes;                 // cleanup.policy contains delete
     int64_t delete_delay_ms;      // file.delete.delay.ms
 };
-// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, -1, true, 1 minute
+// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, 5 minutes, -1, true, 1 minute
 struct log_config log_config_default(void);
 
 // A new, empty log in memory; its directory appears with the first record. name: "topic-partition", at most

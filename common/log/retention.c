@@ -29,9 +29,16 @@ static bool below_start(const struct log_retention_view *view, int i)
     return i + 1 < view->count && view->segments[i + 1]->base <= view->start;
 }
 
+static int64_t expiry_ms(const struct log_segment *segment, const struct log_retention_rules *rules)
+{
+    int64_t over_ms = add_ms(largest_ms(segment), rules->ms);
+    bool late = !segment->found && over_ms < segment->created_ms;
+    return late ? add_ms(segment->created_ms, rules->late_ms) : over_ms;
+}
+
 static bool expired(const struct log_retention_view *view, const struct log_retention_rules *rules, int i)
 {
-    return rules->ms >= 0 && view->now_ms > add_ms(largest_ms(view->segments[i]), rules->ms);
+    return rules->ms >= 0 && view->now_ms > expiry_ms(view->segments[i], rules);
 }
 
 int log_retention_choose(const struct log_retention_view *view, const struct log_retention_rules *rules)
@@ -54,7 +61,7 @@ int64_t log_retention_due_ms(const struct log_retention_view *view, const struct
     if (!rules->deletes || rules->ms < 0 || view->count == 0 ||
         (view->count == 1 && view->segments[0]->size == 0))
         return INT64_MAX;
-    return add_ms(add_ms(largest_ms(view->segments[0]), rules->ms), 1);
+    return add_ms(expiry_ms(view->segments[0], rules), 1);
 }
 
 int64_t log_retention_bytes_max(const struct log_retention_view *view,

@@ -13,9 +13,10 @@ enum {
 };
 
 struct log_retention_rules {
-    int64_t ms;    // retention.ms; -1: no limit
-    int64_t bytes; // retention.bytes; -1: no limit
-    bool deletes;  // cleanup.policy contains delete; else only what lies below the start goes
+    int64_t ms;      // retention.ms; -1: no limit
+    int64_t late_ms; // how long a segment stays whose records were too old when it was begun
+    int64_t bytes;   // retention.bytes; -1: no limit
+    bool deletes;    // cleanup.policy contains delete; else only what lies below the start goes
 };
 
 struct log_retention_view {
@@ -25,6 +26,9 @@ struct log_retention_view {
     int64_t start, end, high_watermark;
     int64_t now_ms; // wall clock
 };
+
+// Records that are too old when they arrive do not go at once: Kafka has them until its next look, and
+// whoever copies or tests with old records reads them meanwhile.
 
 // How many segments go. All of them: the active one has to be rolled first; an empty active one never goes.
 int log_retention_choose(const struct log_retention_view *view, const struct log_retention_rules *rules);

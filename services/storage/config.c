@@ -112,7 +112,8 @@ const struct config_row storage_config_rows[] = {
      .fallback = "300000",
      .min = 1,
      .max = INT64_MAX,
-     .help = "Without effect: what expires goes within a second."},
+     .help = "How long records stay that are older than retention.ms when they arrive; all others go within "
+             "a second."},
     {.key = "log.roll.ms",
      .type = CONFIG_INT,
      .min = 1,

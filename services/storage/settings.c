@@ -103,6 +103,8 @@ static int64_t limit(int64_t value)
 static void settings_retention(const struct reader *reader, struct log_config *config)
 {
     config->retention_ms = limit(number(reader, "retention.ms", "log.retention.ms", config->retention_ms));
+    if (reader->config != NULL && config_row_of(reader->config, "log.retention.check.interval.ms") != NULL)
+        config->late_ms = config_int(reader->config, "log.retention.check.interval.ms");
     config->retention_bytes =
         limit(number(reader, "retention.bytes", "log.retention.bytes", config->retention_bytes));
     config->deletes =

@@ -47,6 +47,8 @@ def test_an_idle_topic_expires_and_stays_so(tmp_path):
         node, side = cluster.storage[0], side_of(cluster.storage[0])
         side.topic("idle", retention_ms=1000, file_delete_delay_ms=0)
         side.topic("kept")
+        side.topic("old")
+        assert side.produce("old", batch(b"a", timestamp=1))["ErrorCode"] == 0
         for topic in ("idle", "kept"):
             assert side.produce(topic, batch(b"a", b"b", b"c"))["ErrorCode"] == 0
         written = time.monotonic()
@@ -55,6 +57,7 @@ def test_an_idle_topic_expires_and_stays_so(tmp_path):
         assert fetch_error(side, "idle", 0) == OUT_OF_RANGE
         assert fetch_error(side, "idle", 3) == 0
         assert offset_of(side, "kept", EARLIEST) == 0 and fetch_error(side, "kept", 0) == 0
+        assert offset_of(side, "old", EARLIEST) == 0, "what comes too old stays for log.retention.check.interval.ms"
         lib.wait_until(lambda: [os.path.basename(name) for name in files(node, "idle", ".log")] ==
                        ["%020d.log" % 3] and not files(node, "idle", ".deleted"), 30, "the files to go")
         assert node.metric("millrace_log_segments_removed_total") >= 1
@@ -77,10 +80,13 @@ def test_an_idle_topic_expires_and_stays_so(tmp_path):
 
 def test_size_and_static_settings(tmp_path):
     settings = {"storage": {"log.retention.bytes": 100000, "log.retention.minutes": 5, "log.segment.bytes": 20000,
-                            "log.segment.delete.delay.ms": 0}}
+                            "log.segment.delete.delay.ms": 0, "log.retention.check.interval.ms": 500}}
     with lib.Cluster(directory=str(tmp_path), settings=settings) as cluster:
         node, side = cluster.storage[0], side_of(cluster.storage[0])
         side.topic("sized")
+        side.topic("old")
+        assert side.produce("old", batch(b"a", timestamp=1))["ErrorCode"] == 0
+        lib.wait_until(lambda: offset_of(side, "old", EARLIEST) == 1, 20, "what came too old to go")
         for _ in range(60):
             assert side.produce("sized", batch(b"x" * 5000))["ErrorCode"] == 0
         lib.wait_until(lambda: 30 < offset_of(side, "sized", EARLIEST) <= 40, 20, "the size to be kept")

@@ -73,6 +73,24 @@ Test(retention, a_segment_without_timestamps_counts_from_when_it_was_made)
     shape_fini(&shape);
 }
 
+Test(retention, records_that_came_too_old_stay_a_while)
+{
+    struct shape shape;
+    shape_init(&shape);
+    shape.rules.late_ms = 300;
+    shape.segments[0]->created_ms = 6001; // over since a moment when it was begun
+    cr_assert_eq(by_time(&shape, 6300, 5000), 0);
+    cr_assert_eq(by_time(&shape, 6301, 5000), 0);
+    cr_assert_eq(log_retention_due_ms(&shape.view, &shape.rules), 6302);
+    cr_assert_eq(by_time(&shape, 6302, 5000), 1);
+    shape.segments[0]->created_ms = 6000;
+    cr_assert_eq(by_time(&shape, 6001, 5000), 1, "it became too old here");
+    shape.segments[0]->created_ms = 10000; // when the process was started
+    shape.segments[0]->found = true;
+    cr_assert_eq(by_time(&shape, 10000, 5000), 3);
+    shape_fini(&shape);
+}
+
 Test(retention, nothing_reaches_beyond_the_watermark)
 {
     struct shape shape;
