@@ -216,6 +216,7 @@ static enum status open_directory(struct storage *storage)
     struct log_set_config config = log_set_config_default();
     storage->budget.max = config_int(storage->config, "log.tail.bytes.max");
     config.budget = &storage->budget;
+    config.log.deletes = false; // until the image says how long a topic keeps its records
     config.node_id = (int32_t)config_int(storage->config, "node.id");
     config.journal_block_bytes = journal_block_bytes(config_int(storage->config, "log.journal.bytes"));
     config.producer_expiry_ms = config_int(storage->config, "producer.id.expiration.ms");

@@ -191,3 +191,37 @@ Test(partition, refusal_by_a_newer_epoch_may_mean_that_the_proposal_was_carried_
     cr_assert_eq(partition_view(&p, &view, LAG * 3000), PARTITION_WATERMARK); // it was another decision
     cr_assert_eq(p.high_watermark, 20);
 }
+
+Test(partition, low_watermark_is_the_lowest_start_of_the_live)
+{
+    struct partition p = leader_of_three(7);
+    partition_started(&p, 8);
+    cr_assert_eq(partition_low_watermark(&p), -1, "nothing heard of the others");
+    partition_follower_started(&p, 2, 101, 5, 8);
+    partition_follower_started(&p, 3, 102, 4, 8); // another epoch
+    partition_follower_started(&p, 3, 999, 5, 8); // another life
+    cr_assert_eq(partition_low_watermark(&p), -1);
+    partition_follower_started(&p, 3, 102, 5, 6);
+    cr_assert_eq(partition_low_watermark(&p), 6);
+    partition_follower_started(&p, 3, 102, 5, 4); // late
+    cr_assert_eq(partition_low_watermark(&p), 6);
+    struct partition_view view = view_of(1, 5, 8, 7);
+    view.replicas[2].fenced = true;
+    partition_view(&p, &view, 1);
+    cr_assert_eq(partition_low_watermark(&p), 8, "who is dead is not waited for");
+    view = view_of(1, 6, 9, 7);
+    partition_view(&p, &view, 2);
+    cr_assert_eq(partition_low_watermark(&p), -1, "in a new epoch everything is said anew");
+    partition_started(&p, 5);
+    cr_assert_eq(p.log_start, 8);
+}
+
+Test(partition, start_of_a_follower_takes_its_watermark_along)
+{
+    struct partition p;
+    partition_init(&p, 2, 0, 20, 5);
+    partition_started(&p, 10);
+    cr_assert_eq(p.high_watermark, 10);
+    partition_started(&p, 7);
+    cr_assert_eq(p.log_start, 10);
+}
