@@ -111,6 +111,7 @@ bool record_next_header(struct record *record, struct record_header *header);
 
 struct batch_rules {
     bool from_client;            // control batches are refused, timestamps are checked
+    bool header_only;            // the records are not looked at: checksum and header fields alone
     bool key_required;           // the topic is compacted
     bool log_append_time;        // message.timestamp.type: the records' own times do not matter
     int64_t now_ms;              // wall clock
@@ -120,27 +121,37 @@ struct batch_rules {
 
 enum { BATCH_FAULTS_MAX = 100 };
 
-// A record that the topic does not take (no key, time out of range) in a batch that is otherwise whole.
+// A record that the topic does not take in a batch that is otherwise whole.
 struct batch_fault {
-    int32_t record; // its index
-    const char *why;
+    int32_t record;    // its index
+    enum status fault; // ST_MALFORMED: no key; ST_OUT_OF_RANGE: its time
+    int64_t timestamp; // ms since 1970
 };
 
 struct batch_verdict {
-    int64_t max_timestamp; // largest of the records, -1 when none has one
+    int64_t max_timestamp; // largest of the records, -1 when none has one; header_only: as the header says
     int32_t bad_record;    // index of the first record at fault, or -1
     const char *why;       // one static English sentence when the status is not ST_OK
     int fault_count;       // the first BATCH_FAULTS_MAX of them
     struct batch_fault faults[BATCH_FAULTS_MAX];
 };
 
+// Times a record may have under the rules, both inclusive. -1, no time, is always taken.
+struct batch_times {
+    int64_t oldest, newest;
+};
+struct batch_times batch_times_of(const struct batch_rules *rules);
+
 // Validates exactly one whole batch (nothing may follow it): header, checksum, count = last offset delta + 1,
-// every record's lengths, dense deltas, keys, headers, times. scratch: as in batch_reader_init, needed when
-// compressed. The status says which Kafka error it is: ST_CORRUPT (CORRUPT_MESSAGE),
-// ST_UNSUPPORTED (magic or codec: UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE), ST_MALFORMED
-// (INVALID_RECORD), ST_OUT_OF_RANGE (INVALID_TIMESTAMP), ST_LIMIT (MESSAGE_TOO_LARGE), ST_NO_MEMORY.
+// every record's lengths, dense deltas, keys, headers, times. Uncompressed records are read in one pass with
+// the checksum. scratch: as in batch_reader_init, needed when compressed; it holds the records afterwards.
+// Neither it nor the limits matter with header_only. The status says which Kafka error it is: ST_CORRUPT
+// (CORRUPT_MESSAGE: a transfer may have damaged it, worth sending again), ST_UNSUPPORTED (magic or codec:
+// UNSUPPORTED_FOR_MESSAGE_FORMAT, UNSUPPORTED_COMPRESSION_TYPE), ST_MALFORMED (INVALID_RECORD),
+// ST_OUT_OF_RANGE (INVALID_TIMESTAMP), ST_LIMIT (MESSAGE_TOO_LARGE), ST_NO_MEMORY.
 // A header whose max timestamp differs from verdict->max_timestamp is not refused: the caller corrects it
-// with batch_set_max_timestamp, as Kafka does.
+// with batch_set_max_timestamp, as Kafka does. Offsets that are not dense are refused, where Kafka packs the
+// batch anew.
 enum status batch_validate(struct slice bytes, const struct batch_rules *rules, struct buf *scratch,
                            struct batch_header *header, struct batch_verdict *verdict);
 

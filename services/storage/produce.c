@@ -9,6 +9,7 @@
 #include "kafka/messages/produce.h"
 #include "lookup.h"
 #include "partitions.h"
+#include "refusal.h"
 #include "refused.h"
 
 typedef struct kafka_produce_response_partition_produce_response answer_t;
@@ -95,40 +96,6 @@ static void item_refuse(struct produce_item *item, int16_t error, const char *wh
 static void item_on_durable(struct wait *wait, enum status status)
 {
     item_done(wait->context, lookup_error(status));
-}
-
-static int16_t error_of_batch(enum status status)
-{
-    switch (status) {
-    case ST_CORRUPT:
-        return KAFKA_ERR_CORRUPT_MESSAGE;
-    case ST_OUT_OF_RANGE:
-        return KAFKA_ERR_INVALID_TIMESTAMP;
-    case ST_LIMIT:
-        return KAFKA_ERR_MESSAGE_TOO_LARGE;
-    case ST_NO_MEMORY:
-        return KAFKA_ERR_KAFKA_STORAGE_ERROR;
-    case ST_UNSUPPORTED:
-        return KAFKA_ERR_UNSUPPORTED_COMPRESSION_TYPE;
-    default:
-        return KAFKA_ERR_INVALID_RECORD;
-    }
-}
-
-// KIP-467: the client fails these records with their own reasons and the others as their neighbours.
-static void put_faults(struct produce_item *item, const struct batch_verdict *verdict)
-{
-    typedef struct kafka_produce_response_batch_index_and_error_message fault_t;
-    fault_t *faults = kafka_structure_array(&kafka_produce_response_batch_index_and_error_message_type,
-                                            &item->produce->request->arena, verdict->fault_count);
-    if (faults == NULL)
-        return;
-    for (int i = 0; i < verdict->fault_count; i++) {
-        faults[i].batch_index = verdict->faults[i].record;
-        faults[i].batch_index_error_message = slice_str(verdict->faults[i].why);
-    }
-    item->answer->record_errors = faults;
-    item->answer->record_errors_count = verdict->fault_count;
 }
 
 // Checks of the batch's header alone: format, size, codec.
@@ -264,8 +231,9 @@ static void item_checked(struct produce_item *item, struct replica *replica, con
                          const struct check_result *result)
 {
     if (result->status != ST_OK) {
-        put_faults(item, &result->verdict);
-        item_refuse(item, error_of_batch(result->status), result->verdict.why);
+        refusal_records(item->answer, &item->produce->request->arena, replica_name(replica), rules,
+                        &result->verdict);
+        item_refuse(item, refusal_error(result->status), result->verdict.why);
     } else if (result->header.attributes & BATCH_TRANSACTIONAL) {
         item_refuse(item, KAFKA_ERR_INVALID_TXN_STATE, "transactions are not served yet");
     } else {
