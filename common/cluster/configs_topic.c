@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topic configuration keys of Kafka 4.2 (org.apache.kafka.storage.internals.log.LogConfig) and one of ours.
+// Topic configuration keys of Kafka 4.2 (org.apache.kafka.storage.internals.log.LogConfig) and two of ours.
 #include "cluster/configs.h"
 
 #define I32           2147483647.0
@@ -49,6 +49,9 @@ const struct configs_key configs_topic_keys[] = {
      "How far a record's timestamp may lie in the past."},
     {"message.timestamp.type", CONFIGS_STRING, "CreateTime", "log.message.timestamp.type", 0, 0,
      "CreateTime|LogAppendTime", true, "Whether records keep the producer's time or get the time of appending."},
+    {"millrace.validate.records", CONFIGS_STRING, "always", NULL, 0, 0, "always|header", true,
+     "millrace: always: every record of a produced batch is looked at; header: the batch's checksum and header alone, "
+     "without effect with cleanup.policy=compact and for what compression.type packs anew."},
     {"min.cleanable.dirty.ratio", CONFIGS_DOUBLE, "0.5", "log.cleaner.min.cleanable.ratio", 0, 1, NULL, true,
      "Share of uncompacted bytes from which on a log is compacted."},
     {"min.compaction.lag.ms", CONFIGS_LONG, "0", "log.cleaner.min.compaction.lag.ms", 0, I64, NULL, true,

@@ -181,6 +181,12 @@ struct batch_spec batch_spec_plain(void);
 enum status batch_build(const struct batch_spec *spec, const struct batch_record *records, int count,
                         struct buf *out);
 
+// Appends the batch with its records packed by another codec at a level (compress.h). records: as they are
+// unpacked, what batch_validate leaves in scratch. All else stays as it is. ST_LIMIT at out's maximum, which
+// packing asks for in advance: give it compress_pack_bound() more than the header.
+enum status batch_repack(struct slice batch, struct slice records, enum compression codec, int level,
+                         struct buf *out);
+
 // Appends a transaction marker: a control batch with one record (commit or abort).
 enum status batch_build_marker(const struct batch_spec *spec, bool commit, int32_t coordinator_epoch,
                                int64_t timestamp, struct buf *out);

@@ -102,6 +102,13 @@ static enum status put_records(struct buf *out, const struct batch_spec *spec,
     return status;
 }
 
+// Length and checksum of a batch that has all else.
+static void seal(uint8_t *batch, size_t len)
+{
+    store_be32(batch + 8, (uint32_t)(len - BATCH_PREFIX_SIZE));
+    store_be32(batch + 17, crc32c(0, batch + BATCH_CRC_FROM, len - BATCH_CRC_FROM));
+}
+
 enum status batch_build(const struct batch_spec *spec, const struct batch_record *records, int count,
                         struct buf *out)
 {
@@ -118,9 +125,28 @@ enum status batch_build(const struct batch_spec *spec, const struct batch_record
         out->len = from;
         return status;
     }
-    uint8_t *batch = out->data + from;
-    store_be32(batch + 8, (uint32_t)(len - BATCH_PREFIX_SIZE));
-    store_be32(batch + 17, crc32c(0, batch + BATCH_CRC_FROM, len - BATCH_CRC_FROM));
+    seal(out->data + from, len);
+    return ST_OK;
+}
+
+enum status batch_repack(struct slice batch, struct slice records, enum compression codec, int level,
+                         struct buf *out)
+{
+    ASSERT(batch.len >= BATCH_HEADER_SIZE);
+    size_t from = out->len;
+    enum status status = buf_append(out, batch.data, BATCH_HEADER_SIZE);
+    if (status == ST_OK)
+        status = compress_pack_at(codec, level, records, out);
+    size_t len = out->len - from;
+    if (status == ST_OK && len > INT32_MAX)
+        status = ST_LIMIT;
+    if (status != ST_OK) {
+        out->len = from;
+        return status;
+    }
+    uint8_t *attributes = out->data + from + BATCH_CRC_FROM;
+    store_be16(attributes, (uint16_t)((load_be16(attributes) & ~BATCH_COMPRESSION_MASK) | (uint16_t)codec));
+    seal(out->data + from, len);
     return ST_OK;
 }
 

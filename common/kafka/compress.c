@@ -13,6 +13,7 @@
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
+#include <zstd_errors.h>
 
 const struct compress_limits compress_limits_default = {
     .bytes_max = 64u << 20, .free_bytes = 4u << 20, .ratio_max = 512};
@@ -233,12 +234,46 @@ enum status compress_unpack(enum compression compression, struct slice input,
     return status;
 }
 
-static enum status pack_gzip(struct slice input, struct buf *out)
+// ---- packing ----
+
+static const LZ4F_preferences_t lz4_preferences = {
+    .frameInfo = {.blockSizeID = LZ4F_max64KB,
+                  .blockMode = LZ4F_blockIndependent}}; // Java refuses linked ones
+
+int compress_level_default(enum compression compression)
+{
+    static const int levels[COMPRESSION_COUNT] = {
+        [COMPRESSION_GZIP] = Z_DEFAULT_COMPRESSION, [COMPRESSION_LZ4] = 9, [COMPRESSION_ZSTD] = 3};
+    return (unsigned)compression < COMPRESSION_COUNT ? levels[compression] : 0;
+}
+
+static size_t snappy_bound(size_t len)
+{
+    return XERIAL_HEADER_SIZE + (len / XERIAL_CHUNK + 1) * (4 + snappy_max_compressed_length(XERIAL_CHUNK));
+}
+
+size_t compress_pack_bound(enum compression compression, size_t len)
+{
+    switch (compression) {
+    case COMPRESSION_GZIP:
+        return compressBound((uLong)len) + 64; // gzip's header and trailer are longer than zlib's
+    case COMPRESSION_SNAPPY:
+        return snappy_bound(len);
+    case COMPRESSION_LZ4:
+        return LZ4F_compressFrameBound(len, &lz4_preferences);
+    case COMPRESSION_ZSTD:
+        return ZSTD_compressBound(len);
+    default:
+        return len;
+    }
+}
+
+static enum status pack_gzip(int level, struct slice input, struct buf *out)
 {
     z_stream z = {.next_in = (Bytef *)(uintptr_t)input.data, .avail_in = (uInt)input.len};
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return ST_NO_MEMORY;
-    size_t bound = deflateBound(&z, input.len);
+    size_t bound = compress_pack_bound(COMPRESSION_GZIP, input.len);
     enum status status = buf_reserve(out, bound);
     if (status == ST_OK) {
         z.next_out = out->data + out->len;
@@ -250,7 +285,7 @@ static enum status pack_gzip(struct slice input, struct buf *out)
     return status;
 }
 
-static enum status pack_snappy(struct slice input, struct buf *out)
+static enum status pack_snappy(int level, struct slice input, struct buf *out)
 {
     buf_append(out, xerial_magic, sizeof xerial_magic);
     buf_put_be32(out, 1); // version
@@ -270,12 +305,21 @@ static enum status pack_snappy(struct slice input, struct buf *out)
     return buf_status(out);
 }
 
-static enum status pack_lz4(struct slice input, struct buf *out)
+// Kafka packs with the fast compressor at its default level and with the thorough one at any other, where
+// liblz4 has the thorough one from LZ4_HC_FROM on.
+static int lz4_level(int level)
 {
-    // Kafka's Java reader refuses linked blocks.
-    LZ4F_preferences_t preferences = {
-        .frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent}};
-    size_t bound = LZ4F_compressFrameBound(input.len, &preferences);
+    enum { LZ4_HC_FROM = 3 };
+    if (level == compress_level_default(COMPRESSION_LZ4))
+        return 0;
+    return level < LZ4_HC_FROM ? LZ4_HC_FROM : level;
+}
+
+static enum status pack_lz4(int level, struct slice input, struct buf *out)
+{
+    LZ4F_preferences_t preferences = lz4_preferences;
+    preferences.compressionLevel = lz4_level(level);
+    size_t bound = compress_pack_bound(COMPRESSION_LZ4, input.len);
     enum status status = buf_reserve(out, bound);
     if (status != ST_OK)
         return status;
@@ -286,37 +330,42 @@ static enum status pack_lz4(struct slice input, struct buf *out)
     return ST_OK;
 }
 
-static enum status pack_zstd(struct slice input, struct buf *out)
+static enum status pack_zstd(int level, struct slice input, struct buf *out)
 {
     size_t bound = ZSTD_compressBound(input.len);
     enum status status = buf_reserve(out, bound);
     if (status != ST_OK)
         return status;
-    size_t len = ZSTD_compress(out->data + out->len, bound, input.data, input.len, ZSTD_CLEVEL_DEFAULT);
+    size_t len = ZSTD_compress(out->data + out->len, bound, input.data, input.len, level);
     if (ZSTD_isError(len))
-        return ST_INVALID;
+        return ZSTD_getErrorCode(len) == ZSTD_error_memory_allocation ? ST_NO_MEMORY : ST_INVALID;
     out->len += len;
     return ST_OK;
 }
 
-static enum status pack_none(struct slice input, struct buf *out)
+static enum status pack_none(int level, struct slice input, struct buf *out)
 {
     return buf_append(out, input.data, input.len);
 }
 
-enum status compress_pack(enum compression compression, struct slice input, struct buf *out)
+enum status compress_pack_at(enum compression compression, int level, struct slice input, struct buf *out)
 {
-    static enum status (*const pack[COMPRESSION_COUNT])(struct slice, struct buf *) = {
+    static enum status (*const pack[COMPRESSION_COUNT])(int, struct slice, struct buf *) = {
         pack_none, pack_gzip, pack_snappy, pack_lz4, pack_zstd};
     if ((unsigned)compression >= COMPRESSION_COUNT)
         return ST_UNSUPPORTED;
     if (input.len > INT32_MAX)
         return ST_LIMIT;
     size_t before = out->len;
-    enum status status = pack[compression](input, out);
+    enum status status = pack[compression](level, input, out);
     if (status != ST_OK)
         out->len = before;
     return status;
+}
+
+enum status compress_pack(enum compression compression, struct slice input, struct buf *out)
+{
+    return compress_pack_at(compression, compress_level_default(compression), input, out);
 }
 
 bool compression_parse(const char *name, enum compression *compression)

@@ -33,8 +33,18 @@ extern const struct compress_limits compress_limits_default; // 64 MiB, 4 MiB, 5
 enum status compress_unpack(enum compression compression, struct slice input,
                             const struct compress_limits *limits, struct buf *out);
 
-// Appends the compressed input to out at the codec's default level; snappy in xerial framing, lz4 with
-// independent blocks of 64 KiB (what Kafka's Java reader takes). ST_LIMIT when out's maximum is reached.
+// The levels of Kafka's compression.*.level: gzip -1 (default) to 9, lz4 1 to 17 (9, its default, is the fast
+// compressor), zstd -131072 to 22; snappy has none.
+int compress_level_default(enum compression compression);
+
+// Room compress_pack asks out for before it packs so many bytes.
+size_t compress_pack_bound(enum compression compression, size_t len);
+
+// Appends the compressed input to out at a level, which must be in the codec's range; snappy in xerial
+// framing, lz4 with independent blocks of 64 KiB (what Kafka's Java reader takes). ST_LIMIT when out's
+// maximum is reached.
+enum status compress_pack_at(enum compression compression, int level, struct slice input, struct buf *out);
+// ... at its default level.
 enum status compress_pack(enum compression compression, struct slice input, struct buf *out);
 
 // "none" | "gzip" | "snappy" | "lz4" | "zstd"; false when it is none of them. Never NULL for a known codec.

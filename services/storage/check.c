@@ -6,39 +6,98 @@
 
 struct check {
     struct job job;
-    struct block *block; // NULL: it never was on the pool
+    struct checks *checks; // NULL: it never was on the pool
+    struct block *block;
     struct slice batch;
-    struct batch_rules rules;
+    struct check_rules rules;
     struct check_result result;
+    struct block *packed; // counted in checks once finished
     bool finished, ended;
     check_fn *done;
     void *context;
 };
 
-static enum status validate(struct slice batch, const struct batch_rules *rules, struct check_result *result)
+void checks_init(struct checks *checks, struct env *env)
 {
-    struct buf scratch;
-    buf_init(&scratch, rules->limits.bytes_max);
-    result->status = batch_validate(batch, rules, &scratch, &result->header, &result->verdict);
-    buf_fini(&scratch);
-    return result->status;
+    *checks = (struct checks){.env = env};
+    checks->packed = (struct metric){.name = "millrace_storage_repacked_bytes",
+                                     .help = "Batches packed anew for compression.type, not yet appended.",
+                                     .kind = METRIC_GAUGE};
+    checks->batches = (struct metric){.name = "millrace_storage_repacked_batches_total",
+                                      .help = "Batches packed anew for compression.type.",
+                                      .kind = METRIC_COUNTER};
+    metric_add(env->metrics, &checks->packed);
+    metric_add(env->metrics, &checks->batches);
 }
 
-bool check_now(struct slice batch, const struct batch_rules *rules, struct check_result *result)
+void checks_fini(struct checks *checks)
+{
+    metric_remove(checks->env->metrics, &checks->packed);
+    metric_remove(checks->env->metrics, &checks->batches);
+}
+
+static bool to_repack(const struct check_rules *rules, const struct batch_header *header)
+{
+    return rules->repack && batch_compression(header) != rules->codec;
+}
+
+static void refuse(struct check_result *result, enum status status, const char *why)
+{
+    result->status = status;
+    result->verdict.why = why;
+}
+
+static struct block *repack(const struct check_rules *rules, struct slice batch, struct slice records,
+                            struct check_result *result)
+{
+    struct block *packed = NULL;
+    struct buf out;
+    buf_init(&out, BATCH_HEADER_SIZE + compress_pack_bound(rules->codec, records.len));
+    if (batch_repack(batch, records, rules->codec, rules->level, &out) != ST_OK)
+        refuse(result, ST_NO_MEMORY, "the batch cannot be packed anew");
+    else if (out.len > rules->bytes_max)
+        refuse(result, ST_LIMIT, "the batch is larger than max.message.bytes when packed anew");
+    else
+        packed = block_copy(buf_slice(&out));
+    buf_fini(&out);
+    return packed;
+}
+
+// The result, and the batch packed anew if it has to be and is valid.
+static struct block *validate(struct slice batch, const struct check_rules *rules,
+                              struct check_result *result)
+{
+    struct block *packed = NULL;
+    struct buf scratch;
+    buf_init(&scratch, rules->batch.limits.bytes_max);
+    result->status = batch_validate(batch, &rules->batch, &scratch, &result->header, &result->verdict);
+    if (result->status == ST_OK && to_repack(rules, &result->header)) {
+        bool plain = batch_compression(&result->header) == COMPRESSION_NONE;
+        struct slice body = slice_of(batch.data + BATCH_HEADER_SIZE, batch.len - BATCH_HEADER_SIZE);
+        packed = repack(rules, batch, plain ? body : buf_slice(&scratch), result);
+    }
+    buf_fini(&scratch);
+    return packed;
+}
+
+bool check_now(struct slice batch, const struct check_rules *rules, struct check_result *result)
 {
     struct batch_header header;
-    bool packed = batch_parse(batch, &header) == ST_OK && batch_compression(&header) != COMPRESSION_NONE;
-    if (packed && batch.len > CHECK_PACKED_MAX)
+    bool whole = batch_parse(batch, &header) == ST_OK;
+    bool unpacks = whole && batch_compression(&header) != COMPRESSION_NONE && !rules->batch.header_only;
+    if ((unpacks && batch.len > CHECK_PACKED_MAX) || (whole && to_repack(rules, &header)))
         return false;
-    struct batch_rules bounded = *rules;
-    if (packed && bounded.limits.bytes_max > CHECK_UNPACKED_MAX)
-        bounded.limits.bytes_max = CHECK_UNPACKED_MAX;
-    return validate(batch, &bounded, result) != ST_LIMIT ||
-           bounded.limits.bytes_max == rules->limits.bytes_max;
+    struct check_rules bounded = *rules;
+    size_t *bytes_max = &bounded.batch.limits.bytes_max;
+    if (unpacks && *bytes_max > CHECK_UNPACKED_MAX)
+        *bytes_max = CHECK_UNPACKED_MAX;
+    validate(batch, &bounded, result);
+    return result->status != ST_LIMIT || *bytes_max == rules->batch.limits.bytes_max;
 }
 
 static void check_free(struct check *check)
 {
+    block_unref(&check->packed);
     block_unref(&check->block);
     mem_free(check);
 }
@@ -46,34 +105,60 @@ static void check_free(struct check *check)
 static void check_run(struct job *job)
 {
     struct check *check = (struct check *)job;
-    validate(check->batch, &check->rules, &check->result);
+    check->packed = validate(check->batch, &check->rules, &check->result);
+}
+
+static void count(struct checks *checks, int64_t bytes)
+{
+    checks->packed_bytes += bytes;
+    metric_set(&checks->packed, checks->packed_bytes);
+}
+
+// A small batch may have become a large one, and many may wait for room in the log.
+static void count_packed(struct check *check)
+{
+    struct checks *checks = check->checks;
+    if (check->packed == NULL)
+        return;
+    if (checks->packed_bytes + (int64_t)check->packed->len > CHECKS_PACKED_BYTES_MAX) {
+        refuse(&check->result, ST_NO_MEMORY, "too many batches packed anew wait for the log");
+        block_unref(&check->packed);
+        return;
+    }
+    count(checks, (int64_t)check->packed->len);
+    metric_inc(&checks->batches, 1);
 }
 
 static void check_on_done(struct job *job)
 {
     struct check *check = (struct check *)job;
     check->finished = true;
-    if (check->ended)
+    if (check->ended) {
         check_free(check);
-    else
-        check->done(check->context);
+        return;
+    }
+    count_packed(check);
+    check->done(check->context);
 }
 
-struct check *check_new(struct env *env, struct block *block, struct slice batch,
-                        const struct batch_rules *rules, check_fn *done, void *context)
+struct check *check_new(struct checks *checks, struct block *block, struct slice batch,
+                        const struct check_rules *rules, check_fn *done, void *context)
 {
     struct check *check = mem_calloc(1, sizeof *check);
     *check = (struct check){.job = {.run = check_run, .done = check_on_done},
+                            .checks = checks,
                             .block = block_ref(block),
                             .batch = batch,
                             .rules = *rules,
                             .done = done,
                             .context = context};
-    env_submit(env, env->pool, &check->job);
+    if (rules->repack)
+        check->rules.batch.header_only = false; // what it unpacks anyway it can look at
+    env_submit(checks->env, checks->env->pool, &check->job);
     return check;
 }
 
-struct check *check_known(const struct batch_rules *rules, const struct check_result *result)
+struct check *check_known(const struct check_rules *rules, const struct check_result *result)
 {
     struct check *check = mem_calloc(1, sizeof *check);
     *check = (struct check){.rules = *rules, .result = *result, .finished = true};
@@ -85,9 +170,24 @@ const struct check_result *check_result(const struct check *check)
     return check->finished ? &check->result : NULL;
 }
 
-const struct batch_rules *check_rules(const struct check *check)
+const struct check_rules *check_rules(const struct check *check)
 {
     return &check->rules;
+}
+
+struct block *check_take_packed(struct check *check)
+{
+    struct block *packed = check->packed;
+    check->packed = NULL;
+    return packed;
+}
+
+void checks_give_back(struct checks *checks, struct block **packed)
+{
+    if (*packed == NULL)
+        return;
+    count(checks, -(int64_t)(*packed)->len);
+    block_unref(packed);
 }
 
 void check_destroy(struct check **pointer)
@@ -97,6 +197,9 @@ void check_destroy(struct check **pointer)
     if (check == NULL)
         return;
     check->ended = true;
-    if (check->finished)
-        check_free(check);
+    if (!check->finished)
+        return;
+    if (check->packed != NULL)
+        checks_give_back(check->checks, &check->packed);
+    check_free(check);
 }

@@ -11,6 +11,7 @@
 #include "partitions.h"
 #include "refusal.h"
 #include "refused.h"
+#include "storage.h"
 
 typedef struct kafka_produce_response_partition_produce_response answer_t;
 
@@ -28,7 +29,8 @@ struct produce_item {
     const struct image_topic *topic; // valid while the request is taken in
     struct uuid topic_id;
     answer_t *answer;
-    struct slice records;
+    struct slice records; // as they were sent
+    struct block *packed; // the batch packed anew, until the log has it; NULL: it is taken as it was sent
     struct batch_header header;
     struct check *check; // while it stands in line
     bool left_line;
@@ -78,10 +80,16 @@ static void item_set_error(struct produce_item *item, int16_t error)
         refused_note(produce->request->conn->peer, env_of(produce), header.producer_id);
 }
 
+static void item_give_back(struct produce_item *item)
+{
+    checks_give_back(storage_checks(item->produce->request->storage), &item->packed);
+}
+
 // Ends one item; the last one answers the request, which is gone then.
 static void item_done(struct produce_item *item, int16_t error)
 {
     struct produce *produce = item->produce;
+    item_give_back(item);
     item_set_error(item, error);
     if (--produce->remaining == 0)
         produce_end(produce);
@@ -120,27 +128,45 @@ static int16_t header_check(const struct produce_item *item, const struct replic
     return KAFKA_ERR_NONE; // what is wrong beyond is for batch_validate to say
 }
 
-static struct batch_rules rules_of(const struct produce_item *item, const struct replica_settings *settings)
+static struct check_rules rules_of(const struct produce_item *item, const struct replica_settings *settings)
 {
-    return (struct batch_rules){.from_client = true,
-                                .key_required = settings->compacted,
-                                .log_append_time = settings->log_append_time,
-                                .now_ms = env_wall_ms(env_of(item->produce)),
-                                .before_ms = settings->before_ms_max,
-                                .after_ms = settings->after_ms_max,
-                                .limits = compress_limits_default};
+    return (struct check_rules){.batch = {.from_client = true,
+                                          .header_only = settings->header_only,
+                                          .key_required = settings->compacted,
+                                          .log_append_time = settings->log_append_time,
+                                          .now_ms = env_wall_ms(env_of(item->produce)),
+                                          .before_ms = settings->before_ms_max,
+                                          .after_ms = settings->after_ms_max,
+                                          .limits = compress_limits_default},
+                                .repack = settings->repack,
+                                .codec = settings->codec,
+                                .level = settings->codec_level,
+                                .bytes_max = (size_t)settings->message_bytes_max};
 }
 
-// The batch is valid: its max timestamp is made right, in the request's own block, which nobody shares yet.
+// What is appended: the batch packed anew, or the one sent, in the request's own block. Nobody shares either
+// yet.
+static struct block *item_block(const struct produce_item *item)
+{
+    return item->packed != NULL ? item->packed : item->produce->request->conn->block;
+}
+
+static struct slice item_batch(const struct produce_item *item)
+{
+    return item->packed != NULL ? block_slice(item->packed) : item->records;
+}
+
+// The batch is valid: its max timestamp is made right in place.
 static void take_verdict(struct produce_item *item, const struct batch_rules *rules,
                          const struct check_result *result)
 {
-    uint8_t *bytes = (uint8_t *)(uintptr_t)item->records.data;
+    struct slice batch = item_batch(item);
+    uint8_t *bytes = (uint8_t *)(uintptr_t)batch.data;
     if (rules->log_append_time)
-        batch_set_max_timestamp(bytes, item->records.len, true, rules->now_ms);
+        batch_set_max_timestamp(bytes, batch.len, true, rules->now_ms);
     else if (result->verdict.max_timestamp != result->header.max_timestamp)
-        batch_set_max_timestamp(bytes, item->records.len, false, result->verdict.max_timestamp);
-    batch_parse(item->records, &item->header);
+        batch_set_max_timestamp(bytes, batch.len, false, result->verdict.max_timestamp);
+    batch_parse(batch, &item->header);
     item->answer->log_append_time_ms = rules->log_append_time ? rules->now_ms : -1;
 }
 
@@ -168,6 +194,7 @@ static void item_wait(struct produce_item *item, struct replica *replica, int64_
     struct wait_list *list = item->produce->acks == 1 ? &replica->flush_waits : &replica->commit_waits;
     int64_t reached = item->produce->acks == 1 ? log_flushed(replica->log) : replica->state.high_watermark;
     item->answer->log_start_offset = log_start(replica->log);
+    item_give_back(item);
     if (item->produce->acks == 0 || reached >= end)
         item_done(item, KAFKA_ERR_NONE);
     else
@@ -188,7 +215,6 @@ static enum sequence_verdict check_sequence(const struct produce_item *item, con
 static void item_append(struct produce_item *item, struct replica *replica)
 {
     struct batch_place duplicate;
-    struct conn_request *conn = item->produce->request->conn;
     if (replica->append_waits.first != NULL) {
         replica_wait_room(replica, &item->wait, item_on_room, item); // behind those that came before
         return;
@@ -213,8 +239,10 @@ static void item_append(struct produce_item *item, struct replica *replica)
     case SEQUENCE_APPEND:
         break;
     }
-    size_t from = (size_t)(item->records.data - conn->block->data);
-    enum status status = replica_append(replica, conn->block, from, item->records.len, &item->header);
+    struct block *block = item_block(item);
+    struct slice batch = item_batch(item);
+    size_t from = (size_t)(batch.data - block->data);
+    enum status status = replica_append(replica, block, from, batch.len, &item->header);
     if (status == ST_LIMIT) {
         replica_wait_room(replica, &item->wait, item_on_room, item);
         return;
@@ -234,6 +262,8 @@ static void item_checked(struct produce_item *item, struct replica *replica, con
         refusal_records(item->answer, &item->produce->request->arena, replica_name(replica), rules,
                         &result->verdict);
         item_refuse(item, refusal_error(result->status), result->verdict.why);
+    } else if (item_batch(item).len > (size_t)replica->settings.segment_bytes) {
+        item_refuse(item, KAFKA_ERR_RECORD_LIST_TOO_LARGE, "the record batch is larger than segment.bytes");
     } else if (result->header.attributes & BATCH_TRANSACTIONAL) {
         item_refuse(item, KAFKA_ERR_INVALID_TXN_STATE, "transactions are not served yet");
     } else {
@@ -258,8 +288,9 @@ static void line_advance(struct replica *replica)
         if (check_result(check) == NULL)
             return;
         item->check = NULL;
+        item->packed = check_take_packed(check);
         wait_cancel(&item->wait);
-        item_checked(item, replica, check_rules(check), check_result(check));
+        item_checked(item, replica, &check_rules(check)->batch, check_result(check));
         check_destroy(&check);
     }
 }
@@ -281,16 +312,17 @@ static void item_on_line_ended(struct wait *wait, enum status status)
 
 static void item_validate(struct produce_item *item, struct replica *replica)
 {
-    struct batch_rules rules = rules_of(item, &replica->settings);
+    struct produce *produce = item->produce;
+    struct check_rules rules = rules_of(item, &replica->settings);
     struct check_result result;
     bool known = check_now(item->records, &rules, &result);
     if (known && replica->check_waits.first == NULL) {
-        item_checked(item, replica, &rules, &result);
+        item_checked(item, replica, &rules.batch, &result);
         return;
     }
     wait_add(&replica->check_waits, &item->wait, 0, item_on_line_ended, item);
     item->check = known ? check_known(&rules, &result)
-                        : check_new(env_of(item->produce), item->produce->request->conn->block,
+                        : check_new(storage_checks(produce->request->storage), produce->request->conn->block,
                                     item->records, &rules, item_on_checked, item);
 }
 
@@ -364,6 +396,7 @@ static void items_cancel(struct produce *produce)
         item->left_line = item->check != NULL;
         check_destroy(&item->check);
         wait_cancel(&item->wait);
+        item_give_back(item);
     }
     for (int i = 0; i < produce->count; i++)
         if (produce->items[i].left_line)

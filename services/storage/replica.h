@@ -28,6 +28,11 @@ struct replica_settings {
     bool log_append_time;      // message.timestamp.type
     bool compacted;            // cleanup.policy contains compact
     bool deletes;              // cleanup.policy contains delete
+    bool header_only;          // millrace.validate.records=header
+    int32_t segment_bytes;     // segment.bytes: no batch may be larger
+    bool repack;               // compression.type is not "producer" ...
+    enum compression codec;    // ... but this
+    int codec_level;           // compression.*.level of that codec
 };
 
 struct replica {

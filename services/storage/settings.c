@@ -76,6 +76,21 @@ int32_t settings_min_isr(const struct image *image, const char *topic, int32_t n
     return value < 1 ? 1 : value;
 }
 
+// compression.type and the level of its codec.
+static void read_codec(const struct reader *reader, struct replica_settings *settings)
+{
+    static const char *const keys[COMPRESSION_COUNT] = {[COMPRESSION_GZIP] = "compression.gzip.level",
+                                                        [COMPRESSION_LZ4] = "compression.lz4.level",
+                                                        [COMPRESSION_ZSTD] = "compression.zstd.level"};
+    const char *type = word(reader, "compression.type", "compression.type", "producer");
+    enum compression codec = COMPRESSION_NONE;
+    settings->repack = strcmp(type, "uncompressed") == 0 || compression_parse(type, &codec);
+    settings->codec = codec;
+    settings->codec_level = compress_level_default(codec);
+    if (keys[codec] != NULL)
+        settings->codec_level = (int)number(reader, keys[codec], keys[codec], settings->codec_level);
+}
+
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
                     struct replica_settings *settings)
 {
@@ -92,6 +107,12 @@ void settings_topic(const struct image *image, const char *topic, int32_t node_i
     const char *policy = word(&reader, "cleanup.policy", "log.cleanup.policy", "delete");
     settings->compacted = strstr(policy, "compact") != NULL;
     settings->deletes = strstr(policy, "delete") != NULL;
+    // A record without key in a compacted topic would never go: those are looked at in any case.
+    settings->header_only = !settings->compacted &&
+                            strcmp(word(&reader, "millrace.validate.records", NULL, "always"), "header") == 0;
+    settings->segment_bytes =
+        number32(&reader, "segment.bytes", "log.segment.bytes", log_config_default().segment_bytes);
+    read_codec(&reader, settings);
 }
 
 // Any negative number is no limit.

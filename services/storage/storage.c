@@ -8,6 +8,7 @@
 #include "auto_create.h"
 #include "base/assert.h"
 #include "base/mem.h"
+#include "check.h"
 #include "cluster/member.h"
 #include "log/set.h"
 #include "lost.h"
@@ -51,6 +52,7 @@ struct storage {
     struct relays *relays;
     struct producer_ids *producer_ids;
     struct auto_create *auto_create;
+    struct checks checks;
     struct node_listeners *listeners;
     int32_t node_id;
     bool serving; // the image had the registration, replicas are started
@@ -281,6 +283,7 @@ enum status storage_new(const struct storage_options *options, struct storage **
     storage->rpc_endpoint = mem_strdup(options->rpc_endpoint);
     storage->node_id = -1;
     storage->image = image_new();
+    checks_init(&storage->checks, storage->env);
     timer_init(&storage->drain_timer, drain_on_timer, storage);
     enum status status = make_parts(storage);
     if (status != ST_OK)
@@ -366,6 +369,7 @@ void storage_destroy(struct storage **pointer)
     if (storage->controllers != NULL)
         controllers_destroy(&storage->controllers);
     image_destroy(&storage->image);
+    checks_fini(&storage->checks);
     mem_free(storage->rpc_endpoint);
     mem_free(storage);
 }
@@ -532,6 +536,11 @@ struct producer_ids *storage_producer_ids(const struct storage *storage)
 struct auto_create *storage_auto_create(const struct storage *storage)
 {
     return storage->auto_create;
+}
+
+struct checks *storage_checks(struct storage *storage)
+{
+    return &storage->checks;
 }
 
 int32_t storage_node_id(const struct storage *storage)

@@ -21,6 +21,7 @@ struct controllers;
 struct relays;
 struct producer_ids;
 struct auto_create;
+struct checks;
 
 extern const struct config_row storage_config_rows[];
 extern const size_t storage_config_count;
@@ -58,6 +59,7 @@ struct controllers *storage_controllers(const struct storage *storage);
 struct relays *storage_relays(const struct storage *storage);
 struct producer_ids *storage_producer_ids(const struct storage *storage);
 struct auto_create *storage_auto_create(const struct storage *storage);
+struct checks *storage_checks(struct storage *storage);
 int32_t storage_node_id(const struct storage *storage); // >= 0 whenever a request is there
 uint64_t storage_incarnation(const struct storage *storage);
 

@@ -83,6 +83,10 @@ struct auto_create *storage_auto_create(const struct storage *s)
 {
     return s->auto_create;
 }
+struct checks *storage_checks(struct storage *s)
+{
+    return NULL;
+}
 int32_t storage_node_id(const struct storage *s)
 {
     return SELF;
