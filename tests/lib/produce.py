@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Produce requests built by hand, for tests that need a batch no client would send, or several requests under way on one
-# connection: Produce version 3, one topic, partition 0, acks=all.
+# connection: Produce version 7, one topic, partition 0, acks=all.
 import socket
 import struct
 import zlib
+
+import kafka_codecs
 
 NONE, GZIP = 0, 1
 
@@ -26,7 +28,7 @@ def crc32c(data):
 
 
 def _varint(number):
-    number, out = number << 1, b""
+    number, out = number << 1 ^ number >> 63, b""
     while number > 127:
         out += bytes([number & 127 | 128])
         number >>= 7
@@ -45,13 +47,33 @@ def batch(producer, sequence, value=b"v", codec=NONE):
     return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
 
 
+def records(values, key=b"k", step=0):
+    """Records as a batch carries them before it is packed: one key, times `step` ms apart from the batch's first."""
+    out = b""
+    for offset, value in enumerate(values):
+        body = b"\0" + _varint(step * offset) + _varint(offset)
+        for part in (key, value):
+            body += _varint(-1) if part is None else _varint(len(part)) + part
+        out += _varint(len(body) + 1) + body + b"\0"
+    return out
+
+
+def packed(codec, body, count, timestamp=0, max_timestamp=None, producer=-1, sequence=-1):
+    """A batch that says it has `count` records in `body`, packed by a codec ("none" to "zstd")."""
+    epoch = 0 if producer >= 0 else -1
+    newest = timestamp if max_timestamp is None else max_timestamp
+    head = (kafka_codecs.NAMES[codec], count - 1, timestamp, newest, producer, epoch, sequence, count)
+    checked = struct.pack(">hiqqqhii", *head) + kafka_codecs.pack(codec, body)
+    return struct.pack(">qiibI", 0, len(checked) + 9, -1, 2, crc32c(checked)) + checked
+
+
 class Connection:
     def __init__(self, cluster):
         self.socket = socket.create_connection(("127.0.0.1", cluster.storage[0].kafka_port), timeout=30)
 
     def send(self, topic, records):
         name = topic.encode()
-        request = struct.pack(">hhih", 0, 3, 1, -1) + struct.pack(">hhi", -1, -1, 10000)
+        request = struct.pack(">hhih", 0, 7, 1, -1) + struct.pack(">hhi", -1, -1, 10000)
         request += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, 0, len(records)) + records
         self.socket.sendall(struct.pack(">i", len(request)) + request)
 
@@ -63,10 +85,14 @@ class Connection:
             data += part
         return data
 
+    def receive_timed(self, topic):
+        """(error, base offset, log append time) of the next answer."""
+        answer = self._read(struct.unpack(">i", self._read(4))[0])
+        return struct.unpack_from(">hqq", answer, 4 + 4 + 2 + len(topic.encode()) + 4 + 4)
+
     def receive(self, topic):
         """(error, base offset) of the next answer."""
-        answer = self._read(struct.unpack(">i", self._read(4))[0])
-        return struct.unpack_from(">hq", answer, 4 + 4 + 2 + len(topic.encode()) + 4 + 4)
+        return self.receive_timed(topic)[:2]
 
     def produce(self, topic, records):
         self.send(topic, records)
