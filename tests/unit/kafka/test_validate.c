@@ -140,6 +140,19 @@ Test(validate, lies_inside_a_right_checksum_are_found_in_every_codec)
             check_lie((enum compression)codec, &lies[i]);
 }
 
+Test(validate, it_is_said_on_which_side_the_count_is_wrong)
+{
+    struct says two = {2, 1, T + 1}, one = {1, 0, T + 1};
+    struct buf batch = make(COMPRESSION_NONE, slice_of(BODY(FIRST)), &two);
+    judge(buf_slice(&batch), &client);
+    cr_assert_str_eq(verdict.why, "the batch has fewer records than its header says");
+    buf_fini(&batch);
+    batch = make(COMPRESSION_NONE, slice_of(BODY(FIRST SECOND)), &one);
+    judge(buf_slice(&batch), &client);
+    cr_assert_str_eq(verdict.why, "the batch goes on behind its last record");
+    buf_fini(&batch);
+}
+
 // Kafka overwrites it as well.
 Test(validate, a_wrong_max_timestamp_is_said_and_not_refused)
 {
