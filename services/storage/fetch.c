@@ -1,23 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Fetch, all versions: step 8 of a record's way. Reads whole batches below the watermark, in the order the
 // partitions were asked for, and sends them from the file or from the memory they arrived in. With less than
-// min_bytes there it waits until a watermark moves or max_wait_ms has passed. Sessions (KIP-227) are
-// declined: the answer's session id is 0, so every request names all its partitions.
+// min_bytes there it waits until a watermark moves or max_wait_ms has passed. What is asked for, and which of
+// the answers are worth sending, is the session's matter (fetch_context.h). A follower serves consumers, too,
+// up to its own watermark, and a leader may send them to one that is closer (KIP-392).
 #include "base/assert.h"
+#include "closest.h"
+#include "fetch_context.h"
 #include "handlers.h"
-#include "kafka/messages/fetch.h"
-#include "lookup.h"
 #include "partitions.h"
+#include "storage.h"
 
 typedef struct kafka_fetch_request_fetch_partition asked_t;
 typedef struct kafka_fetch_response_partition_data answer_t;
 
 enum {
+    RACK_VERSION = 11,
     EPOCH_VERSION = 12,
-    TOPIC_ID_VERSION = 13,
     LEADER_HINT_VERSION = 16,
-    RESPONSE_BYTES_MAX = 55 << 20
-}; // fetch.max.bytes
+    COLD_BYTES_MAX = 8 << 20 // of one answer, read into memory on the pool; the rest comes with the next
+};
 
 enum item_state { ITEM_TODO, ITEM_READING, ITEM_DONE };
 
@@ -27,7 +29,7 @@ struct fetch_item {
     struct fetch *fetch;
     const asked_t *asked;
     answer_t *answer;
-    struct lookup_topic named;
+    const struct lookup_topic *named;
     struct uuid topic_id; // of the replica that was found
     bool found;
     enum item_state state;
@@ -38,11 +40,13 @@ struct fetch_item {
 
 struct fetch {
     struct storage_request *request;
+    struct fetch_context context;
     struct kafka_fetch_response response;
     struct timer timer; // max_wait_ms
     struct timer again; // something it waited for has moved
     int64_t bytes_max, bytes_min;
     int64_t bytes;    // found so far
+    int64_t cold;     // of these, in memory that was filled on the pool
     bool must_answer; // an error, a diverging epoch, or the time is up
     bool cancelled;
     int reading; // reads on the pool under way
@@ -50,6 +54,7 @@ struct fetch {
     int count;
     int32_t endpoints_max; // room in the answer's node_endpoints
     struct fetch_item *items;
+    answer_t *answers; // one per item
 };
 
 static void fetch_go_on(struct fetch *fetch);
@@ -83,6 +88,8 @@ static void fetch_answer(struct fetch *fetch)
             .bytes = slice_of("", 0), .pieces = item->pieces, .piece_count = item->piece_count};
         item->piece_count = 0; // the answer owns them now
     }
+    fetch_context_answer(&fetch->context, fetch->answers, &fetch->response);
+    fetch_context_close(&fetch->context);
     storage_answer(fetch->request, &fetch->response);
 }
 
@@ -168,6 +175,12 @@ static bool item_room(struct fetch_item *item)
     return item->pieces != NULL;
 }
 
+static void fetch_end(struct fetch *fetch)
+{
+    fetch_context_close(&fetch->context);
+    storage_answer_none(fetch->request);
+}
+
 static void item_on_read(struct log *log, enum status status, struct piece *piece,
                          const struct log_found *found, void *context)
 {
@@ -180,10 +193,11 @@ static void item_on_read(struct log *log, enum status status, struct piece *piec
     } else if (piece->len > 0) {
         item->pieces[item->piece_count++] = *piece;
         fetch->bytes += (int64_t)piece->len;
+        fetch->cold += (int64_t)piece->len;
     }
     item->state = ITEM_DONE;
     if (fetch->cancelled) {
-        storage_answer_none(fetch->request);
+        fetch_end(fetch);
         return;
     }
     if (status == ST_AGAIN)
@@ -204,10 +218,12 @@ static void item_read(struct fetch_item *item, struct replica *replica)
     enum status status =
         item_room(item) ? log_read(replica->log, &range, item->pieces, LOG_PIECES, &item->piece_count, &found)
                         : ST_NO_MEMORY;
-    if (status == ST_AGAIN) {
+    if (status == ST_AGAIN && fetch->cold < COLD_BYTES_MAX) {
         item->state = ITEM_READING;
         fetch->reading++;
         log_read_async(replica->log, &range, item_on_read, item);
+    } else if (status == ST_AGAIN) {
+        fetch->must_answer = true; // enough for one answer, whatever min_bytes says
     } else if (status != ST_OK) {
         item_error(item, lookup_error(status), NULL);
     } else {
@@ -215,22 +231,75 @@ static void item_read(struct fetch_item *item, struct replica *replica)
     }
 }
 
-static void item_look(struct fetch_item *item)
+// A session that knew the topic by this id tells what has become of it: gone, or made anew (as Kafka).
+static int16_t topic_gone(const struct fetch_item *item)
+{
+    const struct fetch_context *context = &item->fetch->context;
+    struct slice once = context->asked[item - item->fetch->items].once;
+    if (once.data == NULL)
+        return KAFKA_ERR_UNKNOWN_TOPIC_ID;
+    return image_topic_slice(storage_image(context->request->storage), once) != NULL
+               ? KAFKA_ERR_INCONSISTENT_TOPIC_ID
+               : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+static int16_t item_find(struct fetch_item *item, const struct image_topic **topic, struct replica **replica)
 {
     struct storage_request *request = item->fetch->request;
-    const struct image_topic *topic;
+    const asked_t *asked = item->asked;
+    int16_t error = lookup_topic(request, item->named, OPERATION_READ, topic);
+    if (error == KAFKA_ERR_UNKNOWN_TOPIC_ID)
+        return topic_gone(item);
+    if (error != KAFKA_ERR_NONE)
+        return error;
+    if (request->version < RACK_VERSION) // it cannot have been sent to a follower
+        return lookup_leader(request, *topic, asked->partition, asked->current_leader_epoch, replica);
+    return lookup_readable(request, *topic, asked->partition, asked->current_leader_epoch, replica);
+}
+
+static bool out_of_range(const struct fetch_item *item, const struct replica *replica)
+{
+    int64_t offset = item->asked->fetch_offset;
+    return offset < log_start(replica->log) || offset > replica->state.log_end;
+}
+
+// Where the log begins and ends comes first on a follower: what it has not got yet has not been truncated,
+// and the error sends the consumer back to the leader. The leader knows better and asks the epochs first.
+static int16_t check_position(struct fetch_item *item, const struct replica *replica, bool *diverges)
+{
+    *diverges = false;
+    if (replica->state.role == PARTITION_FOLLOWER && out_of_range(item, replica))
+        return KAFKA_ERR_OFFSET_OUT_OF_RANGE;
+    int16_t error = check_divergence(item, replica, diverges);
+    if (error == KAFKA_ERR_NONE && !*diverges && out_of_range(item, replica))
+        return KAFKA_ERR_OFFSET_OUT_OF_RANGE;
+    return error;
+}
+
+// KIP-392: sends the consumer to a replica in its rack; the answer has no records then.
+static bool item_redirect(struct fetch_item *item, const struct replica *replica)
+{
+    struct storage_request *request = item->fetch->request;
+    const struct kafka_fetch_request *body = request->body;
+    if (!storage_reads_closest(request->storage) || replica->state.role != PARTITION_LEADER ||
+        request->version < RACK_VERSION)
+        return false;
+    struct closest_reader reader = {
+        .rack = body->rack_id, .listener = request->principal.listener, .offset = item->asked->fetch_offset};
+    int32_t node = closest_replica(storage_image(request->storage), &replica->state, &reader);
+    item->answer->preferred_read_replica = node;
+    item->fetch->must_answer |= node >= 0;
+    return node >= 0;
+}
+
+static void item_look(struct fetch_item *item)
+{
+    const struct image_topic *topic = NULL;
     struct replica *replica = NULL;
     bool diverges = false;
-    int16_t error = lookup_topic(request, &item->named, OPERATION_READ, &topic);
+    int16_t error = item_find(item, &topic, &replica);
     if (error == KAFKA_ERR_NONE)
-        error = lookup_leader(request, topic, item->asked->partition, item->asked->current_leader_epoch,
-                              &replica);
-    if (error == KAFKA_ERR_NONE)
-        error = check_divergence(item, replica, &diverges);
-    if (error == KAFKA_ERR_NONE && !diverges &&
-        (item->asked->fetch_offset < log_start(replica->log) ||
-         item->asked->fetch_offset > replica->state.log_end))
-        error = KAFKA_ERR_OFFSET_OUT_OF_RANGE;
+        error = check_position(item, replica, &diverges);
     if (error != KAFKA_ERR_NONE) {
         item_error(item, error, topic);
         return;
@@ -241,7 +310,7 @@ static void item_look(struct fetch_item *item)
     item->answer->last_stable_offset = replica->state.high_watermark; // no transactions: nothing is unstable
     item->answer->log_start_offset = log_start(replica->log);
     item->state = ITEM_DONE;
-    if (!diverges)
+    if (!diverges && !item_redirect(item, replica))
         item_read(item, replica);
 }
 
@@ -295,7 +364,7 @@ static void fetch_restart(struct fetch *fetch)
         item_release(&fetch->items[i]);
         fetch->items[i].state = ITEM_TODO;
     }
-    fetch->bytes = 0;
+    fetch->bytes = fetch->cold = 0;
     fetch->next = 0;
     fetch_go_on(fetch);
 }
@@ -320,84 +389,75 @@ static void fetch_on_cancelled(struct storage_request *request)
         item_release(&fetch->items[i]);
     fetch->cancelled = true;
     if (fetch->reading == 0)
-        storage_answer_none(request); // else the read's end does it
+        fetch_end(fetch); // else the read's end does it
 }
 
-static bool topic_shape(struct fetch *fetch, const struct kafka_fetch_request_fetch_topic *asked,
-                        struct kafka_fetch_response_fetchable_topic_response *answer)
+static bool items_make(struct fetch *fetch)
 {
-    struct storage_request *request = fetch->request;
-    answer->topic = asked->topic;
-    answer->topic_id = asked->topic_id;
-    answer->partitions_count = asked->partitions_count;
-    answer->partitions = kafka_structure_array(&kafka_fetch_response_partition_data_type, &request->arena,
-                                               asked->partitions_count);
-    for (int k = 0; answer->partitions != NULL && k < asked->partitions_count; k++) {
-        struct fetch_item *item = &fetch->items[fetch->count++];
-        item->fetch = fetch;
-        item->asked = &asked->partitions[k];
-        item->answer = &answer->partitions[k];
-        item->answer->partition_index = item->asked->partition;
-        item->named = (struct lookup_topic){
-            .by_id = request->version >= TOPIC_ID_VERSION, .name = asked->topic, .id = asked->topic_id};
-    }
-    return answer->partitions != NULL;
-}
-
-static bool answer_shape(struct fetch *fetch, const struct kafka_fetch_request *body)
-{
+    const struct fetch_context *context = &fetch->context;
+    const struct kafka_fetch_request *body = fetch->request->body;
     struct arena *arena = &fetch->request->arena;
-    int total = 0;
-    for (int i = 0; i < body->topics_count; i++)
-        total += body->topics[i].partitions_count;
-    kafka_defaults(&kafka_fetch_response_message, &fetch->response);
-    fetch->items = arena_calloc(arena, (size_t)total, sizeof *fetch->items);
-    fetch->response.responses =
-        kafka_structure_array(&kafka_fetch_response_fetchable_topic_response_type, arena, body->topics_count);
-    fetch->response.responses_count = body->topics_count;
-    if (fetch->items == NULL || fetch->response.responses == NULL)
+    fetch->items = arena_calloc(arena, (size_t)context->count, sizeof *fetch->items);
+    fetch->answers = kafka_structure_array(&kafka_fetch_response_partition_data_type, arena, context->count);
+    if (fetch->items == NULL || fetch->answers == NULL)
         return false;
-    for (int i = 0; i < body->topics_count; i++)
-        if (!topic_shape(fetch, &body->topics[i], &fetch->response.responses[i]))
-            return false;
-    for (int i = 0; i < fetch->count; i++) // null for read_uncommitted, empty for read_committed
-        fetch->items[i].answer->aborted_transactions_count = body->isolation_level == 0 ? -1 : 0;
+    for (fetch->count = 0; fetch->count < context->count; fetch->count++) {
+        const struct fetch_asked *asked = &context->asked[fetch->count];
+        answer_t *answer = &fetch->answers[fetch->count];
+        fetch->items[fetch->count] = (struct fetch_item){
+            .fetch = fetch, .asked = &asked->partition, .answer = answer, .named = &asked->named};
+        answer->partition_index = asked->partition.partition;
+        // null for read_uncommitted, empty for read_committed
+        answer->aborted_transactions_count = body->isolation_level == 0 ? -1 : 0;
+    }
     return true;
 }
 
-// A session this node never gave out: the client falls back to full requests.
-static bool session_unknown(const struct kafka_fetch_request *body)
+static void fetch_begin(struct fetch *fetch)
 {
-    return body->session_epoch != 0 && body->session_epoch != -1;
-}
-
-void storage_fetch(struct storage_request *request)
-{
+    struct storage_request *request = fetch->request;
     const struct kafka_fetch_request *body = request->body;
-    struct fetch *fetch = arena_alloc(&request->arena, sizeof *fetch);
-    if (fetch == NULL) {
-        storage_answer_close(request, "the request needs too much memory");
-        return;
-    }
-    fetch->request = request;
-    fetch->bytes_min = body->min_bytes;
-    fetch->bytes_max = body->max_bytes < RESPONSE_BYTES_MAX ? body->max_bytes : RESPONSE_BYTES_MAX;
-    timer_init(&fetch->timer, fetch_on_timeout, fetch);
-    timer_init(&fetch->again, fetch_on_again, fetch);
-    if (!answer_shape(fetch, body)) {
-        storage_answer_close(request, "the request needs too much memory");
-        return;
-    }
-    if (session_unknown(body)) {
-        fetch->response.error_code = KAFKA_ERR_FETCH_SESSION_ID_NOT_FOUND;
-        fetch->response.responses_count = 0;
-        storage_answer(request, &fetch->response);
-        return;
-    }
     request->held = fetch;
     request->on_cancelled = fetch_on_cancelled;
     fetch->must_answer = body->max_wait_ms <= 0 || fetch->count == 0;
     if (!fetch->must_answer)
         timer_start_ms(env_of(fetch), &fetch->timer, body->max_wait_ms);
     fetch_go_on(fetch);
+}
+
+static struct fetch *fetch_make(struct storage_request *request)
+{
+    const struct kafka_fetch_request *body = request->body;
+    int64_t bytes_max = config_int(storage_config(request->storage), "fetch.max.bytes");
+    struct fetch *fetch = arena_alloc(&request->arena, sizeof *fetch);
+    if (fetch == NULL)
+        return NULL;
+    fetch->request = request;
+    fetch->bytes_min = body->min_bytes;
+    fetch->bytes_max = body->max_bytes < bytes_max ? body->max_bytes : bytes_max;
+    timer_init(&fetch->timer, fetch_on_timeout, fetch);
+    timer_init(&fetch->again, fetch_on_again, fetch);
+    kafka_defaults(&kafka_fetch_response_message, &fetch->response);
+    return fetch;
+}
+
+void storage_fetch(struct storage_request *request)
+{
+    struct fetch *fetch = fetch_make(request);
+    enum status status = ST_NO_MEMORY;
+    int16_t error = KAFKA_ERR_NONE;
+    if (fetch != NULL)
+        status = fetch_context_open(&fetch->context, request, &error);
+    if (status == ST_OK && error == KAFKA_ERR_NONE && items_make(fetch)) {
+        fetch_begin(fetch);
+        return;
+    }
+    if (fetch != NULL)
+        fetch_context_close(&fetch->context);
+    if (error == KAFKA_ERR_NONE) {
+        storage_answer_close(request, "the request needs too much memory");
+        return;
+    }
+    fetch->response.error_code = error; // of the session; the answer has nothing else
+    storage_answer(request, &fetch->response);
 }

@@ -38,23 +38,49 @@ int16_t lookup_error(enum status status)
     }
 }
 
+// The replica on this node, whatever its role.
+static int16_t lookup_replica(const struct storage_request *request, const struct image_topic *topic,
+                              int32_t partition, struct replica **replica)
+{
+    struct partitions *partitions = storage_partitions(request->storage);
+    if (image_topic_partition(topic, partition) == NULL)
+        return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    *replica = partitions ? partitions_find(partitions, topic->id, partition) : NULL;
+    return *replica != NULL ? KAFKA_ERR_NONE : KAFKA_ERR_NOT_LEADER_OR_FOLLOWER;
+}
+
+// Keeps the replica only when it may be served.
+static int16_t served(enum status status, bool fenced, struct replica **replica)
+{
+    if (status != ST_OK)
+        *replica = NULL;
+    if (status == ST_STALE)
+        return fenced ? KAFKA_ERR_FENCED_LEADER_EPOCH : KAFKA_ERR_UNKNOWN_LEADER_EPOCH;
+    return lookup_error(status);
+}
+
 int16_t lookup_leader(const struct storage_request *request, const struct image_topic *topic,
                       int32_t partition, int32_t leader_epoch, struct replica **replica)
 {
-    struct partitions *partitions = storage_partitions(request->storage);
     bool fenced;
     *replica = NULL;
-    if (image_topic_partition(topic, partition) == NULL)
-        return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    struct replica *found = partitions ? partitions_find(partitions, topic->id, partition) : NULL;
-    if (found == NULL)
-        return KAFKA_ERR_NOT_LEADER_OR_FOLLOWER;
-    enum status status = replica_lead(found, leader_epoch, &fenced);
-    if (status == ST_STALE)
-        return fenced ? KAFKA_ERR_FENCED_LEADER_EPOCH : KAFKA_ERR_UNKNOWN_LEADER_EPOCH;
-    if (status == ST_OK)
-        *replica = found;
-    return lookup_error(status);
+    int16_t error = lookup_replica(request, topic, partition, replica);
+    if (error != KAFKA_ERR_NONE)
+        return error;
+    enum status status = replica_lead(*replica, leader_epoch, &fenced);
+    return served(status, fenced, replica);
+}
+
+int16_t lookup_readable(const struct storage_request *request, const struct image_topic *topic,
+                        int32_t partition, int32_t leader_epoch, struct replica **replica)
+{
+    bool fenced;
+    *replica = NULL;
+    int16_t error = lookup_replica(request, topic, partition, replica);
+    if (error != KAFKA_ERR_NONE)
+        return error;
+    enum status status = replica_serve(*replica, leader_epoch, &fenced);
+    return served(status, fenced, replica);
 }
 
 const struct image_partition *lookup_current(const struct image_topic *topic, int32_t partition)

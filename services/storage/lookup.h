@@ -26,6 +26,10 @@ int16_t lookup_topic(const struct storage_request *request, const struct lookup_
 int16_t lookup_leader(const struct storage_request *request, const struct image_topic *topic,
                       int32_t partition, int32_t leader_epoch, struct replica **replica);
 
+// The same for a replica this node leads or follows, for consumers' reads (KIP-392).
+int16_t lookup_readable(const struct storage_request *request, const struct image_topic *topic,
+                        int32_t partition, int32_t leader_epoch, struct replica **replica);
+
 // Who leads by the image, for the CurrentLeader field of an answer with NOT_LEADER_OR_FOLLOWER or
 // FENCED_LEADER_EPOCH.
 const struct image_partition *lookup_current(const struct image_topic *topic, int32_t partition);

@@ -57,7 +57,7 @@ void replica_act(struct replica *replica, int change)
     }
 }
 
-enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced)
+static enum status serves(const struct replica *replica, int32_t claimed, bool as_follower, bool *fenced)
 {
     const struct partitions_options *options = &replica->partitions->options;
     *fenced = false;
@@ -67,11 +67,23 @@ enum status replica_lead(const struct replica *replica, int32_t claimed, bool *f
         *fenced = claimed < replica->state.leader_epoch;
         return ST_STALE;
     }
-    if (replica->state.role != PARTITION_LEADER || !options->lease_held(options->context))
+    enum partition_role role = replica->state.role;
+    bool may = role == PARTITION_LEADER || (as_follower && role == PARTITION_FOLLOWER);
+    if (!may || !options->lease_held(options->context))
         return ST_NOT_LEADER;
     if (replica->log == NULL || replica->cutting)
         return ST_LOADING;
     return log_lost(replica->log) ? ST_CORRUPT : ST_OK;
+}
+
+enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced)
+{
+    return serves(replica, claimed, false, fenced);
+}
+
+enum status replica_serve(const struct replica *replica, int32_t claimed, bool *fenced)
+{
+    return serves(replica, claimed, true, fenced);
 }
 
 void replica_epoch_end(const struct replica *replica, int32_t requested, int32_t *epoch, int64_t *end)

@@ -81,6 +81,11 @@ void replica_act(struct replica *replica, int change);
 // client's is lower.
 enum status replica_lead(const struct replica *replica, int32_t claimed, bool *fenced);
 
+// Whether this node may serve consumers' reads of the replica: as its leader, or as a follower up to its own
+// watermark (KIP-392). Statuses as replica_lead; ST_NOT_LEADER: it is neither, or the lease is gone, so that
+// consumers go back to the leader.
+enum status replica_serve(const struct replica *replica, int32_t claimed, bool *fenced);
+
 // Where the requested epoch ends, as the leader tells it (KIP-279): the largest epoch at or below it and its
 // end. Unlike log_epoch_end it knows that the leader's own epoch has begun, also with no record in it, so
 // that an epoch before it in which nothing was written is no unknown one. *epoch and *end are -1 for one to

@@ -9,7 +9,9 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "check.h"
+#include "closest.h"
 #include "cluster/member.h"
+#include "fetch_sessions.h"
 #include "log/set.h"
 #include "lost.h"
 #include "node_listeners.h"
@@ -23,6 +25,11 @@
 #include <stdio.h>
 
 enum { LEAVE_MS = 500, HANDOVER_MS_MAX = 6000, ANSWERS_MS_MAX = 1500, DUMP_REPLICAS = 200 };
+
+enum {
+    FETCH_SESSION_EVICT_MS = 120000,         // Kafka's min.incremental.fetch.session.eviction.ms
+    FETCH_SESSION_PARTITIONS_MAX = 256 << 10 // of all sessions; about 150 bytes each
+};
 
 // Steps of a drain, in order; each ends by an event or by its time.
 enum drain_step {
@@ -53,6 +60,8 @@ struct storage {
     struct producer_ids *producer_ids;
     struct auto_create *auto_create;
     struct checks checks;
+    struct fetch_sessions *fetch_sessions;
+    bool reads_closest;
     struct node_listeners *listeners;
     int32_t node_id;
     bool serving; // the image had the registration, replicas are started
@@ -257,6 +266,19 @@ static enum status join_cluster(struct storage *storage)
     return follow_new(&options, &storage->follow);
 }
 
+static void prepare_fetches(struct storage *storage)
+{
+    const char *selector = config_string(storage->config, "replica.selector.class");
+    struct fetch_sessions_config config = {
+        .slots = (int32_t)config_int(storage->config, "max.incremental.fetch.session.cache.slots"),
+        .evict_ms = FETCH_SESSION_EVICT_MS,
+        .partitions_max = FETCH_SESSION_PARTITIONS_MAX,
+        .seed = env_random(storage->env),
+        .registry = storage->env->metrics};
+    storage->fetch_sessions = fetch_sessions_new(&config);
+    storage->reads_closest = selector != NULL && strcmp(selector, CLOSEST_SELECTOR) == 0;
+}
+
 static enum status make_parts(struct storage *storage)
 {
     enum status status = open_directory(storage);
@@ -268,6 +290,7 @@ static enum status make_parts(struct storage *storage)
         relays_new(storage->env, storage->rpc, storage->controllers, storage->follow, storage->image);
     storage->producer_ids = producer_ids_new(storage);
     storage->auto_create = auto_create_new(storage);
+    prepare_fetches(storage);
     return node_listeners_new(storage->env, storage->config, &conn_handler, storage, &storage->listeners);
 }
 
@@ -354,6 +377,7 @@ void storage_destroy(struct storage **pointer)
     timer_stop(storage->env, &storage->drain_timer);
     node_listeners_destroy(&storage->listeners);
     auto_create_destroy(&storage->auto_create);
+    fetch_sessions_destroy(&storage->fetch_sessions);
     producer_ids_destroy(&storage->producer_ids);
     relays_destroy(&storage->relays);
     if (storage->ledgers != NULL)
@@ -541,6 +565,16 @@ struct auto_create *storage_auto_create(const struct storage *storage)
 struct checks *storage_checks(struct storage *storage)
 {
     return &storage->checks;
+}
+
+struct fetch_sessions *storage_fetch_sessions(const struct storage *storage)
+{
+    return storage->fetch_sessions;
+}
+
+bool storage_reads_closest(const struct storage *storage)
+{
+    return storage->reads_closest;
 }
 
 int32_t storage_node_id(const struct storage *storage)

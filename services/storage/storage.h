@@ -22,6 +22,7 @@ struct relays;
 struct producer_ids;
 struct auto_create;
 struct checks;
+struct fetch_sessions;
 
 extern const struct config_row storage_config_rows[];
 extern const size_t storage_config_count;
@@ -60,7 +61,9 @@ struct relays *storage_relays(const struct storage *storage);
 struct producer_ids *storage_producer_ids(const struct storage *storage);
 struct auto_create *storage_auto_create(const struct storage *storage);
 struct checks *storage_checks(struct storage *storage);
-int32_t storage_node_id(const struct storage *storage); // >= 0 whenever a request is there
+struct fetch_sessions *storage_fetch_sessions(const struct storage *storage);
+bool storage_reads_closest(const struct storage *storage); // replica.selector.class is the rack-aware one
+int32_t storage_node_id(const struct storage *storage);    // >= 0 whenever a request is there
 uint64_t storage_incarnation(const struct storage *storage);
 
 #endif

@@ -87,6 +87,14 @@ struct checks *storage_checks(struct storage *s)
 {
     return NULL;
 }
+struct fetch_sessions *storage_fetch_sessions(const struct storage *s)
+{
+    return NULL; // no test of this node fetches
+}
+bool storage_reads_closest(const struct storage *s)
+{
+    return false;
+}
 int32_t storage_node_id(const struct storage *s)
 {
     return SELF;
