@@ -97,6 +97,7 @@ struct env_ops {
     void (*file_close)(struct env *env, struct file **file);
     enum status (*file_pread)(struct env *env, struct file *file, void *data, size_t len, int64_t at,
                               size_t *got);
+    void (*file_will_need)(struct env *env, struct file *file, int64_t at, int64_t len);
     enum status (*file_pwritev)(struct env *env, struct file *file, const struct iovec *iov, int count,
                                 int64_t at);
     enum status (*file_truncate)(struct env *env, struct file *file, int64_t size);
@@ -216,6 +217,11 @@ static inline enum status file_pread(struct env *env, struct file *file, void *d
                                      size_t *got)
 {
     return env->ops->file_pread(env, file, data, len, at, got);
+}
+// Says that a range will be read soon: the system may begin to fetch it. Nothing depends on it.
+static inline void file_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    env->ops->file_will_need(env, file, at, len);
 }
 // Writes everything or fails.
 static inline enum status file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,

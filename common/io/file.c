@@ -52,6 +52,11 @@ static enum status posix_file_pread(struct env *env, struct file *file, void *da
     return ST_OK;
 }
 
+static void posix_file_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    (void)posix_fadvise(file->fd, at, len, POSIX_FADV_WILLNEED); // a hint: a file system may not take it
+}
+
 // Drops the first n bytes of what is left to write.
 static void iov_advance(struct iovec **iov, int *count, size_t n)
 {
@@ -160,6 +165,7 @@ void file_ops_fill(struct env_ops *ops)
     ops->file_open = posix_file_open;
     ops->file_close = posix_file_close;
     ops->file_pread = posix_file_pread;
+    ops->file_will_need = posix_file_will_need;
     ops->file_pwritev = posix_file_pwritev;
     ops->file_truncate = posix_file_truncate;
     ops->file_reserve = posix_file_reserve;

@@ -188,6 +188,7 @@ void log_set_abandon(struct log_set **pointer)
     mem_free(set->due);
     map_fini(&set->by_name);
     journal_fini(&set->journal);
+    log_lent_unref(&set->lent);
     file_close(set->env, &set->lock);
     mem_free(set->path);
     mem_free(set);

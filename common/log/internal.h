@@ -7,8 +7,10 @@
 #define LOG_INTERNAL_H
 
 #include "base/map.h"
+#include "log/cursor.h"
 #include "log/files.h"
 #include "log/journal.h"
+#include "log/lent.h"
 #include "log/retention.h"
 #include "log/set.h"
 #include "log/state.h"
@@ -16,13 +18,15 @@
 enum {
     LOG_RECENT_MAX = 256, // written batches remembered per log for reads without blocking
     LOG_TAIL_BATCHES_MAX = 65536,
-    LOG_ROUND_PARTS_MAX = 1024, // logs of one flush round or write-back
-    LOG_ROUND_DIRECT_MAX = 256, // of those, segments that are synced each
-    LOG_ROUND_MAX = 32 << 20,   // bytes of one flush round or write-back
-    LOG_BACKLOG_MAX = 4 << 20,  // bytes in the journal alone at which they are written to their segments,
-    LOG_BACKLOG_MS = 100,       // or when one has been there for so long
-    LOG_RETRY_MS = 1000,        // how often a full disk is looked at
-    LOG_READ_MAX = 1 << 20      // bytes of one cold read, but for the first batch
+    LOG_ROUND_PARTS_MAX = 1024,  // logs of one flush round or write-back
+    LOG_ROUND_DIRECT_MAX = 256,  // of those, segments that are synced each
+    LOG_ROUND_MAX = 32 << 20,    // bytes of one flush round or write-back
+    LOG_BACKLOG_MAX = 4 << 20,   // bytes in the journal alone at which they are written to their segments,
+    LOG_BACKLOG_MS = 100,        // or when one has been there for so long
+    LOG_RETRY_MS = 1000,         // how often a full disk is looked at
+    LOG_READ_MAX = 1 << 20,      // bytes of one cold read, but for the first batch
+    LOG_READ_IN_FILE = 64 << 10, // from so many on it may be answered with a range of the file
+    LOG_READ_AHEAD = 4 << 20     // how far before a cold read that goes on from another bytes are fetched
 };
 
 // A batch of the tail (block set) or among the recently written ones.
@@ -64,13 +68,14 @@ struct log {
     int64_t recovery_point; // as last saved
     int64_t high_watermark;
     int64_t tail_bytes, bytes;
-    int64_t backlog;         // of the tail, bytes that are in the journal
-    int64_t backlog_us;      // since when
-    uint64_t journal_oldest; // block that holds what is not synced in its segment, 0 none
-    uint64_t journal_newest; // last block that says anything of this log, 0 none
-    int jobs;                // parts of it in flight
-    uint64_t generation;     // goes up with every truncation and removal; cold reads compare it
-    int readers;             // cold reads in flight
+    int64_t backlog;            // of the tail, bytes that are in the journal
+    int64_t backlog_us;         // since when
+    uint64_t journal_oldest;    // block that holds what is not synced in its segment, 0 none
+    uint64_t journal_newest;    // last block that says anything of this log, 0 none
+    int jobs;                   // parts of it in flight
+    uint64_t generation;        // goes up with every truncation and removal; cold reads compare it
+    int readers;                // cold reads in flight
+    struct log_cursors cursors; // where cold reads ended
     enum status status;
     bool on_disk; // the directory exists
     bool lost, stalled, busy;
@@ -158,6 +163,8 @@ struct log_set {
     struct log_doomed *doomed;            // renamed files that wait for their removal
     struct log_budget own_budget;         // when the config names none
     struct metric m_rounds, m_syncs, m_flush_us, m_tail_bytes, m_written_bytes;
+    struct log_lent *lent;
+    struct metric m_lent_bytes;
     struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
     struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting;
 };

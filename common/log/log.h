@@ -100,6 +100,7 @@ struct log_range {
     int64_t up_to;    // exclusive: no batch that reaches it or beyond (watermark, log_end)
     size_t max_bytes; // soft: whole batches up to this many bytes
     bool min_one;     // the first batch is returned even when larger than max_bytes
+    bool in_file;     // log_read_async may answer with a range of the file when much memory is lent
 };
 
 struct log_found {
@@ -120,7 +121,9 @@ enum status log_read(struct log *log, const struct log_range *range, struct piec
                      int *count, struct log_found *found);
 
 // Reads a range of written batches on the pool: index lookup, read of at most 1 MiB (or the first batch),
-// every batch's CRC checked. done gets one piece of memory (empty when nothing is there) and takes it over.
+// every batch's CRC checked. done gets one piece (empty when nothing is there) and takes it over: memory, or
+// with in_file, when answers hold lent_bytes_max already, 64 KiB or more of the file, which were in the page
+// cache a moment ago. Behind a read that goes on where another ended bytes are fetched ahead.
 // status: ST_OK, ST_OUT_OF_RANGE, ST_AGAIN (a truncation came between, or the range lies in the tail:
 // log_read), ST_CORRUPT (a bad batch), ST_NO_MEMORY, ST_CLOSED (log deleted), I/O errors. Always
 // asynchronous.

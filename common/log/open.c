@@ -17,6 +17,7 @@ struct log_set_config log_set_config_default(void)
     return (struct log_set_config){.node_id = -1,
                                    .log = log_config_default(),
                                    .tail_bytes_max = 16 << 20,
+                                   .lent_bytes_max = 128 << 20,
                                    .free_bytes_min = 64 << 20,
                                    .checkpoint_ms = 60000,
                                    .journal_block_bytes = 16 << 20,
@@ -443,6 +444,9 @@ static void init_metrics(struct log_set *set)
     set->m_resting = (struct metric){.name = "millrace_log_retention_paused",
                                      .help = "1 while time retention rests because the clock has leapt.",
                                      .kind = METRIC_GAUGE};
+    set->m_lent_bytes = (struct metric){.name = "millrace_log_lent_bytes",
+                                        .help = "Memory of cold reads that answers hold.",
+                                        .kind = METRIC_GAUGE};
     log_set_each_metric(set, metric_add);
 }
 
@@ -453,7 +457,7 @@ void log_set_each_metric(struct log_set *set,
                             &set->m_tail_bytes,       &set->m_written_bytes, &set->m_journal_bytes,
                             &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
                             &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
-                            &set->m_resting};
+                            &set->m_resting,          &set->m_lent_bytes};
     for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++)
         act(set->env->metrics, all[i]);
 }
@@ -472,6 +476,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     if (set->config.budget == NULL)
         set->config.budget = &set->own_budget;
     map_init(&set->by_name, 0);
+    set->lent = log_lent_new();
     init_metrics(set);
     set->flusher = env_queue_new(env, "flusher", 1);
     set->writer = env_queue_new(env, "writer", 1);

@@ -130,9 +130,12 @@ struct cold_read {
     // of the segment read now
     char *path; // the log's directory
     int64_t base, written, index_bytes;
+    int64_t begin;             // position of the batch wanted, as another read left it; -1: by the index
     struct log_handle *handle; // NULL: opened for the read
     // results
-    struct block *block;
+    struct block *block;       // the bytes, or
+    struct log_handle *source; // the file they are in
+    int64_t position;          // where they begin in it
     size_t len;
     struct log_found found;
 };
@@ -158,10 +161,27 @@ static int64_t look_up(const struct cold_read *cold)
     return position;
 }
 
+// Whether the batch wanted is where the read before this one ended.
+static bool found_ahead(const struct cold_read *cold, struct file *file, struct batch_header *header)
+{
+    uint8_t head[BATCH_HEADER_SIZE];
+    size_t got;
+    if (cold->begin < 0 || cold->begin + BATCH_HEADER_SIZE > cold->written ||
+        file_pread(cold->log->set->env, file, head, sizeof head, cold->begin, &got) != ST_OK ||
+        got < sizeof head || batch_parse(slice_of(head, got), header) != ST_OK)
+        return false;
+    return header->base_offset <= cold->range.from && batch_last_offset(header) >= cold->range.from &&
+           (int64_t)batch_size(header) <= cold->written - cold->begin;
+}
+
 // The first batch that reaches from; ST_NOT_FOUND when the segment has none below up_to.
 static enum status find_batch(const struct cold_read *cold, struct file *file, struct batch_header *header,
                               int64_t *position)
 {
+    if (found_ahead(cold, file, header)) {
+        *position = cold->begin;
+        return batch_last_offset(header) >= cold->range.up_to ? ST_NOT_FOUND : ST_OK;
+    }
     struct log_scan scan;
     log_scan_init(&scan, cold->log->set->env, file, look_up(cold), cold->written);
     enum status status;
@@ -172,6 +192,16 @@ static enum status find_batch(const struct cold_read *cold, struct file *file, s
     if (status == ST_OK && batch_last_offset(header) >= cold->range.up_to)
         return ST_NOT_FOUND;
     return status;
+}
+
+static void note_batch(struct cold_read *cold, const struct batch_header *header)
+{
+    if (cold->len == 0)
+        cold->found.first = header->base_offset;
+    cold->len += batch_size(header);
+    cold->found.next = batch_last_offset(header) + 1;
+    cold->found.leader_epoch = header->leader_epoch;
+    cold->found.bytes = cold->len;
 }
 
 // Whole, valid batches at the start of what was read. A bad one ends it; the first one bad is an error.
@@ -190,14 +220,28 @@ static enum status check_batches(struct cold_read *cold, size_t got)
             status = ST_CORRUPT;
             break;
         }
-        if (cold->len == 0)
-            cold->found.first = header.base_offset;
-        cold->len += batch_size(&header);
-        cold->found.next = batch_last_offset(&header) + 1;
-        cold->found.leader_epoch = header.leader_epoch;
+        note_batch(cold, &header);
     }
-    cold->found.bytes = cold->len;
     return cold->len == 0 ? (status == ST_OK ? ST_NOT_FOUND : ST_CORRUPT) : ST_OK;
+}
+
+// The same without keeping the bytes: when answers hold much memory, the next ones are sent from the file.
+static enum status check_in_file(struct cold_read *cold, struct file *file, int64_t size)
+{
+    struct log_scan scan;
+    struct batch_header header;
+    int64_t position;
+    enum status status;
+    log_scan_init(&scan, cold->log->set->env, file, cold->position, cold->position + size);
+    while ((status = log_scan_next(&scan, true, &header, &position)) == ST_OK &&
+           batch_last_offset(&header) < cold->range.up_to)
+        note_batch(cold, &header);
+    log_scan_fini(&scan);
+    if (cold->len > 0)
+        return ST_OK;
+    return status == ST_OK || status == ST_NOT_FOUND ? ST_NOT_FOUND
+           : status == ST_TRUNCATED                  ? ST_CORRUPT
+                                                     : status;
 }
 
 static enum status read_batches(struct cold_read *cold, struct file *file)
@@ -215,7 +259,14 @@ static enum status read_batches(struct cold_read *cold, struct file *file)
     }
     if ((int64_t)want > cold->written - position)
         want = (size_t)(cold->written - position);
-    cold->block = block_new(want);
+    cold->position = position;
+    if (position == cold->begin)
+        file_will_need(cold->log->set->env, file, position + LOG_READ_AHEAD, (int64_t)want);
+    struct log_set *set = cold->log->set;
+    bool much_lent = log_lent_bytes(set->lent) + (int64_t)want > set->config.lent_bytes_max;
+    if (cold->range.in_file && want >= LOG_READ_IN_FILE && much_lent)
+        return check_in_file(cold, file, (int64_t)want);
+    cold->block = log_lent_block(set->lent, want);
     if (cold->block == NULL)
         return ST_NO_MEMORY;
     size_t got;
@@ -230,6 +281,8 @@ static void cold_run(struct job *job)
         return;
     if (cold->handle != NULL) {
         cold->status = read_batches(cold, cold->handle->file);
+        if (cold->status == ST_OK && cold->block == NULL)
+            cold->source = log_handle_ref(cold->handle);
         return;
     }
     struct file *file;
@@ -239,7 +292,10 @@ static void cold_run(struct job *job)
     if (cold->status != ST_OK)
         return;
     cold->status = read_batches(cold, file);
-    file_close(cold->log->set->env, &file);
+    if (cold->status == ST_OK && cold->block == NULL)
+        cold->source = log_handle_new(cold->log->set->env, file);
+    else
+        file_close(cold->log->set->env, &file);
 }
 
 static void take_segment(struct cold_read *cold, const struct log_segment *segment)
@@ -247,6 +303,7 @@ static void take_segment(struct cold_read *cold, const struct log_segment *segme
     cold->base = segment->base;
     cold->written = segment->written;
     cold->index_bytes = segment->index.written;
+    cold->begin = log_cursors_find(&cold->log->cursors, segment->base, cold->range.from);
     cold->handle = segment->handle != NULL ? log_handle_ref(segment->handle) : NULL;
 }
 
@@ -279,6 +336,25 @@ void log_reader_ended(struct log *log)
     log_set_work(set);
 }
 
+static struct piece piece_of_cold(const struct cold_read *cold)
+{
+    if (cold->block != NULL)
+        return piece_of_block(cold->block, 0, cold->len);
+    return (struct piece){.file = cold->source->file,
+                          .position = cold->position,
+                          .len = cold->len,
+                          .owner = log_handle_ref(cold->source),
+                          .release = release_handle};
+}
+
+static struct piece cold_found(const struct cold_read *cold)
+{
+    struct log_cursor ended = {
+        .offset = cold->found.next, .base = cold->base, .position = cold->position + (int64_t)cold->len};
+    log_cursors_note(&cold->log->cursors, cold->range.from, ended);
+    return piece_of_cold(cold);
+}
+
 static void cold_done(struct job *job)
 {
     struct cold_read *cold = (struct cold_read *)job;
@@ -296,8 +372,10 @@ static void cold_done(struct job *job)
     if (cold->status == ST_NOT_FOUND)
         cold->status = ST_OK; // nothing there
     else if (cold->status == ST_OK && cold->len > 0)
-        piece = piece_of_block(cold->block, 0, cold->len);
+        piece = cold_found(cold);
     block_unref(&cold->block);
+    log_handle_unref(&cold->source);
+    metric_set(&log->set->m_lent_bytes, log_lent_bytes(log->set->lent));
     cold->done(log, cold->status, &piece, &cold->found, cold->context);
     mem_free(cold->path);
     mem_free(cold);

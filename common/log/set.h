@@ -28,8 +28,10 @@ struct log_set_config {
     struct log_budget
         *budget;            // shared by the directories of a process, outlives the set; NULL: no common cap
     int64_t tail_bytes_max; // cap of one log's unwritten bytes
-    int64_t free_bytes_min; // below this much free disk space appends are refused (ST_NO_SPACE)
-    int64_t checkpoint_ms;  // how often recovery points, watermarks and epochs are saved (60,000)
+    int64_t
+        lent_bytes_max; // memory that answers made of cold reads hold; above it they are sent from the file
+    int64_t free_bytes_min;      // below this much free disk space appends are refused (ST_NO_SPACE)
+    int64_t checkpoint_ms;       // how often recovery points, watermarks and epochs are saved (60,000)
     int64_t journal_block_bytes; // of each of the journal's LOG_JOURNAL_BLOCKS files, a multiple of
                                  // LOG_JOURNAL_UNIT, at least two; 0: no journal
     int32_t open_files_max;      // segment files held open without being read; more are closed after use
@@ -38,7 +40,7 @@ struct log_set_config {
     bool verify_all;             // scan every segment at open, not only from the recovery point
 };
 
-// Kafka's defaults where it has them; budget NULL, tail 16 MiB, 64 MiB free, 4096 files.
+// Kafka's defaults where it has them; budget NULL, tail 16 MiB, 128 MiB lent, 64 MiB free, 4096 files.
 struct log_set_config log_set_config_default(void);
 
 // Opens (and creates, when the path is absent or empty) a data directory, locks it, reads its identity and

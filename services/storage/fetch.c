@@ -18,7 +18,8 @@ enum {
     RACK_VERSION = 11,
     EPOCH_VERSION = 12,
     LEADER_HINT_VERSION = 16,
-    COLD_BYTES_MAX = 8 << 20 // of one answer, read into memory on the pool; the rest comes with the next
+    COLD_BYTES_MAX = 8 << 20, // of one answer, read into memory on the pool; the rest comes with the next
+    COLD_READS_MAX = 64       // of one answer: each may hold a file open
 };
 
 enum item_state { ITEM_TODO, ITEM_READING, ITEM_DONE };
@@ -47,6 +48,7 @@ struct fetch {
     int64_t bytes_max, bytes_min;
     int64_t bytes;    // found so far
     int64_t cold;     // of these, in memory that was filled on the pool
+    int cold_reads;   // on the pool for this answer
     bool must_answer; // an error, a diverging epoch, or the time is up
     bool cancelled;
     int reading; // reads on the pool under way
@@ -164,7 +166,8 @@ static struct log_range item_range(const struct fetch_item *item, const struct r
     return (struct log_range){.from = item->asked->fetch_offset,
                               .up_to = replica->state.high_watermark,
                               .max_bytes = room > 0 ? (size_t)room : 0,
-                              .min_one = fetch->bytes == 0}; // the first batch is whole even above the limits
+                              .min_one = fetch->bytes == 0, // the first batch is whole even above the limits
+                              .in_file = true};
 }
 
 // Memory for the pieces of an item, on its first find. False at the arena's cap.
@@ -193,7 +196,7 @@ static void item_on_read(struct log *log, enum status status, struct piece *piec
     } else if (piece->len > 0) {
         item->pieces[item->piece_count++] = *piece;
         fetch->bytes += (int64_t)piece->len;
-        fetch->cold += (int64_t)piece->len;
+        fetch->cold += piece->file == NULL ? (int64_t)piece->len : 0;
     }
     item->state = ITEM_DONE;
     if (fetch->cancelled) {
@@ -218,9 +221,10 @@ static void item_read(struct fetch_item *item, struct replica *replica)
     enum status status =
         item_room(item) ? log_read(replica->log, &range, item->pieces, LOG_PIECES, &item->piece_count, &found)
                         : ST_NO_MEMORY;
-    if (status == ST_AGAIN && fetch->cold < COLD_BYTES_MAX) {
+    if (status == ST_AGAIN && fetch->cold < COLD_BYTES_MAX && fetch->cold_reads < COLD_READS_MAX) {
         item->state = ITEM_READING;
         fetch->reading++;
+        fetch->cold_reads++;
         log_read_async(replica->log, &range, item_on_read, item);
     } else if (status == ST_AGAIN) {
         fetch->must_answer = true; // enough for one answer, whatever min_bytes says
@@ -365,6 +369,7 @@ static void fetch_restart(struct fetch *fetch)
         fetch->items[i].state = ITEM_TODO;
     }
     fetch->bytes = fetch->cold = 0;
+    fetch->cold_reads = 0;
     fetch->next = 0;
     fetch_go_on(fetch);
 }

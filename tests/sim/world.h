@@ -157,6 +157,7 @@ extern const struct env_ops sim_env_ops;
 // The functions of env_ops by part.
 enum status sim_file_open(struct env *env, const char *path, int flags, struct file **file);
 void sim_file_close(struct env *env, struct file **file);
+void sim_file_will_need(struct env *env, struct file *file, int64_t at, int64_t len);
 enum status sim_file_pread(struct env *env, struct file *file, void *data, size_t len, int64_t at,
                            size_t *got);
 enum status sim_file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,

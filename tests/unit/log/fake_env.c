@@ -349,6 +349,11 @@ static enum status fake_sync(struct env *env, struct file *file)
     return ST_OK;
 }
 
+static void fake_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    fake_of(env)->needed += len;
+}
+
 static enum status fake_size(struct env *env, struct file *file, int64_t *size)
 {
     *size = (int64_t)file->node->data.len;
@@ -478,6 +483,7 @@ static const struct env_ops fake_ops = {
     .file_open = fake_file_open,
     .file_close = fake_file_close,
     .file_pread = fake_pread,
+    .file_will_need = fake_will_need,
     .file_pwritev = fake_pwritev,
     .file_truncate = fake_truncate,
     .file_reserve = fake_reserve,

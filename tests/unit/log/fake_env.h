@@ -26,6 +26,7 @@ struct fake_env {
     long die_at;  // the change with this number and all later ones fail without effect; -1: never
     bool dead;
     bool sync_fails; // file_sync returns ST_IO
+    int64_t needed;  // bytes announced by file_will_need
     int64_t space;   // bytes that may still be written or reserved; < 0: any number
     char last_line[1024];
     int lines;

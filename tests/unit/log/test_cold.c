@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads on the pool: memory that answers hold is counted and has a limit, behind it the file is sent; a read
+// that goes on from another needs no index and is fetched ahead; what is answered was checked, either way.
+#include "log/cursor.h"
+#include "log/lent.h"
+#include "log_help.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+
+enum {
+    BATCHES = 40,
+    RECORDS = 60,
+    VALUE = 500,
+    SOME = 100000
+}; // a batch has about 30 KB, three are asked for
+
+static struct help help;
+
+struct answer {
+    enum status status;
+    struct piece piece;
+    struct log_found found;
+};
+
+static void on_read(struct log *log, enum status status, struct piece *piece, const struct log_found *found,
+                    void *context)
+{
+    *(struct answer *)context = (struct answer){.status = status, .piece = *piece, .found = *found};
+}
+
+// What a read of SOME bytes from offset is answered with.
+static struct answer read_at(int64_t offset, bool in_file)
+{
+    struct log_range range = {
+        .from = offset, .up_to = log_end(help.log), .max_bytes = SOME, .min_one = true, .in_file = in_file};
+    struct answer answer = {.status = ST_COUNT};
+    log_read_async(help.log, &range, on_read, &answer);
+    fake_run(help.env);
+    return answer;
+}
+
+// The batch that begins a piece, wherever its bytes are.
+static struct batch_header first_of(const struct piece *piece)
+{
+    uint8_t head[BATCH_HEADER_SIZE];
+    size_t got = sizeof head;
+    struct batch_header header;
+    if (piece->file != NULL)
+        cr_assert_eq(file_pread(help.env, piece->file, head, sizeof head, piece->position, &got), ST_OK);
+    else
+        memcpy(head, piece->data, sizeof head);
+    cr_assert_eq(batch_parse(slice_of(head, got), &header), ST_OK);
+    return header;
+}
+
+static void start(int64_t lent_bytes_max)
+{
+    help_init(&help, 1);
+    help.config.lent_bytes_max = lent_bytes_max;
+    help.config.log.segment_bytes = 16 << 20;
+    help_open(&help, true);
+    for (int i = 0; i < BATCHES; i++) {
+        cr_assert_eq(help_append(&help, RECORDS, VALUE, 0), ST_OK);
+        help_flush(&help);
+    }
+    help_close(&help);
+    help_open(&help, false); // the ring is empty: every read is a cold one
+}
+
+static double lent(void)
+{
+    for (struct metric *metric = help.env->metrics->first; metric != NULL; metric = metric->next)
+        if (strcmp(metric->name, "millrace_log_lent_bytes") == 0)
+            return (double)metric->value;
+    return -1;
+}
+
+Test(cold, memory_is_lent_until_the_limit_and_then_the_file_is_sent)
+{
+    start(SOME + 10);
+    struct answer first = read_at(0, true);
+    cr_assert_eq(first.status, ST_OK);
+    cr_expect_null(first.piece.file);
+    cr_expect_gt(lent(), RECORDS * VALUE);
+    struct answer second = read_at(first.found.next, true);
+    cr_assert_eq(second.status, ST_OK);
+    cr_expect_not_null(second.piece.file);
+    cr_expect_eq(first_of(&second.piece).base_offset, first.found.next);
+    cr_expect_eq(second.piece.len, second.found.bytes);
+    struct answer third = read_at(0, false); // who cannot send files gets memory all the same
+    cr_expect_null(third.piece.file);
+    piece_release(&third.piece);
+    piece_release(&first.piece);
+    struct answer fourth = read_at(second.found.next, true);
+    cr_expect_null(fourth.piece.file);
+    piece_release(&fourth.piece);
+    piece_release(&second.piece);
+    help_fini(&help);
+}
+
+Test(cold, what_is_sent_from_the_file_was_checked)
+{
+    start(0);
+    struct buf *bytes = fake_file(help.env, "/data/t-0/00000000000000000000.log");
+    struct answer whole = read_at(0, true);
+    cr_assert_eq(whole.found.next, 3 * RECORDS);
+    piece_release(&whole.piece);
+    bytes->data[bytes->len / BATCHES + 100] ^= 1; // in the second batch
+    struct answer cut = read_at(0, true);
+    cr_assert_eq(cut.status, ST_OK);
+    cr_expect_eq(cut.found.next, RECORDS);
+    cr_expect_eq(cut.piece.len, cut.found.bytes);
+    piece_release(&cut.piece);
+    cr_expect_eq(read_at(RECORDS, true).status, ST_CORRUPT);
+    help_fini(&help);
+}
+
+Test(cold, no_batch_that_reaches_the_limit_is_sent_from_the_file)
+{
+    start(0);
+    struct log_range range = {
+        .from = 0, .up_to = 2 * RECORDS + 1, .max_bytes = 1 << 20, .min_one = true, .in_file = true};
+    struct answer answer = {.status = ST_COUNT};
+    log_read_async(help.log, &range, on_read, &answer);
+    fake_run(help.env);
+    cr_expect_eq(answer.found.next, 2 * RECORDS);
+    piece_release(&answer.piece);
+    help_fini(&help);
+}
+
+Test(cold, memory_outlives_the_set)
+{
+    start(1 << 20);
+    struct answer answer = read_at(0, true);
+    help_close(&help);
+    cr_expect_eq(first_of(&answer.piece).base_offset, 0);
+    piece_release(&answer.piece);
+    help_open(&help, false);
+    help_fini(&help);
+}
+
+Test(cold, a_read_that_goes_on_is_fetched_ahead_and_needs_no_index)
+{
+    start(1 << 20);
+    struct answer first = read_at(0, false);
+    cr_expect_eq(fake_of(help.env)->needed, 0); // one read alone does not say where the next will be
+    fake_file(help.env, "/data/t-0/00000000000000000000.index")->len = 0; // else the way would lead from here
+    fake_file(help.env, "/data/t-0/00000000000000000000.log")->data[16] ^= 1; // by the first batch's header
+    struct answer second = read_at(first.found.next, false);
+    cr_expect_gt(fake_of(help.env)->needed, 0);
+    cr_expect_eq(second.found.first, first.found.next);
+    int64_t needed = fake_of(help.env)->needed;
+    struct answer elsewhere = read_at(30 * RECORDS, false);
+    cr_expect_eq(fake_of(help.env)->needed, needed);
+    cr_expect_eq(elsewhere.found.first, 30 * RECORDS);
+    piece_release(&first.piece);
+    piece_release(&second.piece);
+    piece_release(&elsewhere.piece);
+    help_fini(&help);
+}
+
+// ---- cursors ----
+
+Test(cursor, readers_at_different_places_are_told_apart)
+{
+    struct log_cursors cursors = {0};
+    for (int64_t i = 1; i <= 3; i++)
+        log_cursors_note(&cursors, 0,
+                         (struct log_cursor){.offset = i * 100, .base = 0, .position = i * 1000});
+    cr_expect_eq(log_cursors_find(&cursors, 0, 200), 2000);
+    log_cursors_note(&cursors, 200, (struct log_cursor){.offset = 250, .base = 0, .position = 2500});
+    cr_expect_eq(log_cursors_find(&cursors, 0, 200), -1); // it has gone on
+    cr_expect_eq(log_cursors_find(&cursors, 0, 250), 2500);
+    cr_expect_eq(log_cursors_find(&cursors, 0, 100), 1000);
+    cr_expect_eq(log_cursors_find(&cursors, 77, 100), -1); // another segment
+    cr_expect_eq(log_cursors_find(&cursors, 0, 0), -1);
+}
+
+Test(cursor, the_oldest_gives_way)
+{
+    struct log_cursors cursors = {0};
+    for (int64_t i = 1; i <= LOG_CURSORS + 1; i++)
+        log_cursors_note(&cursors, 0, (struct log_cursor){.offset = i, .base = 0, .position = i});
+    cr_expect_eq(log_cursors_find(&cursors, 0, 1), -1);
+    for (int64_t i = 2; i <= LOG_CURSORS + 1; i++)
+        cr_expect_eq(log_cursors_find(&cursors, 0, i), i);
+}
