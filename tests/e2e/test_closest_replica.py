@@ -3,6 +3,7 @@
 # their own watermark.
 import os
 import sys
+import time
 
 import pytest
 
@@ -56,7 +57,9 @@ def part(answer):
 @pytest.mark.parametrize("version", (11, 12, 18))
 def test_the_leader_names_the_replica_in_the_consumers_rack(racks, version):
     name = "t" if version < 13 else racks.leader.call("Metadata", 12, Topics=[{"Name": "t"}])["Topics"][0]["TopicId"]
+    began = time.monotonic()
     found = part(racks.leader.fetch(name, 0, version=version, RackId=racks.rack, MaxWaitMs=10000, MinBytes=1 << 20))
+    assert time.monotonic() - began < 5, "it is told at once"
     assert found["ErrorCode"] == 0 and found["PreferredReadReplica"] == racks.node.id
     assert not found["Records"] and found["HighWatermark"] >= RECORDS and found["LogStartOffset"] == 0
     for rack in ("", "nowhere", "rack-%d" % racks.leader_node.id):

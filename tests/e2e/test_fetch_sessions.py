@@ -203,3 +203,17 @@ def test_slots_and_metrics():
         sessions[2].epoch = 0
         sessions[2].ask({2: 1})
         assert sessions[2].id > 0
+
+
+def test_the_brokers_own_limit():
+    """fetch.max.bytes holds whatever the client allows; the first batch comes also when it alone is larger."""
+    with lib.Cluster(settings={"storage": {"fetch.max.bytes": 2500}}) as cluster:
+        side = Side("millrace", cluster.storage[0].address)
+        topic_with(side, "limit", 3, records=2)
+        session = Session(side, "limit")
+        found = parts(session.ask({p: 0 for p in range(3)}))
+        assert [len(found[p]["Records"]) // 1000 for p in range(3)] == [2, 0, 0]
+        found = parts(session.ask({0: 2}))  # the others come first now
+        assert set(found) == {1} and len(found[1]["Records"]) // 1000 == 2
+        assert side.produce("limit", batch(b"y" * 5000))["ErrorCode"] == 0
+        assert len(parts(session.ask({0: 2}, forget=[1, 2]))[0]["Records"]) > 5000
