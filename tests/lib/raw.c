@@ -3,7 +3,7 @@
 // acknowledge. One record per partition is under way; what fails in any way is sent again at the next tick,
 // and metadata is asked for every tick as long as something is not as it should be. Not idempotent: it
 // measures, the checking of records is load.c's work.
-//   raw BOOTSTRAP TOPIC PARTITIONS
+//   raw BOOTSTRAP TOPIC PARTITIONS [TICK_MS]     a tick every 10 ms unless told otherwise
 // Output lines, times in microseconds of CLOCK_BOOTTIME: "ack partition record us", "error partition
 // code us", "broken us" (a connection ended). Ends with its parent or by a signal.
 #include "base/assert.h"
@@ -25,6 +25,7 @@
 
 enum {
     TICK_MS = 10,
+    TICK_MS_MAX = 10000,
     NODES_MAX = 16,
     PARTITIONS_MAX = 256,
     CALL_MS = 30000,
@@ -59,6 +60,7 @@ struct raw {
     int partition_count;
     bool metadata_wanted, metadata_under_way;
     struct timer tick;
+    int64_t tick_ms;
     struct buf batch;
 };
 
@@ -234,7 +236,7 @@ static void tick_on_time(struct timer *timer)
     if (raw->metadata_wanted)
         metadata_ask(raw);
     fflush(stdout);
-    timer_start_ms(raw->env, &raw->tick, TICK_MS);
+    timer_start_ms(raw->env, &raw->tick, raw->tick_ms);
 }
 
 // ---- start ----
@@ -254,9 +256,11 @@ static void nodes_parse(struct raw *raw, char *list)
 int main(int argc, char **argv)
 {
     static struct raw raw;
-    raw.partition_count = argc == 4 ? (int)strtol(argv[3], NULL, 10) : 0;
-    if (raw.partition_count < 1 || raw.partition_count > PARTITIONS_MAX) {
-        fprintf(stderr, "usage: raw BOOTSTRAP TOPIC PARTITIONS\n");
+    raw.partition_count = argc == 4 || argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
+    raw.tick_ms = argc == 5 ? strtol(argv[4], NULL, 10) : TICK_MS;
+    if (raw.partition_count < 1 || raw.partition_count > PARTITIONS_MAX || raw.tick_ms < 1 ||
+        raw.tick_ms > TICK_MS_MAX) {
+        fprintf(stderr, "usage: raw BOOTSTRAP TOPIC PARTITIONS [TICK_MS]\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
