@@ -18,6 +18,6 @@ chaos: build ; @tests/run --build $(BUILD) --only e2e --chaos-seconds $(SECONDS)
 fuzz: ; @tests/fuzz/run
 lint: ; @tests/lint/lint.py
 fmt: ; @git ls-files '*.c' '*.h' | xargs clang-format -i
-bench: build ; @bench/run
+bench: build ; @bench/run goals
 test-clients: setup build ; @tests/clients/run
 clean: ; @rm -rf build build-*

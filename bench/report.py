@@ -1,170 +1,174 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RESULTS.md from RESULTS.jsonl: the first line says what ran and where, every further one is a sample. Cells are the
-median and, in brackets, the least and the most; ratios are the medians of the rounds' own ratios, because what a
-machine does beside changes from round to round."""
+"""RESULTS.md from RESULTS.jsonl, whose every line is a sample: row, cell, system, round, when and where, the figures, and
+the histograms packed. A cell's newest figures count. Ratios are medians of the rounds' own ratios, because what a machine
+does beside changes from round to round."""
+import base64
 import datetime
 import json
 import os
 import platform
 import statistics
 import subprocess
+import zlib
 
+import rows
 import systems
 
-MB = 1e6
-BUSY_LOAD = 4.0  # the load generator and one system make about 2 to 3 on two cores
-# (key, what it is, unit, divisor, digits, goal: text and a test of (medians by system, ratios to a system))
-ROWS = [
-    ("first_record_s", "Start to first acknowledged record", "s", 1, 2, "first"),
-    ("idle_bytes", "Resident memory, idle", "MB", MB, 1, "memory"),
-    ("load_bytes", "Resident memory, most under load", "MB", MB, 1, None),
-    ("idle_cpu_percent", "CPU, idle", "% of a core", 1, 2, None),
-    ("idle_wakes_per_s", "Wake-ups, idle", "per s", 1, 0, None),
-    ("large_produce_cpu_s_per_gb", "Broker CPU, produce 1 KiB records, acks=all", "CPU-s/GB", 1, 2, "cpu"),
-    ("large_produce_steady_cpu_s_per_gb", "... without the JVM's compilers", "CPU-s/GB", 1, 2, "cpu"),
-    ("small_produce_cpu_s_per_gb", "Broker CPU, produce 100 B records, acks=all", "CPU-s/GB", 1, 2, "cpu"),
-    ("small_produce_steady_cpu_s_per_gb", "... without the JVM's compilers", "CPU-s/GB", 1, 2, "cpu"),
-    ("large_consume_cpu_s_per_gb", "Broker CPU, consume 1 KiB records", "CPU-s/GB", 1, 2, None),
-    ("small_consume_cpu_s_per_gb", "Broker CPU, consume 100 B records", "CPU-s/GB", 1, 2, None),
-    ("large_produce_mb_per_s", "Throughput, produce 1 KiB records", "MB/s", 1, 0, None),
-    ("small_produce_mb_per_s", "Throughput, produce 100 B records", "MB/s", 1, 0, None),
-    ("large_consume_mb_per_s", "Throughput, consume 1 KiB records", "MB/s", 1, 0, None),
-    ("small_consume_mb_per_s", "Throughput, consume 100 B records", "MB/s", 1, 0, None),
-    ("read_p50_ms", "End-to-end latency, p50", "ms", 1, 2, None),
-    ("read_p99_ms", "End-to-end latency, p99", "ms", 1, 2, None),
-    ("read_p999_ms", "End-to-end latency, p99.9", "ms", 1, 2, None),
-    ("ack_p50_ms", "Acknowledgement latency, p50", "ms", 1, 2, None),
-    ("ack_p99_ms", "Acknowledgement latency, p99", "ms", 1, 2, None),
-    ("rate_cpu_percent", "Broker CPU at that rate", "% of a core", 1, 1, None),
-]
+BUSY_LOAD = 3.5  # the load generator and one system make about 2 on two cores
+SHOWN = (("cpu_s_per_gb", "CPU-s/GB", "%.3f"), ("cpu_s_per_million", "CPU-s per million", "%.3f"),
+         ("mb_per_s", "MB/s", "%.0f"), ("p50_ms", "p50 ms", "%.3f"), ("p99_ms", "p99 ms", "%.3f"),
+         ("p999_ms", "p99.9 ms", "%.3f"), ("start_ms", "start ms", "%.1f"), ("max_ms", "longest ms", "%.0f"))
 
 
 def _said(*command):
-    done = subprocess.run(command, cwd=systems.ROOT, capture_output=True, text=True)
-    return done.stdout.strip()
+    return subprocess.run(command, cwd=systems.ROOT, capture_output=True, text=True).stdout.strip()
 
 
-def _cpu_model():
+def code():
+    """What a figure depends on: the trees of the code that was measured and of what measured it."""
+    changed = _said("git", "status", "--porcelain", "--untracked-files=no", "--", "common", "services", "protos")
+    trees = _said("git", "rev-parse", "HEAD:common", "HEAD:services", "HEAD:protos").split()
+    return "-".join(tree[:8] for tree in trees) + ("+" if changed else "")
+
+
+def place():
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        return next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
-
-
-def head(sizes, rounds, names, command):
-    """What a reader needs to know of a run, taken when it begins."""
-    dirty = _said("git", "status", "--porcelain", "--untracked-files=no", "--", "common", "services", "protos")
-    return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-            "commit": _said("git", "rev-parse", "--short=12", "HEAD") + (" with changes" if dirty else ""),
-            "command": command, "rounds": rounds, "systems": names, "sizes": sizes,
-            "kafka": systems.kafka_version(), "kernel": platform.release(), "cpu": _cpu_model(),
-            "cores": os.cpu_count(), "java": _said("sh", "-c", "java -version 2>&1 | head -1"),
+        cpu = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "unknown")
+    return {"cpu": cpu, "cores": os.cpu_count(), "kernel": platform.release(),
             "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9, 1)}
 
 
-def _values(samples, system, key):
-    return [s[key] for s in samples if s["system"] == system and key in s]
+def stamp():
+    return {"date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), "code": code(),
+            "commit": _said("git", "rev-parse", "--short=12", "HEAD")}
 
 
-def _cell(values, divisor, digits):
-    if not values:
-        return "-"
-    low, middle, high = (v / divisor for v in (min(values), statistics.median(values), max(values)))
-    return "**%.*f** (%.*f-%.*f)" % (digits, middle, digits, low, digits, high)
+def pack(value):
+    """A histogram as text: every sample keeps its own."""
+    return base64.b64encode(zlib.compress(json.dumps(value).encode(), 9)).decode()
 
 
-def ratio(samples, key, system, peer):
-    """The median over the rounds of system / peer in the same round; None without both."""
-    by_round = {}
-    for sample in samples:
-        by_round.setdefault(sample["round"], {})[sample["system"]] = sample.get(key)
-    found = [r[system] / r[peer] for r in by_round.values() if r.get(system) is not None and r.get(peer)]
-    return statistics.median(found) if found else None
+def unpack(text):
+    return json.loads(zlib.decompress(base64.b64decode(text)))
 
 
-def _goal(goal, samples, key):
-    """(text, whether it is met) of a row's goal."""
-    values = _values(samples, "millrace", key)
-    if goal is None or not values:
-        return ""
-    if goal == "first":
-        text, met = "under 1 s", statistics.median(values) < 1
-    elif goal == "memory":
-        text, met = "under 60 MB", statistics.median(values) < 60 * MB
-    else:
-        found = ratio(samples, key, "millrace", "kafka")
-        text, met = "at most half of Kafka", found is not None and found <= 0.5
-    return "%s: %s" % (text, "met" if met else "**not met**")
+def sample_line(sample, figures):
+    raw = {key: pack(value) for key, value in figures.items() if isinstance(value, list)}
+    plain = {key: float("%.6g" % value) if isinstance(value, float) else value
+             for key, value in figures.items() if not isinstance(value, list)}
+    return json.dumps(dict(sample, figures=plain, raw=raw))
 
 
-def _row(samples, names, row):
-    key, what, unit, divisor, digits, goal = row
-    cells = ["%s, %s" % (what, unit)] + [_cell(_values(samples, n, key), divisor, digits) for n in names]
-    for peer in names:
-        if peer != "millrace":
-            found = ratio(samples, key, "millrace", peer)
-            cells.append("-" if found is None else "%.3g" % found)
-    return "| " + " | ".join(cells + [_goal(goal, samples, key)]) + " |"
-
-
-def _machine(samples):
-    busy = [s["machine_busy_cores"] for s in samples]
-    load = [s["load_before"] for s in samples] + [s["load_after"] for s in samples]
-    text = "One-minute load %.1f to %.1f; %.2f to %.2f cores busy during a trial, the load generator included." % (
-        min(load), max(load), min(busy), max(busy))
-    if statistics.median(load) > BUSY_LOAD:
-        text += """
-
-**Other work kept the machine busy during this run**, for all systems alike: start, throughput and latency hold long
-waits for a core, and of those the better end of a range is nearest to an idle machine. CPU seconds, memory and the
-ratios between systems suffer least."""
-    return text
-
-
-def _method(head_line):
-    sizes = head_line["sizes"]
-    return """## How it is measured
-
-- One machine, one run, %(rounds)d rounds, the systems in turn within each; every trial starts on an empty directory.
-  Cells: **median** (least-most). Ratios: median of the rounds' ratios; below 1 is less than the peer.
-- millrace is one controller, one storage node and one coordinator under `millrace up`; figures are the sum of the three.
-  Kafka is one KRaft node with the JVM options of its start script (1 GB heap).
-- *First record*: from the start of `millrace up` or of the JVM (formatting Kafka's directory before is not counted)
-  to the acknowledgement of one record by a client that tries every 10 ms (`tests/lib/raw.c`); the topic is made automatically.
-- *Idle*: %(settle_s)d s after that, over %(idle_s)d s. Memory is resident pages, shared libraries counted per process.
-  *Under load*: the most at ten looks per second through all that follows.
-- *Broker CPU*: user and system time of the broker's processes (/proc/PID/stat) per 1e9 bytes of values, for
-  %(large_mb)d MB of 1 KiB and %(small_mb)d MB of 100 B records into %(partitions)d partitions as fast as one librdkafka producer
-  sends (acks=all, linger 5 ms), then read from the beginning, after a warm-up of %(warm_mb)d MB both ways. What the kernel
-  writes back later on its own account is in nobody's figures; Kafka without flush leaves nearly all writing to it.
-  After that warm-up a JVM still compiles (about 40 %% of its CPU in a profile of such a run): where a row says so, its
-  compiler threads are left out, which is nearer to a node that has run for hours.
-- *Latency*: open loop, %(rate)d records of 1 KiB per second into one partition, linger 0, from the moment a record is due
-  to its receipt by a consumer in the same process, over %(latency_s)d s after %(latency_warm_s)d s of warm-up.
-- The load generator shares the cores with the broker; nothing is pinned. Throughput is what both could do together.
-""" % dict(sizes, rounds=head_line["rounds"], large_mb=sizes["large_bytes"] // 10**6,
-           small_mb=sizes["small_bytes"] // 10**6, warm_mb=sizes["warm_bytes"] // 10**6)
-
-
-def _read(path):
+def read(path):
+    if not os.path.exists(path):
+        return []
     with open(path, encoding="utf-8") as file:
-        lines = [json.loads(line) for line in file]
-    return lines[0], lines[1:]
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def newest(samples, row):
+    """{(cell, system): {round: sample}} of each cell's last code."""
+    found = {}
+    for sample in samples:
+        if sample["row"] != row.number:
+            continue
+        rounds = found.setdefault((sample["cell"], sample["system"]), {})
+        if rounds and next(iter(rounds.values()))["code"] != sample["code"]:
+            rounds.clear()
+        rounds[sample["round"]] = sample
+    return found
+
+
+def value(found, check):
+    """The check's figure, or None while samples are missing."""
+    ours = found.get(check.of, {})
+    if not check.per:
+        values = [s["figures"][check.key] for s in ours.values()]
+    else:
+        theirs = found.get(check.per, {})
+        values = [s["figures"][check.key] / theirs[r]["figures"][check.key]
+                  for r, s in ours.items() if r in theirs and theirs[r]["figures"][check.key]]
+    return statistics.median(values) if values else None
+
+
+def verdicts(found, row):
+    """[(check, value or None, whether it is met)]"""
+    result = []
+    for check in row.checks:
+        figure = value(found, check)
+        met = figure is not None and (figure >= check.limit if check.at_least else figure <= check.limit)
+        result.append((check, figure, met))
+    return result
+
+
+def verdict_line(check, figure, met):
+    goal = "%s %.4g" % (">=" if check.at_least else "<=", check.limit)
+    return check.text, "-" if figure is None else "%.3g" % figure, goal, \
+        "not measured" if figure is None else "met" if met else "**not met**"
+
+
+def _spread(values, form):
+    if len(values) == 1:
+        return form % values[0]
+    return "**%s** (%s-%s)" % tuple(form % v for v in (statistics.median(values), min(values), max(values)))
+
+
+def _cells(found, row):
+    """Lines of medians: a line per cell and system, a column per figure that any of them has."""
+    columns = [c for c in SHOWN if any(c[0] in s["figures"] for r in found.values() for s in r.values())]
+    yield "| cell | system | rounds | load | " + " | ".join(c[1] for c in columns) + " |"
+    yield "|---" * (4 + len(columns)) + "|"
+    for cell in row.cells:
+        for name in cell.systems:
+            samples = list(found.get((cell.name, name), {}).values())
+            if not samples:
+                continue
+            shown = []
+            for key, _, form in columns:
+                values = [s["figures"][key] for s in samples if key in s["figures"]]
+                shown.append(_spread(values, form) if values else "")
+            load = statistics.median(s["load"] for s in samples)
+            yield "| %s | %s | %d | %.1f%s | %s |" % (cell.name, name, len(samples), load, " (busy)" if load > BUSY_LOAD else "",
+                                                   " | ".join(shown))
+
+
+def _row_text(found, row):
+    lines = ["", "## %s. %s" % (row.number, row.title), ""]
+    if row.checks:
+        lines += ["| what | figure | goal | |", "|---|---|---|---|"]
+        lines += ["| %s |" % " | ".join(verdict_line(*v)) for v in verdicts(found, row)] + [""]
+    lines += list(_cells(found, row))
+    last = max((s for r in found.values() for s in r.values()), key=lambda s: s["date"])
+    lines += ["", "%s, commit %s. Again: `bench/run %s`." % (last["date"], last["commit"],
+                                                           "grid" if row is rows.GRID else row.number)]
+    return lines
+
+
+METHOD = """
+## How it is measured
+
+- One machine, loopback. Systems of a cell run in turn within each round; a ratio is the median over the rounds of the two
+  figures of one round. Cells show **median** (least-most). *load* is the machine's one-minute load average.
+- Brokers are pinned to one core and the generator to another. CPU is the process's own clock (user and system) from the end
+  of the warm-up to the last answer; of millrace that of the storage nodes, of Kafka that of the JVM without its just-in-time
+  compilers, which is nearer to a node that has run for hours. GB is 1e9 bytes of record values with librdkafka (row 1, 3)
+  and of record batches elsewhere.
+- 5 s of warm-up before every trial, 60 s once per JVM. Latency is open loop, from the moment a batch was due. Kafka runs with
+  the JVM options of its start script (1 GB heap); it stays up from row to row, idle while others are measured.
+- `RESULTS.jsonl` holds every sample with its histogram (`report.unpack`). `rows.py` declares every cell.
+"""
 
 
 def write(samples_path, out):
-    head_line, samples = _read(samples_path)
-    names = head_line["systems"]
-    titles = {"millrace": "millrace", "kafka": "Kafka", "kafka-flush": "Kafka, flush.messages=1"}
-    header = ["measure"] + [titles[n] for n in names]
-    header += ["millrace / %s" % titles[n] for n in names if n != "millrace"] + ["goal"]
-    lines = ["# millrace beside Apache Kafka %s" % head_line["kafka"], "",
-             "Written by `bench/run` from `RESULTS.jsonl`; do not edit. %s, commit %s, `%s`." % (
-                 head_line["date"], head_line["commit"], head_line["command"]),
-             "%s, %d cores, %s GB, Linux %s; %s." % (head_line["cpu"], head_line["cores"], head_line["memory_gb"],
-                                                     head_line["kernel"], head_line["java"]),
-             _machine(samples), "",
-             "| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    lines += [_row(samples, names, row) for row in ROWS if any(row[0] in s for s in samples)]
-    lines += [""] + ["- %s" % systems.SYSTEMS[n].text for n in names] + ["", _method(head_line)]
-    lines += ["Again: `make bench` (or `bench/run --rounds 5`), on a machine that does nothing else."]
+    samples = read(samples_path)
+    where = place()
+    lines = ["# millrace, a floor and Apache Kafka %s side by side" % (systems.kafka_version() or ""), "",
+             "Written by `bench/run` from `RESULTS.jsonl`; do not edit.",
+             "%s, %d cores, %s GB, Linux %s." % (where["cpu"], where["cores"], where["memory_gb"], where["kernel"]), ""]
+    lines += ["- %s" % system.text for system in systems.SYSTEMS.values()]
+    for row in sorted(rows.ROWS, key=lambda r: int(r.number)) + [rows.GRID]:
+        found = newest(samples, row)
+        if found:
+            lines += _row_text(found, row)
     with open(out, "w", encoding="utf-8") as file:
-        file.write("\n".join(lines) + "\n")
+        file.write("\n".join(lines) + "\n" + METHOD)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is compared, seen alike: start() returns at once, pids() are the broker's processes, stop() leaves nothing
-behind. Here is also how the kernel is asked what a process uses."""
-import json
+"""What is compared, seen alike: start(), bootstrap, pids of what is measured and of everything, stop(). Brokers run on the
+last core and what loads them on the first. Here is also how the kernel is asked what a process uses."""
+import contextlib
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -16,76 +15,186 @@ sys.path.insert(0, str(ROOT / "tests/lib"))
 import apache_kafka  # noqa: E402
 import cluster  # noqa: E402
 
+CORES = sorted(os.sched_getaffinity(0))
+LOAD_CORE, BROKER_CORE = {CORES[0]}, {CORES[-1]}
 # What bin/kafka-server-start.sh gives the JVM.
 KAFKA_OPTIONS = ["-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                  "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
                  "-Djava.awt.headless=true"]
+TOPICS_S = 300
 
 
-class Millrace:
-    """`millrace up` on an empty directory: one controller, one storage node, one coordinator."""
-    name = "millrace"
-    text = "millrace: every batch is fsynced before it is acknowledged (its default)"
+def tool(name):
+    return os.path.join(cluster.BUILD, "lib", name)
 
-    def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="bench-millrace-")
-        self.port = cluster.free_port()
-        self.bootstrap = "127.0.0.1:%d" % self.port
-        self.ready_path = os.path.join(self.directory, "ready.json")
-        self.process = None
 
-    def prepare(self):
-        """Nothing is needed before the first start."""
+@contextlib.contextmanager
+def on(cores):
+    """Processes started inside run on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+class System:
+    """A system under test. jvm: it is kept over rows and warmed up once for long."""
+    jvm = False
+
+    def __init__(self, cell):
+        self.cell, self.warmed, self.filled = cell, False, set()
+
+    def create_topic(self, name, partitions, **configs):
+        """A topic with the cell's replication; it is there, with leaders, once a generator says so."""
+        arguments = [cluster.program("millrace"), "topic", "create", name, "--bootstrap", self.bootstrap, "--partitions",
+                     str(partitions), "--replication-factor", str(self.cell.replication), "--timeout", str(TOPICS_S)]
+        for key, value in configs.items():
+            arguments += ["--config", "%s=%s" % (key.replace("_", "."), value)]
+        subprocess.run(arguments, check=True, stdout=subprocess.DEVNULL)
+
+    def delete_topic(self, name):
+        """What a trial has written would fill the disk over the rounds."""
+        subprocess.run([cluster.program("millrace"), "topic", "delete", name, "--bootstrap", self.bootstrap], check=True,
+                       stdout=subprocess.DEVNULL)
+
+
+class Floor(System):
+    """bench/tools/floor.c: one process, or three."""
+    text = "floor: receives, checks the CRC, writes, syncs in groups, acknowledges; nothing else (`bench/tools/floor.c`)"
+
+    def __init__(self, cell):
+        super().__init__(cell)
+        self.directory, self.processes = tempfile.mkdtemp(prefix="bench-floor-"), []
+
+    def _run(self, number, *arguments):
+        directory = os.path.join(self.directory, str(number))
+        os.mkdir(directory)
+        port = cluster.free_port()
+        words = [str(port), directory] if arguments else ["follow", str(port), directory]
+        with on(BROKER_CORE):
+            process = subprocess.Popen([tool("floor")] + words + list(arguments), stdout=subprocess.PIPE, text=True)
+        self.processes.append(process)
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError("floor does not start")
+        return port
 
     def start(self):
-        with open(os.path.join(self.directory, "log"), "wb") as log:
-            self.process = subprocess.Popen(
-                [cluster.program("millrace"), "up", "--data", os.path.join(self.directory, "data"), "--port",
-                 str(self.port), "--ready-file", self.ready_path],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=cluster._die_with_parent)
+        followers = [str(self._run(i)) for i in range(1, self.cell.replication)]
+        self.bootstrap = "127.0.0.1:%d" % self._run(0, str(self.cell.partitions), *followers)
+
+    def create_topic(self, name, partitions, **configs):
+        """Every topic is there."""
+
+    def delete_topic(self, name):
+        """Its file is of fixed size."""
 
     def pids(self):
-        cluster.wait_until(lambda: os.path.exists(self.ready_path), 30, "the ready file")
-        with open(self.ready_path, encoding="utf-8") as file:
-            return {d["role"]: d["pid"] for d in json.load(file)["daemons"]}
+        return [process.pid for process in self.processes]
+
+    all_pids = pids
 
     def stop(self):
-        if self.process:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(30)
+        for process in self.processes:
+            process.kill()
+            process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-class Kafka:
-    """One KRaft node, broker and controller in one process, with the JVM options of Kafka's own start script."""
-    name = "kafka"
-    text = "Apache Kafka, defaults: acknowledged from the page cache"
-    settings = {}
+class Millrace(System):
+    """One controller, one coordinator, as many storage nodes as the cell has replicas; real daemons."""
+    text = "millrace: every batch is fsynced before it is acknowledged (its default)"
 
-    def __init__(self):
-        self.node = apache_kafka.ApacheKafka(self.settings, options=KAFKA_OPTIONS)
-        self.bootstrap = self.node.bootstrap
-
-    def prepare(self):
-        self.node.format()
+    def __init__(self, cell, controllers=1):
+        super().__init__(cell)
+        with on(BROKER_CORE):
+            self.cluster = cluster.Cluster(controllers=controllers, storage=cell.replication)
 
     def start(self):
-        self.node.start()
+        with on(BROKER_CORE):
+            self.cluster.start()
+
+    @property
+    def node(self):
+        return self.cluster.storage[0]
+
+    def start_node(self):
+        with on(BROKER_CORE):
+            self.node.start()
+
+    @property
+    def bootstrap(self):
+        return self.node.address
 
     def pids(self):
-        return {"kafka": self.node.process.pid}
+        return [daemon.pid for daemon in self.cluster.storage]
+
+    def all_pids(self):
+        return [daemon.pid for daemon in self.cluster.daemons]
 
     def stop(self):
-        self.node.stop()
+        self.cluster.close()
+
+
+class Kafka(System):
+    """KRaft nodes, broker and controller in one process, with the JVM options of Kafka's own start script."""
+    text = "Apache Kafka, defaults: acknowledged from the page cache"
+    settings = {"log.segment.delete.delay.ms": "1000"}
+    jvm = True
+
+    def __init__(self, cell):
+        super().__init__(cell)
+        self.nodes = apache_kafka.nodes(cell.replication, self.settings, options=KAFKA_OPTIONS)
+        self.bootstrap = self.nodes[0].bootstrap
+
+    def start(self):
+        with on(BROKER_CORE):
+            for node in self.nodes:
+                node.launch()
+        for node in self.nodes:
+            node.wait()
+
+    def pids(self):
+        return [node.process.pid for node in self.nodes]
+
+    all_pids = pids
+
+    def stop(self):
+        for node in self.nodes:
+            node.stop()
 
 
 class KafkaFlush(Kafka):
-    name = "kafka-flush"
     text = "Apache Kafka, `log.flush.interval.messages=1`: every append is flushed first, as millrace does"
-    settings = {"log.flush.interval.messages": "1"}
+    settings = dict(Kafka.settings, **{"log.flush.interval.messages": "1"})
 
 
-SYSTEMS = {system.name: system for system in (Millrace, Kafka, KafkaFlush)}
+SYSTEMS = {"floor": Floor, "millrace": Millrace, "kafka": Kafka, "kafka-flush": KafkaFlush}
+
+
+class Pool:
+    """Systems that run now: the JVMs are kept from cell to cell, the others belong to one."""
+
+    def __init__(self):
+        self.running = {}
+
+    def get(self, name, cell):
+        kept = SYSTEMS[name].jvm
+        key = (name, cell.replication) if kept else (name, cell)
+        if key not in self.running:
+            system = SYSTEMS[name](cell)
+            self.running[key] = system
+            system.start()
+        return self.running[key]
+
+    def end(self, keep=lambda name, replication: False):
+        """Stops what no later cell needs."""
+        for key in list(self.running):
+            system = self.running[key]
+            if not (system.jvm and keep(key[0], system.cell.replication)):
+                del self.running[key]
+                system.stop()
 
 
 def kafka_version():
@@ -94,13 +203,8 @@ def kafka_version():
 
 
 def cpu_s(pids):
-    """CPU seconds, user and system, since the processes began (/proc/PID/stat, in hundredths)."""
-    total = 0
-    for pid in pids:
-        with open("/proc/%d/stat" % pid, encoding="ascii", errors="replace") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / os.sysconf("SC_CLK_TCK")
+    """CPU seconds since the processes began, exact to the nanosecond, ended threads included (the process's CPU clock)."""
+    return sum(time.clock_gettime(~pid << 3 | 2) for pid in pids)
 
 
 def compiler_s(pids):
@@ -119,23 +223,6 @@ def compiler_s(pids):
     return total / 1e9
 
 
-def threads(pids):
-    """{thread: (CPU nanoseconds, times it slept and woke)}: exact where hundredths of a second are too coarse."""
-    found = {}
-    for pid in pids:
-        for task in os.listdir("/proc/%d/task" % pid):
-            base = "/proc/%d/task/%s/" % (pid, task)
-            try:
-                with open(base + "schedstat", encoding="ascii") as file:
-                    nanoseconds = int(file.read().split()[0])
-                with open(base + "status", encoding="utf-8", errors="replace") as file:
-                    wakes = next(int(line.split()[1]) for line in file if line.startswith("voluntary_ctxt"))
-            except OSError:  # the thread has ended meanwhile
-                continue
-            found[task] = (nanoseconds, wakes)
-    return found
-
-
 def resident_bytes(pids):
     pages = 0
     for pid in pids:
@@ -144,13 +231,14 @@ def resident_bytes(pids):
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def written_bytes(pid):
+    """Bytes the process caused to be written to disk."""
+    with open("/proc/%d/io" % pid, encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("write_bytes"))
+
+
 def machine_busy_s():
     """CPU seconds of everything on the machine, what the host took away (steal) included."""
     with open("/proc/stat", encoding="ascii") as file:
         user, nice, system, _, _, irq, softirq, steal = (int(n) for n in file.readline().split()[1:9])
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
-
-
-def now():
-    """The clock of bench/tools/flow.c."""
-    return time.clock_gettime(time.CLOCK_MONOTONIC)

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The load of the comparisons in bench/: one librdkafka client that treats every broker alike and prints one
-// line of JSON. Times are microseconds of CLOCK_MONOTONIC.
-//   when flow produce BOOTSTRAP TOPIC SIZE COUNT RATE LIMIT_S    COUNT records of SIZE bytes; RATE per
-//   second, 0: no limit flow consume BOOTSTRAP TOPIC PARTITIONS COUNT LIMIT_S   reads COUNT records from the
-//   beginning flow latency BOOTSTRAP TOPIC SIZE RATE WARM_S SECONDS   see latency.c
-// Producers ask for acks=all and leave batching as librdkafka has it (linger 5 ms) but for latency, which
-// does not wait. Exit code 0, 1 when a record failed or the limit came first, 2 on wrong usage.
+// The load of the comparisons in bench/ as a client makes it: one librdkafka client that treats every broker
+// alike and prints lines of JSON. Times are microseconds of CLOCK_MONOTONIC.
+//   flow produce BOOTSTRAP TOPIC SIZE LINGER_MS WARM_S SECONDS   records of SIZE bytes, as fast as they go
+//   flow latency BOOTSTRAP TOPIC SIZE RATE WARM_S SECONDS        see latency.c
+// Producers ask for acks=all. Prints {"begin_us"} when the warm-up is over, then what was acknowledged since.
+// Exit code 0, 1 when a record failed or stayed out, 2 on wrong usage.
 #include "flow.h"
 
 #include <inttypes.h>
@@ -17,13 +16,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-enum {
-    SIZE_MAX_BYTES = 1 << 20,
-    QUEUED_MAX = 400000,
-    BATCH = 4096,
-    FIRST_LIMIT_MS = 120000,
-    FLUSH_MS = 60000
-};
+enum { SIZE_MAX_BYTES = 1 << 20, QUEUED_MAX = 400000, BATCH = 4096, FLUSH_MS = 60000 };
 
 struct deliveries {
     int64_t acknowledged, failed, last_us;
@@ -34,6 +27,12 @@ int64_t flow_now_us(void)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void flow_told_begin(void)
+{
+    printf("{\"begin_us\": %" PRId64 "}\n", flow_now_us());
+    fflush(stdout);
 }
 
 void flow_set(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -114,78 +113,52 @@ struct job {
     rd_kafka_t *client;
     rd_kafka_topic_t *topic;
     const char *payload;
-    int64_t size, count, rate, began_us, until_us;
+    size_t size;
 };
 
-// As many records as are due by now; false when the client's queue is full.
-static bool produce_due(struct job *job, int64_t *sent)
+// Sends until the moment or a failure, holding the client's queue below its limit.
+static int64_t send_until(struct job *job, const struct deliveries *deliveries, int64_t until_us)
 {
-    int64_t due = job->rate == 0 ? job->count : (flow_now_us() - job->began_us) * job->rate / 1000000;
-    due = due < job->count ? due : job->count;
-    for (int n = 0; *sent < due && n < BATCH; n++, (*sent)++)
-        if (rd_kafka_produce(job->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY, (void *)job->payload,
-                             (size_t)job->size, NULL, 0, NULL) != 0)
-            return false;
-    return true;
+    int64_t sent = 0;
+    while (flow_now_us() < until_us && deliveries->failed == 0) {
+        bool room = rd_kafka_outq_len(job->client) < QUEUED_MAX;
+        for (int n = 0; room && n < BATCH; n++) {
+            room = rd_kafka_produce(job->topic, RD_KAFKA_PARTITION_UA, RD_KAFKA_MSG_F_COPY,
+                                    (void *)job->payload, job->size, NULL, 0, NULL) == 0;
+            sent += room;
+        }
+        rd_kafka_poll(job->client, room ? 0 : 1);
+    }
+    return sent;
 }
 
 static int produce_run(const char *bootstrap, const char *topic, char **numbers)
 {
     struct deliveries deliveries = {0};
-    struct job job = {.size = atoll(numbers[0]), .count = atoll(numbers[1]), .rate = atoll(numbers[2])};
-    if (job.size < 1 || job.size > SIZE_MAX_BYTES || job.count < 1)
+    struct job job = {.size = (size_t)atoll(numbers[0])};
+    if (job.size < 1 || job.size > SIZE_MAX_BYTES)
         return 2;
-    char *payload = malloc((size_t)job.size);
-    flow_fill(payload, (size_t)job.size);
+    char *payload = malloc(job.size);
+    flow_fill(payload, job.size);
     rd_kafka_conf_t *conf = flow_conf(bootstrap);
     flow_set(conf, "queue.buffering.max.messages", "500000");
+    flow_set(conf, "linger.ms", numbers[1]);
     job.payload = payload;
     job.client = producer_new(conf, &deliveries);
     job.topic = rd_kafka_topic_new(job.client, topic, NULL);
-    job.began_us = flow_now_us();
-    job.until_us = job.began_us + atoll(numbers[3]) * 1000000;
-    for (int64_t sent = 0; sent < job.count && flow_now_us() < job.until_us && deliveries.failed == 0;) {
-        bool room = produce_due(&job, &sent) && rd_kafka_outq_len(job.client) < QUEUED_MAX;
-        rd_kafka_poll(job.client, room && job.rate == 0 ? 0 : 1);
-    }
+    int64_t began_us = flow_now_us(), begin_us = began_us + atoll(numbers[2]) * 1000000;
+    int64_t sent = send_until(&job, &deliveries, begin_us), before = deliveries.acknowledged;
+    flow_told_begin();
+    sent += send_until(&job, &deliveries, begin_us + atoll(numbers[3]) * 1000000);
     rd_kafka_flush(job.client, FLUSH_MS);
+    int64_t records = deliveries.acknowledged - before;
     printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"failed\": %" PRId64 ", \"seconds\": %.6f}\n",
-           deliveries.acknowledged, deliveries.acknowledged * job.size, deliveries.failed,
-           (double)(deliveries.last_us - job.began_us) / 1e6);
+           records, records * (int64_t)job.size, deliveries.failed,
+           (double)(deliveries.last_us - begin_us) / 1e6);
     rd_kafka_topic_destroy(job.topic);
     rd_kafka_destroy(job.client);
     free(payload);
-    return deliveries.acknowledged == job.count ? 0 : 1;
-}
-
-// ---- consume ----
-
-static int consume_run(const char *bootstrap, const char *topic, char **numbers)
-{
-    int64_t count = atoll(numbers[1]), records = 0, bytes = 0, failed = 0, last_us = 0;
-    int64_t began_us = flow_now_us(), until_us = began_us + atoll(numbers[2]) * 1000000;
-    rd_kafka_message_t *batch[BATCH];
-    rd_kafka_t *client = flow_consumer(bootstrap, topic, atoi(numbers[0]));
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(client);
-    while (records < count && failed == 0 && flow_now_us() < until_us) {
-        ssize_t n = rd_kafka_consume_batch_queue(queue, 100, batch, BATCH);
-        for (ssize_t i = 0; i < n; i++) {
-            if (batch[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-                records++;
-                bytes += (int64_t)batch[i]->len;
-            } else {
-                fprintf(stderr, "flow: %s\n", rd_kafka_message_errstr(batch[i]));
-                failed++;
-            }
-            rd_kafka_message_destroy(batch[i]);
-        }
-        last_us = flow_now_us();
-    }
-    printf("{\"records\": %" PRId64 ", \"bytes\": %" PRId64 ", \"failed\": %" PRId64 ", \"seconds\": %.6f}\n",
-           records, bytes, failed, (double)(last_us - began_us) / 1e6);
-    rd_kafka_queue_destroy(queue);
-    rd_kafka_destroy(client);
-    return records >= count ? 0 : 1;
+    return deliveries.acknowledged == sent && records > 0 ? 0 : 1;
 }
 
 int main(int argc, char **argv)
@@ -193,10 +166,8 @@ int main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (argc == 8 && strcmp(argv[1], "produce") == 0)
         return produce_run(argv[2], argv[3], argv + 4);
-    if (argc == 7 && strcmp(argv[1], "consume") == 0)
-        return consume_run(argv[2], argv[3], argv + 4);
     if (argc == 8 && strcmp(argv[1], "latency") == 0)
         return latency_run(argv[2], argv[3], argv + 4);
-    fprintf(stderr, "usage: flow produce|consume|latency BOOTSTRAP TOPIC ... (see bench/tools/flow.c)\n");
+    fprintf(stderr, "usage: flow produce|latency BOOTSTRAP TOPIC ... (see bench/tools/flow.c)\n");
     return 2;
 }

@@ -7,6 +7,9 @@
 // Microseconds of CLOCK_MONOTONIC, the clock of Python's time.monotonic().
 int64_t flow_now_us(void);
 
+// Prints the line that says that the warm-up is over.
+void flow_told_begin(void);
+
 // An empty configuration with what every client here has; ends the program when librdkafka refuses it.
 rd_kafka_conf_t *flow_conf(const char *bootstrap);
 

@@ -5,8 +5,9 @@
 // acknowledgement is measured alike. The sender, the reader of acknowledgements and the consumer are threads
 // of one process, so there is one clock.
 //   flow latency BOOTSTRAP TOPIC SIZE RATE WARM_S SECONDS     into partition 0 of an empty topic
-// Prints {"begin_us"} when the warm-up is over, then percentiles of what was due after it.
+// Prints {"begin_us"} when the warm-up is over, then the histograms of what was due after it.
 #include "flow.h"
+#include "hist.h"
 
 #include <inttypes.h>
 #include <pthread.h>
@@ -94,10 +95,8 @@ static void records_send(struct latency *latency, rd_kafka_topic_t *topic, char 
     for (int64_t number = 0; number < latency->count && atomic_load(&latency->failed) == 0; number++) {
         struct stamp stamp = {.number = number, .due_us = due_us(latency, number)};
         sleep_until(stamp.due_us);
-        if (number == latency->warm) {
-            printf("{\"begin_us\": %" PRId64 "}\n", flow_now_us());
-            fflush(stdout);
-        }
+        if (number == latency->warm)
+            flow_told_begin();
         memcpy(payload, &stamp, sizeof stamp);
         if (rd_kafka_produce(topic, 0, RD_KAFKA_MSG_F_COPY, payload, (size_t)latency->size, NULL, 0,
                              (void *)(intptr_t)number) != 0)
@@ -105,21 +104,16 @@ static void records_send(struct latency *latency, rd_kafka_topic_t *topic, char 
     }
 }
 
-static int by_size(const void *a, const void *b)
+// What was measured after the warm-up. What never came (0) makes the run fail, so it cannot hide here.
+static void print_times(const char *name, const struct latency *latency, const int64_t *all_us)
 {
-    int64_t left = *(const int64_t *)a, right = *(const int64_t *)b;
-    return left < right ? -1 : left > right;
-}
-
-// Sorts what was measured after the warm-up; what never came (0) is told by `missing`, not hidden in a
-// percentile.
-static void print_percentiles(const char *name, struct latency *latency, int64_t *all_us)
-{
-    int64_t *us = all_us + latency->warm, n = latency->count - latency->warm;
-    qsort(us, (size_t)n, sizeof us[0], by_size);
-    printf("\"%s_p50_us\": %" PRId64 ", \"%s_p99_us\": %" PRId64 ", \"%s_p999_us\": %" PRId64
-           ", \"%s_max_us\": %" PRId64 ", ",
-           name, us[n / 2], name, us[n * 99 / 100], name, us[n * 999 / 1000], name, us[n - 1]);
+    static struct hist hist;
+    memset(&hist, 0, sizeof hist);
+    for (int64_t i = latency->warm; i < latency->count; i++)
+        hist_add(&hist, all_us[i]);
+    printf("\"%s_us\": ", name);
+    hist_print(&hist, stdout);
+    printf(", ");
 }
 
 static void clients_new(struct latency *latency, const char *bootstrap, const char *topic)
@@ -177,8 +171,8 @@ int latency_run(const char *bootstrap, const char *topic, char **numbers)
     clients_new(&latency, bootstrap, topic);
     measure(&latency, topic);
     bool whole = all_came(&latency);
-    print_percentiles("read", &latency, latency.read_us);
-    print_percentiles("ack", &latency, latency.acked_us);
+    print_times("read", &latency, latency.read_us);
+    print_times("ack", &latency, latency.acked_us);
     printf("\"records\": %" PRId64 ", \"missing\": %" PRId64 "}\n", latency.count - latency.warm,
            2 * latency.count - atomic_load(&latency.acked) - atomic_load(&latency.read));
     rd_kafka_consumer_close(latency.consumer);

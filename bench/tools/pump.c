@@ -13,6 +13,7 @@
 //     warm=0 seconds=10         what is due in the first `warm` seconds is not measured
 //     count=0                   ends after so many batches; 0: when the time is over
 //     acks=-1
+// SIGTERM ends the time early.
 // Prints {"begin_us"} when the warm-up is over and, when every answer is there, one line of JSON: batches,
 // records and bytes (of batches as sent) acknowledged since then, seconds, and the histogram of latencies. An
 // error answer, a closed connection or answers that stay out for 60 s end it with exit code 1.
@@ -24,6 +25,7 @@
 #include "base/bytes.h"
 #include "kafka/api.h"
 #include "kafka/batch.h"
+#include "kafka/errors.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -49,6 +51,7 @@ enum {
     TIMEOUT_MS = 30000, // in the request
     FIND_S = 120,
     SILENCE_US = 60000000,
+    SETTLE_US = 5000000,
     EVENTS = 64,
     TURN = 256, // due batches per turn
     PRODUCE_VERSION = 3,
@@ -92,6 +95,13 @@ struct pump {
     bool begun;
     struct hist hist;
 };
+
+static volatile sig_atomic_t stopped;
+
+static void on_stop(int number)
+{
+    stopped = 1;
+}
 
 // ---- the batch ----
 
@@ -243,16 +253,27 @@ static int64_t send_due(struct pump *pump, int64_t now_us)
 
 // ---- answers ----
 
+// A node may not yet lead what Metadata says it does: a new topic's batches are sent again for a while.
+static void refused(struct pump *pump, struct link *link, struct due due, uint16_t error)
+{
+    bool early = error == KAFKA_ERR_NOT_LEADER_OR_FOLLOWER || error == KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    if (!early || pump->last_us > pump->began_us + SETTLE_US || link->last - link->first == WAITING_MAX)
+        target_fail("pump: error %d for partition %d", (int16_t)error, due.partition);
+    link->waiting[link->last++ % WAITING_MAX] = due;
+}
+
 static void answer_take(struct pump *pump, struct link *link, const uint8_t *answer, size_t len)
 {
     size_t error = 4 + 4 + 2 + strlen(pump->target.topic) + 4 + 4;
     if (len < error + 2 || link->oldest == link->newest)
         target_fail("pump: an answer of %zu bytes", len);
-    if (load_be16(answer + error) != 0)
-        target_fail("pump: error %d for partition %u", (int16_t)load_be16(answer + error),
-                    load_be32(answer + error - 4));
     int64_t due_us = link->sent_us[link->oldest++ % DEPTH_MAX];
     pump->last_us = target_now_us();
+    if (load_be16(answer + error) != 0) {
+        refused(pump, link, (struct due){(int32_t)load_be32(answer + error - 4), due_us},
+                load_be16(answer + error));
+        return;
+    }
     pump->answered++;
     pump->batches += pump->begun;
     if (due_us >= pump->begin_us)
@@ -335,6 +356,8 @@ static void run(struct pump *pump)
     for (;;) {
         int64_t now_us = target_now_us();
         begin_told(pump, now_us);
+        if (stopped && now_us < pump->end_us)
+            pump->end_us = now_us;
         int64_t next_us = pump->options.rate > 0 ? send_due(pump, now_us) : INT64_MAX;
         if (pump->begun && all_sent(pump, now_us, next_us) && pump->answered == pump->issued)
             return;
@@ -375,6 +398,7 @@ int main(int argc, char **argv)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     prctl(PR_SET_TIMERSLACK, 1); // a nanosecond: the default of 50 us would be in every latency
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, on_stop);
     batch_fill(&pump);
     target_find(&pump.target, argv[1], argv[2], (int32_t)target_number(argv + 3, "partitions", 0), FIND_S);
     links_open(&pump);

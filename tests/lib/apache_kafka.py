@@ -52,11 +52,11 @@ def free_ports(count):
 
 class ApacheKafka:
     """A node of its own directory; `settings` are server.properties keys, `heap` its maximal heap, `options` further
-    options of the JVM."""
+    options of the JVM, `ports` those of clients and of the controller when others have to know them."""
 
-    def __init__(self, settings=None, heap="1g", options=()):
+    def __init__(self, settings=None, heap="1g", options=(), ports=None):
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="apache-kafka-"))
-        client, controller = free_ports(2)
+        client, controller = ports or free_ports(2)
         self.bootstrap = f"127.0.0.1:{client}"
         self.heap = heap
         self.options = list(options)
@@ -85,10 +85,18 @@ class ApacheKafka:
 
     def start(self, wait_s=60):
         """Format the directory on the first start, run the node, and return once it takes connections."""
+        self.launch()
+        return self.wait(wait_s)
+
+    def launch(self):
+        """The first half of start(): a node of several is not up before the others are."""
         if not (self.directory / "data").exists():
             self.format()
         with open(self.directory / "log", "ab") as log:
             self.process = subprocess.Popen(self.java("kafka.Kafka", str(self.properties)), stdout=log, stderr=log)
+
+    def wait(self, wait_s=60):
+        """The second half of start()."""
         host, port = self.bootstrap.split(":")
         end = time.monotonic() + wait_s
         while time.monotonic() < end and self.process.poll() is None:
@@ -117,6 +125,14 @@ class ApacheKafka:
 
     def __exit__(self, *_):
         self.stop()
+
+
+def nodes(count, settings=None, **options):
+    """That many nodes of one cluster, not yet started. Internal topics keep one replica."""
+    ports = [free_ports(2) for _ in range(count)]
+    voters = ",".join(f"{i + 1}@127.0.0.1:{pair[1]}" for i, pair in enumerate(ports))
+    return [ApacheKafka({"node.id": i + 1, "controller.quorum.voters": voters, **(settings or {})}, ports=pair, **options)
+            for i, pair in enumerate(ports)]
 
 
 def main():

@@ -462,13 +462,13 @@ class Load(Acknowledgements):
 
 
 class Raw(Acknowledgements):
-    """The producer with nothing in between (tests/lib/raw.c): one record per partition under way, every 10 ms a new
+    """The producer with nothing in between (tests/lib/raw.c): one record per partition under way, every tick a new
     try. errors is [(partition, code, moment)]."""
 
-    def __init__(self, cluster, topic, partitions):
+    def __init__(self, cluster, topic, partitions, tick_ms=10):
         super().__init__()
         self.errors = []
-        self.process = subprocess.Popen([RAW, cluster.kafka, topic, str(partitions)], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([RAW, cluster.kafka, topic, str(partitions), str(tick_ms)], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()

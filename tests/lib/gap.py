@@ -4,7 +4,7 @@
 # many kills; 50 in the long form. Goal: p99 under 1 s; never over 3 s.
 import os
 
-from cluster import wait_until
+from cluster import Daemon, wait_until
 
 KILLS = int(os.environ.get("GAP_KILLS", "5"))
 TOPIC, PARTITIONS, NEVER_OVER_S = "t", 6, 3.0
@@ -16,28 +16,33 @@ def led_by(cluster, node):
     return [p["partition"] for p in found["partitions"] if p["leader"] == node.id]
 
 
-def kill_a_leader(cluster, number):
-    """Kills a node that leads something once every ISR is whole, and returns it with what it led."""
+def kill_a_leader(cluster, number, how):
+    """Ends a node that leads something once every ISR is whole, and returns it with what it led."""
     cluster.wait_isr(TOPIC, 3, PARTITIONS, 60)
     node = cluster.storage[number % 3]
     partitions = led_by(cluster, node)
     if not partitions:
         node = cluster.leader(TOPIC, number % PARTITIONS)
         partitions = led_by(cluster, node)
-    node.kill()
+    how(node)
     return node, partitions
 
 
-def measure(cluster, producer, kills=KILLS):
-    """The longest gap of each kill in seconds, over the partitions the killed node led. producer: Acknowledgements."""
+def measure(cluster, producer, kills=KILLS, how=Daemon.kill):
+    """The longest gap of each kill in seconds, over the partitions the killed node led. producer: Acknowledgements. how:
+    Daemon.kill, or Daemon.freeze for a node that is only silent."""
     gaps = []
     wait_until(lambda: producer.acknowledged_after(0, range(PARTITIONS)), 30, "first acknowledgements")
     for number in range(kills):
-        node, partitions = kill_a_leader(cluster, number)
+        node, partitions = kill_a_leader(cluster, number, how)
         killed = producer.now()
         wait_until(lambda: producer.acknowledged_after(killed + 0.2, partitions), 60, "the next leaders")
         gaps.append(producer.longest_gap(killed, partitions))
-        node.start().wait_ready()
+        if how is Daemon.freeze:
+            node.thaw()
+        else:
+            node.start()
+        node.wait_ready()
     return gaps
 
 
