@@ -463,12 +463,13 @@ class Load(Acknowledgements):
 
 class Raw(Acknowledgements):
     """The producer with nothing in between (tests/lib/raw.c): one record per partition under way, every tick a new
-    try. errors is [(partition, code, moment)]."""
+    try of what was refused or had no answer for call_ms. errors is [(partition, code, moment)]."""
 
-    def __init__(self, cluster, topic, partitions, tick_ms=10):
+    def __init__(self, cluster, topic, partitions, tick_ms=10, call_ms=30000):
         super().__init__()
         self.errors = []
-        self.process = subprocess.Popen([RAW, cluster.kafka, topic, str(partitions), str(tick_ms)], stdin=subprocess.DEVNULL,
+        numbers = [str(n) for n in (partitions, tick_ms, call_ms)]
+        self.process = subprocess.Popen([RAW, cluster.kafka, topic] + numbers, stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, text=True, preexec_fn=_die_with_parent)
         self.thread = threading.Thread(target=self._read, daemon=True)
         self.thread.start()

@@ -3,7 +3,8 @@
 // acknowledge. One record per partition is under way; what fails in any way is sent again at the next tick,
 // and metadata is asked for every tick as long as something is not as it should be. Not idempotent: it
 // measures, the checking of records is load.c's work.
-//   raw BOOTSTRAP TOPIC PARTITIONS [TICK_MS]     a tick every 10 ms unless told otherwise
+//   raw BOOTSTRAP TOPIC PARTITIONS [TICK_MS [CALL_MS]]
+// A tick every 10 ms and 30 s for an answer unless told otherwise.
 // Output lines, times in microseconds of CLOCK_BOOTTIME: "ack partition record us", "error partition
 // code us", "broken us" (a connection ended). Ends with its parent or by a signal.
 #include "base/assert.h"
@@ -60,7 +61,7 @@ struct raw {
     int partition_count;
     bool metadata_wanted, metadata_under_way;
     struct timer tick;
-    int64_t tick_ms;
+    int64_t tick_ms, call_ms;
     struct buf batch;
 };
 
@@ -214,10 +215,10 @@ static void produce(struct partition *partition, struct node *node)
     topic.partition_data_count = request.topic_data_count = 1;
     request.topic_data = &topic;
     request.acks = -1;
-    request.timeout_ms = CALL_MS;
+    request.timeout_ms = (int32_t)raw->call_ms;
     partition->under_way = conn_client_call(node->client, KAFKA_API_PRODUCE,
                                             conn_client_version(node->client, KAFKA_API_PRODUCE, VERSION_MAX),
-                                            &request, CALL_MS, produce_on_answer, partition) == ST_OK;
+                                            &request, raw->call_ms, produce_on_answer, partition) == ST_OK;
 }
 
 static void tick_on_time(struct timer *timer)
@@ -256,11 +257,12 @@ static void nodes_parse(struct raw *raw, char *list)
 int main(int argc, char **argv)
 {
     static struct raw raw;
-    raw.partition_count = argc == 4 || argc == 5 ? (int)strtol(argv[3], NULL, 10) : 0;
-    raw.tick_ms = argc == 5 ? strtol(argv[4], NULL, 10) : TICK_MS;
+    raw.partition_count = argc >= 4 && argc <= 6 ? (int)strtol(argv[3], NULL, 10) : 0;
+    raw.tick_ms = argc >= 5 ? strtol(argv[4], NULL, 10) : TICK_MS;
+    raw.call_ms = argc == 6 ? strtol(argv[5], NULL, 10) : CALL_MS;
     if (raw.partition_count < 1 || raw.partition_count > PARTITIONS_MAX || raw.tick_ms < 1 ||
-        raw.tick_ms > TICK_MS_MAX) {
-        fprintf(stderr, "usage: raw BOOTSTRAP TOPIC PARTITIONS [TICK_MS]\n");
+        raw.tick_ms > TICK_MS_MAX || raw.call_ms < 1 || raw.call_ms > CALL_MS) {
+        fprintf(stderr, "usage: raw BOOTSTRAP TOPIC PARTITIONS [TICK_MS [CALL_MS]]\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+# That the comparisons run: a cell on the floor and on millrace, held to its goal, and not measured twice. Figures of a
+# machine under test mean nothing and are not looked at.
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from cluster import BUILD, ROOT
+
+sys.path.insert(0, os.path.join(ROOT, "bench"))
+
+
+def run(out, *arguments):
+    done = subprocess.run([os.path.join(ROOT, "bench/run")] + list(arguments) + ["--seconds", "1", "--out", str(out)],
+                          capture_output=True, text=True, timeout=120, env=dict(os.environ, MILLRACE_BUILD=BUILD))
+    assert done.returncode == 0, done.stdout + done.stderr
+    with open(out / "RESULTS.jsonl", encoding="utf-8") as file:
+        return done.stdout, [json.loads(line) for line in file]
+
+
+@pytest.mark.skipif(not os.access(os.path.join(BUILD, "lib", "flow"), os.X_OK), reason="librdkafka-dev is missing")
+def test_a_row_is_measured_judged_and_resumed(tmp_path):
+    import report
+    told, samples = run(tmp_path, "4", "--cells", "64k", "--rounds", "1")
+    assert [(s["cell"], s["system"], s["round"]) for s in samples] == [("64k", "floor", 1), ("64k", "millrace", 1)]
+    assert "64k, of the floor" in told and "goal >= 0.85" in told
+    for sample in samples:
+        histogram = report.unpack(sample["raw"]["us"])
+        assert sample["figures"]["mb_per_s"] > 0 and sample["figures"]["cpu_s_per_gb"] > 0
+        assert sum(count for _, count in histogram) > 0 and histogram == sorted(histogram)
+    assert "of the floor" in (tmp_path / "RESULTS.md").read_text()
+    _, again = run(tmp_path, "4", "--cells", "64k", "--rounds", "2")
+    assert [(s["system"], s["round"]) for s in again[2:]] == [("floor", 2), ("millrace", 2)]
+
+
+def test_verdicts_are_medians_of_ratios_of_the_same_round():
+    import report
+    import rows
+    row = rows.Row("x", "", (), (rows.Check("ratio", "a", ("c", "ours"), 1.5, ("c", "theirs")),
+                                 rows.Check("least", "a", ("c", "ours"), 5, None, True),
+                                 rows.Check("missing", "a", ("d", "ours"), 1)))
+    sample = {"row": "x", "cell": "c", "code": "1"}
+    samples = [dict(sample, system=s, round=r, figures={"a": a}) for r, s, a in (
+        (1, "ours", 2), (1, "theirs", 1), (2, "ours", 9), (2, "theirs", 9), (3, "ours", 4), (3, "theirs", 1), (4, "ours", 7))]
+    found = [(round(v, 2) if v else v, met) for _, v, met in report.verdicts(report.newest(samples, row), row)]
+    assert found == [(2, False), (5.5, True), (None, False)]
+    samples.append(dict(sample, code="2", system="ours", round=1, figures={"a": 3}))
+    assert report.verdicts(report.newest(samples, row), row)[0][1] == 3, "figures of older code do not mix with newer"
