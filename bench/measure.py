@@ -146,7 +146,9 @@ def warm_up(system, cell):
     if not system.jvm or system.warmed:
         return
     seconds = int(min(JVM_WARM_S, 3 * cell.seconds + 1))
-    with topic_of(system, dataclasses.replace(cell, partitions=6), "warm"):
+    six = dataclasses.replace(cell, partitions=6)
+    with topic_of(system, six, "warm"):
+        fill(system, six, "warm", None)
         run_tool(*pump_words(system, cell, "warm", rate=0, warm=0, seconds=max(1, seconds - 2), partitions=6))
         run_tool("drain", system.bootstrap, "warm", "partitions=6", "seconds=2")
     system.warmed = True
@@ -166,6 +168,7 @@ def pump(system, cell, topic):
         answer = measured(system, *pump_words(system, cell, "all"))
     else:
         with topic_of(system, cell, topic):
+            fill(system, cell, topic, None)  # every partition is ready, and its files are there
             answer = measured(system, *pump_words(system, cell, topic))
     answer.update(percentiles(answer["us"]))
     return answer
@@ -242,7 +245,7 @@ def start(system, cell, topic):
     """partitions 0: there is nothing in the directory but its identity, the topic has never had a record. (With another
     identity the node would have lost its replicas, and the partition stays offline for an operator to decide.)"""
     if cell.partitions:
-        once(system, dataclasses.replace(cell, every_partition=True), "many")
+        once(system, cell, "all")
     system.create_topic(topic, 1)
     cluster.wait_until(lambda: system.cluster.partition(topic)["leader"] >= 0, 60, "a leader")
     system.node.stop(60)
@@ -309,6 +312,7 @@ def catchup(system, cell, topic):
     alone = pump(system, cell, topic + "-alone")
     forget_pages(paths)
     with topic_of(system, cell, topic):
+        fill(system, cell, topic, None)
         load = Tool(*pump_words(system, cell, topic, warm=1, seconds=600))
         load.begun()
         reader = measured(system, "drain", system.bootstrap, "old", *named(partitions=cell.partitions))

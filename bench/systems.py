@@ -173,28 +173,28 @@ class KafkaFlush(Kafka):
 SYSTEMS = {"floor": Floor, "millrace": Millrace, "kafka": Kafka, "kafka-flush": KafkaFlush}
 
 
+def key(name, cell):
+    """What runs once: a JVM of some size for all rows, what cells share, else a system per cell."""
+    return (name, cell.replication if SYSTEMS[name].jvm else cell.share or cell)
+
+
 class Pool:
-    """Systems that run now: the JVMs are kept from cell to cell, the others belong to one."""
+    """Systems that run now."""
 
     def __init__(self):
         self.running = {}
 
     def get(self, name, cell):
-        kept = SYSTEMS[name].jvm
-        key = (name, cell.replication) if kept else (name, cell)
-        if key not in self.running:
-            system = SYSTEMS[name](cell)
-            self.running[key] = system
-            system.start()
-        return self.running[key]
+        wanted = key(name, cell)
+        if wanted not in self.running:
+            self.running[wanted] = SYSTEMS[name](cell)
+            self.running[wanted].start()
+        return self.running[wanted]
 
-    def end(self, keep=lambda name, replication: False):
-        """Stops what no later cell needs."""
-        for key in list(self.running):
-            system = self.running[key]
-            if not (system.jvm and keep(key[0], system.cell.replication)):
-                del self.running[key]
-                system.stop()
+    def end(self, later=()):
+        """Stops what is not among the keys used later."""
+        for one in set(self.running) - set(later):
+            self.running.pop(one).stop()
 
 
 def kafka_version():

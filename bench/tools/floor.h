@@ -50,7 +50,7 @@ bool link_flush(struct link *link);
 
 // ---- the protocol ----
 
-// A Produce request of version 3, taken apart: the header's correlation id and what begins the list of
+// A Produce request of version 7, taken apart: the header's correlation id and what begins the list of
 // topics.
 struct produce {
     uint32_t correlation;

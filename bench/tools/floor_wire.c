@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    PRODUCE_VERSION = 3,
+    PRODUCE_VERSION = 7,
     FETCH_VERSION = 4, // never answered; without it librdkafka writes message sets
     METADATA_VERSION = 1,
     VERSIONS_VERSION = 3,
@@ -200,6 +200,7 @@ static void partitions_answer(struct cursor *cursor, uint64_t base_offset, struc
         buf_put_be16(answer, 0);
         buf_put_be64(answer, base_offset);
         buf_put_be64(answer, UINT64_MAX); // append time: the records' own
+        buf_put_be64(answer, 0);          // where the log starts
     }
 }
 

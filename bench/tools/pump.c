@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Produces prebuilt record batches, one batch per request, with as little work of its own as can be: it shows
-// the broker, not the client. Produce version 3, without producer id.
+// the broker, not the client. Produce version 7, without producer id.
 //   pump BOOTSTRAP TOPIC [name=number ...]
 //     record=1024 batch=16384   bytes of a record's value and, about, of a batch before compression
 //     codec=none                none, gzip, snappy, lz4, zstd
 //     partitions=0              the first so many, in turn; 0: all
-//     rate=0                    batches per second, open loop: a batch has a moment at which it is due, and
-//     its latency
-//                               counts from there, whatever delayed it. 0: as fast as depth allows, latency
-//                               from sending
+//     rate=0                    batches per second, open loop: a batch has a moment at which it is due and
+//     its
+//                               latency counts from there, whatever delayed it. 0: as fast as depth allows,
+//                               latency from sending
 //     connections=1 depth=8     connections to each node, requests under way on each
 //     warm=0 seconds=10         what is due in the first `warm` seconds is not measured
-//     count=0                   ends after so many batches; 0: when the time is over
+//     count=0                   ends after so many batches, and gives new partitions a minute to be ready;
+//                               0: when the time is over
 //     acks=-1
 // SIGTERM ends the time early.
 // Prints {"begin_us"} when the warm-up is over and, when every answer is there, one line of JSON: batches,
@@ -51,10 +52,11 @@ enum {
     TIMEOUT_MS = 30000, // in the request
     FIND_S = 120,
     SILENCE_US = 60000000,
-    SETTLE_US = 5000000,
+    SETTLE_US = 60000000,
+    AGAIN_US = 1000,
     EVENTS = 64,
-    TURN = 256, // due batches per turn
-    PRODUCE_VERSION = 3,
+    TURN = 256,          // due batches per turn
+    PRODUCE_VERSION = 7, // the first that takes zstd
     NAME_MAX_BYTES = 249
 };
 
@@ -253,13 +255,16 @@ static int64_t send_due(struct pump *pump, int64_t now_us)
 
 // ---- answers ----
 
-// A node may not yet lead what Metadata says it does: a new topic's batches are sent again for a while.
+// A node may not yet lead what Metadata says it does: with `count` a new topic's batches are sent again for a
+// while.
 static void refused(struct pump *pump, struct link *link, struct due due, uint16_t error)
 {
     bool early = error == KAFKA_ERR_NOT_LEADER_OR_FOLLOWER || error == KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (!early || pump->last_us > pump->began_us + SETTLE_US || link->last - link->first == WAITING_MAX)
+    if (!early || pump->options.count == 0 || pump->last_us > pump->began_us + SETTLE_US ||
+        link->last - link->first == WAITING_MAX)
         target_fail("pump: error %d for partition %d", (int16_t)error, due.partition);
     link->waiting[link->last++ % WAITING_MAX] = due;
+    usleep(AGAIN_US);
 }
 
 static void answer_take(struct pump *pump, struct link *link, const uint8_t *answer, size_t len)
