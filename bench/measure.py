@@ -18,6 +18,7 @@ import gap  # of tests/lib
 
 JVM_WARM_S = 60
 IDLE_CONNECTIONS = 5000
+START_S, STOP_S = 600, 120
 READ_PIECE = 1 << 20
 FAILOVER_TICK_MS, FAILOVER_CALL_MS = 5, 250
 
@@ -237,7 +238,7 @@ def first_ack_ms(system, topic):
         time.sleep(0.2)
         began, used = raw.now(), len(raw.acks.get(0, ()))
         system.start_node()
-        cluster.wait_until(lambda: len(raw.acks.get(0, ())) > used, 120, "an acknowledgement", every=0.001)
+        cluster.wait_until(lambda: len(raw.acks.get(0, ())) > used, START_S, "an acknowledgement", every=0.001)
         return (raw.acks[0][used] - began) * 1000
 
 
@@ -248,9 +249,9 @@ def start(system, cell, topic):
         once(system, cell, "all")
     system.create_topic(topic, 1)
     cluster.wait_until(lambda: system.cluster.partition(topic)["leader"] >= 0, 60, "a leader")
-    system.node.stop(60)
+    system.node.stop(STOP_S)
     taken = first_ack_ms(system, topic)
-    system.node.wait_ready(60)
+    system.node.wait_ready(START_S)
     return {"start_ms": taken, "rss_mb": system.node.resident_bytes() / 1e6}
 
 
@@ -276,7 +277,7 @@ def recovery(system, cell, topic):
     system.node.kill()
     load.kill()
     taken = first_ack_ms(system, topic)
-    system.node.wait_ready(60)
+    system.node.wait_ready(START_S)
     return {"start_ms": taken}
 
 

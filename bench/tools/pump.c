@@ -11,8 +11,8 @@
 //                               latency from sending
 //     connections=1 depth=8     connections to each node, requests under way on each
 //     warm=0 seconds=10         what is due in the first `warm` seconds is not measured
-//     count=0                   ends after so many batches, and gives new partitions a minute to be ready;
-//                               0: when the time is over
+//     count=0                   ends after so many batches, however long they take, and gives new partitions
+//                               a minute to be ready; 0: when the time is over
 //     acks=-1
 // SIGTERM ends the time early.
 // Prints {"begin_us"} when the warm-up is over and, when every answer is there, one line of JSON: batches,
@@ -49,7 +49,8 @@ enum {
     HEAD_MAX = 512, // of a request, in front of the batch
     ANSWER_MAX = 65536,
     RECORDS_MAX = 65536,
-    TIMEOUT_MS = 30000, // in the request
+    TIMEOUT_MS = 30000,   // in the request
+    PATIENCE_MS = 600000, // with `count`
     FIND_S = 120,
     SILENCE_US = 60000000,
     SETTLE_US = 60000000,
@@ -146,7 +147,7 @@ static size_t head_build(const struct pump *pump, int32_t partition, uint8_t *he
     store_be16(head + at, 4), memcpy(head + at + 2, "pump", 4), at += 6;
     store_be16(head + at, UINT16_MAX), at += 2; // no transaction
     store_be16(head + at, (uint16_t)pump->options.acks), at += 2;
-    store_be32(head + at, TIMEOUT_MS), at += 4;
+    store_be32(head + at, pump->options.count > 0 ? PATIENCE_MS : TIMEOUT_MS), at += 4;
     store_be32(head + at, 1), at += 4;
     store_be16(head + at, (uint16_t)name), memcpy(head + at + 2, pump->target.topic, name), at += 2 + name;
     store_be32(head + at, 1), at += 4;
@@ -366,7 +367,8 @@ static void run(struct pump *pump)
         int64_t next_us = pump->options.rate > 0 ? send_due(pump, now_us) : INT64_MAX;
         if (pump->begun && all_sent(pump, now_us, next_us) && pump->answered == pump->issued)
             return;
-        if (pump->issued > pump->answered && now_us - pump->last_us > SILENCE_US)
+        int64_t silence_us = pump->options.count > 0 ? PATIENCE_MS * INT64_C(1000) : SILENCE_US;
+        if (pump->issued > pump->answered && now_us - pump->last_us > silence_us)
             target_fail("pump: %" PRId64 " answers stay out", pump->issued - pump->answered);
         int64_t wait_us = next_us - now_us < 100000 ? next_us - now_us : 100000;
         struct timespec wait = {.tv_nsec = wait_us > 0 ? wait_us * 1000 : 0};
