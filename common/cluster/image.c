@@ -202,6 +202,16 @@ bool image_ids_have(const struct image_ids *ids, int32_t id)
     return false;
 }
 
+bool image_ids_equal(const struct image_ids *a, const struct image_ids *b)
+{
+    return a->count == b->count && (a->count == 0 || memcmp(a->ids, b->ids, a->count * sizeof *a->ids) == 0);
+}
+
+bool image_partition_moving(const struct image_partition *partition)
+{
+    return partition->adding.count + partition->removing.count > 0;
+}
+
 // ---- shards ----
 
 const struct image_shard *image_shard(const struct image *image, const char *topic, int32_t shard)

@@ -16,7 +16,7 @@
 enum {
     IMAGE_RECORD_VERSION = 1,      // newest MetadataRecord.version this build understands
     IMAGE_PARTITIONS_MAX = 100000, // of one topic
-    IMAGE_REPLICAS_MAX = 64,       // of one partition
+    IMAGE_REPLICAS_MAX = 16,       // of one partition, those of a running reassignment included
     IMAGE_ENDPOINTS_MAX = 64       // of one node
 };
 
@@ -51,6 +51,10 @@ struct image_partition {
     int32_t leader_epoch, partition_epoch;
     struct image_ids replicas, isr;
     struct image_ids eligible, last_known; // KIP-966
+    // KIP-455, both empty unless a reassignment runs: members of replicas that come and that leave. The target
+    // ones stand first among the replicas, in their order.
+    struct image_ids adding, removing;
+    bool balancing; // the balancer began it
 };
 
 struct image_topic {
@@ -130,6 +134,9 @@ const struct image_partition *image_partition(const struct image *image, struct 
 const struct image_partition *image_topic_partition(const struct image_topic *topic, int32_t index);
 size_t image_partition_total(const struct image *image);
 bool image_ids_have(const struct image_ids *ids, int32_t id);
+bool image_ids_equal(const struct image_ids *a, const struct image_ids *b); // in the same order
+// Whether its replicas are being changed.
+bool image_partition_moving(const struct image_partition *partition);
 
 const struct image_shard *image_shard(const struct image *image, const char *topic, int32_t shard);
 size_t image_shard_count(const struct image *image);

@@ -190,17 +190,21 @@ static struct image_ids put_ids(int32_t **at, const int32_t *ids, size_t count)
 
 static struct image_partition *partition_build(const Millrace__PartitionRecord *record)
 {
-    size_t count = record->n_replicas + record->n_isr + record->n_eligible + record->n_last_known;
+    size_t count = record->n_replicas + record->n_isr + record->n_eligible + record->n_last_known +
+                   record->n_adding + record->n_removing;
     struct image_partition *partition = mem_calloc(1, sizeof *partition + count * sizeof(int32_t));
     int32_t *ids = (int32_t *)(partition + 1);
     *partition = (struct image_partition){.index = record->partition,
                                           .leader = record->leader,
                                           .leader_epoch = record->leader_epoch,
-                                          .partition_epoch = record->partition_epoch};
+                                          .partition_epoch = record->partition_epoch,
+                                          .balancing = record->has_balancing && record->balancing};
     partition->replicas = put_ids(&ids, record->replicas, record->n_replicas);
     partition->isr = put_ids(&ids, record->isr, record->n_isr);
     partition->eligible = put_ids(&ids, record->eligible, record->n_eligible);
     partition->last_known = put_ids(&ids, record->last_known, record->n_last_known);
+    partition->adding = put_ids(&ids, record->adding, record->n_adding);
+    partition->removing = put_ids(&ids, record->removing, record->n_removing);
     return partition;
 }
 
@@ -208,7 +212,22 @@ static bool lists_ok(const Millrace__PartitionRecord *record)
 {
     return record->n_replicas > 0 && record->n_replicas <= IMAGE_REPLICAS_MAX &&
            record->n_isr <= record->n_replicas && record->n_eligible <= IMAGE_REPLICAS_MAX &&
-           record->n_last_known <= IMAGE_REPLICAS_MAX;
+           record->n_last_known <= IMAGE_REPLICAS_MAX &&
+           record->n_adding + record->n_removing <= record->n_replicas;
+}
+
+// Adding and removing replicas are replicas, and none is both.
+static bool moves_ok(const Millrace__PartitionRecord *record)
+{
+    struct image_ids replicas = {.ids = record->replicas, .count = record->n_replicas};
+    struct image_ids removing = {.ids = record->removing, .count = record->n_removing};
+    for (size_t i = 0; i < record->n_adding; i++)
+        if (!image_ids_have(&replicas, record->adding[i]) || image_ids_have(&removing, record->adding[i]))
+            return false;
+    for (size_t i = 0; i < record->n_removing; i++)
+        if (!image_ids_have(&replicas, record->removing[i]))
+            return false;
+    return true;
 }
 
 static bool members_ok(const Millrace__PartitionRecord *record)
@@ -228,6 +247,9 @@ static enum status partition_check(struct image *image, const struct topic *topi
         return refuse(image, ST_INVALID, "partition %.60s-%d is out of order", topic->name, index);
     if (!lists_ok(record) || !members_ok(record))
         return refuse(image, ST_INVALID, "partition %.60s-%d: ISR or leader outside the replicas",
+                      topic->name, index);
+    if (!moves_ok(record))
+        return refuse(image, ST_INVALID, "partition %.60s-%d: a reassignment outside the replicas",
                       topic->name, index);
     if ((size_t)index == topic->view.partition_count)
         return ST_OK;

@@ -88,6 +88,11 @@ static enum status put_partition(const struct image_topic *topic, const struct i
     body.eligible = (int32_t *)(uintptr_t)partition->eligible.ids;
     body.n_last_known = partition->last_known.count;
     body.last_known = (int32_t *)(uintptr_t)partition->last_known.ids;
+    body.n_adding = partition->adding.count;
+    body.adding = (int32_t *)(uintptr_t)partition->adding.ids;
+    body.n_removing = partition->removing.count;
+    body.removing = (int32_t *)(uintptr_t)partition->removing.ids;
+    body.has_balancing = body.balancing = partition->balancing;
     record.partition = &body;
     return put(out, &record, MILLRACE__METADATA_RECORD__BODY_PARTITION);
 }
@@ -191,17 +196,13 @@ enum status image_load_snapshot(struct image *image, struct slice records, int64
 
 // ---- differences ----
 
-static bool ids_equal(const struct image_ids *a, const struct image_ids *b)
-{
-    return a->count == b->count && (a->count == 0 || memcmp(a->ids, b->ids, a->count * sizeof *a->ids) == 0);
-}
-
 static bool partition_equal(const struct image_partition *a, const struct image_partition *b)
 {
     return a->leader == b->leader && a->leader_epoch == b->leader_epoch &&
-           a->partition_epoch == b->partition_epoch && ids_equal(&a->replicas, &b->replicas) &&
-           ids_equal(&a->isr, &b->isr) && ids_equal(&a->eligible, &b->eligible) &&
-           ids_equal(&a->last_known, &b->last_known);
+           a->partition_epoch == b->partition_epoch && a->balancing == b->balancing &&
+           image_ids_equal(&a->replicas, &b->replicas) && image_ids_equal(&a->isr, &b->isr) &&
+           image_ids_equal(&a->eligible, &b->eligible) && image_ids_equal(&a->last_known, &b->last_known) &&
+           image_ids_equal(&a->adding, &b->adding) && image_ids_equal(&a->removing, &b->removing);
 }
 
 static bool node_equal(const struct image_node *a, const struct image_node *b)

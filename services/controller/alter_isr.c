@@ -5,6 +5,8 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "nodes.h"
+#include "reassign.h"
 
 enum { PARTITIONS_MAX = 10000 };
 
@@ -96,11 +98,12 @@ static struct image_ids in_order(struct arena *arena, const struct image_partiti
     return (struct image_ids){.ids = ids, .count = count};
 }
 
-static void decide(const struct image *image, const Millrace__AlterIsrRequest *request,
+static void decide(struct controller *controller, const Millrace__AlterIsrRequest *request,
                    const Millrace__AlterIsrPartition *wanted, struct decision *decision,
                    Millrace__AlterIsrResult *result)
 {
     struct uuid topic;
+    const struct image *image = metadata_image(controller->metadata);
     enum status status = check(image, request, wanted, &topic);
     const struct image_partition *now = find(image, wanted, &topic);
     result->status = (int32_t)status;
@@ -111,6 +114,8 @@ static void decide(const struct image *image, const Millrace__AlterIsrRequest *r
     struct image_partition next = *now;
     next.isr = in_order(&decision->arena, now, wanted);
     next.partition_epoch++;
+    struct elect_view view = nodes_view(controller);
+    reassign_finish(now, &view, &decision->arena, &next);
     result->partition_epoch = next.partition_epoch;
     decision_partition(decision, topic, &next);
 }
@@ -147,7 +152,7 @@ void alter_isr(struct controller *controller, const Millrace__AlterIsrRequest *r
     decision_init(&decision);
     for (size_t i = 0; i < request->n_partitions; i++) {
         millrace__alter_isr_result__init(&answer->results[i]);
-        decide(image, request, request->partitions[i], &decision, &answer->results[i]);
+        decide(controller, request, request->partitions[i], &decision, &answer->results[i]);
         if (answer->results[i].status != ST_OK)
             DIAG_DEBUG(&controller->env->diag, "ISR change refused node=%d partition=%d epoch=%d why=%s",
                        request->node_id, request->partitions[i]->partition,

@@ -144,6 +144,11 @@ void decision_partition(struct decision *decision, struct uuid topic, const stru
     body->n_eligible = partition->eligible.count;
     body->last_known = put_ids(decision, partition->last_known);
     body->n_last_known = partition->last_known.count;
+    body->adding = put_ids(decision, partition->adding);
+    body->n_adding = partition->adding.count;
+    body->removing = put_ids(decision, partition->removing);
+    body->n_removing = partition->removing.count;
+    body->has_balancing = body->balancing = partition->balancing;
     body->leader = partition->leader;
     body->leader_epoch = partition->leader_epoch;
     body->partition_epoch = partition->partition_epoch;

@@ -52,8 +52,8 @@ static int32_t first_of(const struct image_partition *now, const struct image_id
     return -1;
 }
 
-static int32_t next_leader(const struct image_partition *now, const struct image_ids *isr,
-                           const struct elect_view *view)
+int32_t elect_leader(const struct image_partition *now, const struct image_ids *isr,
+                     const struct elect_view *view)
 {
     int32_t leader = now->leader;
     bool stays = leader >= 0 && image_ids_have(isr, leader) && alive(view, leader);
@@ -66,9 +66,15 @@ static int32_t next_leader(const struct image_partition *now, const struct image
     return stays ? leader : first_of(now, isr, view, ELECT_AVOID);
 }
 
-static bool same_ids(const struct image_ids *a, const struct image_ids *b)
+// A replica that is only being added may have next to nothing; it is the last to be asked, by an operator.
+static int32_t unclean_leader(const struct image_partition *now, const struct elect_view *view)
 {
-    return a->count == b->count && (a->count == 0 || memcmp(a->ids, b->ids, a->count * sizeof *a->ids) == 0);
+    for (size_t i = 0; i < now->replicas.count; i++) {
+        int32_t id = now->replicas.ids[i];
+        if (!image_ids_have(&now->adding, id) && id != view->lost && alive(view, id))
+            return id;
+    }
+    return view->anybody ? first_of(now, NULL, view, ELECT_AVOID) : -1;
 }
 
 bool elect_settle(const struct image_partition *now, const struct elect_view *view, struct arena *arena,
@@ -79,9 +85,9 @@ bool elect_settle(const struct image_partition *now, const struct elect_view *vi
     next->isr = next_isr(now, view, arena);
     if (next->isr.count == 0 && now->isr.count > 0)
         next->last_known = now->isr;
-    next->leader = next_leader(now, &next->isr, view);
+    next->leader = elect_leader(now, &next->isr, view);
     if (next->leader < 0 && view->unclean) {
-        int32_t leader = first_of(now, NULL, view, ELECT_AVOID);
+        int32_t leader = unclean_leader(now, view);
         if (leader >= 0) {
             int32_t *ids = arena_calloc(arena, 1, sizeof *ids);
             ASSERT(ids != NULL);
@@ -92,7 +98,7 @@ bool elect_settle(const struct image_partition *now, const struct elect_view *vi
         }
     }
     bool new_leader = next->leader != now->leader;
-    if (!new_leader && same_ids(&next->isr, &now->isr))
+    if (!new_leader && image_ids_equal(&next->isr, &now->isr))
         return false;
     next->leader_epoch += new_leader;
     next->partition_epoch++;

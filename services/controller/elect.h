@@ -23,7 +23,12 @@ struct elect_view {
     int32_t lost;    // node that has lost the partition's data: leaves the ISR even as its last member; -1
     bool preferred;  // move leadership to the first replica when it can lead
     bool unclean;    // unclean.leader.election.enable
+    bool anybody;    // ... also a replica that is still being added, when there is no other
 };
+
+// Who leads, given this ISR: the present leader as long as it can, else the first replica in order; -1: nobody.
+int32_t elect_leader(const struct image_partition *now, const struct image_ids *isr,
+                     const struct elect_view *view);
 
 // Fills *next (arrays in the arena or those of now); false: nothing changes. *unclean_used: a leader outside
 // of the ISR was taken, records may be lost.

@@ -66,6 +66,11 @@ enum elect_state nodes_state(void *context, int32_t id)
     return lease != NULL && (lease->draining || lease->stalled) ? ELECT_AVOID : ELECT_LIVE;
 }
 
+struct elect_view nodes_view(struct controller *controller)
+{
+    return (struct elect_view){.context = controller, .state = nodes_state, .stalled = -1, .lost = -1};
+}
+
 bool nodes_heard(const struct controller *controller, int32_t id)
 {
     const struct lease *lease = leases_get(controller->nodes, id);

@@ -22,6 +22,7 @@ void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatReq
 
 // For elections; context is the controller.
 enum elect_state nodes_state(void *context, int32_t node);
+struct elect_view nodes_view(struct controller *controller); // all as it is, nothing asked for
 // Whether this controller has heard of the node since it became active.
 bool nodes_heard(const struct controller *controller, int32_t node);
 int nodes_live(const struct controller *controller, Millrace__Role role);

@@ -19,6 +19,10 @@ static const struct relay_row {
     {KAFKA_API_CREATE_PARTITIONS, create_partitions},
     {KAFKA_API_ALTER_CONFIGS, alter_configs},
     {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs},
+    {KAFKA_API_ELECT_LEADERS, elect_leaders},
+    {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments},
+    {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments},
+    {KAFKA_API_UNREGISTER_BROKER, unregister_broker},
 };
 
 struct pending {

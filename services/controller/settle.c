@@ -3,6 +3,7 @@
 #include "settle.h"
 
 #include "nodes.h"
+#include "reassign.h"
 
 struct override {
     struct controller *controller;
@@ -48,7 +49,8 @@ static void settle_one(struct controller *controller, struct decision *decision,
     struct image_partition next;
     bool unclean = false;
     view->unclean = now->leader < 0 || view->unclean ? unclean_enabled(controller, topic->name) : false;
-    if (!elect_settle(now, view, &decision->arena, &next, &unclean))
+    bool changed = elect_settle(now, view, &decision->arena, &next, &unclean);
+    if (!reassign_finish(now, view, &decision->arena, &next) && !changed)
         return;
     if (unclean)
         DIAG_WARN(&controller->env->diag,

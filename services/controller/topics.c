@@ -65,6 +65,21 @@ struct place_node *topics_nodes(const struct controller *controller, enum topics
     return nodes;
 }
 
+uint8_t *topics_seen(const struct image_topic *topic, struct arena *arena)
+{
+    return arena_calloc(arena, topic != NULL ? topic->partition_count / 8 + 1 : 1, 1);
+}
+
+bool topics_named_before(const struct image_topic *topic, uint8_t *seen, int32_t index)
+{
+    if (topic == NULL || image_topic_partition(topic, index) == NULL)
+        return false;
+    uint8_t bit = (uint8_t)(1u << (index % 8));
+    bool before = (seen[index / 8] & bit) != 0;
+    seen[index / 8] |= bit;
+    return before;
+}
+
 bool topics_replicas_check(const struct image *image, const int32_t *ids, int32_t count,
                            struct topics_error *error)
 {

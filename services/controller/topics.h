@@ -25,6 +25,11 @@ enum topics_which { TOPICS_LIVE, TOPICS_REGISTERED };
 struct place_node *topics_nodes(const struct controller *controller, enum topics_which which,
                                 struct arena *arena, int *count);
 
+// For requests that name partitions one by one: a bit for each partition of the topic (NULL: an unknown topic has
+// none) in the arena, NULL at its cap; and whether the partition was named before, which is noted.
+uint8_t *topics_seen(const struct image_topic *topic, struct arena *arena);
+bool topics_named_before(const struct image_topic *topic, uint8_t *seen, int32_t index);
+
 // Whether a client may choose these replicas for a partition: registered nodes, none twice, one of them
 // alive.
 bool topics_replicas_check(const struct image *image, const int32_t *ids, int32_t count,

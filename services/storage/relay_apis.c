@@ -5,12 +5,15 @@
 
 #include "applied.h"
 #include "base/assert.h"
+#include "kafka/messages/alter_partition_reassignments.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
+#include "kafka/messages/elect_leaders.h"
 #include "kafka/messages/heartbeat.h"
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/leave_group.h"
+#include "kafka/messages/list_partition_reassignments.h"
 #include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
@@ -51,6 +54,21 @@ static int32_t create_partitions_timeout(const void *body, int16_t version)
     return ((const struct kafka_create_partitions_request *)body)->timeout_ms;
 }
 
+static int32_t elect_leaders_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_elect_leaders_request *)body)->timeout_ms;
+}
+
+static int32_t alter_reassignments_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_alter_partition_reassignments_request *)body)->timeout_ms;
+}
+
+static int32_t list_reassignments_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_list_partition_reassignments_request *)body)->timeout_ms;
+}
+
 #define GROUP_OF(api) offsetof(struct kafka_##api##_request, group_id)
 
 // clang-format off
@@ -67,6 +85,10 @@ static const struct rule rules[] = {
     {KAFKA_API_CREATE_PARTITIONS, NEVER,                -1, create_partitions_timeout},
     {KAFKA_API_ALTER_CONFIGS,     HARMLESS,             -1, NULL},
     {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, NEVER,        -1, NULL},
+    {KAFKA_API_ELECT_LEADERS,     NEVER,                -1, elect_leaders_timeout},
+    {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, NEVER,    -1, alter_reassignments_timeout},
+    {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, HARMLESS,  -1, list_reassignments_timeout},
+    {KAFKA_API_UNREGISTER_BROKER, NEVER,                -1, NULL},
 };
 // clang-format on
 

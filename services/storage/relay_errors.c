@@ -5,17 +5,21 @@
 
 #include "base/assert.h"
 #include "kafka/messages/alter_configs.h"
+#include "kafka/messages/alter_partition_reassignments.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
+#include "kafka/messages/elect_leaders.h"
 #include "kafka/messages/heartbeat.h"
 #include "kafka/messages/incremental_alter_configs.h"
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/leave_group.h"
+#include "kafka/messages/list_partition_reassignments.h"
 #include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/sync_group.h"
+#include "kafka/messages/unregister_broker.h"
 
 #define ARRAY(type, arena, count) kafka_structure_array(&type##_type, arena, count)
 
@@ -225,6 +229,62 @@ static void incremental_alter_configs_error(struct storage_request *request, int
         storage_answer(request, &response);
 }
 
+static void elect_leaders_error(struct storage_request *request, int16_t error)
+{
+    typedef struct kafka_elect_leaders_request_topic_partitions asked_topic;
+    typedef struct kafka_elect_leaders_response_replica_election_result topic;
+    const struct kafka_elect_leaders_request *asked = request->body;
+    struct kafka_elect_leaders_response response;
+    kafka_defaults(&kafka_elect_leaders_response_message, &response);
+    response.error_code = request->version > 0 ? error : KAFKA_ERR_NONE; // version 0 has no place for it
+    int32_t count = asked->topic_partitions_count > 0 ? asked->topic_partitions_count : 0;
+    response.replica_election_results =
+        ARRAY(kafka_elect_leaders_response_replica_election_result, &request->arena, count);
+    response.replica_election_results_count = count;
+    bool ok = response.replica_election_results != NULL;
+    for (int32_t i = 0; ok && i < count; i++) {
+        const asked_topic *from = &asked->topic_partitions[i];
+        topic *to = &response.replica_election_results[i];
+        to->topic = from->topic;
+        to->partition_result_count = from->partitions_count;
+        to->partition_result =
+            ARRAY(kafka_elect_leaders_response_partition_result, &request->arena, from->partitions_count);
+        ok = to->partition_result != NULL;
+        for (int32_t p = 0; ok && p < from->partitions_count; p++) {
+            to->partition_result[p].partition_id = from->partitions[p];
+            to->partition_result[p].error_code = error;
+        }
+    }
+    if (ok)
+        storage_answer(request, &response);
+    else
+        no_memory(request);
+}
+
+static void alter_reassignments_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_alter_partition_reassignments_response response;
+    kafka_defaults(&kafka_alter_partition_reassignments_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void list_reassignments_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_list_partition_reassignments_response response;
+    kafka_defaults(&kafka_list_partition_reassignments_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void unregister_broker_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_unregister_broker_response response;
+    kafka_defaults(&kafka_unregister_broker_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 // clang-format off
 static const struct {
     int16_t api;
@@ -242,6 +302,10 @@ static const struct {
     {KAFKA_API_CREATE_PARTITIONS, create_partitions_error},
     {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs_error},
     {KAFKA_API_OFFSET_DELETE, offset_delete_error},
+    {KAFKA_API_ELECT_LEADERS, elect_leaders_error},
+    {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, alter_reassignments_error},
+    {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, list_reassignments_error},
+    {KAFKA_API_UNREGISTER_BROKER, unregister_broker_error},
 };
 // clang-format on
 
