@@ -3,6 +3,7 @@
 // controller.h; ARCHITECTURE.md has the picture.
 #include "controller.h"
 
+#include "balancer.h"
 #include "base/mem.h"
 #include "formation.h"
 #include "internal_topics.h"
@@ -76,10 +77,12 @@ static void on_active(void *context, bool active)
               (long long)raft_term(quorum_raft(controller->quorum)));
     if (!active) {
         nodes_deactivate(controller);
+        metric_set(&controller->moving, 0);
         return;
     }
     nodes_activate(controller);
-    controller->balanced_ms = env_now_ms(controller->env); // first let everything come to rest
+    controller->balanced_ms = controller->moved_ms = env_now_ms(controller->env); // first let all come to rest
+    controller->even_offset = -1;
     if (!uuid_is_zero(image_cluster_id(metadata_image(controller->metadata))))
         return;
     struct decision decision;
@@ -177,6 +180,8 @@ static void on_tick(struct timer *timer)
         internal_topics_ensure(controller);
         balance(controller);
     }
+    if (metadata_active(controller->metadata))
+        balancer_tick(controller);
     update_metrics(controller);
     if (controller->drained != NULL && env_now_ms(controller->env) >= controller->drain_until_ms)
         drained(controller);
@@ -246,6 +251,8 @@ static void metrics_init(struct controller *controller)
                "registered nodes that are not fenced, as the active controller sees them");
     add_metric(controller, &controller->log_bytes, "millrace_controller_log_bytes",
                "size of the metadata log file");
+    add_metric(controller, &controller->moving, "millrace_controller_partitions_moving",
+               "partitions whose replicas are being reassigned");
 }
 
 enum status controller_new(const struct controller_options *options, struct controller **out)
@@ -315,7 +322,7 @@ void controller_destroy(struct controller **out)
     metadata_destroy(&controller->metadata);
     nodes_destroy(&controller->nodes);
     struct metric *const metrics[] = {&controller->is_active, &controller->term, &controller->offset,
-                                      &controller->nodes_live, &controller->log_bytes};
+                                      &controller->nodes_live, &controller->log_bytes, &controller->moving};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
         metric_remove(controller->env->metrics, metrics[i]);
     mem_free(controller);

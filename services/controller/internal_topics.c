@@ -5,6 +5,7 @@
 #include "base/assert.h"
 #include "cluster/shard.h"
 #include "nodes.h"
+#include "reassign.h"
 #include "shards.h"
 #include "topics.h"
 
@@ -42,34 +43,60 @@ static void create(struct controller *controller)
     decision_fini(&decision);
 }
 
-// One more replica where there are fewer than wanted and a live node has none.
+// The replicas of a partition and more of them, up to wanted, as far as nodes have none.
+static struct image_ids more_replicas(struct place_node *nodes, int node_count, struct image_ids have,
+                                      int wanted, struct arena *arena)
+{
+    int32_t *ids = arena_calloc(arena, (size_t)wanted + have.count, sizeof *ids);
+    ASSERT(ids != NULL);
+    int count = (int)have.count;
+    for (int i = 0; i < count; i++)
+        ids[i] = have.ids[i];
+    while (count < wanted) {
+        int32_t more = place_one_more(nodes, node_count, ids, count);
+        if (more < 0)
+            break;
+        ids[count++] = more;
+    }
+    if (count > (int)have.count)
+        place_prefer(nodes, node_count, ids, count);
+    return (struct image_ids){.ids = ids, .count = (size_t)count};
+}
+
+static bool lacks(const struct image_partition *partition, int wanted)
+{
+    return (int)partition->replicas.count < wanted && !image_partition_moving(partition);
+}
+
+// Reassigns every partition that has fewer replicas than wanted to these and more on live nodes.
 static void raise(struct controller *controller, const struct image_topic *topic, int wanted)
 {
     struct decision decision;
     int node_count;
     decision_init(&decision);
-    struct place_node *nodes = topics_nodes(controller, TOPICS_LIVE, &decision.arena, &node_count);
+    struct place_node *nodes = topics_nodes(controller, TOPICS_STAYING, &decision.arena, &node_count);
+    struct elect_view view = nodes_view(controller);
     for (size_t p = 0; p < topic->partition_count; p++) {
-        struct image_partition next = *topic->partitions[p];
-        size_t have = next.replicas.count;
-        int32_t *ids = arena_calloc(&decision.arena, (size_t)wanted + have, sizeof *ids);
-        ASSERT(ids != NULL);
-        memcpy(ids, next.replicas.ids, have * sizeof *ids);
-        while ((int)next.replicas.count < wanted) {
-            int32_t more = place_one_more(nodes, node_count, ids, (int)next.replicas.count);
-            if (more < 0)
-                break;
-            ids[next.replicas.count++] = more;
-        }
-        if (next.replicas.count == have)
+        const struct image_partition *now = topic->partitions[p];
+        struct image_partition next;
+        if (!lacks(now, wanted))
             continue;
-        place_prefer(nodes, node_count, ids, (int)next.replicas.count);
-        next.replicas.ids = ids;
-        next.partition_epoch++;
-        decision_partition(&decision, topic->id, &next);
+        struct image_ids target =
+            more_replicas(nodes, node_count, now->replicas, wanted, &decision.arena);
+        if (target.count > now->replicas.count &&
+            reassign_begin(now, target, &view, &decision.arena, &next) == ST_OK)
+            decision_partition(&decision, topic->id, &next);
     }
     controller_decide(controller, &decision, "more replicas");
     decision_fini(&decision);
+}
+
+static bool any_lacks(const struct image_topic *topic, int wanted)
+{
+    for (size_t p = 0; p < topic->partition_count; p++)
+        if (lacks(topic->partitions[p], wanted))
+            return true;
+    return false;
 }
 
 static void raise_min_isr(struct controller *controller, const struct image_topic *topic)
@@ -104,7 +131,7 @@ void internal_topics_ensure(struct controller *controller)
         create(controller);
     }
     const struct image_topic *topic = groups_topic(controller);
-    if (topic != NULL && (int)topic->partitions[0]->replicas.count < wanted_factor(controller))
+    if (topic != NULL && any_lacks(topic, wanted_factor(controller)))
         raise(controller, topic, wanted_factor(controller));
     topic = groups_topic(controller);
     if (topic != NULL)

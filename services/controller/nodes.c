@@ -3,6 +3,7 @@
 // connections (its process is gone).
 #include "nodes.h"
 
+#include "balancer.h"
 #include "base/assert.h"
 #include "base/mem.h"
 #include "internal_topics.h"
@@ -63,7 +64,8 @@ enum elect_state nodes_state(void *context, int32_t id)
     if (!image_node_live(node, MILLRACE__ROLE__ROLE_STORAGE))
         return ELECT_GONE;
     const struct lease *lease = leases_get(controller->nodes, id);
-    return lease != NULL && (lease->draining || lease->stalled) ? ELECT_AVOID : ELECT_LIVE;
+    bool avoid = lease != NULL && (lease->draining || lease->stalled);
+    return avoid || balancer_drains(metadata_image(controller->metadata), id) ? ELECT_AVOID : ELECT_LIVE;
 }
 
 struct elect_view nodes_view(struct controller *controller)

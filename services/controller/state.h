@@ -30,12 +30,14 @@ struct controller {
     Millrace__Controller_Service service;
     struct timer tick;
     int64_t balanced_ms; // when leadership was balanced last
+    int64_t moved_ms;    // when the balancer looked last
+    int64_t even_offset; // of the metadata when it found nothing to do
     int64_t low_told_ms; // when lack of space was told last
     bool failed;
     void (*drained)(void *context);
     void *drained_context;
     int64_t drain_until_ms;
-    struct metric is_active, term, offset, nodes_live, log_bytes;
+    struct metric is_active, term, offset, nodes_live, log_bytes, moving;
 };
 
 // The quorum begins to work: the directory is formatted. FAILED is told by on_fail.

@@ -2,6 +2,7 @@
 // See topics.h. Texts of refusals are worded as Kafka's, which tools show to people.
 #include "topics.h"
 
+#include "balancer.h"
 #include "base/assert.h"
 #include "cluster/answers.h"
 #include "kafka/errors.h"
@@ -56,10 +57,12 @@ struct place_node *topics_nodes(const struct controller *controller, enum topics
     *count = 0;
     for (size_t i = 0; i < image_node_count(image); i++) {
         const struct image_node *node = image_node_at(image, i);
-        if (node->role != MILLRACE__ROLE__ROLE_STORAGE || (node->fenced && which == TOPICS_LIVE))
+        bool leaves = balancer_drains(image, node->id);
+        if (node->role != MILLRACE__ROLE__ROLE_STORAGE || (node->fenced && which != TOPICS_REGISTERED) ||
+            (leaves && which == TOPICS_STAYING))
             continue;
-        nodes[(*count)++] =
-            (struct place_node){.id = node->id, .rack = node->rack, .host = node->host, .down = node->fenced};
+        nodes[(*count)++] = (struct place_node){
+            .id = node->id, .rack = node->rack, .host = node->host, .down = node->fenced || leaves};
     }
     count_load(image, nodes, *count);
     return nodes;

@@ -19,7 +19,11 @@ struct topics_error {
 bool topics_refuse(struct topics_error *error, int16_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-enum topics_which { TOPICS_LIVE, TOPICS_REGISTERED };
+enum topics_which {
+    TOPICS_LIVE,
+    TOPICS_STAYING, // alive and not being drained
+    TOPICS_REGISTERED // those being drained count as not alive
+};
 
 // Storage nodes with what they carry, in the arena, ascending by id.
 struct place_node *topics_nodes(const struct controller *controller, enum topics_which which,

@@ -47,7 +47,10 @@ int partition_isr_size(const struct partition *partition)
 
 int partition_isr_needed(const struct partition *partition)
 {
-    return partition->min_isr < partition->replica_count ? partition->min_isr : partition->replica_count;
+    int replicas = 0;
+    for (int i = 0; i < partition->replica_count; i++)
+        replicas += partition->replicas[i].in_isr || !partition->replicas[i].adding;
+    return partition->min_isr < replicas ? partition->min_isr : replicas;
 }
 
 bool partition_end_known(const struct partition *partition)
@@ -129,6 +132,7 @@ static void replicas_from_view(struct partition *partition, const struct partiti
         }
         replica->incarnation = view->replicas[i].incarnation;
         replica->fenced = view->replicas[i].fenced;
+        replica->adding = view->replicas[i].adding;
         replica->in_isr = view->replicas[i].in_isr;
     }
 }

@@ -29,6 +29,7 @@ struct partition_replica {
     int32_t node;         // node id
     uint64_t incarnation; // registered one; 0 while the node is not registered
     bool fenced;          // the controller has fenced it: not to be proposed
+    bool adding;          // comes in by a reassignment that runs (KIP-455)
     bool in_isr;          // committed
     bool proposed;        // member of the proposed ISR while a proposal is open, else equal to in_isr
     int64_t flushed; // durable there (exclusive) as acknowledged in this leader epoch; -1: nothing heard yet
@@ -66,6 +67,7 @@ struct partition_view {
         int32_t node;
         uint64_t incarnation;
         bool fenced;
+        bool adding;
         bool in_isr;
     } replicas[PARTITION_REPLICAS_MAX];
 };
@@ -121,7 +123,8 @@ int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_
 // until the image says what is true.
 void partition_refused(struct partition *partition, int32_t partition_epoch);
 
-// Number of committed ISR members, and the minimum that acks=all needs: min(min_isr, replicas).
+// Number of committed ISR members, and the minimum that acks=all needs: min(min_isr, replicas). A replica that is
+// being added is none before it is in sync: a topic of one replica that gets two more takes writes meanwhile.
 int partition_isr_size(const struct partition *partition);
 int partition_isr_needed(const struct partition *partition);
 

@@ -207,6 +207,7 @@ static void view_fill(const struct partitions *partitions, const struct image_to
         view->replicas[i].node = from->replicas.ids[i];
         view->replicas[i].incarnation = node ? node->incarnation : 0;
         view->replicas[i].fenced = node == NULL || node->fenced;
+        view->replicas[i].adding = image_ids_have(&from->adding, from->replicas.ids[i]);
         view->replicas[i].in_isr = image_ids_have(&from->isr, from->replicas.ids[i]);
     }
 }
