@@ -16,6 +16,7 @@ struct append_in {
     uint64_t stream_id;
     int remaining; // entries not yet durable or failed, and one while the message is being taken in
     int count;
+    int32_t throttle_ms; // what the answer asks for
     struct append_in_entry {
         struct append_in *message;
         struct uuid topic_id;
@@ -51,6 +52,8 @@ static void reply_send(struct append_in *message)
     reply.stream_id = message->stream_id;
     reply.n_acks = count;
     reply.acks = pointers;
+    reply.has_throttle_ms = message->throttle_ms > 0;
+    reply.throttle_ms = message->throttle_ms;
     message->closure(&reply, message->call);
     mem_free(pointers);
     mem_free(acks);
@@ -172,6 +175,13 @@ static void entry_wait(struct append_in_entry *entry, struct wait_list *list, in
         wait_add(list, &entry->wait, needed, entry_on_reached, entry);
 }
 
+// The answer says how long the leader is to wait with more of it.
+static void entry_pace(struct append_in *message, struct replica *replica, int64_t bytes)
+{
+    int32_t pause_ms = pace_taken_ms(replica, bytes, env_now_us(replica->partitions->options.env));
+    message->throttle_ms = pause_ms > message->throttle_ms ? pause_ms : message->throttle_ms;
+}
+
 static void entry_begin(struct append_in *message, struct stream_in *stream,
                         const Millrace__AppendEntry *entry, struct frames *frames)
 {
@@ -196,6 +206,8 @@ static void entry_begin(struct append_in *message, struct stream_in *stream,
     taken->subscription = entry->subscription;
     taken->tell_start = entry->length == 0;
     message->remaining++;
+    if (status == ST_OK)
+        entry_pace(message, replica, entry->length);
     if (status != ST_OK)
         entry_done(taken, status);
     else if (taken->tell_start)

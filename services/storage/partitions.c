@@ -221,6 +221,7 @@ static void replica_view(struct replica *replica)
     if (from == NULL || replica->log == NULL || replica->closing)
         return;
     settings_topic(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
+    replica->balancing = from->balancing;
     view_fill(partitions, topic, from, &view);
     int before = partition_isr_size(&replica->state);
     int change = partition_view(&replica->state, &view, env_now_us(partitions->options.env));
@@ -308,6 +309,8 @@ static void on_config(void *context, Millrace__ResourceType type, const char *na
     struct partitions *partitions = context;
     struct map_entry *at = NULL;
     void *found;
+    pace_refresh(&partitions->pace, partitions->options.image, partitions->options.node_id,
+                 env_now_us(partitions->options.env));
     while (map_next(&partitions->replicas, &at, NULL, &found)) {
         struct replica *replica = found;
         if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC && strcmp(name, replica->topic) != 0)
@@ -382,6 +385,7 @@ void partitions_start(struct partitions *partitions)
     struct image *image = partitions->options.image;
     ASSERT(!partitions->started);
     partitions->started = true;
+    pace_refresh(&partitions->pace, image, partitions->options.node_id, env_now_us(partitions->options.env));
     log_flush(partitions->options.set, partitions_on_durable);
     log_set_retain(partitions->options.set, partitions_on_start);
     strays_drop(partitions);

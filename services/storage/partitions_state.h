@@ -5,6 +5,7 @@
 #define STORAGE_PARTITIONS_STATE_H
 
 #include "base/map.h"
+#include "pace.h"
 #include "partitions.h"
 
 struct isr;
@@ -18,6 +19,7 @@ struct partitions {
     struct timer tick;
     struct wait_list room_waits; // replicas whose append_waits wait for memory
     struct timer room;           // wakes them
+    struct pace pace;
     struct isr *isr;
     struct streams_in *in;
     struct streams_out *out;

@@ -41,6 +41,7 @@ struct replica {
     int32_t index;
     char *topic;   // name, owned
     bool internal; // __consumer_offsets and its like: written by ledgers only
+    bool balancing; // it is being reassigned by the balancer
     bool closing;  // being removed: the log's deletion is under way
     bool cutting;  // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;

@@ -13,9 +13,11 @@ enum {
     LIVE_WINDOW = 8 << 20,     // bytes under way that are sent from memory
     CATCH_UP_WINDOW = 4 << 20, // bytes under way that were read from disk
     MESSAGE_BYTES = 1 << 20,
+    PACED_BYTES = 256 << 10, // of one message that is paced; one of a stream is under way at a time
     APPEND_TIMEOUT_MS = 10000, // an unanswered message ends the stream
     HEARTBEAT_MS = 200,
     WATERMARK_DELAY_MS = 5,
+    PACE_US_MAX = 1000000, // then what paces is looked at again: it may have changed
     STREAMS_MAX = 1024
 };
 
@@ -30,7 +32,7 @@ struct subscription {
     int64_t watermark_sent;
     bool ready;   // in the ready list
     bool reading; // a read on the pool is under way
-    bool stalled; // waits for the catch-up window to open
+    bool stalled; // waits for the catch-up window to open, or for its time
     bool watermark_due;
     bool start_due; // the follower is to be told where the log starts, and to say that its own does
 };
@@ -46,7 +48,9 @@ struct stream_out {
     int64_t heard_us;
     struct subscription *subscriptions;
     struct subscription *ready_first, *ready_last;
-    struct timer heartbeat, watermark;
+    struct timer heartbeat, watermark, pace;
+    bool paced_open;        // something that is paced is read or under way
+    int64_t taken_again_us; // before it the follower wants nothing that is paced by its rate
     bool sent_since_heartbeat;
     struct stream_out *next;
 };
@@ -64,12 +68,14 @@ struct under_way {
     uint64_t stream_id;
     int64_t bytes;
     bool catch_up;
+    int paced;            // bits of enum pace_why
     struct uuid topic_id; // of a read
     int32_t index;
 };
 
 static void heartbeat_fire(struct timer *timer);
 static void watermark_fire(struct timer *timer);
+static void pace_fire(struct timer *timer);
 static void stream_pump(struct stream_out *stream);
 
 struct streams_out *streams_out_new(struct partitions *partitions)
@@ -204,6 +210,7 @@ static void stream_end(struct stream_out *stream)
         subscription_end(stream->subscriptions);
     timer_stop(env_of(streams), &stream->heartbeat);
     timer_stop(env_of(streams), &stream->watermark);
+    timer_stop(env_of(streams), &stream->pace);
     struct stream_out **link = &streams->first;
     while (*link != stream)
         link = &(*link)->next;
@@ -259,6 +266,7 @@ void streams_out_open(struct streams_out *streams, const Millrace__OpenStreamReq
                             (struct rpc_node){.role = RPC_STORAGE, .node = request->follower});
     timer_init(&stream->heartbeat, heartbeat_fire, stream);
     timer_init(&stream->watermark, watermark_fire, stream);
+    timer_init(&stream->pace, pace_fire, stream);
     timer_start_ms(options->env, &stream->heartbeat, HEARTBEAT_MS);
     stream->next = streams->first;
     streams->first = stream;
@@ -371,15 +379,22 @@ static void pieces_release(struct piece *pieces, int from, int count)
         piece_release(&pieces[i]);
 }
 
-// Bytes of the catch-up window came back.
-static void catch_up_credit(struct stream_out *stream, int64_t bytes)
+static void stalled_ready(struct stream_out *stream)
 {
-    stream->catch_up_bytes -= bytes;
     for (struct subscription *at = stream->subscriptions; at != NULL; at = at->stream_next) {
         if (at->stalled)
             ready_add(at);
         at->stalled = false;
     }
+}
+
+// A read or message of the catch-up window is over.
+static void catch_up_credit(struct stream_out *stream, const struct under_way *over)
+{
+    stream->catch_up_bytes -= over->bytes;
+    if (over->paced != 0)
+        stream->paced_open = false;
+    stalled_ready(stream);
 }
 
 static void ack_take(struct stream_out *stream, const Millrace__AppendAck *ack)
@@ -412,8 +427,10 @@ static void append_on_reply(const Millrace__AppendReply *reply, void *context)
         stream_end(stream);
     } else if (stream != NULL) {
         stream->heard_us = env_now_us(env_of(streams));
+        if (reply->has_throttle_ms && reply->throttle_ms > 0)
+            stream->taken_again_us = stream->heard_us + reply->throttle_ms * 1000ll;
         if (sent->catch_up)
-            catch_up_credit(stream, sent->bytes);
+            catch_up_credit(stream, sent);
         else
             stream->live_bytes -= sent->bytes;
         for (size_t i = 0; i < reply->n_acks; i++)
@@ -423,16 +440,20 @@ static void append_on_reply(const Millrace__AppendReply *reply, void *context)
     mem_free(sent);
 }
 
-// Sends what the message holds and leaves it empty.
-static void message_send(struct stream_out *stream, struct append_message *message, bool catch_up)
+// Sends what the message holds and leaves it empty. paced: bits of enum pace_why; then it is catching up.
+static void message_send(struct stream_out *stream, struct append_message *message, bool catch_up, int paced)
 {
     struct streams_out *streams = stream->owner;
     struct under_way *sent = mem_calloc(1, sizeof *sent);
+    ASSERT(catch_up || paced == 0);
     *sent = (struct under_way){.owner = streams,
                                .follower = stream->follower,
                                .stream_id = stream->id,
                                .bytes = (int64_t)message->bytes,
-                               .catch_up = catch_up};
+                               .catch_up = catch_up,
+                               .paced = paced};
+    stream->paced_open |= paced != 0;
+    pace_sent(&streams->partitions->pace, paced, sent->bytes, env_now_us(env_of(streams)));
     *(catch_up ? &stream->catch_up_bytes : &stream->live_bytes) += sent->bytes;
     Millrace__AppendRequest request = MILLRACE__APPEND_REQUEST__INIT;
     request.stream_id = stream->id;
@@ -470,14 +491,15 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
     struct subscription *subscription = stream && replica ? subscription_find(stream, replica) : NULL;
     if (subscription == NULL || !subscription->reading) {
         if (stream != NULL)
-            catch_up_credit(stream, read->bytes);
+            catch_up_credit(stream, read);
         if (piece != NULL)
             piece_release(piece);
         mem_free(read);
         return;
     }
     subscription->reading = false;
-    catch_up_credit(stream, read->bytes);
+    catch_up_credit(stream, read);
+    int paced = read->paced;
     mem_free(read);
     if (status == ST_OK && piece->len > 0 && found->first == subscription->next_offset) {
         struct append_message message = {0};
@@ -485,7 +507,7 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
         entry_head(&entry, subscription);
         append_message_add(&message, &entry, piece);
         subscription->next_offset = found->next;
-        message_send(stream, &message, true);
+        message_send(stream, &message, true, paced);
     } else {
         if (piece != NULL)
             piece_release(piece);
@@ -504,8 +526,8 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
     stream_pump(stream);
 }
 
-// The range is no longer in memory: reads up to 1 MiB of it on the pool, when the catch-up window allows.
-static void read_start(struct subscription *subscription)
+// The range is no longer in memory: reads some of it on the pool, when the catch-up window allows.
+static void read_start(struct subscription *subscription, int paced)
 {
     struct stream_out *stream = subscription->stream;
     struct replica *replica = subscription->replica;
@@ -516,14 +538,16 @@ static void read_start(struct subscription *subscription)
     *read = (struct under_way){.owner = stream->owner,
                                .follower = stream->follower,
                                .stream_id = stream->id,
-                               .bytes = MESSAGE_BYTES,
+                               .bytes = paced != 0 ? PACED_BYTES : MESSAGE_BYTES,
+                               .paced = paced,
                                .topic_id = replica->topic_id,
                                .index = replica->index};
     subscription->reading = true;
-    stream->catch_up_bytes += MESSAGE_BYTES;
+    stream->paced_open |= paced != 0;
+    stream->catch_up_bytes += read->bytes;
     struct log_range range = {.from = subscription->next_offset,
                               .up_to = replica->state.log_end,
-                              .max_bytes = MESSAGE_BYTES,
+                              .max_bytes = (size_t)read->bytes,
                               .min_one = true};
     log_read_async(replica->log, &range, read_on_done, read);
 }
@@ -533,7 +557,8 @@ enum added { ADDED, ADDED_FULL, ADDED_LATER };
 // Adds what the log has for one subscription. ADDED_FULL: the message must be sent first, then again.
 // ADDED_LATER: the range is read on the pool or the log is offline; the subscription becomes ready again by
 // itself.
-static enum added subscription_add(struct subscription *subscription, struct append_message *message)
+static enum added subscription_add(struct subscription *subscription, struct append_message *message,
+                                   int paced)
 {
     struct replica *replica = subscription->replica;
     struct piece pieces[LOG_PIECES];
@@ -541,12 +566,12 @@ static enum added subscription_add(struct subscription *subscription, struct app
     int count = 0;
     struct log_range range = {.from = subscription->next_offset,
                               .up_to = replica->state.log_end,
-                              .max_bytes = MESSAGE_BYTES - message->bytes,
+                              .max_bytes = (paced != 0 ? PACED_BYTES : MESSAGE_BYTES) - message->bytes,
                               .min_one = message->bytes == 0};
     enum status status = log_read(replica->log, &range, pieces, LOG_PIECES, &count, &found);
     if (status == ST_AGAIN || (status == ST_OK && count > 0 && pieces[0].file != NULL)) {
         pieces_release(pieces, 0, count);
-        read_start(subscription);
+        read_start(subscription, paced);
         return ADDED_LATER;
     }
     if (status != ST_OK)
@@ -569,22 +594,52 @@ static enum added subscription_add(struct subscription *subscription, struct app
     return ADDED;
 }
 
+// Sends some of what is paced, if it is time; else it waits until it is, or until what is under way is over.
+static enum added paced_send(struct subscription *subscription, int paced)
+{
+    struct stream_out *stream = subscription->stream;
+    struct env *env = env_of(stream->owner);
+    int64_t now_us = env_now_us(env), wait_us = pace_wait_us(&stream->owner->partitions->pace, paced, now_us);
+    if (paced & PACE_FOLLOWER && stream->taken_again_us - now_us > wait_us)
+        wait_us = stream->taken_again_us - now_us;
+    subscription->stalled = stream->paced_open || wait_us > 0;
+    if (subscription->stalled) {
+        if (!stream->paced_open && !timer_running(&stream->pace))
+            timer_start_us(env, &stream->pace, wait_us < PACE_US_MAX ? wait_us : PACE_US_MAX);
+        return ADDED_LATER;
+    }
+    struct append_message message = {0};
+    enum added added = subscription_add(subscription, &message, paced);
+    if (message.entry_count > 0)
+        message_send(stream, &message, true, paced);
+    return added;
+}
+
+static void pace_fire(struct timer *timer)
+{
+    struct stream_out *stream = timer->context;
+    stalled_ready(stream);
+    stream_pump(stream);
+}
+
 static void stream_pump(struct stream_out *stream)
 {
     struct append_message message = {0};
     while (stream->ready_first != NULL && stream->live_bytes < LIVE_WINDOW) {
         struct subscription *subscription = stream->ready_first;
         ready_remove(subscription);
-        enum added added = subscription_add(subscription, &message);
-        if (added == ADDED_FULL || message.bytes >= MESSAGE_BYTES) {
+        int paced = pace_of(subscription->replica, stream->follower);
+        enum added added =
+            paced != 0 ? paced_send(subscription, paced) : subscription_add(subscription, &message, 0);
+        if ((paced == 0 && added == ADDED_FULL) || message.bytes >= MESSAGE_BYTES) {
             ASSERT(message.entry_count > 0);
-            message_send(stream, &message, false);
+            message_send(stream, &message, false, 0);
         }
         if (added != ADDED_LATER && subscription->next_offset < subscription->replica->state.log_end)
             ready_add(subscription); // behind the others
     }
     if (message.entry_count > 0)
-        message_send(stream, &message, false);
+        message_send(stream, &message, false, 0);
 }
 
 void streams_out_changed(struct replica *replica)
@@ -630,12 +685,12 @@ static void watermark_fire(struct timer *timer)
         entry.tell_start = at->start_due;
         at->start_due = false;
         if (!append_message_add(&message, &entry, NULL)) {
-            message_send(stream, &message, false);
+            message_send(stream, &message, false, 0);
             append_message_add(&message, &entry, NULL);
         }
     }
     if (message.entry_count > 0)
-        message_send(stream, &message, false);
+        message_send(stream, &message, false, 0);
 }
 
 static void heartbeat_fire(struct timer *timer)
@@ -643,7 +698,7 @@ static void heartbeat_fire(struct timer *timer)
     struct stream_out *stream = timer->context;
     if (!stream->sent_since_heartbeat) {
         struct append_message message = {0};
-        message_send(stream, &message, false);
+        message_send(stream, &message, false, 0);
     }
     stream->sent_since_heartbeat = false;
     timer_start_ms(env_of(stream->owner), &stream->heartbeat, HEARTBEAT_MS);
