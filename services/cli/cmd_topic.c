@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace topic create|list|describe|alter|delete
+// millrace topic create|list|describe|alter|delete, and what reassign.c has
 #include "admin.h"
 #include "commands.h"
 #include "configs.h"
 #include "delete_records.h"
+#include "reassign.h"
 #include "table.h"
 
 #include "kafka/errors.h"
@@ -369,6 +370,9 @@ enum cli_exit cmd_topic(int argc, char **argv)
         {"list", topic_list, "list topics"},
         {"describe", topic_describe, "show partitions and replicas"},
         {"alter", topic_alter, "add partitions, change parameters"},
+        {"reassign", topic_reassign, "move partitions to other nodes"},
+        {"reassignments", topic_reassignments, "show what is being moved"},
+        {"elect", topic_elect, "leadership to the preferred replicas"},
         {"delete", topic_delete, "delete topics"},
         {"delete-records", topic_delete_records, "delete the oldest records"}};
     return cli_dispatch("millrace topic", commands, sizeof commands / sizeof *commands, argc, argv);

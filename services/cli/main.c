@@ -12,9 +12,10 @@ int main(int argc, char **argv)
         {"logs", cmd_logs, "what its daemons say"},
         {"produce", cmd_produce, "lines become records"},
         {"consume", cmd_consume, "records become lines"},
-        {"topic", cmd_topic, "create, list, describe, alter, delete topics"},
+        {"topic", cmd_topic, "create, list, describe, alter, reassign, delete topics"},
         {"group", cmd_group, "list, describe, reset, delete consumer groups"},
         {"config", cmd_config, "parameters of topics, brokers, groups"},
+        {"node", cmd_node, "list, drain, remove storage nodes"},
         {"keygen", cmd_keygen, "keys for the network between daemons"},
         {"version", cmd_version, "the version of this program"},
     };
