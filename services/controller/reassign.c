@@ -30,6 +30,9 @@ static struct image_ids both(struct image_ids first, struct image_ids second, st
 static void number(const struct image_partition *now, struct image_partition *next, struct arena *arena)
 {
     bool one_left = without(now->replicas, next->replicas, arena).count > 0;
+#ifdef PLANTED_EPOCH_KEPT_WHEN_A_REPLICA_LEAVES
+    one_left = false;
+#endif
     next->leader_epoch = now->leader_epoch + (next->leader != now->leader || one_left);
     next->partition_epoch = now->partition_epoch + 1;
 }

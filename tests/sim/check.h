@@ -34,6 +34,7 @@ struct check_log {
     int64_t first;   // offset of the first batch that is known
     int64_t durable; // told so
     int64_t cut;     // a truncation to here is under way; INT64_MAX: none
+    bool removed;    // the node has begun to remove it; it may be back as it was until a new one is durable
 };
 
 enum { CHECK_LOGS = 16 };
@@ -81,6 +82,8 @@ void check_isr_note(struct check *check, const struct image *image);
 void check_log(struct check *check);
 // A line of a storage node's diagnostics: a truncation begins.
 void check_log_cut(struct check *check, const struct machine *machine, const char *line);
+// ... or a removal.
+void check_log_removed(struct check *check, const struct machine *machine, const char *line);
 // Bytes of all segments of a log on a machine's disk; the caller ends the buf.
 void check_read_log(struct machine *machine, const char *name, struct buf *bytes);
 

@@ -131,6 +131,12 @@ static int64_t least_end(const struct check_log *row)
 
 static void look_back(struct check *check, const struct daemon_sim *daemon, struct check_log *row)
 {
+    if (row->removed) {
+        start_anew(row, 0);
+        row->cut = INT64_MAX;
+        row->log = NULL;
+        return;
+    }
     int64_t end = compare(check, daemon, row), least = least_end(row);
     if (end < least)
         history_violation(check->history, "durable-stays",
@@ -185,6 +191,7 @@ static void look_at_log(struct check_node *node, struct log *log)
     note_appended(row, log);
     if (log_flushed(log) > row->durable)
         row->durable = log_flushed(log);
+    row->removed &= row->durable == 0;
 }
 
 void check_log(struct check *check)
@@ -208,6 +215,30 @@ void check_log(struct check *check)
     }
 }
 
+// The row of a log that a machine speaks of; NULL when the machine is no storage node.
+static struct check_log *row_spoken_of(struct check *check, const struct machine *machine, const char *name)
+{
+    for (int i = 0; i < CLUSTER_STORAGE && check->cluster != NULL; i++)
+        if (check->cluster->storage[i].machine == machine)
+            return row_named(&check->nodes[i], name);
+    return NULL;
+}
+
+void check_log_removed(struct check *check, const struct machine *machine, const char *line)
+{
+    char name[64];
+    const char *text = strstr(line, "removing partition=");
+    if (text == NULL || sscanf(text, "removing partition=%63s", name) != 1)
+        return;
+    struct check_log *row = row_spoken_of(check, machine, name);
+    if (row == NULL)
+        return;
+    start_anew(row, 0);
+    row->cut = INT64_MAX;
+    row->log = NULL;
+    row->removed = true;
+}
+
 void check_log_cut(struct check *check, const struct machine *machine, const char *line)
 {
     char name[64];
@@ -215,10 +246,7 @@ void check_log_cut(struct check *check, const struct machine *machine, const cha
     const char *text = strstr(line, "truncating partition=");
     if (text == NULL || sscanf(text, "truncating partition=%63s from=%*d to=%lld", name, &to) != 2)
         return;
-    for (int i = 0; i < CLUSTER_STORAGE && check->cluster != NULL; i++)
-        if (check->cluster->storage[i].machine == machine) {
-            struct check_log *row = row_named(&check->nodes[i], name);
-            if (row != NULL)
-                row->cut = to;
-        }
+    struct check_log *row = row_spoken_of(check, machine, name);
+    if (row != NULL)
+        row->cut = to;
 }

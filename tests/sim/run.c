@@ -12,6 +12,7 @@
 #include "member.h"
 #include "nemesis.h"
 #include "producer.h"
+#include "reassigner.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -23,6 +24,7 @@ enum {
     HEAL_SECONDS = 20, // from the last fault until everything must work again
     REST_SECONDS = 4,  // from the last record until the disks are read
     MEMBERS = 2,
+    REASSIGNED_SEEDS = 3,
     COMMITTERS = 2
 };
 
@@ -37,6 +39,8 @@ struct run {
     struct producer producers[HISTORY_PRODUCERS];
     struct committer committers[COMMITTERS];
     struct member_sim members[MEMBERS];
+    int32_t nodes[CLUSTER_STORAGE];
+    struct reassigner reassigner; // of every third seed
 };
 
 // ---- the topic ----
@@ -93,12 +97,15 @@ static void on_line(struct process *process, const char *line)
                  {"active controller", COUNT_controller_changed},
                  {"shard loaded", COUNT_shard_moved},
                  {"journal replayed", COUNT_journal_replayed},
+                 {"removing partition=", COUNT_replica_removed},
                  {"journal block given back", COUNT_journal_block_given_back}};
     struct run *run = (struct run *)process->world; // its first member
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         if (strstr(line, marks[i].text) == NULL)
             continue;
         world_count(process->world, marks[i].counter);
+        if (marks[i].counter == COUNT_replica_removed)
+            check_log_removed(&run->check, process->machine, line);
         if (marks[i].counter != COUNT_truncated)
             continue;
         check_log_cut(&run->check, process->machine, line);
@@ -139,6 +146,14 @@ static void clients_begin(struct run *run, struct env *env)
         run->members[i].other = &run->members[(i + 1) % MEMBERS];
         actor_place(run, &run->members[i].actor);
     }
+}
+
+static void reassigner_begin(struct run *run, struct env *env)
+{
+    for (int i = 0; i < CLUSTER_STORAGE; i++)
+        run->nodes[i] = run->cluster.storage[i].node_id;
+    reassigner_init(&run->reassigner, env, &run->history, run->nodes, CLUSTER_STORAGE);
+    actor_place(run, &run->reassigner.actor);
 }
 
 // Runs for that long, or until something is violated.
@@ -183,6 +198,7 @@ static void heal_and_check(struct run *run)
 {
     int64_t before[HISTORY_PRODUCERS + COMMITTERS];
     nemesis_heal(&run->nemesis);
+    run->reassigner.finishing = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         before[i] = run->producers[i].next;
@@ -231,6 +247,8 @@ void run_seed(uint64_t seed, const struct run_options *options, struct run_resul
     actor_place(run, &run->admin);
     if (cluster_form(run)) {
         clients_begin(run, &observer->env);
+        if (seed % REASSIGNED_SEEDS == 0)
+            reassigner_begin(run, &observer->env);
         check_begin(&run->check, &run->cluster, &run->history, &observer->env);
         nemesis_begin(&run->nemesis, &run->cluster, &observer->env);
         run->world.on_turn = on_turn;

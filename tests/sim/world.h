@@ -22,12 +22,14 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(partition_made)                                                                                        \
     X(partition_healed)                                                                                      \
     X(kill)                                                                                                  \
-    X(power_cut) X(unsynced_bytes_dropped) X(torn_write) X(slow_disk) X(late_write) X(disk_stalled)          \
-        X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck)                \
-            X(rejoin_struck) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck)  \
+    X(power_cut)                                                                                             \
+    X(unsynced_bytes_dropped) X(torn_write) X(slow_disk) X(late_write) X(disk_stalled) X(clock_jump)         \
+        X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck) X(rejoin_struck)             \
+            X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck)                   \
                 X(power_cut_in_job) X(journal_replayed) X(journal_block_given_back) X(controller_elected)    \
                     X(controller_changed) X(metadata_committed) X(metadata_overwritten) X(shard_moved)       \
-                        X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)
+                        X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)            \
+                            X(reassignment_begun) X(reassignment_cancelled) X(replica_removed)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
