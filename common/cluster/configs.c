@@ -25,11 +25,23 @@ const struct configs_key *configs_node_key(struct slice name)
     return find(configs_node_keys, configs_node_count, name);
 }
 
+// Two whole numbers with a colon between them.
+static bool is_pair(struct slice word)
+{
+    size_t colon = 0, digits = 0;
+    while (colon < word.len && word.data[colon] != ':')
+        colon++;
+    for (size_t i = 0; i < word.len; i++)
+        digits += word.data[i] >= '0' && word.data[i] <= '9';
+    return colon > 0 && colon + 1 < word.len && digits == word.len - 1;
+}
+
 static bool one_of(const char *choices, struct slice word)
 {
     while (*choices != 0) {
         size_t len = strcspn(choices, "|");
-        if (word.len == len && memcmp(word.data, choices, len) == 0)
+        bool pair = len == 3 && memcmp(choices, "N:N", len) == 0;
+        if (pair ? is_pair(word) : word.len == len && memcmp(word.data, choices, len) == 0)
             return true;
         choices += len + (choices[len] == '|');
     }

@@ -30,9 +30,9 @@ struct configs_key {
     const char *fallback; // default as text; NULL: none (described as null)
     const char *node_key; // topic keys: the node key that gives the default; NULL: none
     double min, max;      // numbers; both 0: any
-    const char *choices;  // STRING: the values; LIST: the values of its items; separated by '|'; BOOLEAN: the
-                          // only one that can be served; NULL: any
-    bool hot;             // node keys: may be altered while the node runs
+    const char *choices; // STRING: the values; LIST: the values of its items (N:N: two numbers); separated by
+                         // '|'; BOOLEAN: the only one that can be served; NULL: any
+    bool hot; // node keys: may be altered while the node runs
     const char *help;
 };
 

@@ -40,8 +40,8 @@ static struct load load_of(const struct kafka_metadata_response *metadata, int32
     return load;
 }
 
-// What the node itself says; only it can be asked. *value is a NULL slice when it does not know the key, or cannot be
-// reached.
+// What the node itself says; only it can be asked. *value is a NULL slice when it does not know the key, or
+// cannot be reached.
 static enum cli_exit draining_of(struct admin *admin, int32_t node, struct slice *value)
 {
     struct kafka_describe_configs_request request;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AlterPartitionReassignments (API 45, KIP-455; version 1: KIP-860). The partitions of one topic are one decision; the
-// answer says that the reassignment has begun, not that it has ended.
+// AlterPartitionReassignments (API 45, KIP-455; version 1: KIP-860). The partitions of one topic are one
+// decision; the answer says that the reassignment has begun, not that it has ended.
 #include "relay.h"
 
 #include "kafka/codec.h"
@@ -27,7 +27,8 @@ static bool cancel(struct relay *relay, const struct image_partition *now, struc
     struct elect_view view = nodes_view(relay->controller);
     enum status status = reassign_cancel(now, &view, &decision->arena, next);
     if (status == ST_NOT_FOUND)
-        return topics_refuse(error, KAFKA_ERR_NO_REASSIGNMENT_IN_PROGRESS, "No partition reassignment found.");
+        return topics_refuse(error, KAFKA_ERR_NO_REASSIGNMENT_IN_PROGRESS,
+                             "No partition reassignment found.");
     return status == ST_OK || refuse_incomplete(error);
 }
 
@@ -130,14 +131,15 @@ void alter_partition_reassignments(struct relay *relay)
     const request_body *request = relay->request;
     struct kafka_alter_partition_reassignments_response *response = relay->response;
     response->allow_replication_factor_change = request->allow_replication_factor_change;
-    if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME))) {
+    if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER,
+                   slice_str(RESOURCE_CLUSTER_NAME))) {
         response->error_code = KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
         response->error_message = slice_str("Authorization failed.");
         return;
     }
-    response->responses = kafka_structure_array(
-        &kafka_alter_partition_reassignments_response_reassignable_topic_response_type, &relay->arena,
-        request->topics_count);
+    response->responses =
+        kafka_structure_array(&kafka_alter_partition_reassignments_response_reassignable_topic_response_type,
+                              &relay->arena, request->topics_count);
     if (response->responses == NULL) {
         relay->failed = ST_LIMIT;
         return;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See balance.h. One pass over the partitions for each of the three aims; every move for evenness lowers the sum of
-// the squares of the numbers, so plans come to an end.
+// See balance.h. One pass over the partitions for each of the three aims; every move for evenness lowers the
+// sum of the squares of the numbers, so plans come to an end.
 #include "balance.h"
 
 #include "base/assert.h"
@@ -67,7 +67,8 @@ static bool keeps_racks(const struct plan *plan, const struct balance_partition 
 
 // The emptiest node with at most so many replicas that can take over the slot; NULL when there is none.
 static struct balance_node *emptiest(const struct plan *plan, const struct balance_partition *partition,
-                                     size_t slot, const struct balance_node *from, bool any_rack, int64_t most)
+                                     size_t slot, const struct balance_node *from, bool any_rack,
+                                     int64_t most)
 {
     struct balance_node *best = NULL;
     for (int i = 0; i < plan->node_count; i++) {
@@ -147,8 +148,8 @@ static bool uneven(const struct plan *plan, bool leaders, struct measure *measur
     return high - low > measure->slack;
 }
 
-// What a node that takes one from a node with so many may have at most: never so much that the two only change
-// places, and from a node that has no more than the mean only when the difference is worth it.
+// What a node that takes one from a node with so many may have at most: never so much that the two only
+// change places, and from a node that has no more than the mean only when the difference is worth it.
 static int64_t most_beside(const struct measure *measure, int64_t have)
 {
     return have > measure->mean ? have - 2 : have - measure->slack - 1;
@@ -161,7 +162,8 @@ static void even_replicas(struct plan *plan)
         return;
     for (size_t p = 0; p < plan->partition_count && plan->count < plan->limits->moves; p++) {
         const struct balance_partition *partition = &plan->partitions[p];
-        for (size_t slot = 0; partition->whole && !partition->moving && slot < partition->replicas.count; slot++) {
+        for (size_t slot = 0; partition->whole && !partition->moving && slot < partition->replicas.count;
+             slot++) {
             struct balance_node *from = node_of(plan, partition->replicas.ids[slot]);
             if (!stays(from))
                 continue;

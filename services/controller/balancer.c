@@ -92,8 +92,8 @@ static void survey_take(struct survey *survey)
 {
     const struct image *image = metadata_image(survey->controller->metadata);
     survey_nodes(survey);
-    survey->partitions = arena_calloc(&survey->decision->arena, image_partition_total(image) + 1,
-                                      sizeof *survey->partitions);
+    survey->partitions =
+        arena_calloc(&survey->decision->arena, image_partition_total(image) + 1, sizeof *survey->partitions);
     ASSERT(survey->partitions != NULL);
     for (size_t t = 0; t < image_topic_count(image); t++) {
         const struct image_topic *topic = image_topic_at(image, t);
@@ -166,8 +166,8 @@ static void carry_out(struct survey *survey, const struct balance_move *moves, i
                            &survey->decision->arena, &next) != ST_OK)
             continue;
         next.balancing = image_partition_moving(&next);
-        DIAG_INFO(&controller->env->diag, "balancing topic=%s partition=%d node=%d instead_of=%d", topic->name,
-                  partition->index, moves[i].node, partition->replicas.ids[moves[i].slot]);
+        DIAG_INFO(&controller->env->diag, "balancing topic=%s partition=%d node=%d instead_of=%d",
+                  topic->name, partition->index, moves[i].node, partition->replicas.ids[moves[i].slot]);
         decision_partition(survey->decision, topic->id, &next);
     }
     controller_decide(controller, survey->decision, "balancing");

@@ -81,7 +81,8 @@ static void on_active(void *context, bool active)
         return;
     }
     nodes_activate(controller);
-    controller->balanced_ms = controller->moved_ms = env_now_ms(controller->env); // first let all come to rest
+    controller->balanced_ms = env_now_ms(controller->env); // first let everything come to rest
+    controller->moved_ms = controller->balanced_ms;
     controller->even_offset = -1;
     if (!uuid_is_zero(image_cluster_id(metadata_image(controller->metadata))))
         return;
@@ -321,7 +322,7 @@ void controller_destroy(struct controller **out)
     store_close(&controller->store);
     metadata_destroy(&controller->metadata);
     nodes_destroy(&controller->nodes);
-    struct metric *const metrics[] = {&controller->is_active, &controller->term, &controller->offset,
+    struct metric *const metrics[] = {&controller->is_active,  &controller->term,      &controller->offset,
                                       &controller->nodes_live, &controller->log_bytes, &controller->moving};
     for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++)
         metric_remove(controller->env->metrics, metrics[i]);

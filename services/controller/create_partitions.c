@@ -56,7 +56,7 @@ static bool decide(struct relay *relay, const topic_request *request, struct dec
     if (request->count == have)
         return topics_refuse(error, KAFKA_ERR_INVALID_PARTITIONS, "Topic already has %d partition(s).", have);
     int32_t more = request->count - have, *replicas = NULL;
-    int factor = (int)topic->partitions[0]->replicas.count;
+    int factor = (int)(topic->partitions[0]->replicas.count - topic->partitions[0]->removing.count);
     if (request->count > IMAGE_PARTITIONS_MAX)
         return topics_refuse(error, KAFKA_ERR_INVALID_PARTITIONS, "A topic can have at most %d partitions.",
                              IMAGE_PARTITIONS_MAX);

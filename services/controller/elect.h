@@ -26,7 +26,8 @@ struct elect_view {
     bool anybody;    // ... also a replica that is still being added, when there is no other
 };
 
-// Who leads, given this ISR: the present leader as long as it can, else the first replica in order; -1: nobody.
+// Who leads, given this ISR: the present leader as long as it can, else the first replica in order; -1:
+// nobody.
 int32_t elect_leader(const struct image_partition *now, const struct image_ids *isr,
                      const struct elect_view *view);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ElectLeaders (API 43, KIP-183 and KIP-460): leadership back to the preferred replicas, or, for partitions without a
-// leader, to whoever lives although records may be lost. Asked for all partitions (null), it tells only of those
-// that needed an election.
+// ElectLeaders (API 43, KIP-183 and KIP-460): leadership back to the preferred replicas, or, for partitions
+// without a leader, to whoever lives although records may be lost. Asked for all partitions (null), it tells
+// only of those that needed an election.
 #include "relay.h"
 
 #include "kafka/codec.h"
@@ -53,7 +53,8 @@ static bool elect(struct electing *electing, int32_t index, struct topics_error 
     bool unclean;
     view.preferred = electing->type == PREFERRED;
     view.unclean = view.anybody = electing->type == UNCLEAN;
-    if (!elect_settle(now, &view, &electing->decision->arena, &next, &unclean) || !not_needed(electing, &next))
+    if (!elect_settle(now, &view, &electing->decision->arena, &next, &unclean) ||
+        !not_needed(electing, &next))
         return unavailable(electing, error);
     if (unclean)
         DIAG_WARN(&controller->env->diag,
@@ -118,13 +119,14 @@ static bool elect_topics(struct relay *relay, struct kafka_elect_leaders_respons
     response->replica_election_results = kafka_structure_array(
         &kafka_elect_leaders_response_replica_election_result_type, &relay->arena, (int32_t)count);
     response->replica_election_results_count = 0;
-    for (size_t i = 0; response->replica_election_results != NULL && i < count && relay->failed == ST_OK; i++) {
+    for (size_t i = 0; response->replica_election_results != NULL && i < count && relay->failed == ST_OK;
+         i++) {
         topic_result *out = &response->replica_election_results[response->replica_election_results_count];
         const topic_request *asked = all ? NULL : &request->topic_partitions[i];
         struct electing electing = {.relay = relay, .type = (enum election)request->election_type};
         electing.topic = all ? image_topic_at(image, i) : image_topic_slice(image, asked->topic);
-        const char *name = all ? arena_strndup(&relay->arena, electing.topic->name, strlen(electing.topic->name))
-                               : NULL;
+        const char *name =
+            all ? arena_strndup(&relay->arena, electing.topic->name, strlen(electing.topic->name)) : NULL;
         out->topic = all ? slice_str(name) : asked->topic;
         if (!elect_topic(&electing, all ? NULL : asked->partitions,
                          all ? (int32_t)electing.topic->partition_count : asked->partitions_count, out))
@@ -138,7 +140,8 @@ void elect_leaders(struct relay *relay)
 {
     const struct kafka_elect_leaders_request *request = relay->request;
     struct kafka_elect_leaders_response *response = relay->response;
-    if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME)))
+    if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER,
+                   slice_str(RESOURCE_CLUSTER_NAME)))
         response->error_code = KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
     else if (request->election_type != PREFERRED && request->election_type != UNCLEAN)
         response->error_code = KAFKA_ERR_INVALID_REQUEST;

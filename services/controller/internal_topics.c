@@ -81,8 +81,7 @@ static void raise(struct controller *controller, const struct image_topic *topic
         struct image_partition next;
         if (!lacks(now, wanted))
             continue;
-        struct image_ids target =
-            more_replicas(nodes, node_count, now->replicas, wanted, &decision.arena);
+        struct image_ids target = more_replicas(nodes, node_count, now->replicas, wanted, &decision.arena);
         if (target.count > now->replicas.count &&
             reassign_begin(now, target, &view, &decision.arena, &next) == ST_OK)
             decision_partition(&decision, topic->id, &next);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ListPartitionReassignments (API 46, KIP-455): what is being moved, the balancer's moves included. Read from what is
-// committed; the relay asks the quorum whether that is current. What does not move, or does not exist, is left out.
+// ListPartitionReassignments (API 46, KIP-455): what is being moved, the balancer's moves included. Read from
+// what is committed; the relay asks the quorum whether that is current. What does not move, or does not
+// exist, is left out.
 #include "relay.h"
 
 #include "kafka/codec.h"
@@ -49,9 +50,9 @@ static bool add_topic(struct relay *relay, const struct image_topic *topic, cons
     room = asked != NULL ? (size_t)asked->partition_indexes_count : room;
     topic_result *out = &response->topics[response->topics_count];
     const char *name = arena_strndup(&relay->arena, topic->name, strlen(topic->name));
-    out->partitions =
-        kafka_structure_array(&kafka_list_partition_reassignments_response_ongoing_partition_reassignment_type,
-                              &relay->arena, (int32_t)room);
+    out->partitions = kafka_structure_array(
+        &kafka_list_partition_reassignments_response_ongoing_partition_reassignment_type, &relay->arena,
+        (int32_t)room);
     if (name == NULL || out->partitions == NULL)
         return false;
     out->name = slice_str(name);

@@ -37,8 +37,8 @@ static void number(const struct image_partition *now, struct image_partition *ne
     next->partition_epoch = now->partition_epoch + 1;
 }
 
-// next without the replicas that are no longer in its list: out of the ISR, and out of the lead. false: that cannot
-// be, since nobody in sync or nobody alive would be left.
+// next without the replicas that are no longer in its list: out of the ISR, and out of the lead. false: that
+// cannot be, since nobody in sync or nobody alive would be left.
 static bool shed(struct image_partition *next, const struct elect_view *view, struct arena *arena)
 {
     struct image_ids gone = without(next->isr, next->replicas, arena);
@@ -110,8 +110,8 @@ enum status reassign_begin(const struct image_partition *now, struct image_ids t
     return ST_OK;
 }
 
-enum status reassign_cancel(const struct image_partition *now, const struct elect_view *view, struct arena *arena,
-                            struct image_partition *next)
+enum status reassign_cancel(const struct image_partition *now, const struct elect_view *view,
+                            struct arena *arena, struct image_partition *next)
 {
     if (!image_partition_moving(now))
         return ST_NOT_FOUND;

@@ -21,7 +21,7 @@ bool topics_refuse(struct topics_error *error, int16_t code, const char *format,
 
 enum topics_which {
     TOPICS_LIVE,
-    TOPICS_STAYING, // alive and not being drained
+    TOPICS_STAYING,   // alive and not being drained
     TOPICS_REGISTERED // those being drained count as not alive
 };
 
@@ -29,8 +29,8 @@ enum topics_which {
 struct place_node *topics_nodes(const struct controller *controller, enum topics_which which,
                                 struct arena *arena, int *count);
 
-// For requests that name partitions one by one: a bit for each partition of the topic (NULL: an unknown topic has
-// none) in the arena, NULL at its cap; and whether the partition was named before, which is noted.
+// For requests that name partitions one by one: a bit for each partition of the topic (NULL: an unknown topic
+// has none) in the arena, NULL at its cap; and whether the partition was named before, which is noted.
 uint8_t *topics_seen(const struct image_topic *topic, struct arena *arena);
 bool topics_named_before(const struct image_topic *topic, uint8_t *seen, int32_t index);
 

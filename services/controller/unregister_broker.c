@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// UnregisterBroker (API 64): a storage node that is gone for good is forgotten. Kafka takes it at its word; here it is
-// refused while the node is alive or named as a replica, since a partition whose replica nobody knows any more can
-// neither be repaired nor explained. The node's way out is: drain, stop, remove.
+// UnregisterBroker (API 64): a storage node that is gone for good is forgotten. Kafka takes it at its word;
+// here it is refused while the node is alive or named as a replica, since a partition whose replica nobody
+// knows any more can neither be repaired nor explained. The node's way out is: drain, stop, remove.
 #include "relay.h"
 
 #include "kafka/errors.h"
@@ -21,15 +21,16 @@ static bool refuse_replicas(const struct image *image, int32_t id, struct topics
     if (held == 0)
         return true;
     return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST,
-                         "Broker %d holds %zu replica(s); drain it first (millrace.node.draining=true).", id, held);
+                         "Broker %d holds %zu replica(s); drain it first (millrace.node.draining=true).", id,
+                         held);
 }
 
 static bool check(const struct image *image, int32_t id, struct topics_error *error)
 {
     const struct image_node *node = image_node(image, id);
     if (node == NULL || node->role != MILLRACE__ROLE__ROLE_STORAGE)
-        return topics_refuse(error, KAFKA_ERR_BROKER_ID_NOT_REGISTERED, "Broker ID %d is not currently registered",
-                             id);
+        return topics_refuse(error, KAFKA_ERR_BROKER_ID_NOT_REGISTERED,
+                             "Broker ID %d is not currently registered", id);
     if (!refuse_replicas(image, id, error))
         return false;
     if (!node->fenced)
@@ -57,7 +58,8 @@ void unregister_broker(struct relay *relay)
     struct topics_error error = {0};
     struct decision decision;
     decision_init(&decision);
-    if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME))) {
+    if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER,
+                   slice_str(RESOURCE_CLUSTER_NAME))) {
         topics_refuse(&error, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, "Authorization failed.");
     } else if (check(image, request->broker_id, &error)) {
         forget(image, request->broker_id, &decision);

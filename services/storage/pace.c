@@ -49,8 +49,7 @@ bool pace_listed(const char *list, int32_t partition, int32_t node)
 static bool throttled(const struct replica *replica, const char *key, int32_t node)
 {
     const struct image *image = replica->partitions->options.image;
-    const char *list =
-        image_config(image, MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC, replica->topic, key);
+    const char *list = image_config(image, MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC, replica->topic, key);
     return pace_listed(list, replica->index, node);
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// How fast replicas that are not in sync may catch up (Kafka's replication quotas, KIP-73): topics name the replicas
-// that are throttled (leader. and follower.replication.throttled.replicas), nodes the rates (leader. and
-// follower.replication.throttled.rate); and what the balancer moves has a rate of its own. The leader paces what it
-// sends. For the follower's rate, which is one over all its leaders, it obeys what the follower's answers say.
+// How fast replicas that are not in sync may catch up (Kafka's replication quotas, KIP-73): topics name the
+// replicas that are throttled (leader. and follower.replication.throttled.replicas), nodes the rates (leader.
+// and follower.replication.throttled.rate); and what the balancer moves has a rate of its own. The leader
+// paces what it sends. For the follower's rate, which is one over all its leaders, it obeys what the
+// follower's answers say.
 #ifndef STORAGE_PACE_H
 #define STORAGE_PACE_H
 

@@ -123,8 +123,9 @@ int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_
 // until the image says what is true.
 void partition_refused(struct partition *partition, int32_t partition_epoch);
 
-// Number of committed ISR members, and the minimum that acks=all needs: min(min_isr, replicas). A replica that is
-// being added is none before it is in sync: a topic of one replica that gets two more takes writes meanwhile.
+// Number of committed ISR members, and the minimum that acks=all needs: min(min_isr, replicas). A replica
+// that is being added is none before it is in sync: a topic of one replica that gets two more takes writes
+// meanwhile.
 int partition_isr_size(const struct partition *partition);
 int partition_isr_needed(const struct partition *partition);
 

@@ -41,7 +41,6 @@ struct replica {
     int32_t index;
     char *topic;   // name, owned
     bool internal; // __consumer_offsets and its like: written by ledgers only
-    bool balancing; // it is being reassigned by the balancer
     bool closing;  // being removed: the log's deletion is under way
     bool cutting;  // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
@@ -66,6 +65,8 @@ struct replica {
     uint32_t subscription; // counts the askings; entries of an older one are passed over
 
     struct subscription *subscriptions; // leader: who follows, stream_out.c's list
+
+    bool balancing; // it is being reassigned by the balancer (pace.c)
 
     bool isr_queued; // in isr.c's list
     struct replica *isr_next;

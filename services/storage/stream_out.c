@@ -13,7 +13,7 @@ enum {
     LIVE_WINDOW = 8 << 20,     // bytes under way that are sent from memory
     CATCH_UP_WINDOW = 4 << 20, // bytes under way that were read from disk
     MESSAGE_BYTES = 1 << 20,
-    PACED_BYTES = 256 << 10, // of one message that is paced; one of a stream is under way at a time
+    PACED_BYTES = 256 << 10,   // of one message that is paced; one of a stream is under way at a time
     APPEND_TIMEOUT_MS = 10000, // an unanswered message ends the stream
     HEARTBEAT_MS = 200,
     WATERMARK_DELAY_MS = 5,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes per second at most, on the average: what was sent must have had its time before more goes. Pure; time is
-// given.
+// Bytes per second at most, on the average: what was sent must have had its time before more goes. Pure; time
+// is given.
 #ifndef STORAGE_THROTTLE_H
 #define STORAGE_THROTTLE_H
 

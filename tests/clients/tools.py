@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kafka's command-line tools through their everyday commands, each with a look at what it printed. The table of
 commands is the test: (step, tool, arguments, standard input, pattern that the output must have)."""
+import json
 import pathlib
 import re
 import subprocess
@@ -14,6 +15,8 @@ MAIN = {
     "kafka-consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
     "kafka-configs": "kafka.admin.ConfigCommand",
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
 }
 RECORDS = 1000
 LINES = "".join(f"key-{number % 97}\tvalue-{number}\n" for number in range(RECORDS))
@@ -35,8 +38,14 @@ def version():
     return re.search(r"tools-(.*)\.jar", found[0])[1] if found else None
 
 
+def moved(replication):
+    """The nodes that the topic's partitions are to be on."""
+    return list(range(replication, 0, -1))
+
+
 def commands(replication):
-    """In their order; arguments are split at spaces."""
+    """In their order; arguments are split at spaces; {plan} is the file of a reassignment."""
+    moves, plan = "kafka-reassign-partitions", "--reassignment-json-file {plan}"
     topics, groups, configs, offsets = "kafka-topics", "kafka-consumer-groups", "kafka-configs", "kafka-get-offsets"
     producer, consumer = "kafka-console-producer", "kafka-console-consumer"
     group = "--group tools-group --topic tools"
@@ -83,6 +92,17 @@ def commands(replication):
         ("latest offsets", offsets, "--topic tools --time latest", None, r"(?s:(tools:\d:\d+\n){6})"),
         ("earliest offsets", offsets, "--topic tools --time earliest", None, r"(?s:(tools:\d:0\n){6})"),
         ("offsets by time", offsets, "--topic tools --time 1000", None, r"(?s:(tools:\d:0\n){6})"),
+        ("move", moves, f"--execute {plan} --throttle 10000000", None,
+         r"Successfully started partition reassignments? for tools-0,.*tools-5"),
+        ("list moves", moves, "--list", None, r"(Current|No) partition reassignments"),
+        ("verify moves", moves, f"--verify {plan}", None,
+         r"(?s)Reassignment of partition tools-5 is completed.*Clearing topic-level throttles"),
+        ("describe moved", topics, "--describe --topic tools", None,
+         r"(?s)(Partition: \d\s+Leader: \d\s+Replicas: " + ",".join(map(str, moved(replication))) + r"\s.*?){6}"),
+        ("cancel moves", moves, f"--cancel {plan}", None, r"None of the specified partition .* active"),
+        ("elect", "kafka-leader-election", "--election-type preferred --all-topic-partitions", None, ""),
+        ("elect again", "kafka-leader-election", "--election-type preferred --topic tools --partition 0", None,
+         r"(?i)(success|already)"),
         ("delete topic", topics, "--delete --topic tools", None, ""),
         ("list without it", topics, "--list", None, r"\A(?!(?s:.*)^tools$)"),
     ]
@@ -97,10 +117,13 @@ class Tools:
         self.log = tempfile.NamedTemporaryFile("w", dir=directory, prefix="tools-", suffix=".log", delete=False)
         self.properties = pathlib.Path(directory) / "tools-log4j2.properties"
         self.properties.write_text(LOG)
+        self.plan = pathlib.Path(directory) / "tools-plan.json"
+        self.plan.write_text(json.dumps({"version": 1, "partitions": [
+            {"topic": "tools", "partition": p, "replicas": moved(brokers.replication)} for p in range(6)]}))
 
     def call(self, tool, arguments, text):
         command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={self.properties}", "-cp",
-                   f"{LIB}/*", MAIN[tool], "--bootstrap-server", self.brokers.bootstrap, *arguments.split()]
+                   f"{LIB}/*", MAIN[tool], "--bootstrap-server", self.brokers.bootstrap, *arguments.format(plan=self.plan).split()]
         return subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=self.log, text=True, timeout=120)
 
     def step(self, tool, arguments, text, pattern):

@@ -111,6 +111,32 @@ enum status put_partition(struct image *image, uint8_t topic, int32_t index, int
     return apply(image, &record);
 }
 
+enum status put_moving(struct image *image, uint8_t topic, int32_t index, int32_t adding, int32_t removing)
+{
+    const struct image_partition *now = image_partition(image, id_of(topic), index);
+    int32_t replicas[] = {1, 2, 3}, isr[] = {1, 2};
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    Millrace__PartitionRecord body = MILLRACE__PARTITION_RECORD__INIT;
+    struct uuid id = id_of(topic);
+    body.topic_id = (ProtobufCBinaryData){.len = 16, .data = id.bytes};
+    body.partition = index;
+    body.replicas = replicas;
+    body.n_replicas = 3;
+    body.isr = isr;
+    body.n_isr = 2;
+    body.adding = &adding;
+    body.removing = &removing;
+    body.n_adding = body.n_removing = 1;
+    body.has_balancing = body.balancing = true;
+    body.leader = now->leader;
+    body.leader_epoch = now->leader_epoch;
+    body.partition_epoch = now->partition_epoch + 1;
+    record.version = IMAGE_RECORD_VERSION;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_PARTITION;
+    record.partition = &body;
+    return image_apply(image, &record, image_offset(image) + 1);
+}
+
 enum status put_config(struct image *image, Millrace__ResourceType type, const char *name, const char *key,
                        const char *value)
 {

@@ -15,6 +15,8 @@ enum status put_topic_removed(struct image *image, uint8_t id);
 // Replicas 1, 2, 3; ISR the first isr of them.
 enum status put_partition(struct image *image, uint8_t topic, int32_t index, int32_t leader, int32_t epoch,
                           int isr);
+// The partition again with a reassignment of the balancer that adds one of its replicas and removes another.
+enum status put_moving(struct image *image, uint8_t topic, int32_t index, int32_t adding, int32_t removing);
 enum status put_config(struct image *image, Millrace__ResourceType type, const char *name, const char *key,
                        const char *value);
 enum status put_shard(struct image *image, const char *topic, int32_t shard, int32_t owner, int32_t epoch);

@@ -175,6 +175,29 @@ Test(image, listeners_hear_old_and_new_of_every_change)
     image_destroy(&image);
 }
 
+Test(image, a_running_reassignment_is_kept_and_must_be_among_the_replicas)
+{
+    struct image *image = image_new(), *copy = image_new();
+    put_topic(image, 21, "t");
+    put_partition(image, 21, 0, 1, 0, 2);
+    cr_assert_eq(put_moving(image, 21, 0, 3, 2), ST_OK);
+    cr_assert_eq(put_moving(image, 21, 0, 9, 2), ST_INVALID);
+    cr_assert_eq(put_moving(image, 21, 0, 3, 9), ST_INVALID);
+    cr_assert_eq(put_moving(image, 21, 0, 3, 3), ST_INVALID);
+    struct buf bytes;
+    buf_init(&bytes, 1 << 16);
+    cr_assert_eq(image_encode_snapshot(image, &bytes), ST_OK);
+    cr_assert_eq(image_load_snapshot(copy, buf_slice(&bytes), image_offset(image) + 1), ST_OK);
+    const struct image_partition *moving = image_partition(copy, id_of(21), 0);
+    cr_assert(image_partition_moving(moving));
+    cr_assert(moving->balancing && moving->adding.ids[0] == 3 && moving->removing.ids[0] == 2);
+    put_partition(image, 21, 0, 1, 5, 2);
+    cr_assert_not(image_partition_moving(image_partition(image, id_of(21), 0)));
+    buf_fini(&bytes);
+    image_destroy(&copy);
+    image_destroy(&image);
+}
+
 Test(image, a_removed_topic_takes_partitions_shards_and_configs_with_it)
 {
     struct image *image = image_new();

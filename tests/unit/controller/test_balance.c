@@ -25,8 +25,7 @@ static void count(struct cluster *cluster)
         cluster->nodes[i].replicas = cluster->nodes[i].leaders = 0;
     for (size_t p = 0; p < cluster->partition_count; p++)
         for (size_t i = 0; i < cluster->partitions[p].replicas.count; i++) {
-            struct balance_node *node =
-                balance_node(cluster->nodes, cluster->node_count, cluster->ids[p][i]);
+            struct balance_node *node = balance_node(cluster->nodes, cluster->node_count, cluster->ids[p][i]);
             node->replicas++;
             node->leaders += i == 0;
         }
@@ -248,7 +247,8 @@ Test(balance, any_cluster_comes_to_rest_with_what_it_had_and_no_worse_spread)
             carry_out(&cluster, moves);
             check_moves(&before, &cluster, moves);
             for (int i = 0; i < moves; i++)
-                drained |= before.nodes[before.ids[cluster.moves[i].partition][cluster.moves[i].slot] - 1].leaving;
+                drained |=
+                    before.nodes[before.ids[cluster.moves[i].partition][cluster.moves[i].slot] - 1].leaving;
             struct balance_node planned[NODES_MAX];
             memcpy(planned, cluster.nodes, sizeof planned);
             count(&cluster);

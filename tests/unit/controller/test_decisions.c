@@ -335,6 +335,11 @@ Test(configs, values_are_held_against_type_range_and_words)
     cr_assert_eq(check("min.cleanable.dirty.ratio", "0.75"), ST_OK);
     cr_assert_eq(check("min.cleanable.dirty.ratio", "1.5"), ST_INVALID);
     cr_assert_eq(check("preallocate", "yes"), ST_INVALID);
+    cr_assert_eq(check("leader.replication.throttled.replicas", "*"), ST_OK);
+    cr_assert_eq(check("leader.replication.throttled.replicas", "0:1,12:100"), ST_OK);
+    cr_assert_eq(check("follower.replication.throttled.replicas", "0:1,x"), ST_INVALID);
+    cr_assert_eq(check("follower.replication.throttled.replicas", "1:2:3"), ST_INVALID);
+    cr_assert_eq(check("follower.replication.throttled.replicas", ":3"), ST_INVALID);
 }
 
 static const char *kept(const char *key, const char *value, struct arena *arena)

@@ -37,7 +37,10 @@ static void begin(struct setup *setup)
 }
 
 #define IDS(...)                                                                                             \
-    (struct image_ids){(const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t)}
+    (struct image_ids)                                                                                       \
+    {                                                                                                        \
+        (const int32_t[]){__VA_ARGS__}, sizeof((const int32_t[]){__VA_ARGS__}) / sizeof(int32_t)             \
+    }
 
 static void expect(struct image_ids have, const char *text)
 {

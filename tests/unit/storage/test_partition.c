@@ -61,6 +61,23 @@ Test(partition, watermark_stands_still_below_the_minimum_isr)
     cr_assert_eq(p.high_watermark, 0);
 }
 
+// A topic of one replica with a minimum of two that gets more: taking writes must not stop meanwhile.
+Test(partition, a_replica_that_is_being_added_is_none_before_it_is_in_sync)
+{
+    struct partition p;
+    struct partition_view view = view_of(1, 5, 7, 1);
+    view.replicas[1].adding = view.replicas[2].adding = true;
+    partition_init(&p, 1, 0, 0, 0);
+    partition_view(&p, &view, 0);
+    partition_appended(&p, 10);
+    cr_assert_eq(partition_isr_needed(&p), 1);
+    cr_assert_eq(partition_flushed(&p, 10), PARTITION_WATERMARK);
+    view.replicas[1].in_isr = true;
+    view.partition_epoch = 8;
+    partition_view(&p, &view, 1);
+    cr_assert_eq(partition_isr_needed(&p), 2);
+}
+
 Test(partition, proposed_member_holds_the_watermark_before_it_is_committed)
 {
     struct partition p = leader_of_three(3);
