@@ -122,8 +122,9 @@ class Tools:
             {"topic": "tools", "partition": p, "replicas": moved(brokers.replication)} for p in range(6)]}))
 
     def call(self, tool, arguments, text):
-        command = ["java", "-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={self.properties}", "-cp",
-                   f"{LIB}/*", MAIN[tool], "--bootstrap-server", self.brokers.bootstrap, *arguments.format(plan=self.plan).split()]
+        options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={self.properties}"]
+        command = ["java", *options, "-cp", f"{LIB}/*", MAIN[tool], "--bootstrap-server", self.brokers.bootstrap,
+                   *arguments.format(plan=self.plan).split()]
         return subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=self.log, text=True, timeout=120)
 
     def step(self, tool, arguments, text, pattern):
