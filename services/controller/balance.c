@@ -211,9 +211,9 @@ int balance_plan(struct balance_node *nodes, int node_count, const struct balanc
                         .limits = limits,
                         .moves = moves};
     empty_leaving(&plan);
-    if (plan.count == 0)
+    if (plan.count == 0 && !limits->leaving_only)
         even_replicas(&plan);
-    if (plan.count == 0)
+    if (plan.count == 0 && !limits->leaving_only)
         even_leaders(&plan);
     return plan.count;
 }

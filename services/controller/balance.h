@@ -29,6 +29,7 @@ struct balance_partition {
 };
 
 struct balance_limits {
+    bool leaving_only; // nothing is moved for evenness
     int moves;         // at most, >= 0
     int slack_percent; // of the mean number per node, >= 0 ...
     int slack_least;   // ... and at least so many

@@ -181,6 +181,7 @@ static void balance(struct controller *controller)
     survey_take(&survey);
     int at_once = (int)config_int(controller->config, "millrace.balancer.moves.max");
     struct balance_limits limits = {
+        .leaving_only = !config_bool(controller->config, "millrace.balancer.enable"),
         .moves = at_once > survey.running ? at_once - survey.running : 0,
         .slack_percent = (int)config_int(controller->config, "millrace.balancer.imbalance.percent"),
         .slack_least = SLACK_LEAST};
@@ -204,8 +205,7 @@ void balancer_tick(struct controller *controller)
     if (!metadata_active(controller->metadata))
         return;
     metric_set(&controller->moving, moving(metadata_image(controller->metadata)));
-    if (!config_bool(controller->config, "millrace.balancer.enable") ||
-        metadata_offset(controller->metadata) == controller->even_offset)
+    if (metadata_offset(controller->metadata) == controller->even_offset)
         return;
     give_up(controller);
     if (metadata_active(controller->metadata))

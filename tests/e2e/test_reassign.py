@@ -80,6 +80,16 @@ def test_replication_factor_grows_and_shrinks_under_load():
         assert load.longest_silence < 5
 
 
+def test_partitions_without_any_traffic_move_too():
+    # A new replica may ask the leader before that one knows of it: with no record to come it must ask again.
+    with Cluster(storage=2, coordinators=0, settings=without_balancer()) as cluster:
+        cluster.create_topic("t", partitions=8, replication=1)
+        for turn in range(12):
+            wanted = [turn % 2 + 1]
+            cluster.cli("topic", "reassign", "t", "--replicas", wanted[0])
+            wait_moved(cluster, "t", wanted, 15)
+
+
 def test_cancelled_and_refused():
     with Cluster(storage=3, coordinators=1, settings=without_balancer()) as cluster:
         cluster.create_topic("t", partitions=1, replication=2)

@@ -104,6 +104,11 @@ Test(balance, a_small_difference_is_left_alone)
     cr_assert_eq(plan(&cluster), 0);
     begin(&cluster, NULL, 2, 6, 1);
     cr_assert_gt(plan(&cluster), 0);
+    begin(&cluster, NULL, 2, 6, 1);
+    cluster.limits.leaving_only = true;
+    cr_assert_eq(plan(&cluster), 0);
+    cluster.nodes[0].leaving = true;
+    cr_assert_eq(plan(&cluster), 6);
 }
 
 Test(balance, a_leaving_node_is_emptied_though_it_is_dead_and_its_partitions_are_not_whole)
