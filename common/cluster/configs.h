@@ -32,7 +32,7 @@ struct configs_key {
     double min, max;      // numbers; both 0: any
     const char *choices; // STRING: the values; LIST: the values of its items (N:N: two numbers); separated by
                          // '|'; BOOLEAN: the only one that can be served; NULL: any
-    bool hot; // node keys: may be altered while the node runs
+    bool hot;            // node keys: may be altered while the node runs
     const char *help;
 };
 

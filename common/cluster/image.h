@@ -51,8 +51,8 @@ struct image_partition {
     int32_t leader_epoch, partition_epoch;
     struct image_ids replicas, isr;
     struct image_ids eligible, last_known; // KIP-966
-    // KIP-455, both empty unless a reassignment runs: members of replicas that come and that leave. The target
-    // ones stand first among the replicas, in their order.
+    // KIP-455, both empty unless a reassignment runs: members of replicas that come and that leave. The
+    // target ones stand first among the replicas, in their order.
     struct image_ids adding, removing;
     bool balancing; // the balancer began it
 };

@@ -67,7 +67,8 @@ const struct config_row controller_config_rows[] = {
     {.key = "millrace.balancer.enable",
      .type = CONFIG_BOOL,
      .fallback = "true",
-     .help = "Whether replicas move by themselves to nodes with few. Away from drained nodes they always do."},
+     .help =
+         "Whether replicas move by themselves to nodes with few. Away from drained nodes they always do."},
     {.key = "millrace.balancer.interval.ms",
      .type = CONFIG_INT,
      .fallback = "5000",

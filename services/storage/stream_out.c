@@ -317,8 +317,9 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     }
     if (replica->state.role != PARTITION_LEADER || replica->log == NULL || log_lost(replica->log))
         return;
-    // Begun as a follower: where the log ends is not settled yet. Or the follower has just become a replica and
-    // knows it before we do: what it acknowledges would not count, and without new records it says no more.
+    // Begun as a follower: where the log ends is not settled yet. Or the follower has just become a replica
+    // and knows it before we do: what it acknowledges would not count, and without new records it says no
+    // more.
     if (replica->cutting || partition_replica(&replica->state, stream->follower) == NULL) {
         result->status = ST_AGAIN;
         return;
