@@ -57,6 +57,8 @@ static enum status close_segment(struct log *log, struct log_segment *segment)
         status = append_entries(log, segment, ".index", &segment->index);
     if (status == ST_OK && index_changed)
         status = append_entries(log, segment, ".timeindex", &segment->times);
+    if (status == ST_OK && segment->aborted.written > 0) // written with the batches, but perhaps not synced
+        status = log_file_sync(env, log->path, log_segment_name(segment->base, ".txnindex").text);
     return status;
 }
 

@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+enum { ABORTED_FILE_MAX = 1 << 30 }; // of a segment of smallest transactions
+
 struct bases {
     int64_t *rows;
     int count, cap;
@@ -20,11 +22,11 @@ struct loading {
     const struct log_load *load;
     struct log_state *state;
     struct log_load_report *report;
-    struct bases logs, snapshots; // base offsets of the files found
-    bool any_scanned;             // a batch or an empty scanned segment has told the end
-    bool trust;                   // whether files below the recovery point are trusted
-    bool untouched;               // everything found was synced before: what needs no change needs no sync
-    struct log_epochs saved;      // as found
+    struct bases logs, snapshots, aborted; // base offsets of the files found
+    bool any_scanned;                      // a batch or an empty scanned segment has told the end
+    bool trust;                            // whether files below the recovery point are trusted
+    bool untouched;          // everything found was synced before: what needs no change needs no sync
+    struct log_epochs saved; // as found
 };
 
 static void bases_add(struct bases *bases, int64_t base)
@@ -56,6 +58,9 @@ static bool list_entry(const char *name, void *context)
     base = log_segment_name_base(name, ".snapshot");
     if (base >= 0)
         bases_add(&loading->snapshots, base);
+    base = log_segment_name_base(name, ".txnindex");
+    if (base >= 0)
+        bases_add(&loading->aborted, base);
     return true;
 }
 
@@ -422,9 +427,135 @@ static enum status repair(struct loading *loading)
                                                   : status;
 }
 
+// ---- aborted transactions ----
+
+static struct log_segment *segment_of(const struct loading *loading, int64_t base)
+{
+    int at = log_state_segment_at(loading->state, base);
+    return at >= 0 && loading->state->segments[at]->base == base ? loading->state->segments[at] : NULL;
+}
+
+static void keep_aborted(struct log_segment *segment, struct slice bytes)
+{
+    struct log_aborted aborted;
+    segment->aborted.written = (int64_t)bytes.len;
+    segment->aborted.entries = (int32_t)(bytes.len / LOG_ABORTED_ENTRY);
+    segment->aborted_first = INT64_MAX;
+    segment->aborted_last = -1;
+    for (size_t at = 0; at < bytes.len; at += LOG_ABORTED_ENTRY) {
+        log_aborted_parse(bytes.data + at, &aborted);
+        segment->aborted_last = aborted.last;
+        if (aborted.first < segment->aborted_first)
+            segment->aborted_first = aborted.first;
+    }
+}
+
+// Takes what the index files say of markers below `below`. *damaged: base of the first segment whose file
+// says nothing sensible, INT64_MAX when all do.
+static enum status load_aborted(struct loading *loading, int64_t below, int64_t *damaged)
+{
+    struct buf bytes;
+    buf_init(&bytes, ABORTED_FILE_MAX);
+    enum status status = ST_OK;
+    *damaged = INT64_MAX;
+    for (int i = 0; i < loading->aborted.count && status == ST_OK; i++) {
+        struct log_segment *segment = segment_of(loading, loading->aborted.rows[i]);
+        bool whole;
+        if (segment == NULL)
+            continue;
+        buf_clear(&bytes);
+        status = load_part(loading, segment->base, ".txnindex", &bytes);
+        if (status != ST_OK)
+            break;
+        size_t keep = log_aborted_keep(buf_slice(&bytes), segment->base, below, &whole);
+        keep_aborted(segment, slice_of(bytes.data, keep));
+        if (!whole && *damaged == INT64_MAX)
+            *damaged = segment->base;
+    }
+    buf_fini(&bytes);
+    return status;
+}
+
+// Whether the file has what it shall have already.
+static enum status aborted_is_right(struct loading *loading, const struct log_segment *segment, bool *right)
+{
+    struct buf bytes;
+    buf_init(&bytes, ABORTED_FILE_MAX);
+    const struct buf *pending = &segment->aborted.pending;
+    enum status status = load_part(loading, segment->base, ".txnindex", &bytes);
+    *right = status == ST_OK && bytes.len == (size_t)segment->aborted.written + pending->len &&
+             slice_equal(slice_of(bytes.data + segment->aborted.written, pending->len), buf_slice(pending));
+    buf_fini(&bytes);
+    return status;
+}
+
+static enum status save_aborted(struct loading *loading, struct log_segment *segment)
+{
+    struct env *env = loading->load->env;
+    bool right;
+    enum status status = aborted_is_right(loading, segment, &right);
+    // Entries from before the snapshot are durable; those made anew may be in the page cache only.
+    if (status != ST_OK || (right && (loading->untouched || segment->aborted.pending.len == 0))) {
+        segment->aborted.written += (int64_t)segment->aborted.pending.len;
+        buf_clear(&segment->aborted.pending);
+        return status;
+    }
+    if (segment->aborted.entries == 0) // as Kafka, which makes the file with the first entry
+        return log_file_remove(env, loading->load->path, log_segment_name(segment->base, ".txnindex").text);
+    loading->untouched = false; // so that the index is synced
+    return write_index(loading, segment->base, ".txnindex", &segment->aborted);
+}
+
+// Segments with entries now and those with a file.
+static enum status save_all_aborted(struct loading *loading)
+{
+    enum status status = ST_OK;
+    for (int i = 0; i < loading->state->count && status == ST_OK; i++)
+        if (loading->state->segments[i]->aborted.entries > 0)
+            status = save_aborted(loading, loading->state->segments[i]);
+    for (int i = 0; i < loading->aborted.count && status == ST_OK; i++) {
+        struct log_segment *segment = segment_of(loading, loading->aborted.rows[i]);
+        if (segment != NULL && segment->aborted.entries == 0)
+            status = save_aborted(loading, segment);
+    }
+    return status;
+}
+
 // ---- producers ----
 
-static enum status note_producers(struct loading *loading, const struct log_segment *segment, int64_t from)
+// What the control batch at position says; false when it is no transaction marker.
+static enum status read_marker(struct loading *loading, struct file *file, int64_t position,
+                               const struct batch_header *header, struct log_marker *marker, bool *is_marker)
+{
+    uint8_t bytes[LOG_MARKER_MAX];
+    size_t got, size = batch_size(header);
+    *is_marker = false;
+    if (size > sizeof bytes)
+        return ST_OK;
+    enum status status = file_pread(loading->load->env, file, bytes, size, position, &got);
+    *is_marker =
+        status == ST_OK && got == size && log_marker_parse(slice_of(bytes, size), header, marker) == ST_OK;
+    return status;
+}
+
+static enum status note_producer(struct loading *loading, struct log_segment *segment, struct file *file,
+                                 int64_t position, const struct batch_header *header)
+{
+    struct log_producers *producers = &loading->state->producers;
+    struct log_marker marker;
+    struct log_aborted aborted;
+    bool is_marker = false;
+    enum status status = ST_OK;
+    if (header->attributes & BATCH_CONTROL)
+        status = read_marker(loading, file, position, header, &marker, &is_marker);
+    if (status == ST_OK && log_producers_note(producers, header, is_marker ? &marker : NULL,
+                                              env_now_ms(loading->load->env), &aborted))
+        log_segment_note_aborted(segment, &aborted);
+    log_ended_pass(&producers->ended, loading->load->high_watermark);
+    return status;
+}
+
+static enum status note_producers(struct loading *loading, struct log_segment *segment, int64_t from)
 {
     struct file *file;
     enum status status = open_part(loading, segment->base, ".log", FILE_READ, &file);
@@ -432,25 +563,28 @@ static enum status note_producers(struct loading *loading, const struct log_segm
         return status;
     struct log_scan scan;
     struct batch_header header;
-    int64_t position, now_ms = env_now_ms(loading->load->env);
+    int64_t position;
     log_scan_init(&scan, loading->load->env, file, 0, segment->written);
-    while ((status = log_scan_next(&scan, false, &header, &position)) == ST_OK)
+    while ((status = log_scan_next(&scan, false, &header, &position)) == ST_OK) {
         if (header.base_offset >= from)
-            log_producers_note(&loading->state->producers, &header, now_ms);
+            status = note_producer(loading, segment, file, position, &header);
+        if (status != ST_OK)
+            break;
+    }
     log_scan_fini(&scan);
     file_close(loading->load->env, &file);
     return status == ST_NOT_FOUND ? ST_OK : status;
 }
 
-// The newest readable snapshot at or below the end; *from is where the batches must be read on.
-static enum status take_snapshot(struct loading *loading, int64_t *from)
+// The newest readable snapshot at or below `most`; *from is where the batches must be read on.
+static enum status take_snapshot(struct loading *loading, int64_t most, int64_t *from)
 {
     struct buf bytes;
     buf_init(&bytes, LOG_SMALL_FILE_MAX);
     enum status status = ST_CORRUPT;
     *from = 0;
     for (int i = loading->snapshots.count - 1; i >= 0 && status == ST_CORRUPT; i--) {
-        if (loading->snapshots.rows[i] > loading->state->end)
+        if (loading->snapshots.rows[i] > most)
             continue;
         buf_clear(&bytes);
         status = load_part(loading, loading->snapshots.rows[i], ".snapshot", &bytes);
@@ -486,17 +620,32 @@ static enum status drop_snapshots(struct loading *loading)
     return status == ST_OK && above ? path_sync_dir(loading->load->env, loading->load->path) : status;
 }
 
+// A snapshot may be durable although the index of aborted transactions before it is not, unless the recovery
+// point has passed both; a damaged index is made anew from the batches before it.
+static int64_t newest_usable(const struct loading *loading, int64_t damaged)
+{
+    const struct log_load *load = loading->load;
+    int64_t most = loading->state->end < damaged ? loading->state->end : damaged;
+    return load->clean || most < load->recovery_point ? most : load->recovery_point;
+}
+
 static enum status load_producers(struct loading *loading)
 {
     struct log_state *state = loading->state;
-    int64_t from;
-    enum status status = take_snapshot(loading, &from);
+    int64_t from, damaged;
+    enum status status = load_aborted(loading, INT64_MAX, &damaged);
+    if (status == ST_OK)
+        status = take_snapshot(loading, newest_usable(loading, damaged), &from);
+    if (status == ST_OK)
+        status = load_aborted(loading, from, &damaged);
 #ifdef PLANTED_DEDUPE_LOST_AT_RECOVERY
     from = state->end;
 #endif
     for (int i = 0; i < state->count && status == ST_OK && from < state->end; i++)
         if (i + 1 == state->count || state->segments[i + 1]->base > from)
             status = note_producers(loading, state->segments[i], from);
+    if (status == ST_OK)
+        status = save_all_aborted(loading);
     return status == ST_OK ? drop_snapshots(loading) : status;
 }
 
@@ -521,5 +670,6 @@ enum status log_state_load(const struct log_load *load, struct log_state *state,
     log_epochs_fini(&loading.saved);
     mem_free(loading.logs.rows);
     mem_free(loading.snapshots.rows);
+    mem_free(loading.aborted.rows);
     return status;
 }

@@ -158,6 +158,7 @@ void log_note_high_watermark(struct log *log, int64_t high_watermark)
 {
     log->touched = log->touched || high_watermark != log->high_watermark;
     log->high_watermark = high_watermark;
+    log_ended_pass(&log->state.producers.ended, high_watermark);
 }
 int64_t log_high_watermark(const struct log *log)
 {
@@ -179,6 +180,12 @@ enum sequence_verdict log_check_sequence(const struct log *log, const struct bat
                                          struct batch_place *duplicate)
 {
     return log_producers_check(&log->state.producers, header, duplicate);
+}
+
+int64_t log_stable_end(const struct log *log, int64_t high_watermark)
+{
+    int64_t unstable = log_producers_unstable(&log->state.producers, high_watermark);
+    return unstable < high_watermark ? unstable : high_watermark;
 }
 
 enum status log_status(const struct log *log)
@@ -285,7 +292,8 @@ struct log_load log_load_of(const struct log *log, int64_t recovery_point)
     return (struct log_load){.env = log->set->env,
                              .path = log->path,
                              .recovery_point = recovery_point,
-                             .index_interval = log->config.index_interval_bytes};
+                             .index_interval = log->config.index_interval_bytes,
+                             .high_watermark = log->high_watermark};
 }
 
 // ---- append ----
@@ -312,18 +320,32 @@ static enum status may_append(const struct log *log, size_t len, const struct ba
     return log->ring.count - log->ring.written >= LOG_TAIL_BATCHES_MAX ? ST_LIMIT : ST_OK;
 }
 
-// Kafka's LogSegment.shouldRoll.
-static bool must_roll(const struct log *log, const struct log_segment *segment, size_t len,
+// Kafka's LogConfig.randomSegmentJitter: the draw is the segment's, whatever the setting is by then.
+static int64_t jitter_ms(const struct log *log, struct log_segment *segment)
+{
+    const struct log_config *config = &log->config;
+    int64_t most =
+        config->segment_jitter_ms < config->segment_ms ? config->segment_jitter_ms : config->segment_ms;
+    if (most <= 0)
+        return 0;
+    if (segment->jitter == 0)
+        segment->jitter = env_random(log->set->env) | 1;
+    return (int64_t)(segment->jitter % (uint64_t)most);
+}
+
+// Kafka's LogSegment.shouldRoll. The time index keeps a free entry for the one at roll (TimeIndex.isFull). A
+// segment without timestamps rolls by its age.
+static bool must_roll(const struct log *log, struct log_segment *segment, size_t len,
                       const struct batch_header *header, int64_t now_ms)
 {
     if (segment->size == 0)
         return false;
-    int64_t waited = segment->first_timestamp >= 0 && header->max_timestamp >= 0
-                         ? header->max_timestamp - segment->first_timestamp
-                         : now_ms - segment->created_ms;
-    return segment->size + (int64_t)len > log->config.segment_bytes || waited > log->config.segment_ms ||
+    int64_t waited = segment->first_timestamp >= 0 ? header->max_timestamp - segment->first_timestamp
+                                                   : now_ms - segment->created_ms;
+    return segment->size + (int64_t)len > log->config.segment_bytes ||
+           waited > log->config.segment_ms - jitter_ms(log, segment) ||
            segment->index.entries >= log->config.index_bytes_max / LOG_INDEX_ENTRY ||
-           segment->times.entries >= log->config.index_bytes_max / LOG_TIME_ENTRY ||
+           segment->times.entries >= log->config.index_bytes_max / LOG_TIME_ENTRY - 1 ||
            batch_last_offset(header) - segment->base > INT32_MAX;
 }
 
@@ -349,12 +371,24 @@ static struct log_segment *segment_for(struct log *log, size_t len, const struct
     return stays ? active : log_roll(log);
 }
 
-static void note_append(struct log *log, struct log_segment *segment, const struct batch_header *header)
+static void note_producer(struct log *log, struct log_segment *segment, const struct batch_header *header,
+                          struct slice batch)
+{
+    struct log_marker marker;
+    struct log_aborted aborted;
+    bool is_marker = header->attributes & BATCH_CONTROL && log_marker_parse(batch, header, &marker) == ST_OK;
+    if (log_producers_note(&log->state.producers, header, is_marker ? &marker : NULL,
+                           env_now_ms(log->set->env), &aborted))
+        log_segment_note_aborted(segment, &aborted);
+}
+
+static void note_append(struct log *log, struct log_segment *segment, const struct batch_header *header,
+                        struct slice batch)
 {
     struct log_state *state = &log->state;
     log_segment_note(segment, header, log->config.index_interval_bytes);
     log_epochs_assign(&state->epochs, header->leader_epoch, header->base_offset);
-    log_producers_note(&state->producers, header, env_now_ms(log->set->env));
+    note_producer(log, segment, header, batch);
     state->end = batch_last_offset(header) + 1;
     log->bytes += (int64_t)batch_size(header);
     log->touched = true;
@@ -383,7 +417,7 @@ enum status log_append(struct log *log, struct block *block, size_t from, size_t
                                                  .segment = segment,
                                                  .block = block_ref(block),
                                                  .from = from});
-    note_append(log, segment, header);
+    note_append(log, segment, header, slice_of(block->data + from, len));
     log_account_tail(log, (int64_t)len);
     log_mark_dirty(log);
     return ST_OK;

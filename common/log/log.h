@@ -16,8 +16,9 @@ struct log_set;
 
 // Per log, by Kafka's topic settings.
 struct log_config {
-    int32_t segment_bytes;        // segment.bytes: a batch that would not fit starts a new segment
-    int64_t segment_ms;           // segment.ms
+    int32_t segment_bytes;     // segment.bytes: a batch that would not fit starts a new segment
+    int64_t segment_ms;        // segment.ms: by the batches' timestamps
+    int64_t segment_jitter_ms; // segment.jitter.ms: up to so much, drawn per segment, is taken off segment_ms
     int32_t index_interval_bytes; // index.interval.bytes: about one index entry per so many bytes
     int32_t index_bytes_max;      // segment.index.bytes: a full index starts a new segment
     bool flush_before_ack;        // false: `flushed` follows the write to the page cache, without fsync
@@ -92,6 +93,26 @@ struct batch_place {
 // SEQUENCE_DUPLICATE: the answer waits until last_offset has passed the watermark.
 enum sequence_verdict log_check_sequence(const struct log *log, const struct batch_header *header,
                                          struct batch_place *duplicate);
+
+// ---- transactions (KIP-98) ----
+
+// Below it every transaction has ended and its marker is below the watermark: what a read_committed reader
+// may see (UnifiedLog.lastStableOffset). high_watermark is the caller's, read once.
+int64_t log_stable_end(const struct log *log, int64_t high_watermark);
+
+// An aborted transaction: offsets of its first record and of its marker, and the log's stable end then.
+struct log_aborted {
+    int64_t producer_id, first, last, stable;
+};
+
+// Whether log_find_aborted might find one in [from, to); cheap.
+bool log_may_have_aborted(const struct log *log, int64_t from, int64_t to);
+
+// The aborted transactions with records in [from, to), by their markers' offsets; to is at most the stable
+// end. Read on the pool, always asynchronous; rows are borrowed during the call. Statuses as log_read_async.
+typedef void log_aborted_fn(struct log *log, enum status status, const struct log_aborted *rows, int count,
+                            void *context);
+void log_find_aborted(struct log *log, int64_t from, int64_t to, log_aborted_fn *done, void *context);
 
 // ---- read ----
 

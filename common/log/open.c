@@ -257,6 +257,7 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
 {
     struct log_set *set = opening->set;
     struct log_load load = log_load_of(log, known->recovery_point);
+    load.high_watermark = known->high_watermark;
     int64_t journaled;
     enum status status = log_replay_apply(opening->replay, log->id, log->partition, log->path,
                                           load.recovery_point, &journaled);

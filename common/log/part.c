@@ -27,6 +27,7 @@ static struct part *add_part(struct log_parts *parts, struct log *log, struct lo
                           .at = segment->written,
                           .index_at = segment->index.written,
                           .times_at = segment->times.written,
+                          .aborted_at = segment->aborted.written,
                           .exists = segment->exists};
     log->jobs++;
     return part;
@@ -39,6 +40,8 @@ static void take_indexes(struct part *part)
     part->times = segment->times.pending;
     buf_init(&segment->index.pending, part->index.max);
     buf_init(&segment->times.pending, part->times.max);
+    buf_init(&part->aborted, segment->aborted.pending.max);
+    buf_append(&part->aborted, segment->aborted.pending.data, segment->aborted.pending.len);
 }
 
 // Entries of the ring in [from, to) that belong to the segment.
@@ -241,6 +244,17 @@ static enum status write_index(struct part *part, const char *suffix, const stru
     return status;
 }
 
+// Most segments have no such file; what a crash left under a new one's name goes.
+static enum status write_aborted(struct part *part)
+{
+    if (part->aborted_at > 0 || part->aborted.len > 0)
+        return write_index(part, ".txnindex", &part->aborted, part->aborted_at);
+    if (part->exists)
+        return ST_OK;
+    return log_file_remove(part->log->set->env, part->log->path,
+                           log_segment_name(part->segment->base, ".txnindex").text);
+}
+
 enum status log_part_write(struct part *part)
 {
     struct env *env = part->log->set->env;
@@ -258,7 +272,9 @@ enum status log_part_write(struct part *part)
         status = file_truncate(env, part->handle->file, part->at + part->bytes);
     if (status == ST_OK)
         status = write_index(part, ".index", &part->index, part->index_at);
-    return status == ST_OK ? write_index(part, ".timeindex", &part->times, part->times_at) : status;
+    if (status == ST_OK)
+        status = write_index(part, ".timeindex", &part->times, part->times_at);
+    return status == ST_OK ? write_aborted(part) : status;
 }
 
 enum status log_part_sync(struct part *part)
@@ -321,6 +337,8 @@ static void part_written(struct part *part)
     segment->written += part->bytes;
     segment->index.written += (int64_t)part->index.len;
     segment->times.written += (int64_t)part->times.len;
+    segment->aborted.written += (int64_t)part->aborted.len;
+    buf_consume(&segment->aborted.pending, part->aborted.len);
     segment->exists = log->on_disk = true;
     if (!part->back) {
         segment->sealed = part->seal;
@@ -371,6 +389,7 @@ void log_part_finish(struct part *part, uint64_t block)
     mem_free(part->iov);
     buf_fini(&part->index);
     buf_fini(&part->times);
+    buf_fini(&part->aborted);
 }
 
 void log_parts_fini(struct log_parts *parts)

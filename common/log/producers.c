@@ -53,8 +53,61 @@ static void link_newest(struct log_producers *producers, struct log_producer *pr
     producers->newest = producer;
 }
 
+// ---- open transactions ----
+
+static void close_transaction(struct log_producers *producers, struct log_producer *producer)
+{
+    if (producer->txn_first_offset < 0)
+        return;
+    *(producer->before != NULL ? &producer->before->behind : &producers->open_first) = producer->behind;
+    *(producer->behind != NULL ? &producer->behind->before : &producers->open_last) = producer->before;
+    producer->before = producer->behind = NULL;
+    producer->txn_first_offset = -1;
+}
+
+// They open in the order of their offsets; only a snapshot's come in any order.
+static void open_transaction(struct log_producers *producers, struct log_producer *producer, int64_t first)
+{
+    struct log_producer *before = producers->open_last;
+    while (before != NULL && before->txn_first_offset > first)
+        before = before->before;
+    producer->txn_first_offset = first;
+    producer->before = before;
+    producer->behind = before != NULL ? before->behind : producers->open_first;
+    *(before != NULL ? &before->behind : &producers->open_first) = producer;
+    *(producer->behind != NULL ? &producer->behind->before : &producers->open_last) = producer;
+}
+
+// The end of the producer's transaction, as Kafka's ProducerAppendInfo and completeTxn see it. The index
+// entry's stable offset is where the earliest transaction begins that is open then.
+static bool end_transaction(struct log_producers *producers, struct log_producer *producer,
+                            const struct log_marker *marker, int64_t last, struct log_aborted *aborted)
+{
+    int64_t first = producer->txn_first_offset;
+    if (first < 0)
+        return false; // no records
+    close_transaction(producers, producer);
+    log_ended_push(&producers->ended, first, last);
+    *aborted = (struct log_aborted){
+        .producer_id = producer->id,
+        .first = first,
+        .last = last,
+        .stable = producers->open_first != NULL ? producers->open_first->txn_first_offset : last + 1};
+    return marker->abort;
+}
+
+int64_t log_producers_unstable(const struct log_producers *producers, int64_t high_watermark)
+{
+    int64_t ended = log_ended_first(&producers->ended, high_watermark);
+    const struct log_producer *open = producers->open_first;
+    return open != NULL && open->txn_first_offset < ended ? open->txn_first_offset : ended;
+}
+
+// ---- the table ----
+
 static void forget(struct log_producers *producers, struct log_producer *producer)
 {
+    close_transaction(producers, producer);
     unlink_producer(producers, producer);
     map_remove_u64(&producers->by_id, (uint64_t)producer->id);
     mem_free(producer);
@@ -65,6 +118,7 @@ void log_producers_fini(struct log_producers *producers)
     while (producers->oldest != NULL)
         forget(producers, producers->oldest);
     map_fini(&producers->by_id);
+    log_ended_fini(&producers->ended);
 }
 
 static struct log_producer *find(const struct log_producers *producers, int64_t id)
@@ -112,7 +166,7 @@ enum sequence_verdict log_producers_check(const struct log_producers *producers,
     return header->base_sequence == next ? SEQUENCE_APPEND : SEQUENCE_OUT_OF_ORDER;
 }
 
-// At the limit the one idle longest goes, those with an open transaction last.
+// At the limit the one idle longest goes; none while all have open transactions.
 static void make_room(struct log_producers *producers)
 {
     if (producers->by_id.count < (size_t)producers->max || producers->oldest == NULL)
@@ -120,7 +174,8 @@ static void make_room(struct log_producers *producers)
     struct log_producer *victim = producers->oldest;
     while (victim != NULL && victim->txn_first_offset >= 0)
         victim = victim->newer;
-    forget(producers, victim != NULL ? victim : producers->oldest);
+    if (victim != NULL)
+        forget(producers, victim);
 }
 
 static struct log_producer *find_or_add(struct log_producers *producers, int64_t id)
@@ -149,10 +204,12 @@ static void push_batch(struct log_producer *producer, struct log_producer_batch 
     producer->batches[producer->batch_count++] = batch;
 }
 
-void log_producers_note(struct log_producers *producers, const struct batch_header *header, int64_t now_ms)
+bool log_producers_note(struct log_producers *producers, const struct batch_header *header,
+                        const struct log_marker *marker, int64_t now_ms, struct log_aborted *aborted)
 {
-    if (header->producer_id < 0)
-        return;
+    bool control = header->attributes & BATCH_CONTROL;
+    if (header->producer_id < 0 || (control && marker == NULL))
+        return false;
     struct log_producer *producer = find_or_add(producers, header->producer_id);
     if (header->producer_epoch != producer->epoch) {
         producer->epoch = header->producer_epoch;
@@ -160,16 +217,17 @@ void log_producers_note(struct log_producers *producers, const struct batch_head
     }
     producer->touched_ms = now_ms;
     producer->last_timestamp = header->max_timestamp; // also of markers: KAFKA-9144
-    if (header->attributes & BATCH_CONTROL) {
-        producer->txn_first_offset = -1;
-        return;
+    if (control) {
+        producer->coordinator_epoch = marker->coordinator_epoch;
+        return end_transaction(producers, producer, marker, batch_last_offset(header), aborted);
     }
     push_batch(producer, (struct log_producer_batch){.last_sequence = batch_last_sequence(header),
                                                      .offset_delta = header->last_offset_delta,
                                                      .last_offset = batch_last_offset(header),
                                                      .timestamp = header->max_timestamp});
     if (header->attributes & BATCH_TRANSACTIONAL && producer->txn_first_offset < 0)
-        producer->txn_first_offset = header->base_offset;
+        open_transaction(producers, producer, header->base_offset);
+    return false;
 }
 
 void log_producers_expire(struct log_producers *producers, int64_t now_ms, int64_t expiry_ms)
@@ -239,7 +297,10 @@ static void parse_row(const uint8_t *p, struct log_producers *producers, int64_t
     producer->touched_ms = now_ms;
     producer->last_timestamp = (int64_t)load_be64(p + 26);
     producer->coordinator_epoch = (int32_t)load_be32(p + 34);
-    producer->txn_first_offset = (int64_t)load_be64(p + 38);
+    int64_t txn_first = (int64_t)load_be64(p + 38);
+    close_transaction(producers, producer); // a damaged file may name it twice
+    if (txn_first >= 0)
+        open_transaction(producers, producer, txn_first);
     producer->batch_count = 0;
     struct log_producer_batch last = {.last_sequence = (int32_t)load_be32(p + 10),
                                       .last_offset = (int64_t)load_be64(p + 14),

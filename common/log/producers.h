@@ -10,7 +10,7 @@
 #include "base/buf.h"
 #include "base/map.h"
 #include "kafka/batch.h"
-#include "log/log.h"
+#include "log/transactions.h"
 
 enum { LOG_PRODUCER_BATCHES = 5 };
 
@@ -31,12 +31,15 @@ struct log_producer {
     int batch_count;                                         // 0 after a marker that raised the epoch
     struct log_producer_batch batches[LOG_PRODUCER_BATCHES]; // oldest first
     struct log_producer *older, *newer;
+    struct log_producer *before, *behind; // of those with an open transaction, by its first offset
 };
 
 struct log_producers {
     struct map by_id;
     struct log_producer *oldest, *newest; // by last use
     int max;                              // more forget the one idle longest
+    struct log_producer *open_first, *open_last;
+    struct log_ended ended;
 };
 
 void log_producers_init(struct log_producers *producers, int max);
@@ -46,10 +49,18 @@ void log_producers_fini(struct log_producers *producers);
 enum sequence_verdict log_producers_check(const struct log_producers *producers,
                                           const struct batch_header *header, struct batch_place *duplicate);
 
-// Moves the state with a batch that is appended or found.
-void log_producers_note(struct log_producers *producers, const struct batch_header *header, int64_t now_ms);
+// Moves the state with a batch that is appended or found. marker: what a control batch says, NULL when the
+// batch is none or no transaction marker. True when it aborts a transaction that has records: *aborted
+// belongs into the segment's index.
+bool log_producers_note(struct log_producers *producers, const struct batch_header *header,
+                        const struct log_marker *marker, int64_t now_ms, struct log_aborted *aborted);
 
-// Forgets producers without open transaction idle for longer than expiry_ms.
+// The first offset of the earliest transaction that is open or whose marker the watermark has not passed;
+// INT64_MAX when there is none (ProducerStateManager.firstUnstableOffset).
+int64_t log_producers_unstable(const struct log_producers *producers, int64_t high_watermark);
+
+// Forgets producers idle for longer than expiry_ms; one with an open transaction stays, also at the table's
+// limit: its records would otherwise look stable.
 void log_producers_expire(struct log_producers *producers, int64_t now_ms, int64_t expiry_ms);
 
 // Snapshot file. Parse replaces the content of the table; on ST_CORRUPT or ST_UNSUPPORTED it is left empty.

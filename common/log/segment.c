@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PENDING_MAX = 64 << 20, SNAPSHOT_MAX = 256 << 20, DIGITS = 20 };
+// A segment of smallest transactions has not quite so many bytes of aborted ones.
+enum { ABORTED_MAX = 1 << 30, PENDING_MAX = 64 << 20, SNAPSHOT_MAX = 256 << 20, DIGITS = 20 };
 
 struct log_handle *log_handle_new(struct env *env, struct file *file_take)
 {
@@ -43,9 +44,12 @@ struct log_segment *log_segment_new(int64_t base)
                                     .first_timestamp = -1,
                                     .max_timestamp = -1,
                                     .max_timestamp_last = base - 1,
-                                    .last_time_entry = -1};
+                                    .last_time_entry = -1,
+                                    .aborted_first = INT64_MAX,
+                                    .aborted_last = -1};
     buf_init(&segment->index.pending, PENDING_MAX);
     buf_init(&segment->times.pending, PENDING_MAX);
+    buf_init(&segment->aborted.pending, ABORTED_MAX);
     buf_init(&segment->snapshot, SNAPSHOT_MAX);
     return segment;
 }
@@ -59,6 +63,7 @@ void log_segment_destroy(struct log_segment **pointer)
     log_handle_unref(&segment->handle);
     buf_fini(&segment->index.pending);
     buf_fini(&segment->times.pending);
+    buf_fini(&segment->aborted.pending);
     buf_fini(&segment->snapshot);
     mem_free(segment);
 }
@@ -91,6 +96,16 @@ void log_segment_note(struct log_segment *segment, const struct batch_header *he
     }
     segment->since_entry += (int64_t)batch_size(header);
     segment->size += (int64_t)batch_size(header);
+}
+
+void log_segment_note_aborted(struct log_segment *segment, const struct log_aborted *aborted)
+{
+    log_aborted_print(aborted, &segment->aborted.pending);
+    ASSERT(buf_status(&segment->aborted.pending) == ST_OK); // an entry less would show what was aborted
+    segment->aborted.entries++;
+    segment->aborted_last = aborted->last;
+    if (aborted->first < segment->aborted_first)
+        segment->aborted_first = aborted->first;
 }
 
 void log_segment_finish(struct log_segment *segment)

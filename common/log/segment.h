@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// One segment of a log: <base offset>.log with whole batches, .index (offset → position) and .timeindex
-// (timestamp → offset), all in Kafka's formats, big-endian. The loop keeps the numbers; the files are touched
-// by the flusher and the pool only. Index entries are kept in memory until the flusher has written them.
+// One segment of a log: <base offset>.log with whole batches, .index (offset → position), .timeindex
+// (timestamp → offset) and, once a transaction was aborted, .txnindex, all in Kafka's formats, big-endian.
+// The loop keeps the numbers; the files are touched by the flusher and the pool only. Index entries are kept
+// in memory until the flusher has written them.
 #ifndef LOG_SEGMENT_H
 #define LOG_SEGMENT_H
 
 #include "base/buf.h"
 #include "io/env.h"
 #include "kafka/batch.h"
+#include "log/transactions.h"
 
 #include <stdatomic.h>
 
@@ -41,11 +43,15 @@ struct log_segment {
     int64_t reserved;           // bytes of disk space allocated; the flusher's
     int64_t first_timestamp;    // max timestamp of the first batch, -1 unknown; segment.ms
     int64_t created_ms;         // wall clock when the first batch came, or when it was found
+    uint64_t jitter;            // drawn for segment.jitter.ms; 0: not yet
     int64_t max_timestamp;      // -1: none
     int64_t max_timestamp_last; // last offset of the batch that has it
     int64_t last_time_entry;    // timestamp of the newest time index entry, -1
     int64_t since_entry;        // bytes appended since the last index entry
     struct log_index index, times;
+    struct log_index aborted;  // .txnindex; pending ones stay until their write has ended: readers need all
+    int64_t aborted_first;     // lowest first offset among them, INT64_MAX
+    int64_t aborted_last;      // marker of the newest one, -1
     struct log_handle *handle; // NULL when closed
     struct buf snapshot;       // producer snapshot at base, until written
     bool exists;               // the files exist
@@ -60,10 +66,13 @@ void log_segment_destroy(struct log_segment **segment);
 // LogSegment.append makes them.
 void log_segment_note(struct log_segment *segment, const struct batch_header *header, int32_t index_interval);
 
+// Notes an aborted transaction whose marker is in the segment.
+void log_segment_note_aborted(struct log_segment *segment, const struct log_aborted *aborted);
+
 // The last time index entry of a finished segment (Kafka writes one at roll and close).
 void log_segment_finish(struct log_segment *segment);
 
-// File name with its suffix (".log", ".index", ".timeindex", ".snapshot").
+// File name with its suffix (".log", ".index", ".timeindex", ".txnindex", ".snapshot").
 struct log_segment_name {
     char text[LOG_SEGMENT_NAME];
 };

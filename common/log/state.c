@@ -46,14 +46,14 @@ int log_state_segment_at(const struct log_state *state, int64_t offset)
 
 enum status log_segment_remove(struct env *env, const char *dir, int64_t base)
 {
-    static const char *const suffixes[] = {".index", ".timeindex"};
+    static const char *const suffixes[] = {".index", ".timeindex", ".txnindex"};
     // The snapshot must not come back when the log has grown past it again with other batches.
     enum status status = log_file_remove(env, dir, log_segment_name(base, ".snapshot").text);
     if (status == ST_OK)
         status = log_file_remove(env, dir, log_segment_name(base, ".log").text);
     if (status == ST_OK)
         status = path_sync_dir(env, dir);
-    for (int i = 0; i < 2 && status == ST_OK; i++)
+    for (int i = 0; i < 3 && status == ST_OK; i++)
         status = log_file_remove(env, dir, log_segment_name(base, suffixes[i]).text);
     return status;
 }

@@ -33,6 +33,7 @@ struct log_load {
     bool verify_all;        // scan everything all the same
     bool clean;             // the last run synced everything: what needs no change needs no sync
     int32_t index_interval;
+    int64_t high_watermark;          // what transactions ended below it is stable
     const struct log_epochs *epochs; // known ones, instead of the file; NULL: read the file
 };
 

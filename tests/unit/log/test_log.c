@@ -4,6 +4,7 @@
 #include "log_help.h"
 
 #include "base/bytes.h"
+#include "log/internal.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -671,5 +672,86 @@ Test(log, a_flipped_bit_in_a_cold_range_is_reported_not_served)
     log_read_async(help.log, &range, on_read, &status);
     fake_run(help.env);
     cr_assert_eq(status, ST_CORRUPT);
+    help_fini(&help);
+}
+
+static void append_at(struct help *help, int64_t timestamp)
+{
+    help->timestamp = timestamp;
+    cr_assert_eq(help_append(help, 1, 10, 1), ST_OK);
+}
+
+// LogSegment.shouldRoll: by the batches' own times, also across a restart.
+Test(log, a_segment_rolls_by_the_time_since_its_first_batch)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.log.segment_ms = 10000;
+    help_open(&help, true);
+    append_at(&help, 50000);
+    append_at(&help, 60000);
+    append_at(&help, 55000);
+    cr_assert_eq(help.log->state.count, 1);
+    help_close(&help);
+    help_open(&help, false);
+    append_at(&help, 60000);
+    cr_assert_eq(help.log->state.count, 1, "ten seconds are not more than ten seconds");
+    fake_advance_ms(help.env, 3600 * 1000);
+    append_at(&help, 60000);
+    cr_assert_eq(help.log->state.count, 1, "the clock does not matter where batches have times");
+    append_at(&help, 60001);
+    cr_assert_eq(help.log->state.count, 2);
+    append_at(&help, 70001);
+    cr_assert_eq(help.log->state.count, 2);
+    append_at(&help, 70002);
+    cr_assert_eq(help.log->state.count, 3);
+    help_fini(&help);
+}
+
+Test(log, jitter_is_drawn_per_segment_and_taken_off_its_time)
+{
+    struct help help;
+    int64_t lengths[20], before = 0;
+    int rolls = 0, different = 0;
+    help_init(&help, 1);
+    help.config.log.segment_ms = 100000;
+    help.config.log.segment_jitter_ms = 50000;
+    help.config.log.segment_bytes = 1 << 20;
+    help_open(&help, true);
+    for (int64_t now = 0; rolls < 20; now += 1000) {
+        int count = help.log->state.count;
+        append_at(&help, now);
+        help_forget_from(&help, 0);
+        if (count > 0 && help.log->state.count > count) {
+            lengths[rolls++] = now - before;
+            before = now;
+        }
+    }
+    for (int i = 0; i < rolls; i++) {
+        cr_assert(lengths[i] > 50000 && lengths[i] <= 101000, "%lld", (long long)lengths[i]);
+        different += i > 0 && lengths[i] != lengths[i - 1];
+    }
+    cr_assert_gt(different, 10);
+    help_fini(&help);
+}
+
+// TimeIndex.isFull: the last entry is kept for the one at roll, so that no file is larger than allowed.
+Test(log, a_full_index_rolls_the_segment)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.log.index_interval_bytes = 1;
+    help.config.log.index_bytes_max = 12 * 5 + 3;
+    help.config.log.segment_bytes = 1 << 20;
+    help_open(&help, true);
+    for (int i = 0; i < 40; i++)
+        append_at(&help, 1000 * i);
+    help_close(&help);
+    help_open(&help, false);
+    cr_assert_gt(help.log->state.count, 3);
+    for (int i = 0; i < help.log->state.count; i++) {
+        cr_assert_leq(help.log->state.segments[i]->times.entries, 5);
+        cr_assert_leq(help.log->state.segments[i]->index.entries, 7);
+    }
     help_fini(&help);
 }

@@ -114,7 +114,8 @@ static void note(struct log_producers *producers, int64_t id, int16_t epoch, int
                  int64_t offset)
 {
     struct batch_header header = batch_of(id, epoch, sequence, count, offset);
-    log_producers_note(producers, &header, 0);
+    struct log_aborted aborted;
+    log_producers_note(producers, &header, NULL, 0, &aborted);
 }
 
 Test(producers, sequences_are_judged_as_kafka_does)
@@ -161,7 +162,9 @@ Test(producers, a_marker_closes_the_transaction_and_a_new_epoch_starts_over)
     note(&producers, 1, 0, 0, 3, 0);
     struct batch_header marker = batch_of(1, 1, -1, 1, 3);
     marker.attributes = BATCH_CONTROL | BATCH_TRANSACTIONAL;
-    log_producers_note(&producers, &marker, 0);
+    struct log_marker commit = {.coordinator_epoch = 7};
+    struct log_aborted aborted;
+    cr_assert(!log_producers_note(&producers, &marker, &commit, 0, &aborted));
     cr_assert_eq(check(&producers, 1, 0, 3, 1), SEQUENCE_FENCED);
     cr_assert_eq(check(&producers, 1, 1, 0, 1), SEQUENCE_APPEND);
     cr_assert_eq(check(&producers, 1, 1, 3, 1), SEQUENCE_OUT_OF_ORDER);
