@@ -34,8 +34,10 @@ struct fetch_item {
     struct uuid topic_id; // of the replica that was found
     bool found;
     enum item_state state;
+    int64_t up_to;        // watermark or, for read_committed, last stable offset, read once (KAFKA-9807)
     struct piece *pieces; // LOG_PIECES, in the arena
     int piece_count;
+    int64_t found_bytes; // of the pieces
     struct wait wait;
 };
 
@@ -164,7 +166,7 @@ static struct log_range item_range(const struct fetch_item *item, const struct r
     if (room > partition_max)
         room = partition_max;
     return (struct log_range){.from = item->asked->fetch_offset,
-                              .up_to = replica->state.high_watermark,
+                              .up_to = item->up_to,
                               .max_bytes = room > 0 ? (size_t)room : 0,
                               .min_one = fetch->bytes == 0, // the first batch is whole even above the limits
                               .in_file = true};
@@ -184,6 +186,65 @@ static void fetch_end(struct fetch *fetch)
     storage_answer_none(fetch->request);
 }
 
+// ---- read_committed: what the client must skip in what it gets ----
+
+static bool read_committed(const struct fetch *fetch)
+{
+    const struct kafka_fetch_request *body = fetch->request->body;
+    return body->isolation_level == 1;
+}
+
+static bool take_aborted(struct fetch_item *item, const struct log_aborted *rows, int count)
+{
+    typedef struct kafka_fetch_response_aborted_transaction aborted_t;
+    aborted_t *told = kafka_structure_array(&kafka_fetch_response_aborted_transaction_type,
+                                            &item->fetch->request->arena, count);
+    for (int i = 0; told != NULL && i < count; i++) {
+        told[i].producer_id = rows[i].producer_id;
+        told[i].first_offset = rows[i].first;
+    }
+    item->answer->aborted_transactions = told;
+    item->answer->aborted_transactions_count = told != NULL ? count : 0;
+    return told != NULL || count == 0;
+}
+
+static void item_on_aborted(struct log *log, enum status status, const struct log_aborted *rows, int count,
+                            void *context)
+{
+    struct fetch_item *item = context;
+    struct fetch *fetch = item->fetch;
+    fetch->reading--;
+    item->state = ITEM_DONE;
+    if (status == ST_OK && !fetch->cancelled && !take_aborted(item, rows, count))
+        status = ST_NO_MEMORY;
+    if (status != ST_OK || fetch->cancelled) {
+        fetch->bytes -= item->found_bytes;
+        item_release(item);
+    }
+    if (fetch->cancelled) {
+        fetch_end(fetch);
+        return;
+    }
+    if (status == ST_AGAIN)
+        item->state = ITEM_TODO; // the log moved under the look-up: read again
+    else if (status != ST_OK)
+        item_error(item, lookup_error(status), NULL);
+    fetch_go_on(fetch);
+}
+
+// The item was read up to next.
+static void item_found(struct fetch_item *item, struct log *log, const struct log_found *found)
+{
+    struct fetch *fetch = item->fetch;
+    item->found_bytes = (int64_t)found->bytes;
+    item->state = ITEM_DONE;
+    if (!read_committed(fetch) || !log_may_have_aborted(log, item->asked->fetch_offset, found->next))
+        return;
+    item->state = ITEM_READING;
+    fetch->reading++;
+    log_find_aborted(log, item->asked->fetch_offset, found->next, item_on_aborted, item);
+}
+
 static void item_on_read(struct log *log, enum status status, struct piece *piece,
                          const struct log_found *found, void *context)
 {
@@ -197,6 +258,9 @@ static void item_on_read(struct log *log, enum status status, struct piece *piec
         item->pieces[item->piece_count++] = *piece;
         fetch->bytes += (int64_t)piece->len;
         fetch->cold += piece->file == NULL ? (int64_t)piece->len : 0;
+        item_found(item, log, found);
+        if (item->state == ITEM_READING)
+            return;
     }
     item->state = ITEM_DONE;
     if (fetch->cancelled) {
@@ -232,6 +296,8 @@ static void item_read(struct fetch_item *item, struct replica *replica)
         item_error(item, lookup_error(status), NULL);
     } else {
         fetch->bytes += (int64_t)found.bytes * (item->piece_count > 0);
+        if (item->piece_count > 0)
+            item_found(item, replica->log, &found);
     }
 }
 
@@ -311,8 +377,11 @@ static void item_look(struct fetch_item *item)
     item->found = true;
     item->topic_id = topic->id;
     item->answer->high_watermark = replica->state.high_watermark;
-    item->answer->last_stable_offset = replica->state.high_watermark; // no transactions: nothing is unstable
+    item->answer->last_stable_offset = log_stable_end(replica->log, replica->state.high_watermark);
+    item->up_to =
+        read_committed(item->fetch) ? item->answer->last_stable_offset : item->answer->high_watermark;
     item->answer->log_start_offset = log_start(replica->log);
+    item->answer->aborted_transactions_count = read_committed(item->fetch) ? 0 : -1; // of an earlier pass
     item->state = ITEM_DONE;
     if (!diverges && !item_redirect(item, replica))
         item_read(item, replica);

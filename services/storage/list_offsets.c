@@ -69,6 +69,14 @@ static bool timestamp_known(int64_t timestamp, int16_t version)
     return timestamp >= 0 || (timestamp >= TIMESTAMP_EARLIEST_NOT_UPLOADED && version >= since[-timestamp]);
 }
 
+// The offset behind the last record the client may see.
+static int64_t visible_end(const struct listing *listing, const struct replica *replica)
+{
+    const struct kafka_list_offsets_request *body = listing->request->body;
+    return body->isolation_level == 1 ? log_stable_end(replica->log, replica->state.high_watermark)
+                                      : replica->state.high_watermark;
+}
+
 static void found_at(const struct listing *listing, answer_t *answer, const struct replica *replica,
                      int64_t offset)
 {
@@ -87,7 +95,7 @@ static void item_begin(struct listing *listing, const asked_t *asked, struct rep
         answer->error_code =
             partition_end_known(&replica->state) ? KAFKA_ERR_NONE : end_unknown(listing->request->version);
         if (answer->error_code == KAFKA_ERR_NONE)
-            found_at(listing, answer, replica, replica->state.high_watermark);
+            found_at(listing, answer, replica, visible_end(listing, replica));
         return;
     case TIMESTAMP_EARLIEST:
     case TIMESTAMP_EARLIEST_LOCAL:
@@ -111,7 +119,7 @@ static void item_begin(struct listing *listing, const asked_t *asked, struct rep
     }
     *item = (struct listing_item){.listing = listing, .answer = answer};
     listing->remaining++;
-    log_find_by_timestamp(replica->log, timestamp, replica->state.high_watermark, item_on_found, item);
+    log_find_by_timestamp(replica->log, timestamp, visible_end(listing, replica), item_on_found, item);
 }
 
 static bool asked_twice(const struct kafka_list_offsets_request_list_offsets_topic *topic, int index)

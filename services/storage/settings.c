@@ -141,6 +141,8 @@ struct log_config settings_log(const struct image *image, const char *topic, int
     struct log_config config = log_config_default();
     config.segment_bytes = number32(&reader, "segment.bytes", "log.segment.bytes", config.segment_bytes);
     config.segment_ms = number(&reader, "segment.ms", "log.roll.ms", config.segment_ms);
+    config.segment_jitter_ms =
+        number(&reader, "segment.jitter.ms", "log.roll.jitter.ms", config.segment_jitter_ms);
     config.index_interval_bytes =
         number32(&reader, "index.interval.bytes", "log.index.interval.bytes", config.index_interval_bytes);
     config.index_bytes_max =
