@@ -260,6 +260,8 @@ static enum status scan_segment(struct loading *loading, struct log_segment *seg
         log_epochs_cut(&loading->state->epochs, segment->base);
         loading->any_scanned = true;
     }
+    if (loading->state->end < segment->base) // empty, behind what a compaction has left
+        loading->state->end = segment->base;
     segment->written = segment->size;
     loading->report->dropped_bytes += file_bytes - segment->size;
     return ST_OK;

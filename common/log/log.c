@@ -182,6 +182,15 @@ enum sequence_verdict log_check_sequence(const struct log *log, const struct bat
     return log_producers_check(&log->state.producers, header, duplicate);
 }
 
+int64_t log_producer_id_max(const struct log *log)
+{
+    int64_t max = -1;
+    for (const struct log_producer *at = log->state.producers.oldest; at != NULL; at = at->newer)
+        if (at->id > max)
+            max = at->id;
+    return max;
+}
+
 int64_t log_stable_end(const struct log *log, int64_t high_watermark)
 {
     int64_t unstable = log_producers_unstable(&log->state.producers, high_watermark);

@@ -114,6 +114,9 @@ typedef void log_aborted_fn(struct log *log, enum status status, const struct lo
                             void *context);
 void log_find_aborted(struct log *log, int64_t from, int64_t to, log_aborted_fn *done, void *context);
 
+// The largest producer id known of, -1: none.
+int64_t log_producer_id_max(const struct log *log);
+
 // ---- read ----
 
 struct log_range {
