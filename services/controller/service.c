@@ -3,6 +3,7 @@
 // the active one.
 #include "service.h"
 
+#include "adopt_topic.h"
 #include "alter_isr.h"
 #include "formation.h"
 #include "nodes.h"
@@ -96,6 +97,14 @@ static void on_producer_ids(Millrace__Controller_Service *service,
         producer_ids(controller, request, closure, call);
 }
 
+static void on_adopt_topic(Millrace__Controller_Service *service, const Millrace__AdoptTopicRequest *request,
+                           Millrace__Empty_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL && speaks_for(call, request->node_id))
+        adopt_topic(controller, request, closure, call);
+}
+
 static void on_relay(Millrace__Controller_Service *service, const Millrace__RelayRequest *request,
                      Millrace__RelayReply_Closure closure, void *call)
 {
@@ -114,6 +123,7 @@ void service_init(struct controller *controller)
     controller->service.follow = on_follow;
     controller->service.alter_isr = on_alter_isr;
     controller->service.allocate_producer_ids = on_producer_ids;
+    controller->service.adopt_topic = on_adopt_topic;
     controller->service.relay = on_relay;
     rpc_serve(controller->rpc, &controller->service.base);
 }

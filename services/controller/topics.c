@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CLUSTER_PARTITIONS_MAX = 1000000 };
-
 bool topics_refuse(struct topics_error *error, int16_t code, const char *format, ...)
 {
     va_list args;

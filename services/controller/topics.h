@@ -7,7 +7,7 @@
 #include "place.h"
 #include "state.h"
 
-enum { TOPICS_WHY_SIZE = 256 };
+enum { TOPICS_WHY_SIZE = 256, CLUSTER_PARTITIONS_MAX = 1000000 };
 
 // What a handler refuses with.
 struct topics_error {

@@ -375,7 +375,9 @@ static void strays_drop(struct partitions *partitions)
                                               : image_topic(image, log_id(log));
         const struct image_partition *placed =
             topic ? image_topic_partition(topic, lost_index(log_name(log))) : NULL;
-        if (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id))
+        bool kept = topic == NULL && partitions->options.keeps != NULL &&
+                    partitions->options.keeps(partitions->options.context, log_id(log));
+        if (!kept && (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id)))
             log_drop(partitions, log);
     }
 }

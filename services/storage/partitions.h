@@ -28,6 +28,8 @@ struct partitions_options {
     int64_t lag_ms_max;       // replica.lag.time.max.ms
     // Whether the lease is held; a leader without it answers nothing.
     bool (*lease_held)(void *context);
+    // Whether the logs of a topic that the image does not know stay (adopt.h); NULL: never.
+    bool (*keeps)(void *context, struct uuid topic);
     // A log of the data directory is offline for good, or the directory is: leadership should go.
     void (*on_failed)(void *context, const char *name, enum status status);
     void *context;

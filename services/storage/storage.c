@@ -4,6 +4,7 @@
 // life.
 #include "storage.h"
 
+#include "adopt.h"
 #include "apis.h"
 #include "auto_create.h"
 #include "base/assert.h"
@@ -62,6 +63,7 @@ struct storage {
     struct checks checks;
     struct fetch_sessions *fetch_sessions;
     bool reads_closest;
+    struct adopt *adopt;
     struct node_listeners *listeners;
     int32_t node_id;
     bool serving; // the image had the registration, replicas are started
@@ -102,6 +104,12 @@ static bool storage_lease_held(void *context)
     return member_lease_held(storage->member);
 }
 
+static bool storage_keeps(void *context, struct uuid topic)
+{
+    struct storage *storage = context;
+    return adopt_keeps(storage->adopt, topic);
+}
+
 static void storage_on_log_failed(void *context, const char *name, enum status status)
 {
     struct storage *storage = context;
@@ -125,6 +133,7 @@ static void make_partitions(struct storage *storage)
                                          .rpc_endpoint = storage->rpc_endpoint,
                                          .lag_ms_max = config_int(storage->config, "replica.lag.time.max.ms"),
                                          .lease_held = storage_lease_held,
+                                         .keeps = storage_keeps,
                                          .on_failed = storage_on_log_failed,
                                          .context = storage};
     storage->partitions = partitions_new(&options);
@@ -159,6 +168,7 @@ static void begin_serving(struct storage *storage)
         fail(storage, text);
         return;
     }
+    adopt_start(storage->adopt);
     DIAG_INFO(&storage->env->diag, "serving Kafka clients node=%" PRId32 " kafka=%s", storage->node_id,
               node_listeners_address(storage->listeners));
 }
@@ -291,6 +301,9 @@ static enum status make_parts(struct storage *storage)
     storage->producer_ids = producer_ids_new(storage);
     storage->auto_create = auto_create_new(storage);
     prepare_fetches(storage);
+    status = adopt_new(storage, storage->set, &storage->adopt);
+    if (status != ST_OK)
+        return status;
     return node_listeners_new(storage->env, storage->config, &conn_handler, storage, &storage->listeners);
 }
 
@@ -376,6 +389,7 @@ void storage_destroy(struct storage **pointer)
         return;
     timer_stop(storage->env, &storage->drain_timer);
     node_listeners_destroy(&storage->listeners);
+    adopt_destroy(&storage->adopt);
     auto_create_destroy(&storage->auto_create);
     fetch_sessions_destroy(&storage->fetch_sessions);
     producer_ids_destroy(&storage->producer_ids);
