@@ -16,6 +16,7 @@ int main(int argc, char **argv)
         {"group", cmd_group, "list, describe, reset, delete consumer groups"},
         {"config", cmd_config, "parameters of topics, brokers, groups"},
         {"node", cmd_node, "list, drain, remove storage nodes"},
+        {"storage", cmd_storage, "a stopped node's data directory: adopt Kafka's partitions, recover"},
         {"keygen", cmd_keygen, "keys for the network between daemons"},
         {"version", cmd_version, "the version of this program"},
     };

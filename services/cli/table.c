@@ -75,7 +75,7 @@ int table_rows(const struct table *table)
     return (int)(table->count / (size_t)table->columns);
 }
 
-static void table_free(struct table **table)
+void table_destroy(struct table **table)
 {
     for (size_t i = 0; i < (*table)->count; i++)
         mem_free((*table)->cells[i].text);
@@ -157,7 +157,7 @@ void table_print(struct table **table, bool json, const char *empty)
         people_print(*table);
     else if (empty != NULL)
         printf("%s\n", empty);
-    table_free(table);
+    table_destroy(table);
 }
 
 void table_print_object(struct table **table, bool json)
@@ -171,5 +171,5 @@ void table_print_object(struct table **table, bool json)
     }
     if (json)
         printf("\n");
-    table_free(table);
+    table_destroy(table);
 }

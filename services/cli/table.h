@@ -27,6 +27,9 @@ int table_rows(const struct table *table);
 // Prints and frees. empty: what to say to people when there is no row.
 void table_print(struct table **table, bool json, const char *empty);
 
+// Frees without printing.
+void table_destroy(struct table **table);
+
 // {"name":value,...} of one object, without a table around; for single results.
 void table_print_object(struct table **table, bool json);
 

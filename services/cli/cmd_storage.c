@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+// millrace storage: a data directory without its daemon. recover: what was left by a crash becomes a
+// directory that Apache Kafka, too, could start on. adopt: partition directories of a stopped Apache Kafka
+// broker become a stopped node's; when the node starts it tells the cluster of their topics.
+#include "adoption.h"
+#include "commands.h"
+#include "table.h"
+
+#include "io/env_posix.h"
+#include "log/set.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct closing {
+    bool done;
+    enum status status;
+};
+
+static void storage_on_closed(enum status status, void *context)
+{
+    struct closing *closing = context;
+    *closing = (struct closing){.done = true, .status = status};
+}
+
+static enum status close_set(struct env *env, struct log_set *set)
+{
+    struct closing closing = {0};
+    log_set_close(set, storage_on_closed, &closing);
+    while (!closing.done)
+        env_posix_turn(env, -1);
+    return closing.status;
+}
+
+static void row_print(struct table *table, const struct log *log)
+{
+    const char *state = log_lost(log)              ? "lost"
+                        : log_status(log) != ST_OK ? status_name(log_status(log))
+                                                   : "whole";
+    table_text(table, slice_str(log_name(log)));
+    table_number(table, log_start(log));
+    table_number(table, log_end(log));
+    table_number(table, log_size(log));
+    table_text(table, slice_str(state));
+}
+
+// Recovers as a node does at start and closes cleanly. table: gets a row per partition; NULL: none.
+static enum cli_exit recover(struct env *env, const char *path, struct table *table)
+{
+    struct log_set_config config = log_set_config_default();
+    struct log_set *set;
+    bool whole = true;
+    config.free_bytes_min = 0;
+    enum status status = log_set_open(env, path, &config, &set);
+    if (status != ST_OK)
+        return cli_fail(CLI_FAILED, "%s: %s", path,
+                        status == ST_AGAIN ? "in use by another process" : status_text(status));
+    for (struct log *log = log_set_next(set, NULL); log != NULL; log = log_set_next(set, log)) {
+        whole = whole && !log_lost(log) && log_status(log) == ST_OK;
+        if (table != NULL)
+            row_print(table, log);
+    }
+    status = close_set(env, set);
+    if (status != ST_OK)
+        return cli_fail(CLI_FAILED, "%s: %s", path, status_text(status));
+    return whole ? CLI_DONE : CLI_FAILED;
+}
+
+static enum cli_exit storage_recover(int argc, char **argv)
+{
+    static const char *const columns[] = {"partition", "start", "end", "bytes", "state"};
+    bool json = false;
+    const struct cli_arg args[] = {{"--json", CLI_FLAG, &json, 0, 0, NULL, "print the result as JSON"}};
+    const struct cli_usage usage = {
+        .line = "storage recover DIR [--json]",
+        .help =
+            "Replays the journal of a stopped node's data directory and leaves it as a clean stop would:\n"
+            "a directory in Apache Kafka's format. Fails when a partition does not have all that was "
+            "durable.",
+        .args = args,
+        .count = sizeof args / sizeof *args,
+        .positional_min = 1,
+        .positional_max = 1};
+    struct cli_many positional = {0};
+    struct env *env;
+    enum cli_exit code;
+    if (!cli_args(&usage, argc, argv, &positional, &code))
+        return code;
+    enum status status = env_posix_new("millrace", 1, &env);
+    if (status != ST_OK)
+        return cli_fail(CLI_FAILED, "cannot start: %s", status_text(status));
+    env->diag.level = DIAG_WARN;
+    struct table *table = table_new(columns, 5);
+    code = recover(env, positional.items[0], table);
+    table_print(&table, json, "no partitions");
+    env_posix_destroy(&env);
+    return code;
+}
+
+static enum cli_exit storage_adopt(int argc, char **argv)
+{
+    struct adoption_options options = {0};
+    bool json = false;
+    const struct cli_arg args[] = {
+        {"--data|-d", CLI_TEXT, &options.data, 0, 0, "DIR", "the stopped node's data directory (log.dirs)"},
+        {"--topic|-t", CLI_MANY, &options.topics, 0, 0, "NAME", "only this topic; may be repeated"},
+        {"--config|-c", CLI_MANY, &options.configs, 0, 0, "KEY=VALUE", "a parameter the topics get"},
+        {"--json", CLI_FLAG, &json, 0, 0, NULL, "print the result as JSON"}};
+    const struct cli_usage usage = {
+        .line = "storage adopt DIR --data DIR [--topic NAME]... [--config KEY=VALUE]...",
+        .help =
+            "Copies the partitions in DIR, a log directory of a stopped Apache Kafka 4 broker, into the "
+            "data\n"
+            "directory of a stopped storage node, every checksum verified: all or none. When the node "
+            "starts,\n"
+            "the cluster gets the topics with their ids, records, offsets, epochs and producers' sequences.\n"
+            "All partitions of a topic must be in DIR. Kafka's internal topics are left out.",
+        .args = args,
+        .count = sizeof args / sizeof *args,
+        .positional_min = 1,
+        .positional_max = 1};
+    struct cli_many positional = {0};
+    struct env *env;
+    enum cli_exit code;
+    if (!cli_args(&usage, argc, argv, &positional, &code))
+        return code;
+    if (options.data == NULL)
+        return cli_fail(CLI_USAGE, "--data says which node gets the partitions");
+    options.from = positional.items[0];
+    enum status status = env_posix_new("millrace", 1, &env);
+    if (status != ST_OK)
+        return cli_fail(CLI_FAILED, "cannot start: %s", status_text(status));
+    env->diag.level = DIAG_WARN;
+    code = recover(env, options.data, NULL);
+    if (code == CLI_DONE)
+        code = adoption_run(env, &options, json);
+    env_posix_destroy(&env);
+    return code;
+}
+
+enum cli_exit cmd_storage(int argc, char **argv)
+{
+    static const struct cli_command commands[] = {
+        {"adopt", storage_adopt, "take over partitions of a stopped Apache Kafka broker"},
+        {"recover", storage_recover, "make a clean directory of what a crash has left"}};
+    return cli_dispatch("millrace storage", commands, sizeof commands / sizeof *commands, argc, argv);
+}

@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`millrace storage adopt` and `recover`: partition directories made by Apache Kafka (tests/golden/transactions) become
+those of a node, with offsets, epochs, aborted transactions and the open one. The same with a living Kafka on both sides
+is tests/clients/disk.py."""
+import base64
+import json
+import pathlib
+import shutil
+import struct
+
+import pytest
+from cluster import Cluster, ROOT, have, wait_until
+
+pytestmark = pytest.mark.skipif(not have("millrace", "millrace-storage", "millrace-controller"), reason="not built")
+
+GOLDEN = pathlib.Path(ROOT, "tests/golden/transactions")
+TOPIC_ID = base64.urlsafe_b64encode(bytes(range(1, 17))).decode().rstrip("=")
+END, STABLE = 330, 267  # of the golden log; its stable end is where the earliest open transaction begins
+FILES = ("00000000000000000000.log", "00000000000000000000.txnindex", "00000000000000000330.snapshot")
+
+
+def kafka_directory(path, partitions=1, end=END):
+    """A log directory as Apache Kafka leaves it after a clean stop."""
+    path.mkdir()
+    for index in range(partitions):
+        partition = path / f"golden-{index}"
+        partition.mkdir()
+        for name in FILES:
+            shutil.copy(GOLDEN / name, partition / name)
+        (partition / "partition.metadata").write_text(f"version: 0\ntopic_id: {TOPIC_ID}")
+        (partition / "leader-epoch-checkpoint").write_text("0\n1\n3 0\n")
+    rows = "".join(f"golden {index} {end}\n" for index in range(partitions))
+    for name in ("recovery-point-offset-checkpoint", "replication-offset-checkpoint"):
+        (path / name).write_text(f"0\n{partitions}\n{rows}")
+    (path / ".kafka_cleanshutdown").write_text('{"version":0,"brokerEpoch":7}')
+    (path / "__consumer_offsets-3").mkdir()
+    return path
+
+
+def adopt(cluster, source, *arguments, check=True):
+    node = cluster.storage[0]
+    node.stop()
+    done = cluster.cli("storage", "adopt", source, "--data", node.data, *arguments, check=check)
+    node.start().wait_ready()
+    return done
+
+
+def visible(cluster, isolation):
+    lines = cluster.kcat("-C", "-t", "golden", "-p", 0, "-o", "beginning", "-e", "-q", "-f", "%o %s\n",
+                         "-X", "isolation.level=" + isolation).stdout.splitlines()
+    return [int(line.split()[0]) for line in lines]
+
+
+def golden_records():
+    """{offset: (producer, transactional)} of the data records, and {producer: [(first, marker)]} aborted."""
+    data, at, records = (GOLDEN / FILES[0]).read_bytes(), 0, {}
+    while at < len(data):
+        base, length = struct.unpack_from(">qi", data, at)
+        attributes, last_delta = struct.unpack_from(">hi", data, at + 21)
+        producer = struct.unpack_from(">q", data, at + 43)[0]
+        if not attributes & 32:
+            for offset in range(base, base + last_delta + 1):
+                records[offset] = (producer, bool(attributes & 16))
+        at += 12 + length
+    index, aborted = (GOLDEN / FILES[1]).read_bytes(), []
+    for at in range(0, len(index), 34):
+        aborted.append(struct.unpack_from(">qqq", index, at + 2))
+    return records, aborted
+
+
+def test_what_kafka_wrote_is_read_with_its_aborted_transactions(tmp_path):
+    records, aborted = golden_records()
+    committed = [offset for offset, (producer, transactional) in records.items() if offset < STABLE and not (
+        transactional and any(producer == p and first <= offset < last for p, first, last in aborted))]
+    with Cluster() as cluster:
+        told = adopt(cluster, kafka_directory(tmp_path / "kafka"), "--json", "--config", "retention.ms=-1")
+        assert json.loads(told.stdout) == [{"partition": "golden-0", "start": 0, "end": END, "bytes": 14991,
+                                            "open transaction": STABLE}]
+        wait_until(lambda: cluster.partition("golden")["leader"] == 1, what="the topic to be led")
+        assert visible(cluster, "read_uncommitted") == list(records)
+        assert visible(cluster, "read_committed") == committed
+        assert not pathlib.Path(cluster.storage[0].data, "adopted-topics").exists()
+        # It is a topic like any other: it takes records, and is the same after a restart and a kill.
+        cluster.produce("golden", ["one more"])
+        cluster.storage[0].kill()
+        cluster.storage[0].start().wait_ready()
+        wait_until(lambda: visible(cluster, "read_uncommitted") == list(records) + [END])
+        assert visible(cluster, "read_committed") == committed
+
+
+def test_all_or_nothing(tmp_path):
+    with Cluster() as cluster:
+        source = kafka_directory(tmp_path / "kafka", partitions=3)
+        node = cluster.storage[0]
+        node.stop()
+
+        def refused(why):
+            before = sorted(path.name for path in pathlib.Path(node.data).iterdir() if "-delete" not in path.name)
+            done = cluster.cli("storage", "adopt", source, "--data", node.data, check=False)
+            assert done.returncode == 1 and why in done.stderr, done.stderr
+            names = sorted(path.name for path in pathlib.Path(node.data).iterdir() if "-delete" not in path.name)
+            assert names == before
+
+        log = source / "golden-1" / FILES[0]
+        whole = log.read_bytes()
+        log.write_bytes(whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:])
+        refused("golden-1: is damaged")
+        log.write_bytes(whole[:-20])
+        refused("golden-1: is damaged")
+        log.write_bytes(whole)
+        shutil.move(source / "golden-1", tmp_path / "away")
+        refused("2 of 3 partitions")
+        shutil.move(tmp_path / "away", source / "golden-1")
+        (source / "golden-2" / "00000000000000000000.log.swap").touch()
+        refused("in the middle of a compaction")
+        (source / "golden-2" / "00000000000000000000.log.swap").unlink()
+        node.start().wait_ready()
+        busy = cluster.cli("storage", "adopt", source, "--data", node.data, check=False)
+        assert busy.returncode == 1 and "in use" in busy.stderr
+        adopt(cluster, source)
+        wait_until(lambda: [cluster.partition("golden", i)["leader"] for i in range(3)] == [1, 1, 1])
+        assert len(cluster.consume("golden", "-X", "isolation.level=read_uncommitted")) == 3 * len(golden_records()[0])
+        again = adopt(cluster, source, check=False)
+        assert again.returncode == 1 and "has a partition of that name" in again.stderr
+
+
+def test_a_name_that_is_taken_keeps_the_logs(tmp_path):
+    with Cluster() as cluster:
+        cluster.create_topic("golden")
+        adopt(cluster, kafka_directory(tmp_path / "kafka"))
+        node = cluster.storage[0]
+        wait_until(lambda: "cannot be adopted" in node.log())
+        assert pathlib.Path(node.data, "golden-0", FILES[0]).exists()
+        cluster.cli("topic", "delete", "golden")
+        node.stop()
+        node.start().wait_ready()
+        wait_until(lambda: visible(cluster, "read_uncommitted") == list(golden_records()[0]))
+
+
+def test_producer_ids_go_on_behind_those_in_the_logs(tmp_path):
+    with Cluster() as cluster:
+        adopt(cluster, kafka_directory(tmp_path / "kafka"))
+        wait_until(lambda: cluster.partition("golden")["leader"] == 1)
+        cluster.produce("golden", ["a", "b"], "-X", "enable.idempotence=true")
+        cluster.storage[0].stop()
+        snapshot = sorted(pathlib.Path(cluster.storage[0].data, "golden-0").glob("*.snapshot"))[-1].read_bytes()
+        rows = int.from_bytes(snapshot[6:10], "big")
+        ids = [int.from_bytes(snapshot[10 + 46 * i:18 + 46 * i], "big") for i in range(rows)]
+        assert [one for one in ids if one >= 1 << 32] and [one for one in ids if one < 2000]
+
+
+def test_recover_makes_a_clean_directory_of_a_crashed_one(tmp_path):
+    with Cluster() as cluster:
+        cluster.create_topic("t")
+        node = cluster.storage[0]
+        cluster.produce("t", ["v%d" % i for i in range(500)])
+        node.kill()
+        data = pathlib.Path(node.data)
+        told = json.loads(cluster.cli("storage", "recover", data, "--json").stdout)
+        assert [row for row in told if row["partition"] == "t-0"][0]["end"] == 500
+        assert (data / ".kafka_cleanshutdown").exists() and not list(data.glob("journal*"))
+        assert b"t 0 500" in (data / "recovery-point-offset-checkpoint").read_bytes()
+        node.start().wait_ready()
+        wait_until(lambda: len(cluster.consume("t")) == 500)
