@@ -52,9 +52,11 @@ def free_ports(count):
 
 class ApacheKafka:
     """A node of its own directory; `settings` are server.properties keys, `heap` its maximal heap, `options` further
-    options of the JVM, `ports` those of clients and of the controller when others have to know them."""
+    options of the JVM, `ports` those of clients and of the controller when others have to know them, `level` how much it
+    says in its file `log`."""
 
-    def __init__(self, settings=None, heap="1g", options=(), ports=None):
+    def __init__(self, settings=None, heap="1g", options=(), ports=None, level="WARN"):
+        self.level = level
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="apache-kafka-"))
         client, controller = ports or free_ports(2)
         self.bootstrap = f"127.0.0.1:{client}"
@@ -71,7 +73,7 @@ class ApacheKafka:
 
     def java(self, *arguments):
         log = self.directory / "log4j2.properties"
-        log.write_text("rootLogger.level=WARN\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\n"
+        log.write_text(f"rootLogger.level={self.level}\nrootLogger.appenderRef.out.ref=out\nappender.out.type=Console\n"
                        "appender.out.name=out\nappender.out.layout.type=PatternLayout\n"
                        "appender.out.layout.pattern=%d %p %c: %m%n\n")
         return ["java", f"-Xmx{self.heap}", *self.options, f"-Dlog4j2.configurationFile={log}", "-cp", f"{LIB}/*", *arguments]
