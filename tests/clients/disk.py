@@ -23,6 +23,7 @@ import produce  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 TOPIC, PARTITIONS = "disk", 2
+START_SECONDS = 240  # a busy machine is no finding
 PRODUCE, LIST_OFFSETS, CREATE_TOPICS, INIT_PRODUCER_ID, EPOCH_END = 0, 2, 19, 22, 23
 CHECKPOINTS = ("recovery-point-offset-checkpoint", "replication-offset-checkpoint", "log-start-offset-checkpoint")
 # What Kafka says when it repairs or distrusts a log; a clean start says none of it.
@@ -186,7 +187,7 @@ class Disk:
         self.results, self.sequence = {}, 0
 
     def java(self, *arguments):
-        done = subprocess.run(self.kafka.java(*map(str, arguments)), capture_output=True, text=True, timeout=300)
+        done = subprocess.run(self.kafka.java(*map(str, arguments)), capture_output=True, text=True, timeout=600)
         if done.returncode:
             raise Failure(f"{arguments[0]}: {done.stderr[-800:] or done.stdout[-800:]}")
         return done.stdout
@@ -216,7 +217,7 @@ class Disk:
             self.next(view, 4)
             if number < 2:
                 self.kafka.kill(signal.SIGTERM)
-                self.kafka.start()
+                self.kafka.start(START_SECONDS)
                 view = View(self.kafka.bootstrap)
         self.remember(view)
         if not any(told for _, told, _ in self.seen["committed"]) or self.highest < 2:
@@ -289,7 +290,7 @@ class Disk:
             (theirs / name).write_text("\n".join(["0", str(len(rows)), *rows]) + "\n")
         log = self.kafka.directory / "log"
         before = log.stat().st_size
-        self.kafka.start()
+        self.kafka.start(START_SECONDS)
         view = View(self.kafka.bootstrap)
         text = log.read_bytes()[before:].decode()
         (self.logs / "kafka-on-our-directory.log").write_text(text)
@@ -327,8 +328,13 @@ class Disk:
 
 
 def run(logs, say):
-    with apache_kafka.ApacheKafka(level="INFO") as kafka, cluster.Cluster() as running:
-        return Disk(kafka, running, logs).run(say)
+    kafka = apache_kafka.ApacheKafka(level="INFO")
+    try:
+        kafka.start(START_SECONDS)
+        with cluster.Cluster() as running:
+            return Disk(kafka, running, logs).run(say)
+    finally:
+        kafka.stop()
 
 
 if __name__ == "__main__":

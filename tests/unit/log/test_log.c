@@ -740,7 +740,7 @@ Test(log, a_full_index_rolls_the_segment)
 {
     struct help help;
     help_init(&help, 1);
-    help.config.log.index_interval_bytes = 1;
+    help.config.log.index_interval_bytes = 100;
     help.config.log.index_bytes_max = 12 * 5 + 3;
     help.config.log.segment_bytes = 1 << 20;
     help_open(&help, true);
@@ -749,6 +749,8 @@ Test(log, a_full_index_rolls_the_segment)
     help_close(&help);
     help_open(&help, false);
     cr_assert_gt(help.log->state.count, 3);
+    cr_assert_eq(help.log->state.segments[1]->base, 9,
+                 "four entries, by batches 3, 5, 7 and 9, of five that fit");
     for (int i = 0; i < help.log->state.count; i++) {
         cr_assert_leq(help.log->state.segments[i]->times.entries, 5);
         cr_assert_leq(help.log->state.segments[i]->index.entries, 7);

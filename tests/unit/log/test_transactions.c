@@ -261,6 +261,35 @@ Test(transactions, an_index_that_was_lost_with_the_power_is_made_anew)
     free(golden);
 }
 
+static bool count_index(const char *name, void *context)
+{
+    int *count = context;
+    if (strstr(name, ".txnindex") != NULL)
+        (*count)++;
+    return true;
+}
+
+// A snapshot is synced when its segment begins, the directory's entry of the index before it a moment later.
+Test(transactions, a_snapshot_above_the_recovery_point_proves_no_index)
+{
+    struct golden *golden = golden_new();
+    struct help help;
+    int indexes = 0;
+    help_init(&help, 1);
+    help.config.log.segment_bytes = 3000;
+    help_open(&help, true);
+    append_all(&help, golden);
+    help_flush(&help);
+    help_crash(&help, false, false);
+    cr_assert_eq(path_list(help.env, "/data/t-0", count_index, &indexes), ST_OK);
+    cr_assert_gt(indexes, 1);
+    cr_assert_eq(path_unlink(help.env, first_index), ST_OK);
+    help_open(&help, false);
+    check_lookups(&help);
+    help_fini(&help);
+    free(golden);
+}
+
 static void on_done(struct log *log, enum status status, void *context)
 {
     cr_assert_eq(status, ST_OK);

@@ -12,7 +12,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 
 public class Writer {
     static final String[] CODECS = {"none", "gzip", "snappy", "lz4", "zstd"};
-    static final int RECORDS = 500, TRANSACTIONS = 12, IN_TRANSACTION = 25;
+    static final int RECORDS = 250, TRANSACTIONS = 12, IN_TRANSACTION = 25;
     static String bootstrap, topic;
     static int partitions;
     static Random random;
@@ -29,7 +29,7 @@ public class Writer {
 
     static void send(KafkaProducer<byte[], byte[]> producer, int count) {
         for (int i = 0; i < count; i++) {
-            byte[] value = new byte[random.nextInt(1500)];
+            byte[] value = new byte[random.nextInt(3000)];
             random.nextBytes(value);
             byte[] key = random.nextInt(4) == 0 ? null : ("key-" + random.nextInt(100)).getBytes();
             producer.send(new ProducerRecord<>(topic, random.nextInt(partitions), key, value));
