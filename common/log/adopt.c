@@ -20,6 +20,7 @@ struct candidate {
     int64_t recovery_point, high_watermark, start; // as the source's checkpoints say
     char *copy;                                    // name of the copy in the data directory; NULL: not added
     int64_t end, first;                            // of the copy: log end, base of its first segment
+    int64_t newest;                                // base of its last segment as found
 };
 
 struct log_adoption {
@@ -183,6 +184,7 @@ struct copying {
     struct env *env;
     const char *from, *to; // directories
     uint8_t *window;       // COPY_MAX bytes
+    int64_t newest;        // highest base of a .log
     char *why;
     enum status status;
 };
@@ -245,6 +247,8 @@ static bool copy_entry(const char *name, void *context)
                  "Kafka was stopped in the middle of a compaction: start and stop it once more");
         copying->status = ST_AGAIN;
     } else if (is_of_log(name)) {
+        int64_t base = log_segment_name_base(name, ".log");
+        copying->newest = base > copying->newest ? base : copying->newest;
         copying->status = copy_file(copying, name);
         if (copying->status != ST_OK)
             snprintf(copying->why, LOG_ADOPT_WHY, "%s: %s", name, status_text(copying->status));
@@ -252,7 +256,8 @@ static bool copy_entry(const char *name, void *context)
     return copying->status == ST_OK;
 }
 
-static enum status copy_directory(struct log_adoption *adoption, const char *from, const char *to, char *why)
+static enum status copy_directory(struct log_adoption *adoption, struct candidate *candidate,
+                                  const char *from, const char *to, char *why)
 {
     struct copying copying = {
         .env = adoption->env, .from = from, .to = to, .window = mem_calloc(1, COPY_MAX), .why = why};
@@ -260,6 +265,7 @@ static enum status copy_directory(struct log_adoption *adoption, const char *fro
     if (status == ST_OK)
         status = path_list(adoption->env, from, copy_entry, &copying);
     mem_free(copying.window);
+    candidate->newest = copying.newest;
     if (status != ST_OK)
         snprintf(why, LOG_ADOPT_WHY, "cannot be copied: %s", status_text(status));
     return status == ST_OK ? copying.status : status;
@@ -308,8 +314,10 @@ static enum status load_id(struct env *env, const char *dir, struct uuid *id)
 static enum status judge(const struct log_adoption *adoption, const struct candidate *candidate,
                          const struct log_state *state, const struct log_load_report *report, char *why)
 {
-    // An unclean stop may leave an incomplete batch at the end, never a hole.
-    bool torn = !adoption->clean && (report->why == NULL || state->end >= candidate->recovery_point);
+    // An unclean stop may leave an incomplete batch at the very end. A hole above the recovery point could be
+    // a compaction's: what lies behind it must not be cut off.
+    int64_t last = state->count > 0 ? state->segments[state->count - 1]->base : 0;
+    bool torn = !adoption->clean && last == candidate->newest;
     if (!report->lost && (report->dropped_bytes == 0 || torn))
         return ST_OK;
     snprintf(why, LOG_ADOPT_WHY, "is damaged behind offset %lld (%s): %lld bytes", (long long)state->end,
@@ -369,7 +377,7 @@ enum status log_adoption_add(struct log_adoption *adoption, int i, char *why, st
     char *copy =
         mem_printf("%.200s.%016llx-delete", candidate->name, (unsigned long long)env_random(adoption->env));
     struct log_path dir = log_path_join(adoption->to, copy);
-    status = copy_directory(adoption, source.text, dir.text, why);
+    status = copy_directory(adoption, candidate, source.text, dir.text, why);
     if (status == ST_OK)
         status = verify(adoption, candidate, dir.text, why, adopted);
     if (status == ST_OK)

@@ -152,6 +152,27 @@ Test(adopt, damage_below_the_recovery_point_is_refused)
     }
 }
 
+// As far as recovery by Kafka would go: an incomplete batch at the end goes, a hole that may be a
+// compaction's does not take with it what is behind.
+Test(adopt, after_an_unclean_stop_only_a_torn_end_is_left_out)
+{
+    struct log_adopted adopted;
+    struct env *env = make_kafka();
+    cr_assert_eq(path_unlink(env, "/kafka/.kafka_cleanshutdown"), ST_OK);
+    cr_assert_eq(path_unlink(env, "/kafka/t-0/00000000000000000200.log"), ST_OK);
+    put(env, "/kafka", "recovery-point-offset-checkpoint", "0\n1\nt 0 102\n");
+    fake_file(env, "/kafka/t-0/00000000000000000100.log")->len -= 5;
+    cr_assert_eq(adopt(env, &adopted), ST_OK);
+    cr_assert_eq(adopted.end, 103);
+    cr_assert_gt(adopted.dropped, 0);
+    fake_env_destroy(&env);
+    env = make_kafka();
+    cr_assert_eq(path_unlink(env, "/kafka/.kafka_cleanshutdown"), ST_OK);
+    put(env, "/kafka", "recovery-point-offset-checkpoint", "0\n1\nt 0 9\n");
+    cr_assert_eq(adopt(env, &adopted), ST_CORRUPT);
+    fake_env_destroy(&env);
+}
+
 // Everything may end at any change of a file: what is not whole is no log, and the next run does it all.
 Test(adopt, a_crash_at_any_moment_leaves_all_or_nothing)
 {
