@@ -252,9 +252,6 @@ class Disk:
     def millrace_writes(self):
         node = self.cluster.storage[0]
         self.write(node.address, 3, "plain")
-        node.kill()
-        node.start().wait_ready()
-        self.write(node.address, 4, "plain")
         self.next(View(node.address))
         self.remember(View(node.address))
         node.stop()
@@ -278,7 +275,11 @@ class Disk:
     def dump_finds_nothing(self):
         self.dump(self.cluster.storage[0].data)
 
+    # Kafka's controller must count leader epochs from above ours; each of its starts raises them by two.
     def kafka_takes_it_back(self):
+        self.kafka.start(START_SECONDS)
+        View(self.kafka.bootstrap)
+        self.kafka.kill(signal.SIGTERM)
         ours, theirs = pathlib.Path(self.cluster.storage[0].data), self.kafka.directory / "data"
         for partition in range(PARTITIONS):
             name = f"{TOPIC}-{partition}"
@@ -300,13 +301,13 @@ class Disk:
         self.again(view)
         self.next(view, 2)
         self.again(view)
-        self.write(self.kafka.bootstrap, 5)
+        self.write(self.kafka.bootstrap, 4)
         self.kafka.kill(signal.SIGTERM)
 
     def crash_and_recover(self):
         node = self.cluster.storage[0]
         node.start().wait_ready()
-        self.write(node.address, 6, "plain")
+        self.write(node.address, 5, "plain")
         node.kill()
         self.cluster.cli("storage", "recover", node.data)
         self.dump(node.data)
