@@ -97,6 +97,24 @@ static enum cli_exit storage_recover(int argc, char **argv)
     return code;
 }
 
+// The topics' configuration stays behind in Kafka's metadata. Without it the default retention would begin to
+// delete as soon as the node runs.
+static bool keep_everything(struct cli_many *configs)
+{
+    static const char *const defaults[] = {"retention.ms=-1", "retention.bytes=-1"};
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strcspn(defaults[i], "=") + 1;
+        bool given = false;
+        for (int k = 0; k < configs->count; k++)
+            given = given || strncmp(configs->items[k], defaults[i], len) == 0;
+        if (!given && configs->count == CLI_MANY_MAX)
+            return false;
+        if (!given)
+            configs->items[configs->count++] = defaults[i];
+    }
+    return true;
+}
+
 static enum cli_exit storage_adopt(int argc, char **argv)
 {
     struct adoption_options options = {0};
@@ -108,13 +126,12 @@ static enum cli_exit storage_adopt(int argc, char **argv)
         {"--json", CLI_FLAG, &json, 0, 0, NULL, "print the result as JSON"}};
     const struct cli_usage usage = {
         .line = "storage adopt DIR --data DIR [--topic NAME]... [--config KEY=VALUE]...",
-        .help =
-            "Copies the partitions in DIR, a log directory of a stopped Apache Kafka 4 broker, into the "
-            "data\n"
-            "directory of a stopped storage node, every checksum verified: all or none. When the node "
-            "starts,\n"
-            "the cluster gets the topics with their ids, records, offsets, epochs and producers' sequences.\n"
-            "All partitions of a topic must be in DIR. Kafka's internal topics are left out.",
+        .help = "Copies the partitions in DIR, a log directory of a stopped Apache Kafka 4 broker, into\n"
+                "the data directory of a stopped storage node, every checksum verified: all or none.\n"
+                "When the node starts, the cluster gets the topics with their ids, records, offsets,\n"
+                "epochs and producers' sequences. All partitions of a topic must be in DIR; Kafka's\n"
+                "internal topics are left out. Nothing is deleted by time or size (retention.ms=-1,\n"
+                "retention.bytes=-1) until --config or `millrace config set` says so.",
         .args = args,
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
@@ -126,6 +143,8 @@ static enum cli_exit storage_adopt(int argc, char **argv)
         return code;
     if (options.data == NULL)
         return cli_fail(CLI_USAGE, "--data says which node gets the partitions");
+    if (!keep_everything(&options.configs))
+        return cli_fail(CLI_USAGE, "too many --config");
     options.from = positional.items[0];
     enum status status = env_posix_new("millrace", 1, &env);
     if (status != ST_OK)

@@ -158,7 +158,8 @@ class View:
 
     def send(self, producer, sequence, partition=0):
         """(error, base offset) of a batch of one record."""
-        records = produce.batch(producer, sequence, b"value of %d" % sequence)
+        now_ms = int(time.time() * 1000)  # Kafka forgets a producer of long ago when it loads a log
+        records = produce.batch(producer, sequence, b"value of %d" % sequence, timestamp=now_ms)
         body = struct.pack(">hhii", -1, -1, 30000, 1) + wire.text(TOPIC)
         body += struct.pack(">iii", 1, partition, len(records)) + records
         reader = wire.call(self.address, PRODUCE, 3, body)

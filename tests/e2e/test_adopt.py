@@ -73,13 +73,17 @@ def test_what_kafka_wrote_is_read_with_its_aborted_transactions(tmp_path):
     committed = [offset for offset, (producer, transactional) in records.items() if offset < STABLE and not (
         transactional and any(producer == p and first <= offset < last for p, first, last in aborted))]
     with Cluster() as cluster:
-        told = adopt(cluster, kafka_directory(tmp_path / "kafka"), "--json", "--config", "retention.ms=-1")
+        told = adopt(cluster, kafka_directory(tmp_path / "kafka"), "--json", "--config", "segment.ms=86400000")
         assert json.loads(told.stdout) == [{"partition": "golden-0", "start": 0, "end": END, "bytes": 14991,
                                             "open transaction": STABLE}]
         wait_until(lambda: cluster.partition("golden")["leader"] == 1, what="the topic to be led")
         assert visible(cluster, "read_uncommitted") == list(records)
         assert visible(cluster, "read_committed") == committed
-        assert not pathlib.Path(cluster.storage[0].data, "adopted-topics").exists()
+        wait_until(lambda: not pathlib.Path(cluster.storage[0].data, "adopted-topics").exists())
+        settings = {row["key"]: row["value"] for row in json.loads(cluster.cli(
+            "config", "list", "--topic", "golden", "--json").stdout)}
+        # The records are of 2023: the default retention would take them.
+        assert settings == {"segment.ms": "86400000", "retention.ms": "-1", "retention.bytes": "-1"}
         # It is a topic like any other: it takes records, and is the same after a restart and a kill.
         cluster.produce("golden", ["one more"])
         cluster.storage[0].kill()

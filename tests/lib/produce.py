@@ -35,7 +35,7 @@ def _varint(number):
     return out + bytes([number])
 
 
-def batch(producer, sequence, value=b"v", codec=NONE):
+def batch(producer, sequence, value=b"v", codec=NONE, timestamp=0):
     """One record without key, of an idempotent producer's first epoch (producer -1: of none)."""
     record = bytes([0, 0, 0, 1]) + _varint(len(value)) + value + bytes([0])
     records = _varint(len(record)) + record
@@ -43,7 +43,7 @@ def batch(producer, sequence, value=b"v", codec=NONE):
         packer = zlib.compressobj(wbits=31)
         records = packer.compress(records) + packer.flush()
     epoch = 0 if producer >= 0 else -1
-    body = struct.pack(">hiqqqhii", codec, 0, 0, 0, producer, epoch, sequence, 1) + records
+    body = struct.pack(">hiqqqhii", codec, 0, timestamp, timestamp, producer, epoch, sequence, 1) + records
     return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
 
 
