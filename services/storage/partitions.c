@@ -362,6 +362,18 @@ struct partitions *partitions_new(const struct partitions_options *options)
     return partitions;
 }
 
+// Until its topic and the topic's settings are known nothing of a kept log is deleted.
+static bool keep(const struct partitions *partitions, struct log *log)
+{
+    const struct partitions_options *options = &partitions->options;
+    if (options->keeps == NULL || !options->keeps(options->context, log_id(log)))
+        return false;
+    struct log_config config = log_config_default();
+    config.deletes = false;
+    log_configure(log, &config);
+    return true;
+}
+
 // Logs on disk that the image does not place here any more: their topic was deleted or moved while we were
 // away.
 static void strays_drop(struct partitions *partitions)
@@ -375,9 +387,9 @@ static void strays_drop(struct partitions *partitions)
                                               : image_topic(image, log_id(log));
         const struct image_partition *placed =
             topic ? image_topic_partition(topic, lost_index(log_name(log))) : NULL;
-        bool kept = topic == NULL && partitions->options.keeps != NULL &&
-                    partitions->options.keeps(partitions->options.context, log_id(log));
-        if (!kept && (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id)))
+        if (topic == NULL && keep(partitions, log))
+            continue;
+        if (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id))
             log_drop(partitions, log);
     }
 }
