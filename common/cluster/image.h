@@ -55,6 +55,7 @@ struct image_partition {
     // target ones stand first among the replicas, in their order.
     struct image_ids adding, removing;
     bool balancing; // the balancer began it
+    struct image_ids failed; // replicas whose logs their nodes cannot use
 };
 
 struct image_topic {

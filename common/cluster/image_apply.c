@@ -191,7 +191,7 @@ static struct image_ids put_ids(int32_t **at, const int32_t *ids, size_t count)
 static struct image_partition *partition_build(const Millrace__PartitionRecord *record)
 {
     size_t count = record->n_replicas + record->n_isr + record->n_eligible + record->n_last_known +
-                   record->n_adding + record->n_removing;
+                   record->n_adding + record->n_removing + record->n_failed;
     struct image_partition *partition = mem_calloc(1, sizeof *partition + count * sizeof(int32_t));
     int32_t *ids = (int32_t *)(partition + 1);
     *partition = (struct image_partition){.index = record->partition,
@@ -205,6 +205,7 @@ static struct image_partition *partition_build(const Millrace__PartitionRecord *
     partition->last_known = put_ids(&ids, record->last_known, record->n_last_known);
     partition->adding = put_ids(&ids, record->adding, record->n_adding);
     partition->removing = put_ids(&ids, record->removing, record->n_removing);
+    partition->failed = put_ids(&ids, record->failed, record->n_failed);
     return partition;
 }
 
@@ -212,7 +213,7 @@ static bool lists_ok(const Millrace__PartitionRecord *record)
 {
     return record->n_replicas > 0 && record->n_replicas <= IMAGE_REPLICAS_MAX &&
            record->n_isr <= record->n_replicas && record->n_eligible <= IMAGE_REPLICAS_MAX &&
-           record->n_last_known <= IMAGE_REPLICAS_MAX &&
+           record->n_last_known <= IMAGE_REPLICAS_MAX && record->n_failed <= IMAGE_REPLICAS_MAX &&
            record->n_adding + record->n_removing <= record->n_replicas;
 }
 

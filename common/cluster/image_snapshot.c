@@ -93,6 +93,8 @@ static enum status put_partition(const struct image_topic *topic, const struct i
     body.n_removing = partition->removing.count;
     body.removing = (int32_t *)(uintptr_t)partition->removing.ids;
     body.has_balancing = body.balancing = partition->balancing;
+    body.n_failed = partition->failed.count;
+    body.failed = (int32_t *)(uintptr_t)partition->failed.ids;
     record.partition = &body;
     return put(out, &record, MILLRACE__METADATA_RECORD__BODY_PARTITION);
 }
@@ -202,7 +204,8 @@ static bool partition_equal(const struct image_partition *a, const struct image_
            a->partition_epoch == b->partition_epoch && a->balancing == b->balancing &&
            image_ids_equal(&a->replicas, &b->replicas) && image_ids_equal(&a->isr, &b->isr) &&
            image_ids_equal(&a->eligible, &b->eligible) && image_ids_equal(&a->last_known, &b->last_known) &&
-           image_ids_equal(&a->adding, &b->adding) && image_ids_equal(&a->removing, &b->removing);
+           image_ids_equal(&a->adding, &b->adding) && image_ids_equal(&a->removing, &b->removing) &&
+           image_ids_equal(&a->failed, &b->failed);
 }
 
 static bool node_equal(const struct image_node *a, const struct image_node *b)

@@ -15,6 +15,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Controller", "Heartbeat", RPC_CONTROL, EVERY_NODE},
     {"millrace.Controller", "Follow", RPC_BULK, EVERY_NODE | RPC_TOOL},
     {"millrace.Controller", "AlterIsr", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Controller", "ReportReplicas", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "AllocateProducerIds", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Controller", "AdoptTopic", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE},

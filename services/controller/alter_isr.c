@@ -64,8 +64,10 @@ static enum status check_members(const struct image *image, const struct image_p
         if (node->incarnation != member->incarnation)
             return ST_STALE;
 #endif
-        // A fenced node may stay in the set (the fencing took it out, or it is the last one), not come in.
-        if (node->fenced && !image_ids_have(&now->isr, member->node_id))
+        // A fenced or failed one may stay in the set (what made it so took it out, or it is the last), not
+        // come in.
+        bool out = node->fenced || image_ids_have(&now->failed, member->node_id);
+        if (out && !image_ids_have(&now->isr, member->node_id))
             return ST_STALE;
     }
     return has_leader ? ST_OK : ST_INVALID;

@@ -149,6 +149,8 @@ void decision_partition(struct decision *decision, struct uuid topic, const stru
     body->removing = put_ids(decision, partition->removing);
     body->n_removing = partition->removing.count;
     body->has_balancing = body->balancing = partition->balancing;
+    body->failed = put_ids(decision, partition->failed);
+    body->n_failed = partition->failed.count;
     body->leader = partition->leader;
     body->leader_epoch = partition->leader_epoch;
     body->partition_epoch = partition->partition_epoch;

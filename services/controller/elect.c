@@ -6,9 +6,16 @@
 
 #include "base/assert.h"
 
-static bool alive(const struct elect_view *view, int32_t node)
+// A replica whose log its node cannot use is as good as gone, whatever else the node does.
+static enum elect_state state_of(const struct image_partition *now, const struct elect_view *view,
+                                 int32_t node)
 {
-    return view->state(view->context, node) != ELECT_GONE;
+    return image_ids_have(&now->failed, node) ? ELECT_GONE : view->state(view->context, node);
+}
+
+static bool alive(const struct image_partition *now, const struct elect_view *view, int32_t node)
+{
+    return state_of(now, view, node) != ELECT_GONE;
 }
 
 // A live member that stays when the stalled one leaves.
@@ -17,7 +24,7 @@ static bool another_lives(const struct image_partition *now, const struct elect_
     for (size_t i = 0; i < now->isr.count; i++) {
         int32_t id = now->isr.ids[i];
         bool heard = view->heard == NULL || view->heard(view->context, id);
-        if (id != view->stalled && id != view->lost && alive(view, id) && heard)
+        if (id != view->stalled && id != view->lost && alive(now, view, id) && heard)
             return true;
     }
     return false;
@@ -32,7 +39,7 @@ static struct image_ids next_isr(const struct image_partition *now, const struct
     ASSERT(ids != NULL);
     for (size_t i = 0; i < now->isr.count; i++) {
         int32_t id = now->isr.ids[i];
-        bool leaves = id == view->lost || (others && (id == view->stalled || !alive(view, id)));
+        bool leaves = id == view->lost || (others && (id == view->stalled || !alive(now, view, id)));
         if (!leaves)
             ids[count++] = id;
     }
@@ -46,7 +53,7 @@ static int32_t first_of(const struct image_partition *now, const struct image_id
     for (size_t i = 0; i < now->replicas.count; i++) {
         int32_t id = now->replicas.ids[i];
         if ((list == NULL || image_ids_have(list, id)) && id != view->lost &&
-            view->state(view->context, id) >= worst)
+            state_of(now, view, id) >= worst)
             return id;
     }
     return -1;
@@ -56,8 +63,8 @@ int32_t elect_leader(const struct image_partition *now, const struct image_ids *
                      const struct elect_view *view)
 {
     int32_t leader = now->leader;
-    bool stays = leader >= 0 && image_ids_have(isr, leader) && alive(view, leader);
-    bool fine = stays && view->state(view->context, leader) == ELECT_LIVE;
+    bool stays = leader >= 0 && image_ids_have(isr, leader) && alive(now, view, leader);
+    bool fine = stays && state_of(now, view, leader) == ELECT_LIVE;
     int32_t best = first_of(now, isr, view, ELECT_LIVE);
     if (fine && !(view->preferred && best == now->replicas.ids[0]))
         return leader;
@@ -71,7 +78,7 @@ static int32_t unclean_leader(const struct image_partition *now, const struct el
 {
     for (size_t i = 0; i < now->replicas.count; i++) {
         int32_t id = now->replicas.ids[i];
-        if (!image_ids_have(&now->adding, id) && id != view->lost && alive(view, id))
+        if (!image_ids_have(&now->adding, id) && id != view->lost && alive(now, view, id))
             return id;
     }
     return view->anybody ? first_of(now, NULL, view, ELECT_AVOID) : -1;

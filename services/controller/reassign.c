@@ -42,6 +42,7 @@ static void number(const struct image_partition *now, struct image_partition *ne
 static bool shed(struct image_partition *next, const struct elect_view *view, struct arena *arena)
 {
     struct image_ids gone = without(next->isr, next->replicas, arena);
+    next->failed = without(next->failed, without(next->failed, next->replicas, arena), arena);
     if (gone.count == 0)
         return true;
     next->isr = without(next->isr, gone, arena);

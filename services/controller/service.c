@@ -8,6 +8,7 @@
 #include "formation.h"
 #include "nodes.h"
 #include "relay.h"
+#include "report_replicas.h"
 
 #include <stddef.h>
 
@@ -88,6 +89,15 @@ static void on_alter_isr(Millrace__Controller_Service *service, const Millrace__
         alter_isr(controller, request, closure, call);
 }
 
+static void on_report_replicas(Millrace__Controller_Service *service,
+                               const Millrace__ReportReplicasRequest *request,
+                               Millrace__Empty_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL && speaks_for(call, request->node_id))
+        report_replicas(controller, request, closure, call);
+}
+
 static void on_producer_ids(Millrace__Controller_Service *service,
                             const Millrace__ProducerIdsRequest *request,
                             Millrace__ProducerIdsReply_Closure closure, void *call)
@@ -122,6 +132,7 @@ void service_init(struct controller *controller)
     controller->service.heartbeat = on_heartbeat;
     controller->service.follow = on_follow;
     controller->service.alter_isr = on_alter_isr;
+    controller->service.report_replicas = on_report_replicas;
     controller->service.allocate_producer_ids = on_producer_ids;
     controller->service.adopt_topic = on_adopt_topic;
     controller->service.relay = on_relay;

@@ -2,6 +2,7 @@
 // See settle.h. The image does not know yet what is being decided about the node, so the view overrides it.
 #include "settle.h"
 
+#include "base/assert.h"
 #include "nodes.h"
 #include "reassign.h"
 
@@ -42,16 +43,19 @@ static bool unclean_enabled(const struct controller *controller, const char *top
     return strcmp(value, "true") == 0;
 }
 
-static void settle_one(struct controller *controller, struct decision *decision,
-                       const struct image_topic *topic, const struct image_partition *now,
-                       struct elect_view *view)
+// now: with what is decided besides the election; changed: that differs from what the image has.
+static void settle_changed(struct controller *controller, struct decision *decision,
+                           const struct image_topic *topic, const struct image_partition *now,
+                           struct elect_view *view, bool changed)
 {
     struct image_partition next;
     bool unclean = false;
     view->unclean = now->leader < 0 || view->unclean ? unclean_enabled(controller, topic->name) : false;
-    bool changed = elect_settle(now, view, &decision->arena, &next, &unclean);
-    if (!reassign_finish(now, view, &decision->arena, &next) && !changed)
+    bool elected = elect_settle(now, view, &decision->arena, &next, &unclean);
+    bool finished = reassign_finish(now, view, &decision->arena, &next);
+    if (!elected && !finished && !changed)
         return;
+    next.partition_epoch += !elected && !finished; // those have counted already
     if (unclean)
         DIAG_WARN(&controller->env->diag,
                   "unclean leader election, records may be lost topic=%s partition=%d leader=%d", topic->name,
@@ -60,6 +64,13 @@ static void settle_one(struct controller *controller, struct decision *decision,
         DIAG_WARN(&controller->env->diag, "partition is offline topic=%s partition=%d", topic->name,
                   now->index);
     decision_partition(decision, topic->id, &next);
+}
+
+static void settle_one(struct controller *controller, struct decision *decision,
+                       const struct image_topic *topic, const struct image_partition *now,
+                       struct elect_view *view)
+{
+    settle_changed(controller, decision, topic, now, view, false);
 }
 
 void settle_node(struct controller *controller, struct decision *decision, int32_t node, enum elect_state as,
@@ -84,19 +95,84 @@ void settle_node(struct controller *controller, struct decision *decision, int32
     }
 }
 
+static struct image_ids ids_with(struct arena *arena, struct image_ids ids, int32_t node)
+{
+    if (image_ids_have(&ids, node))
+        return ids;
+    int32_t *copy = arena_calloc(arena, ids.count + 1, sizeof *copy);
+    ASSERT(copy != NULL);
+    if (ids.count > 0)
+        memcpy(copy, ids.ids, ids.count * sizeof *copy);
+    copy[ids.count] = node;
+    return (struct image_ids){.ids = copy, .count = ids.count + 1};
+}
+
+static struct image_ids ids_without(struct arena *arena, struct image_ids ids, int32_t node)
+{
+    int32_t *copy = arena_calloc(arena, ids.count + 1, sizeof *copy);
+    size_t count = 0;
+    ASSERT(copy != NULL);
+    for (size_t i = 0; i < ids.count; i++)
+        if (ids.ids[i] != node)
+            copy[count++] = ids.ids[i];
+    return (struct image_ids){.ids = copy, .count = count};
+}
+
+// Whether another one leads, and this one is out of the ISR, once it is marked: then nothing is lost when it
+// throws away what it has.
+static bool can_spare(const struct image_partition *marked, const struct elect_view *view,
+                      struct arena *arena, int32_t node)
+{
+    struct image_partition next;
+    bool unclean;
+    elect_settle(marked, view, arena, &next, &unclean);
+    return next.leader >= 0 && next.leader != node && !image_ids_have(&next.isr, node);
+}
+
+static const char *condition_text(Millrace__ReplicaCondition condition)
+{
+    switch (condition) {
+    case MILLRACE__REPLICA_CONDITION__REPLICA_FAILED:
+        return "replica has failed";
+    case MILLRACE__REPLICA_CONDITION__REPLICA_DAMAGED:
+        return "replica is damaged and is filled again";
+    case MILLRACE__REPLICA_CONDITION__REPLICA_LOST:
+        return "replica has lost its data";
+    default:
+        return "replica can be used again";
+    }
+}
+
+void settle_report(struct controller *controller, struct decision *decision, const struct image_topic *topic,
+                   const struct image_partition *now, int32_t node, Millrace__ReplicaCondition condition)
+{
+    bool fails = condition == MILLRACE__REPLICA_CONDITION__REPLICA_FAILED ||
+                 condition == MILLRACE__REPLICA_CONDITION__REPLICA_DAMAGED;
+    bool lost = condition == MILLRACE__REPLICA_CONDITION__REPLICA_LOST;
+    struct override override = {controller, node, lost ? ELECT_GONE : nodes_state(controller, node)};
+    struct elect_view view = {
+        .context = &override, .state = state_of, .stalled = -1, .lost = lost ? node : -1};
+    struct image_partition marked = *now;
+    marked.failed = (fails ? ids_with : ids_without)(&decision->arena, now->failed, node);
+    bool changed = marked.failed.count != now->failed.count;
+    if (!changed && !(lost && image_ids_have(&now->isr, node)))
+        return;
+    if (condition == MILLRACE__REPLICA_CONDITION__REPLICA_DAMAGED &&
+        !can_spare(&marked, &view, &decision->arena, node))
+        return;
+    DIAG_WARN(&controller->env->diag, "%s node=%d topic=%s partition=%d", condition_text(condition), node,
+              topic->name, now->index);
+    settle_changed(controller, decision, topic, &marked, &view, changed);
+}
+
 void settle_lost(struct controller *controller, struct decision *decision, struct uuid topic_id,
                  int32_t partition, int32_t node)
 {
     const struct image *image = metadata_image(controller->metadata);
     const struct image_topic *topic = image_topic(image, topic_id);
     const struct image_partition *now = topic != NULL ? image_topic_partition(topic, partition) : NULL;
-    if (now == NULL || !image_ids_have(&now->isr, node))
-        return;
-    DIAG_WARN(&controller->env->diag, "replica has lost its data node=%d topic=%s partition=%d", node,
-              topic->name, partition);
-    struct override override = {controller, node, ELECT_GONE};
-    struct elect_view view = {.context = &override, .state = state_of, .stalled = -1, .lost = node};
-    settle_one(controller, decision, topic, now, &view);
+    if (now != NULL)
+        settle_report(controller, decision, topic, now, node, MILLRACE__REPLICA_CONDITION__REPLICA_LOST);
 }
 
 void settle_preferred(struct controller *controller, struct decision *decision, int max)

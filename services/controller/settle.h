@@ -21,6 +21,10 @@ void settle_node(struct controller *controller, struct decision *decision, int32
 void settle_lost(struct controller *controller, struct decision *decision, struct uuid topic,
                  int32_t partition, int32_t node);
 
+// What a node says of its replica of one partition (protos/controller.proto). now: as the image has it.
+void settle_report(struct controller *controller, struct decision *decision, const struct image_topic *topic,
+                   const struct image_partition *now, int32_t node, Millrace__ReplicaCondition condition);
+
 // Moves leadership to preferred replicas, at most max partitions.
 void settle_preferred(struct controller *controller, struct decision *decision, int max);
 

@@ -60,6 +60,13 @@ static void serve_alter_isr(Millrace__Controller_Service *service, const Millrac
     rpc_fail(closure_data, ST_UNSUPPORTED, "");
 }
 
+static void serve_report_replicas(Millrace__Controller_Service *service,
+                                  const Millrace__ReportReplicasRequest *request,
+                                  Millrace__Empty_Closure closure, void *closure_data)
+{
+    rpc_fail(closure_data, ST_UNSUPPORTED, "");
+}
+
 static void serve_relay(Millrace__Controller_Service *service, const Millrace__RelayRequest *request,
                         Millrace__RelayReply_Closure closure, void *closure_data)
 {

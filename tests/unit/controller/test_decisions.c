@@ -87,6 +87,49 @@ Test(elect, a_dead_follower_leaves_without_a_new_leader_epoch)
     arena_fini(&setup.arena);
 }
 
+Test(elect, a_failed_replica_neither_leads_nor_stays_where_another_lives)
+{
+    struct setup setup;
+    int32_t failed[] = {1};
+    begin(&setup, 3, 1);
+    setup.now.failed = (struct image_ids){failed, 1};
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, 2);
+    cr_assert_eq(setup.next.isr.count, 2);
+    cr_assert_not(image_ids_have(&setup.next.isr, 1));
+    cr_assert(image_ids_have(&setup.next.failed, 1));
+    arena_fini(&setup.arena);
+}
+
+Test(elect, a_failed_last_member_stays_without_leading)
+{
+    struct setup setup;
+    int32_t failed[] = {1};
+    begin(&setup, 1, 1);
+    setup.now.failed = (struct image_ids){failed, 1};
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, -1);
+    cr_assert_eq(setup.next.isr.count, 1);
+    setup.now = setup.next;
+    setup.now.failed.count = 0;
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, 1, "it leads again when it can be used");
+    arena_fini(&setup.arena);
+}
+
+Test(elect, a_failed_replica_is_no_unclean_leader_either)
+{
+    struct setup setup;
+    int32_t failed[] = {2};
+    begin(&setup, 1, 1);
+    setup.now.failed = (struct image_ids){failed, 1};
+    setup.view.unclean = true;
+    setup.world.states[1] = ELECT_GONE;
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, 3);
+    arena_fini(&setup.arena);
+}
+
 Test(elect, nobody_leaves_in_favour_of_nodes_not_heard_of)
 {
     struct setup setup;
