@@ -183,6 +183,13 @@ static void note_scanned(struct loading *loading, struct log_segment *segment,
     state->end = batch_last_offset(header) + 1;
 }
 
+// A durable batch whose checksum does not fit while its header makes sense: damage to one batch, by which the
+// ones behind it are not lost. Reads refuse it; a follower of the partition is where its records are.
+static bool only_damaged(const struct loading *loading, const struct batch_header *header, int64_t expected)
+{
+    return header->base_offset >= expected && batch_last_offset(header) < loading->load->recovery_point;
+}
+
 // Scans a segment from segment->size on. ST_OK at its end; *why set when what follows is not valid.
 static enum status scan_batches(struct loading *loading, struct log_segment *segment, struct file *file,
                                 int64_t file_bytes, const char **why)
@@ -192,10 +199,14 @@ static enum status scan_batches(struct loading *loading, struct log_segment *seg
     int64_t position, expected = segment->base;
     log_scan_init(&scan, loading->load->env, file, segment->size, file_bytes);
     enum status status;
-    while ((status = log_scan_next(&scan, true, &header, &position)) == ST_OK) {
-        if (header.base_offset < expected)
+    for (;;) {
+        position = -1; // stays so when there is no header
+        status = log_scan_next(&scan, true, &header, &position);
+        bool damaged = status == ST_CORRUPT && position >= 0 && only_damaged(loading, &header, expected);
+        loading->report->damaged += damaged;
+        if (status == ST_OK && header.base_offset < expected)
             status = ST_CORRUPT;
-        if (status != ST_OK)
+        if (status != ST_OK && !damaged)
             break;
         note_scanned(loading, segment, &header);
         expected = loading->state->end;

@@ -142,6 +142,11 @@ int64_t log_written(const struct log *log)
 {
     return log->written;
 }
+int64_t log_segment_start(const struct log *log, int64_t offset)
+{
+    int at = log_state_segment_at(&log->state, offset);
+    return at >= 0 ? log->state.segments[at]->base : log->start;
+}
 int64_t log_size(const struct log *log)
 {
     return log->bytes;

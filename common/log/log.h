@@ -49,6 +49,8 @@ int64_t log_start_saved(const struct log *log); // as far as it survives a crash
 int64_t log_end(const struct log *log);
 int64_t log_flushed(const struct log *log);
 int64_t log_written(const struct log *log);
+// Base of the segment that holds offset: a log_truncate to it reads nothing of that segment.
+int64_t log_segment_start(const struct log *log, int64_t offset);
 int64_t log_size(const struct log *log); // bytes of all segments, tail included
 
 // ST_OK; ST_NO_SPACE while it waits for disk space; else the error that took it offline.

@@ -266,6 +266,10 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     load.verify_all = set->config.verify_all;
     load.clean = set->was_clean && journaled < 0;
     status = log_state_load(&load, &log->state, report);
+    if (status == ST_CORRUPT || status == ST_TRUNCATED) { // files that contradict one another
+        status = ST_OK;
+        report->lost = true;
+    }
     if (status == ST_OK && log->state.end < journaled) {
         report->lost = true;
         known->recovery_point = journaled; // by which the next start knows, without the journal
@@ -299,6 +303,9 @@ static void recover_log(struct opening *opening, const char *name)
         return;
     }
     install_state(log, known);
+    if (report.damaged > 0)
+        DIAG_ERROR(&set->env->diag, "records are damaged, reads of them fail log=%s batches=%d", name,
+                   report.damaged);
     if (report.dropped_bytes > 0)
         DIAG_WARN(&set->env->diag, "recovery cut the log's end log=%s end=%lld dropped_bytes=%lld why=\"%s\"",
                   name, (long long)log->state.end, (long long)report.dropped_bytes, report.why);

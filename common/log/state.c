@@ -90,7 +90,8 @@ static enum status cut_segment(const struct log_load *load, const struct log_seg
         return status;
     struct log_scan scan;
     log_scan_init(&scan, load->env, file, 0, segment->written);
-    status = find_cut(&scan, to, &position, cut);
+    if (to > segment->base) // else nothing of it stays, and it may be damaged
+        status = find_cut(&scan, to, &position, cut);
     log_scan_fini(&scan);
     if (status == ST_OK && position < segment->written)
         status = file_truncate(load->env, file, position);

@@ -40,6 +40,7 @@ struct log_load {
 struct log_load_report {
     int64_t dropped_bytes; // cut off behind the last whole valid batch
     const char *why;       // static text when bytes were dropped
+    int damaged;           // batches below the recovery point whose checksum does not fit; they stay
     bool lost;             // ends below the recovery point: nothing was changed, the state must not be used
 };
 

@@ -245,6 +245,18 @@ static void item_found(struct fetch_item *item, struct log *log, const struct lo
     log_find_aborted(log, item->asked->fetch_offset, found->next, item_on_aborted, item);
 }
 
+// Clients give up at CORRUPT_MESSAGE; where another replica has the records, they are to ask again.
+static int16_t read_error(const struct fetch_item *item, enum status status, const struct log_found *found)
+{
+    struct replica *replica = partitions_find(storage_partitions(item->fetch->request->storage),
+                                              item->topic_id, item->asked->partition);
+    if (replica == NULL || (status != ST_CORRUPT && status != ST_IO))
+        return lookup_error(status);
+    replica_damaged(replica, found->first, status);
+    bool only = partition_isr_size(&replica->state) <= 1;
+    return only && status == ST_CORRUPT ? KAFKA_ERR_CORRUPT_MESSAGE : KAFKA_ERR_KAFKA_STORAGE_ERROR;
+}
+
 static void item_on_read(struct log *log, enum status status, struct piece *piece,
                          const struct log_found *found, void *context)
 {
@@ -270,7 +282,7 @@ static void item_on_read(struct log *log, enum status status, struct piece *piec
     if (status == ST_AGAIN)
         item->state = ITEM_TODO; // the log moved under the read: look again
     else if (status != ST_OK)
-        item_error(item, status == ST_CORRUPT ? KAFKA_ERR_CORRUPT_MESSAGE : lookup_error(status), NULL);
+        item_error(item, read_error(item, status, found), NULL);
     fetch_go_on(fetch);
 }
 

@@ -228,6 +228,8 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
 {
     struct ledger_call *held = context;
     struct replica *replica = partitions_find(held->ledgers->partitions, held->topic_id, held->partition);
+    if (replica != NULL && (status == ST_CORRUPT || status == ST_IO))
+        replica_damaged(replica, found->first, status);
     if (status != ST_OK || replica == NULL) {
         rpc_fail(held->call, status == ST_OK ? ST_NOT_LEADER : status, "cannot read the ledger");
     } else {

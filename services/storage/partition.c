@@ -86,7 +86,8 @@ static int watermark_advance(struct partition *partition)
 // Kafka's rule for expansion); one proposal is open at a time.
 static int propose_addition(struct partition *partition, struct partition_replica *replica)
 {
-    if (partition->proposal_open || replica->in_isr || replica->fenced || replica->incarnation == 0)
+    if (partition->proposal_open || replica->in_isr || replica->fenced || replica->failed ||
+        replica->incarnation == 0)
         return 0;
     if (replica->flushed < partition->high_watermark || replica->flushed < partition->epoch_start)
         return 0;
@@ -127,12 +128,13 @@ static void replicas_from_view(struct partition *partition, const struct partiti
         for (int k = 0; k < old_count; k++) {
             // What a follower acknowledged counts only in the epoch and from the incarnation it was said in.
             bool same = old[k].node == replica->node && old[k].incarnation == view->replicas[i].incarnation;
-            if (same && !new_epoch)
+            if (same && !new_epoch && !view->replicas[i].failed)
                 *replica = old[k];
         }
         replica->incarnation = view->replicas[i].incarnation;
         replica->fenced = view->replicas[i].fenced;
         replica->adding = view->replicas[i].adding;
+        replica->failed = view->replicas[i].failed;
         replica->in_isr = view->replicas[i].in_isr;
     }
 }
@@ -196,7 +198,8 @@ int partition_acknowledged(struct partition *partition, int32_t node, uint64_t i
 {
     struct partition_replica *replica = partition_replica(partition, node);
     if (partition->role != PARTITION_LEADER || leader_epoch != partition->leader_epoch || replica == NULL ||
-        replica->incarnation != incarnation || flushed > partition->log_end || flushed < replica->flushed)
+        replica->failed || replica->incarnation != incarnation || flushed > partition->log_end ||
+        flushed < replica->flushed)
         return 0;
     replica->flushed = flushed;
     if (flushed >= partition->log_end)

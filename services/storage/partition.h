@@ -30,6 +30,7 @@ struct partition_replica {
     uint64_t incarnation; // registered one; 0 while the node is not registered
     bool fenced;          // the controller has fenced it: not to be proposed
     bool adding;          // comes in by a reassignment that runs (KIP-455)
+    bool failed;          // its node says that its log cannot be used: nothing it acknowledges counts
     bool in_isr;          // committed
     bool proposed;        // member of the proposed ISR while a proposal is open, else equal to in_isr
     int64_t flushed; // durable there (exclusive) as acknowledged in this leader epoch; -1: nothing heard yet
@@ -68,6 +69,7 @@ struct partition_view {
         uint64_t incarnation;
         bool fenced;
         bool adding;
+        bool failed;
         bool in_isr;
     } replicas[PARTITION_REPLICAS_MAX];
 };

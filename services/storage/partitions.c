@@ -9,8 +9,10 @@
 #include "isr.h"
 #include "lost.h"
 #include "partitions_state.h"
+#include "report.h"
 #include "settings.h"
 #include "stream_in.h"
+#include "stream_in_state.h"
 #include "stream_out.h"
 
 #include <inttypes.h>
@@ -59,6 +61,8 @@ static void partitions_on_durable(struct log *log, enum status status)
         return;
     struct partitions *partitions = replica->partitions;
     replica_durable(replica, status);
+    if (status != ST_OK && status != ST_NO_SPACE)
+        reports_soon(partitions->reports);
     if (status != ST_OK && status != ST_NO_SPACE)
         partitions->options.on_failed(partitions->options.context, log_name(log), status);
 }
@@ -170,10 +174,29 @@ static void replica_open(struct replica *replica)
     replica->state.flushed = log_flushed(log);
 }
 
+// Others have everything, and the controller has noted that this one is not to be counted on: what lies from
+// the damaged segment on is fetched from the leader again.
+static void drop_damaged(struct replica *replica)
+{
+    int64_t to = log_segment_start(replica->log, replica->damaged_at);
+    DIAG_WARN(&replica->partitions->options.env->diag,
+              "dropping damaged records, the leader has them partition=%s from=%" PRId64 " end=%" PRId64,
+              replica_name(replica), to, log_end(replica->log));
+    replica->damaged_at = -1;
+    replica->link = REPLICA_TRUNCATING;
+    replica->cutting = true;
+    wait_fail(&replica->flush_waits, ST_STALE);
+    log_truncate(replica->log, to, stream_in_truncated, NULL);
+}
+
 bool replica_linkable(struct replica *replica)
 {
     if (replica->log == NULL || replica->cutting || log_status(replica->log) != ST_OK)
         return false;
+    if (replica->damaged_at >= 0 && report_spared(replica)) {
+        drop_damaged(replica);
+        return false;
+    }
     if (!log_lost(replica->log))
         return true;
     // Reported at registration and taken out of the ISR by the controller: it may start empty and catch up.
@@ -208,6 +231,7 @@ static void view_fill(const struct partitions *partitions, const struct image_to
         view->replicas[i].incarnation = node ? node->incarnation : 0;
         view->replicas[i].fenced = node == NULL || node->fenced;
         view->replicas[i].adding = image_ids_have(&from->adding, from->replicas.ids[i]);
+        view->replicas[i].failed = image_ids_have(&from->failed, from->replicas.ids[i]);
         view->replicas[i].in_isr = image_ids_have(&from->isr, from->replicas.ids[i]);
     }
 }
@@ -230,8 +254,15 @@ static void replica_view(struct replica *replica)
         DIAG_INFO(&partitions->options.env->diag, "ISR %s partition=%s epoch=%d isr=%d/%d",
                   after < before ? "shrank" : "grew", replica_name(replica), replica->state.leader_epoch,
                   after, replica->state.replica_count);
+    for (int i = 0; i < replica->state.replica_count; i++)
+        if (replica->state.replicas[i].failed)
+            streams_out_forget(replica, replica->state.replicas[i].node);
     replica_act(replica, change);
     replica_low_moved(replica);
+    if (replica->damaged_at >= 0 && replica->link == REPLICA_LINKED && report_spared(replica))
+        stream_in_wanted(replica, 0);
+    if (report_due(replica))
+        reports_soon(partitions->reports);
 }
 
 static void replica_remove(struct replica *replica)
@@ -258,6 +289,7 @@ static void replica_add(struct partitions *partitions, const struct image_topic 
     replica->topic = mem_strdup(topic->name);
     replica->internal = topic->internal;
     replica->owner_epoch = -1;
+    replica->damaged_at = -1;
     partition_init(&replica->state, partitions->options.node_id, 0, 0, 0);
     map_put(&partitions->replicas, partitions_key(key, topic->id, index), replica);
     replica_open(replica);
@@ -341,6 +373,7 @@ static void tick_fire(struct timer *timer)
     }
     open_waiting(partitions);
     partitions_room_made(partitions); // by a truncation or removal
+    reports_soon(partitions->reports);
     timer_start_ms(env, &partitions->tick, TICK_MS);
 }
 
@@ -356,7 +389,12 @@ struct partitions *partitions_new(const struct partitions_options *options)
     map_init(&partitions->replicas, env_random(options->env));
     timer_init(&partitions->tick, tick_fire, partitions);
     timer_init(&partitions->room, room_fire, partitions);
+    partitions->damaged =
+        (struct metric){.name = "millrace_storage_damaged_total",
+                        .help = "Times that records of a replica could not be read back from the disk."};
+    metric_add(options->env->metrics, &partitions->damaged);
     partitions->isr = isr_new(partitions);
+    partitions->reports = reports_new(partitions);
     partitions->in = streams_in_new(partitions);
     partitions->out = streams_out_new(partitions);
     return partitions;
@@ -465,7 +503,9 @@ void partitions_destroy(struct partitions **pointer)
         mem_free(replica);
     }
     map_fini(&partitions->replicas);
+    metric_remove(partitions->options.env->metrics, &partitions->damaged);
     isr_destroy(&partitions->isr);
+    reports_destroy(&partitions->reports);
     streams_out_destroy(&partitions->out);
     streams_in_destroy(&partitions->in);
     mem_free((char *)(uintptr_t)partitions->options.rpc_endpoint);

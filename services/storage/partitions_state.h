@@ -9,6 +9,7 @@
 #include "partitions.h"
 
 struct isr;
+struct reports;
 struct streams_in;
 struct streams_out;
 
@@ -21,8 +22,10 @@ struct partitions {
     struct timer room;           // wakes them
     struct pace pace;
     struct isr *isr;
+    struct reports *reports;
     struct streams_in *in;
     struct streams_out *out;
+    struct metric damaged; // replica_damaged
     bool started;
     bool closing;
     int removals; // logs being deleted

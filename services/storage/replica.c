@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "isr.h"
 #include "partitions_state.h"
+#include "report.h"
 #include "stream_in.h"
 #include "stream_out.h"
 
@@ -167,6 +168,19 @@ void replica_wait_room(struct replica *replica, struct wait *wait, wait_fn *wake
     wait_add(&replica->append_waits, wait, 0, wake, context);
     if (replica->room.list == NULL)
         wait_add(&replica->partitions->room_waits, &replica->room, 0, on_room, replica);
+}
+
+void replica_damaged(struct replica *replica, int64_t offset, enum status why)
+{
+    bool whole = log_status(replica->log) == ST_OK && !log_lost(replica->log);
+    if (replica->damaged_at >= 0 || replica->cutting || replica->closing || !whole)
+        return;
+    replica->damaged_at = offset;
+    DIAG_ERROR(&replica->partitions->options.env->diag,
+               "records cannot be read back from the disk partition=%s offset=%lld why=%s",
+               replica_name(replica), (long long)offset, status_name(why));
+    metric_inc(&replica->partitions->damaged, 1);
+    reports_soon(replica->partitions->reports);
 }
 
 void replica_durable(struct replica *replica, enum status status)

@@ -42,7 +42,9 @@ struct replica {
     char *topic;   // name, owned
     bool internal; // __consumer_offsets and its like: written by ledgers only
     bool closing;  // being removed: the log's deletion is under way
-    bool cutting;  // a truncation of the log is under way; nothing is served or subscribed until it is done
+    int64_t
+        damaged_at; // offset from which records could not be read back, -1: none known; see replica_damaged
+    bool cutting;   // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
     struct replica_settings settings;
     struct log *log; // NULL while an older log of this name is being deleted
@@ -119,6 +121,12 @@ void replica_wait_room(struct replica *replica, struct wait *wait, wait_fn *wake
 
 // The log was flushed, or failed (log_set's on_durable).
 void replica_durable(struct replica *replica, enum status status);
+
+// Records at or behind offset could not be read back from the disk (ST_CORRUPT, ST_IO). The controller is
+// told: where another member lives, this replica leaves the ISR and leadership, drops its log from that
+// segment on and fills it again from the leader. With no other copy it goes on serving what is good.
+// Idempotent.
+void replica_damaged(struct replica *replica, int64_t offset, enum status why);
 
 // Name for diagnostics: "topic-3"; valid until the next call on any replica of this process part.
 const char *replica_name(const struct replica *replica);

@@ -187,6 +187,15 @@ void streams_out_drop(struct replica *replica)
         subscription_end(replica->subscriptions);
 }
 
+void streams_out_forget(struct replica *replica, int32_t follower)
+{
+    for (struct subscription *at = replica->subscriptions, *next; at != NULL; at = next) {
+        next = at->replica_next;
+        if (at->stream->follower == follower)
+            subscription_end(at);
+    }
+}
+
 void streams_out_heard(struct replica *replica)
 {
     for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next)
@@ -317,6 +326,12 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     }
     if (replica->state.role != PARTITION_LEADER || replica->log == NULL || log_lost(replica->log))
         return;
+    // It may be about to throw away what it has: what it says of itself counts once the mark is gone.
+    const struct partition_replica *follower = partition_replica(&replica->state, stream->follower);
+    if (follower != NULL && follower->failed) {
+        result->status = ST_AGAIN;
+        return;
+    }
     // Begun as a follower: where the log ends is not settled yet. Or the follower has just become a replica
     // and knows it before we do: what it acknowledges would not count, and without new records it says no
     // more.
@@ -406,10 +421,12 @@ static void ack_take(struct stream_out *stream, const Millrace__AppendAck *ack)
     struct replica *replica = partitions_find_proto(partitions, ack->topic_id, ack->partition);
     if (replica == NULL)
         return;
+    struct subscription *subscription = subscription_find(stream, replica);
+    if (subscription == NULL || subscription->id != ack->subscription)
+        return; // the one to come says how far the follower is, which may be less
     int change = partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
                                         ack->leader_epoch, ack->flushed, env_now_us(partitions->options.env));
-    struct subscription *subscription = subscription_find(stream, replica);
-    if (ack->status != ST_OK && subscription != NULL && subscription->id == ack->subscription)
+    if (ack->status != ST_OK)
         subscription_end(subscription); // the follower subscribes again
     replica_act(replica, change);
     if (!ack->has_log_start)
@@ -516,6 +533,8 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
             piece_release(piece);
         if (status == ST_OUT_OF_RANGE)
             return; // below the start: the follower hears of it and subscribes anew
+        if (status == ST_CORRUPT || status == ST_IO)
+            replica_damaged(replica, found->first, status);
         if (status != ST_OK && status != ST_AGAIN) {
             DIAG_WARN(&env_of(stream->owner)->diag,
                       "cannot read for a follower partition=%s follower=%d why=%s", replica_name(replica),

@@ -35,6 +35,9 @@ void streams_out_started(struct replica *replica);
 void streams_out_watermark(struct replica *replica);
 
 // Ends every subscription of the replica: it no longer leads in the epoch they were made in.
+// A follower whose log its node cannot use: it subscribes anew when it can.
+void streams_out_forget(struct replica *replica, int32_t follower);
+
 void streams_out_drop(struct replica *replica);
 
 // Tells the state machine which followers were heard of lately, before its clock ticks.

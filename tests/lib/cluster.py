@@ -9,6 +9,7 @@
 #         cluster.produce("t", ["a", "b"])
 #         cluster.storage[0].kill()
 import ctypes
+import errno
 import json
 import os
 import random
@@ -25,6 +26,7 @@ import urllib.request
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("MILLRACE_BUILD", os.path.join(ROOT, "build")))
 SHIM = os.path.join(BUILD, "lib", "powercut.so")
+FAULT_SHIM = os.path.join(BUILD, "lib", "diskfault.so")
 LOAD = os.path.join(BUILD, "lib", "load")
 RAW = os.path.join(BUILD, "lib", "raw")
 LOG_TAIL_LINES = 25
@@ -124,6 +126,8 @@ class Daemon:
         env = dict(os.environ)
         if self.cluster.powercut:
             env.update(LD_PRELOAD=SHIM, POWERCUT_ROOT=self.data)
+        if self.cluster.diskfault:
+            env.update(LD_PRELOAD=FAULT_SHIM, DISKFAULT_ROOT=self.data, DISKFAULT_CONTROL=self.data + ".fault")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [program("millrace-" + self.role)] + self.arguments() + ["--die-with", str(os.getpid())],
@@ -156,6 +160,17 @@ class Daemon:
             open(self.data + ".stalled", "x", encoding="ascii").close()
         else:
             os.remove(self.data + ".stalled")
+
+    def fail_disk(self, call, part="/", start=1, error=errno.EIO):
+        """From the start-th call on, every "read", "write" or "sync" of a file whose path contains part fails (the
+        cluster was made with diskfault=True)."""
+        assert self.cluster.diskfault
+        with open(self.data + ".fault.new", "w", encoding="ascii") as file:
+            file.write("%s %s %d %d\n" % (call, part, start, error))
+        os.rename(self.data + ".fault.new", self.data + ".fault")
+
+    def heal_disk(self):
+        os.remove(self.data + ".fault")
 
     def stop(self, seconds=20):
         """SIGTERM: drains and ends with exit code 0."""
@@ -265,9 +280,10 @@ class Clients:
 
 
 class Cluster(Clients):
-    def __init__(self, controllers=1, storage=1, coordinators=1, settings=None, powercut=False, directory=None):
+    def __init__(self, controllers=1, storage=1, coordinators=1, settings=None, powercut=False, directory=None,
+                 diskfault=False):
         """settings: {"all" | role: {key: value}}. directory: kept afterwards when given."""
-        self.settings, self.powercut = settings or {}, powercut
+        self.settings, self.powercut, self.diskfault = settings or {}, powercut, diskfault
         self.own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="millrace-test-")
         os.makedirs(os.path.join(self.directory, "logs"), exist_ok=True)

@@ -242,3 +242,18 @@ Test(partition, start_of_a_follower_takes_its_watermark_along)
     partition_started(&p, 7);
     cr_assert_eq(p.log_start, 10);
 }
+
+Test(partition, failed_member_counts_for_nothing_until_it_says_anew_what_it_has)
+{
+    struct partition p = leader_of_three(1);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    struct partition_view view = view_of(1, 5, 8, 1);
+    view.replicas[1].failed = true;
+    partition_view(&p, &view, 2);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 3), 0, "it may be about to drop that");
+    cr_assert_eq(partition_tick(&p, 4, LAG), 0);
+    view = view_of(1, 5, 9, 1);
+    cr_assert_eq(partition_view(&p, &view, 5), 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 4, 6), PARTITION_PROPOSE, "with less than before");
+}
