@@ -6,6 +6,8 @@
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
+enum { NEAR_BITS_MAX = 16 };
+
 struct uuid uuid_from_random(uint64_t high, uint64_t low)
 {
     struct uuid id;
@@ -16,6 +18,14 @@ struct uuid uuid_from_random(uint64_t high, uint64_t low)
     store_be64(id.bytes, high);
     store_be64(id.bytes + 8, low);
     return id;
+}
+
+bool uuid_near(struct uuid a, struct uuid b)
+{
+    int bits = 0;
+    for (size_t i = 0; i < sizeof a.bytes; i++)
+        bits += __builtin_popcount((unsigned)(a.bytes[i] ^ b.bytes[i]));
+    return bits > 0 && bits <= NEAR_BITS_MAX;
 }
 
 void uuid_format(struct uuid id, char text[UUID_TEXT_SIZE])

@@ -24,6 +24,10 @@ static inline bool uuid_equal(struct uuid a, struct uuid b)
     return memcmp(&a, &b, sizeof a) == 0;
 }
 
+// Whether they differ, but in so few bits (16) that one is the other damaged: random ones never are so close
+// (1 pair of 10^16).
+bool uuid_near(struct uuid a, struct uuid b);
+
 // A random (version 4) id from two 64-bit random numbers. Never one of the reserved ids (0 and 1); a first
 // character
 // '-' is avoided as Kafka does, so that it never looks like an option.

@@ -115,6 +115,7 @@ struct log_op {
     bool last;   // closing: waits until everything is written and no cold read is in flight
     bool settle; // waits until what the journal holds of the log is in its segment
     bool voids;  // has a group of the journal to write
+    bool keeps;  // a removal that only takes the files out of the way
     struct journal_place place;
     void *context;
     void *data; // the op's own

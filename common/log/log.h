@@ -198,6 +198,16 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
 // durable together. Segments that lie below the start are removed some time later.
 void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context);
 
+// Takes the log out of the set and keeps its files: the directory is renamed durably to Kafka's name for a
+// stray, "NAME.UNIQUE-stray", which no start looks at. done as log_delete's.
+void log_set_aside(struct log *log, log_done_fn *done, void *context);
+
+// Gives the log another id, in partition.metadata soon after; if that cannot be written the log goes offline.
+void log_adopt(struct log *log, struct uuid id);
+
+// A log just created should have held records below `had`, which are not here: see log_lost.
+void log_declare_lost(struct log *log, int64_t had);
+
 // Renames the directory away durably, then removes it on the pool. done (log no longer valid after it) comes
 // when the removal can no longer be undone by a crash.
 void log_delete(struct log *log, log_done_fn *done, void *context);

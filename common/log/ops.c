@@ -375,10 +375,11 @@ static void delete_prepare(struct log_op *op)
     op->offset = (int64_t)env_random(op->set->env); // makes the new name unique
 }
 
-// Kafka's name for a directory on its way out.
+// Kafka's names for a directory on its way out, and for one that is nobody's.
 static void delete_name(const struct log_op *op, char name[LOG_NAME_MAX])
 {
-    snprintf(name, LOG_NAME_MAX, "%.200s.%032llx-delete", op->log->name, (unsigned long long)op->offset);
+    snprintf(name, LOG_NAME_MAX, "%.200s.%032llx-%s", op->log->name, (unsigned long long)op->offset,
+             op->keeps ? "stray" : "delete");
 }
 
 // The recovery point is forgotten first: a crash before the rename leaves a log that is scanned whole, one
@@ -400,8 +401,8 @@ static void delete_run(struct log_op *op)
         op->status = ST_OK; // never had a record
     else if (op->status == ST_OK)
         op->status = path_sync_dir(env, op->set->path);
-    if (!full || op->status != ST_OK)
-        return;
+    if (!full || op->keeps || op->status != ST_OK)
+        return; // with its recovery point still there a log set aside is reported as lost at the next start
     log_remove_dir(env, to.text);
     op->status = save_first(op->data);
     if (op->status == ST_OK)
@@ -413,10 +414,12 @@ static void delete_finish(struct log_op *op)
     struct log *log = op->log;
     char name[LOG_NAME_MAX];
     delete_name(op, name);
-    if (op->status == ST_OK)
+    if (op->status != ST_OK)
+        log_go_offline(log, op->status);
+    else if (!op->keeps)
         log_remove_dir_later(op->set, name);
     else
-        log_go_offline(log, op->status);
+        DIAG_WARN(&op->set->env->diag, "files of a partition are set aside dir=%s/%s", op->set->path, name);
     end_change(op);
     log->gone = true;
     if (log->dirty)
@@ -425,16 +428,56 @@ static void delete_finish(struct log_op *op)
         log_free(log);
 }
 
-void log_delete(struct log *log, log_done_fn *done, void *context)
+static void log_leave(struct log *log, bool keeps, log_done_fn *done, void *context)
 {
     ASSERT(!log->deleted);
     struct log_op *op = log_change(log, 0, done, context);
     op->prepare = delete_prepare;
     op->run = delete_run;
     op->voids = true;
+    op->keeps = keeps;
     op->finish = delete_finish;
     log->deleted = true; // from now on the name may be used anew: the rename comes before any later round
     log->generation++;
     map_remove(&log->set->by_name, slice_str(log->name));
     log_op_queue(op);
+}
+
+void log_delete(struct log *log, log_done_fn *done, void *context)
+{
+    log_leave(log, false, done, context);
+}
+
+void log_set_aside(struct log *log, log_done_fn *done, void *context)
+{
+    log_leave(log, true, done, context);
+}
+
+// ---- identity ----
+
+static void adopt_run(struct log_op *op)
+{
+    op->status = op->log->on_disk ? log_make_directory(op->log) : ST_OK;
+}
+
+static void adopt_finish(struct log_op *op)
+{
+    if (op->status != ST_OK)
+        log_go_offline(op->log, op->status);
+}
+
+void log_adopt(struct log *log, struct uuid id)
+{
+    struct log_op *op = log_op_new(log->set, log);
+    log->id = id;
+    op->run = adopt_run;
+    op->finish = adopt_finish;
+    log_op_queue(op);
+}
+
+void log_declare_lost(struct log *log, int64_t had)
+{
+    ASSERT(log->state.end == 0 && !log->on_disk && had > 0);
+    log->lost = true;
+    log->recovery_point = log->synced = had;
 }

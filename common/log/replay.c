@@ -400,13 +400,31 @@ static enum status write_item(struct log_replay *replay, const char *path, const
     return status;
 }
 
-enum status log_replay_apply(struct log_replay *replay, struct uuid id, int32_t partition, const char *path,
-                             int64_t recovery_point, int64_t *end)
+// What the journal holds of a log. A damaged partition.metadata may name the log by an id that is not quite
+// its own.
+static const struct found_log *find_log(const struct log_replay *replay, struct uuid id, int32_t partition)
 {
     struct key key = key_of(id, partition);
     const struct found_log *log = map_get(&replay->logs, slice_of(key.bytes, sizeof key.bytes));
+    struct map_entry *at = NULL;
+    struct slice name;
+    void *value;
+    while (log == NULL && map_next(&replay->logs, &at, &name, &value)) {
+        struct uuid other;
+        memcpy(other.bytes, name.data, sizeof other.bytes);
+        if (uuid_near(other, id) && memcmp(name.data + sizeof other.bytes, key.bytes + sizeof other.bytes,
+                                           sizeof key.bytes - sizeof other.bytes) == 0)
+            log = value;
+    }
+    return log;
+}
+
+enum status log_replay_apply(struct log_replay *replay, struct uuid id, int32_t partition, const char *path,
+                             int64_t recovery_point, int64_t *end)
+{
+    const struct found_log *log = uuid_is_zero(id) ? NULL : find_log(replay, id, partition);
     *end = -1;
-    if (log == NULL || log->count == 0 || uuid_is_zero(id))
+    if (log == NULL || log->count == 0)
         return ST_OK;
     *end = log->rows[log->count - 1].end;
     for (int i = 0; i < log->count; i++) {

@@ -393,6 +393,10 @@ struct partitions *partitions_new(const struct partitions_options *options)
         (struct metric){.name = "millrace_storage_damaged_total",
                         .help = "Times that records of a replica could not be read back from the disk."};
     metric_add(options->env->metrics, &partitions->damaged);
+    partitions->strays =
+        (struct metric){.name = "millrace_storage_strays_total",
+                        .help = "Directories of partitions that were set aside: another topic's id in them."};
+    metric_add(options->env->metrics, &partitions->strays);
     partitions->isr = isr_new(partitions);
     partitions->reports = reports_new(partitions);
     partitions->in = streams_in_new(partitions);
@@ -412,23 +416,72 @@ static bool keep(const struct partitions *partitions, struct log *log)
     return true;
 }
 
+// The partition of the log's name, when the image places it here.
+static const struct image_topic *placed_by_name(const struct partitions *partitions, const struct log *log,
+                                                bool *in_isr)
+{
+    const struct image_topic *topic = lost_topic(partitions->options.image, log);
+    const struct image_partition *placed =
+        topic ? image_topic_partition(topic, lost_index(log_name(log))) : NULL;
+    if (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id))
+        return NULL;
+    *in_isr = image_ids_have(&placed->isr, partitions->options.node_id);
+    return topic;
+}
+
+// Files of another topic under the name of a partition that belongs here. No evidence that they may go, as a
+// damaged partition.metadata would look the same: they are kept out of the way, as Kafka does. And where this
+// replica should have records, these may be them.
+static void stray_set_aside(struct partitions *partitions, struct log *log, const struct image_topic *topic,
+                            bool in_isr)
+{
+    const struct partitions_options *options = &partitions->options;
+    struct log_config config = settings_log(options->image, topic->name, options->node_id);
+    char name[LOG_NAME_SIZE];
+    int64_t had = log_end(log) > 0 ? log_end(log) : 1; // of one that cannot be read it is not known
+    snprintf(name, sizeof name, "%s", log_name(log));
+    DIAG_ERROR(&options->env->diag, "files of a partition carry the id of another topic log=%s end=%" PRId64,
+               name, had);
+    metric_inc(&partitions->strays, 1);
+    partitions->removals++;
+    log_set_aside(log, log_on_deleted, partitions);
+    if (in_isr && log_create(options->set, name, topic->id, &config, &log) == ST_OK)
+        log_declare_lost(log, had);
+}
+
+static void stray_take(struct partitions *partitions, struct log *log)
+{
+    bool in_isr;
+    const struct image_topic *topic = placed_by_name(partitions, log, &in_isr);
+    bool nameless = uuid_is_zero(log_id(log));
+    bool empty = log_end(log) == 0 && !log_lost(log) && log_status(log) == ST_OK;
+    if (topic == NULL || empty) {
+        log_drop(partitions, log); // nobody of that name belongs here, or nothing is in it
+    } else if (nameless) {
+        return; // lost, and reported as such
+    } else if (uuid_near(log_id(log), topic->id)) {
+        DIAG_ERROR(&partitions->options.env->diag,
+                   "topic id in partition.metadata was damaged and is repaired log=%s", log_name(log));
+        log_adopt(log, topic->id);
+    } else {
+        stray_set_aside(partitions, log, topic, in_isr);
+    }
+}
+
 // Logs on disk that the image does not place here any more: their topic was deleted or moved while we were
-// away.
-static void strays_drop(struct partitions *partitions)
+// away, or their files lie.
+static void strays_take(struct partitions *partitions)
 {
     struct log *next;
     for (struct log *log = log_set_next(partitions->options.set, NULL); log != NULL; log = next) {
         next = log_set_next(partitions->options.set, log);
-        const struct image *image = partitions->options.image;
-        const struct image_topic *topic = log_lost(log) && uuid_is_zero(log_id(log))
-                                              ? lost_topic(image, log)
-                                              : image_topic(image, log_id(log));
+        const struct image_topic *topic = image_topic(partitions->options.image, log_id(log));
         const struct image_partition *placed =
             topic ? image_topic_partition(topic, lost_index(log_name(log))) : NULL;
         if (topic == NULL && keep(partitions, log))
             continue;
         if (placed == NULL || !image_ids_have(&placed->replicas, partitions->options.node_id))
-            log_drop(partitions, log);
+            stray_take(partitions, log);
     }
 }
 
@@ -440,7 +493,7 @@ void partitions_start(struct partitions *partitions)
     pace_refresh(&partitions->pace, image, partitions->options.node_id, env_now_us(partitions->options.env));
     log_flush(partitions->options.set, partitions_on_durable);
     log_set_retain(partitions->options.set, partitions_on_start);
-    strays_drop(partitions);
+    strays_take(partitions);
     for (size_t i = 0; i < image_topic_count(image); i++) {
         const struct image_topic *topic = image_topic_at(image, i);
         for (size_t k = 0; k < topic->partition_count; k++)
@@ -504,6 +557,7 @@ void partitions_destroy(struct partitions **pointer)
     }
     map_fini(&partitions->replicas);
     metric_remove(partitions->options.env->metrics, &partitions->damaged);
+    metric_remove(partitions->options.env->metrics, &partitions->strays);
     isr_destroy(&partitions->isr);
     reports_destroy(&partitions->reports);
     streams_out_destroy(&partitions->out);

@@ -26,6 +26,7 @@ struct partitions {
     struct streams_in *in;
     struct streams_out *out;
     struct metric damaged; // replica_damaged
+    struct metric strays;
     bool started;
     bool closing;
     int removals; // logs being deleted

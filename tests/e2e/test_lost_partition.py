@@ -5,6 +5,8 @@ import os
 import shutil
 import time
 
+import pytest
+
 from cluster import Cluster, wait_until
 
 THREE = {"all": {"default.replication.factor": 3, "min.insync.replicas": 2}}
@@ -78,4 +80,71 @@ def test_a_replica_without_a_readable_topic_id_is_filled_again():
         assert "partition is lost" in leader.log()
         cluster.wait_isr("t", 3)
         next(d for d in cluster.daemons if d.role == "storage" and d is not leader).stop()
+        assert values(cluster) == list(range(500))
+
+
+def topic_id_line(node):
+    path = os.path.join(directory(node, "t-0"), "partition.metadata")
+    with open(path, "rb") as file:
+        return path, file.read()
+
+
+def write(path, content):
+    with open(path, "wb") as file:
+        file.write(content)
+
+
+@pytest.mark.parametrize("kill", [False, True])
+def test_one_flipped_bit_in_the_topic_id_costs_no_record(kill):
+    # Killed, a part of the records is in the journal alone, under the true id.
+    with Cluster() as cluster:
+        cluster.produce("t", [str(n) for n in range(50)])
+        node = cluster.leader("t")
+        (node.kill if kill else node.stop)()
+        path, good = topic_id_line(node)
+        write(path, good[:-10] + bytes([good[-10] ^ (1 if good[-10] != ord("_") else 2)]) + good[-9:])
+        node.start().wait_ready()
+        assert values(cluster) == list(range(50))
+        assert "partition.metadata was damaged and is repaired" in node.log()
+        wait_until(lambda: topic_id_line(node)[1] == good, 5, "the file to be as before")
+
+
+def another_id(node):
+    path, good = topic_id_line(node)
+    write(path, good[:-22] + b"xT0yK2pQRZuHn4bq8cW1Eg")
+    return os.path.getsize(os.path.join(directory(node, "t-0"), "%020d.log" % 0))
+
+
+def strays(node):
+    return glob.glob(os.path.join(node.data, "t-0.*-stray", "*.log"))
+
+
+def test_files_with_the_id_of_another_topic_are_kept_and_the_partition_is_not_empty():
+    with Cluster() as cluster:
+        cluster.produce("t", [str(n) for n in range(50)])
+        node = cluster.leader("t")
+        node.stop()
+        size = another_id(node)
+        node.start().wait_ready()
+        wait_until(lambda: cluster.partition("t")["leader"] == -1, 10, "the partition to be offline")
+        wait_until(lambda: strays(node), 5, "the files to be set aside")
+        for _ in range(2):
+            assert [os.path.getsize(path) for path in strays(node)] == [size]
+            assert "carry the id of another topic log=t-0" in node.log()
+            node.restart().wait_ready()
+            wait_until(lambda: cluster.partition("t")["leader"] == -1, 10, "the partition to stay offline")
+
+
+def test_a_replica_with_the_id_of_another_topic_is_filled_again():
+    with Cluster(controllers=1, storage=3, coordinators=1, settings=THREE) as cluster:
+        cluster.produce("t", [("k", str(n)) for n in range(500)])
+        cluster.wait_isr("t", 3)
+        leader = cluster.leader("t")
+        leader.stop()
+        another_id(leader)
+        leader.start().wait_ready()
+        wait_until(lambda: strays(leader), 5, "the files to be set aside")
+        cluster.wait_isr("t", 3)
+        assert leader.metric("millrace_storage_strays_total") == 1
+        next(d for d in cluster.storage if d is not leader).stop()
         assert values(cluster) == list(range(500))

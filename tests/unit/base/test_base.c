@@ -176,3 +176,13 @@ Test(metric, prints_help_once_per_name_and_cumulative_buckets)
     cr_assert_not_null(strstr((char *)out.data, "d_seconds_count 1\n"));
     buf_fini(&out);
 }
+
+Test(uuid, a_damaged_id_is_near_and_a_random_one_is_not)
+{
+    struct uuid id = uuid_from_random(0x0123456789abcdefull, 0xfedcba9876543210ull), other = id;
+    cr_assert_not(uuid_near(id, other), "the same one is no damaged one");
+    other.bytes[3] ^= 0x3f;
+    cr_assert(uuid_near(id, other));
+    other = uuid_from_random(0x7123456189a2cd5full, 0x1edc3a98b6b43514ull);
+    cr_assert_not(uuid_near(id, other));
+}
