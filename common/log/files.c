@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { LINE_BYTES_MAX = LOG_NAME_MAX + 64 + LOG_SIBLINGS_MAX * UUID_TEXT_SIZE };
+
 struct log_path log_path_join(const char *dir, const char *name)
 {
     struct log_path path;
@@ -109,11 +111,11 @@ bool log_name_split(const char *name, size_t *topic_len, int32_t *partition)
 
 // The next line without its end, as a NUL-terminated copy; false at the end of the text or for an over-long
 // one.
-static bool next_line(struct slice *text, char line[LOG_NAME_MAX + 64])
+static bool next_line(struct slice *text, char line[LINE_BYTES_MAX])
 {
     const uint8_t *end = text->len ? memchr(text->data, '\n', text->len) : NULL;
     size_t len = end != NULL ? (size_t)(end - text->data) : text->len;
-    if (text->len == 0 || len >= LOG_NAME_MAX + 64)
+    if (text->len == 0 || len >= LINE_BYTES_MAX)
         return false;
     memcpy(line, text->data, len);
     line[len] = 0;
@@ -153,7 +155,7 @@ static bool parse_offset_line(char *line, char name[LOG_NAME_MAX], int64_t *offs
 
 enum status log_offsets_parse(struct slice text, log_offset_fn *each, void *context)
 {
-    char line[LOG_NAME_MAX + 64], name[LOG_NAME_MAX];
+    char line[LINE_BYTES_MAX], name[LOG_NAME_MAX];
     int64_t version, count, offset;
     if (!next_line(&text, line) || !parse_int64(line, &version))
         return ST_MALFORMED;
@@ -184,6 +186,8 @@ enum status log_offsets_print(const struct log_offset_row *rows, int count, stru
 
 // ---- identity ----
 
+static const char siblings_key[] = "millrace.directories"; // Kafka passes over what it does not know
+
 static bool take_property(const char *line, const char *key, const char **value)
 {
     size_t len = strlen(key);
@@ -191,6 +195,24 @@ static bool take_property(const char *line, const char *key, const char **value)
         return false;
     *value = line + len + 1;
     return true;
+}
+
+// "ID,ID,..."
+static enum status take_siblings(const char *text, struct log_identity *identity)
+{
+    char id[UUID_TEXT_SIZE];
+    identity->sibling_count = 0;
+    while (*text != 0) {
+        size_t len = strcspn(text, ",");
+        if (len >= sizeof id || identity->sibling_count == LOG_SIBLINGS_MAX)
+            return ST_MALFORMED;
+        memcpy(id, text, len);
+        id[len] = 0;
+        if (!uuid_parse(id, &identity->siblings[identity->sibling_count++]))
+            return ST_MALFORMED;
+        text += len + (text[len] == ',');
+    }
+    return ST_OK;
 }
 
 static enum status take_identity_line(const char *line, struct log_identity *identity)
@@ -208,6 +230,8 @@ static enum status take_identity_line(const char *line, struct log_identity *ide
     } else if (take_property(line, "directory.id", &value)) {
         if (!uuid_parse(value, &identity->directory_id))
             return ST_MALFORMED;
+    } else if (take_property(line, siblings_key, &value)) {
+        return take_siblings(value, identity);
     } else if (take_property(line, "version", &value)) {
         if (strcmp(value, "1") != 0)
             return ST_UNSUPPORTED;
@@ -218,7 +242,7 @@ static enum status take_identity_line(const char *line, struct log_identity *ide
 enum status log_identity_parse(struct slice text, struct log_identity *identity)
 {
     *identity = (struct log_identity){.node_id = -1};
-    char line[LOG_NAME_MAX + 64];
+    char line[LINE_BYTES_MAX];
     enum status status = ST_OK;
     while (status == ST_OK && next_line(&text, line))
         status = take_identity_line(line, identity);
@@ -234,12 +258,18 @@ enum status log_identity_print(const struct log_identity *identity, struct buf *
         buf_printf(out, "cluster.id=%s\n", identity->cluster_id);
     if (identity->node_id >= 0)
         buf_printf(out, "node.id=%d\n", identity->node_id);
+    for (int i = 0; i < identity->sibling_count; i++) {
+        uuid_format(identity->siblings[i], id);
+        buf_printf(out, "%s%s%s", i == 0 ? siblings_key : "", i == 0 ? "=" : ",", id);
+    }
+    if (identity->sibling_count > 0)
+        buf_printf(out, "\n");
     return buf_status(out);
 }
 
 enum status log_partition_metadata_parse(struct slice text, struct uuid *id)
 {
-    char line[LOG_NAME_MAX + 64];
+    char line[LINE_BYTES_MAX];
     static const char key[] = "topic_id: ";
     if (!next_line(&text, line) || strncmp(line, "version: ", 9) != 0)
         return ST_MALFORMED;

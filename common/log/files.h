@@ -46,10 +46,13 @@ enum status log_offsets_print(const struct log_offset_row *rows, int count, stru
 bool log_name_split(const char *name, size_t *topic_len, int32_t *partition);
 
 // ---- identity ----
+enum { LOG_SIBLINGS_MAX = 32 };
 struct log_identity {
     char cluster_id[64]; // empty: none yet
     int32_t node_id;     // -1: none yet
     struct uuid directory_id;
+    struct uuid siblings[LOG_SIBLINGS_MAX]; // see log_set_siblings
+    int sibling_count;
 };
 enum status log_identity_parse(struct slice text, struct log_identity *identity);
 enum status log_identity_print(const struct log_identity *identity, struct buf *out);

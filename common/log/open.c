@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { IDENTITY_BYTES_MAX = 4096 };
+
 static const char short_of_point[] = "its log does not reach its recovery point";
 static const char marker_name[] = ".kafka_cleanshutdown";
 
@@ -71,7 +73,7 @@ static enum status lock_dir(struct log_set *set)
 static enum status save_identity(struct log_set *set)
 {
     struct buf text;
-    buf_init(&text, 1024);
+    buf_init(&text, IDENTITY_BYTES_MAX);
     enum status status = log_identity_print(&set->identity, &text);
     if (status == ST_OK)
         status = log_file_replace(set->env, set->path, "meta.properties", buf_slice(&text), true);
@@ -126,6 +128,48 @@ enum status log_set_adopt(struct log_set *set, const char *cluster_id, int32_t n
     if (node_id >= 0)
         own->node_id = node_id;
     return news ? save_identity(set) : ST_OK;
+}
+
+const struct uuid *log_set_siblings(const struct log_set *set, int *count)
+{
+    *count = set->identity.sibling_count;
+    return set->identity.siblings;
+}
+
+static void siblings_prepare(struct log_op *op)
+{
+    struct log_identity *copy = mem_calloc(1, sizeof *copy);
+    *copy = op->set->identity;
+    op->data = copy;
+}
+
+static void siblings_run(struct log_op *op)
+{
+    struct buf text;
+    buf_init(&text, IDENTITY_BYTES_MAX);
+    op->status = log_identity_print(op->data, &text);
+    if (op->status == ST_OK)
+        op->status = log_file_replace(op->set->env, op->set->path, "meta.properties", buf_slice(&text), true);
+    buf_fini(&text);
+}
+
+static void siblings_finish(struct log_op *op)
+{
+    mem_free(op->data);
+    if (op->status != ST_OK)
+        log_set_go_offline(op->set, op->status);
+}
+
+void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int count)
+{
+    ASSERT(count <= LOG_SIBLINGS_MAX);
+    memcpy(set->identity.siblings, ids, (size_t)count * sizeof *ids);
+    set->identity.sibling_count = count;
+    struct log_op *op = log_op_new(set, NULL);
+    op->prepare = siblings_prepare;
+    op->run = siblings_run;
+    op->finish = siblings_finish;
+    log_op_queue(op);
 }
 
 // ---- what is there ----
@@ -466,8 +510,10 @@ void log_set_each_metric(struct log_set *set,
                             &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
                             &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
                             &set->m_resting,          &set->m_lent_bytes};
-    for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++)
+    for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++) {
+        all[i]->labels = set->config.labels;
         act(set->env->metrics, all[i]);
+    }
 }
 
 enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,

@@ -37,6 +37,7 @@ struct log_set_config {
     int32_t open_files_max;      // segment files held open without being read; more are closed after use
     int64_t producer_expiry_ms;  // producer.id.expiration.ms
     int32_t producers_max;       // producers remembered per log; the one idle longest is forgotten first
+    const char *labels;          // of its metrics, e.g. "dir=\"/data\""; outlives the set; NULL: none
     bool verify_all;             // scan every segment at open, not only from the recovery point
 };
 
@@ -70,6 +71,13 @@ bool log_set_was_clean(const struct log_set *set);
 
 // Writes the identity of a fresh directory durably (blocks, start-up only). ST_MISMATCH when it has another.
 enum status log_set_adopt(struct log_set *set, const char *cluster_id, int32_t node_id);
+
+// Where a node has several directories, each knows the ids of all, so that a missing one is noticed; the
+// first is the one the node is known by. *count is 0 where there was only ever one. Valid until
+// log_set_note_siblings, which replaces the list, in meta.properties a moment later (an error takes the
+// directory offline).
+const struct uuid *log_set_siblings(const struct log_set *set, int *count);
+void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int count);
 
 // ---- logs of the set ----
 struct log *log_set_find(struct log_set *set, const char *name);

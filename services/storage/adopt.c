@@ -19,7 +19,8 @@ static const char file_name[] = "adopted-topics";
 
 struct adopt {
     struct storage *storage;
-    struct log_set *set;
+    const struct dirs *dirs;
+    const char *path;              // of the directory whose file it is: the first that is open
     Millrace__AdoptedTopics *file; // NULL: there is none
     struct controllers_pending *asked;
     size_t next;    // topic not told yet
@@ -33,7 +34,7 @@ static enum status load(struct adopt *adopt)
     struct env *env = storage_env(adopt->storage);
     struct buf bytes;
     buf_init(&bytes, FILE_MAX);
-    enum status status = log_file_load(env, log_set_path(adopt->set), file_name, &bytes);
+    enum status status = log_file_load(env, adopt->path, file_name, &bytes);
     if (status == ST_OK) {
         adopt->file = millrace__adopted_topics__unpack(NULL, bytes.len, bytes.data);
         status = adopt->file != NULL ? ST_OK : ST_MALFORMED;
@@ -42,20 +43,23 @@ static enum status load(struct adopt *adopt)
     if (status == ST_NOT_FOUND)
         return ST_OK;
     if (status == ST_OK && adopt->file->version != VERSION) {
-        DIAG_ERROR(&env->diag, "adopted-topics has another version dir=%s version=%u known=%d",
-                   log_set_path(adopt->set), adopt->file->version, VERSION);
+        DIAG_ERROR(&env->diag, "adopted-topics has another version dir=%s version=%u known=%d", adopt->path,
+                   adopt->file->version, VERSION);
         return ST_UNSUPPORTED;
     }
     if (status != ST_OK)
-        DIAG_ERROR(&env->diag, "adopted-topics cannot be read dir=%s why=\"%s\"", log_set_path(adopt->set),
+        DIAG_ERROR(&env->diag, "adopted-topics cannot be read dir=%s why=\"%s\"", adopt->path,
                    status_text(status));
     return status;
 }
 
-enum status adopt_new(struct storage *storage, struct log_set *set, struct adopt **out)
+enum status adopt_new(struct storage *storage, const struct dirs *dirs, struct adopt **out)
 {
     struct adopt *adopt = mem_calloc(1, sizeof *adopt);
-    *adopt = (struct adopt){.storage = storage, .set = set};
+    int first = 0;
+    while (dirs_set(dirs, first) == NULL)
+        first++; // dirs_open leaves at least one
+    *adopt = (struct adopt){.storage = storage, .dirs = dirs, .path = dirs_path(dirs, first)};
     enum status status = load(adopt);
     if (status != ST_OK)
         adopt_destroy(&adopt);
@@ -99,9 +103,8 @@ static void remove_file(const struct adopt *adopt)
 {
     struct removal *removal = mem_calloc(1, sizeof *removal);
     struct env *env = storage_env(adopt->storage);
-    *removal = (struct removal){.job = {.run = removal_run, .done = removal_done},
-                                .env = env,
-                                .dir = mem_strdup(log_set_path(adopt->set))};
+    *removal = (struct removal){
+        .job = {.run = removal_run, .done = removal_done}, .env = env, .dir = mem_strdup(adopt->path)};
     env_submit(env, env->pool, &removal->job);
 }
 
@@ -143,7 +146,7 @@ static bool look_at_logs(const struct adopt *adopt, const Millrace__AdoptedTopic
     for (int32_t i = 0; i < topic->partitions; i++) {
         char name[NAME_SIZE];
         snprintf(name, sizeof name, "%s-%d", topic->name, i);
-        const struct log *log = log_set_find(adopt->set, name);
+        const struct log *log = dirs_find(adopt->dirs, name);
         if (log == NULL || log_lost(log) || !is_id(topic, log_id(log)))
             return false;
         int64_t producer_id = log_producer_id_max(log);

@@ -5,7 +5,7 @@
 #ifndef STORAGE_ADOPT_H
 #define STORAGE_ADOPT_H
 
-#include "log/set.h"
+#include "dirs.h"
 
 #include <stdbool.h>
 
@@ -13,8 +13,8 @@ struct adopt;
 struct storage;
 
 // Reads the directory's file `adopted-topics`; blocks, start-up only. Never NULL when ST_OK. ST_UNSUPPORTED:
-// a newer version; ST_MALFORMED; I/O errors; a line in the diagnostics says more. set outlives it.
-enum status adopt_new(struct storage *storage, struct log_set *set, struct adopt **adopt);
+// a newer version; ST_MALFORMED; I/O errors; a line in the diagnostics says more. dirs outlives it.
+enum status adopt_new(struct storage *storage, const struct dirs *dirs, struct adopt **adopt);
 void adopt_destroy(struct adopt **adopt);
 
 // Whether a topic the image does not know is one of them.

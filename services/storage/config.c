@@ -14,7 +14,8 @@ const struct config_row storage_config_rows[] = {
     {.key = "log.dirs",
      .type = CONFIG_LIST,
      .fallback = "/tmp/millrace-storage",
-     .help = "Data directory. Several are accepted, the first is used."},
+     .help = "Data directories, comma-separated; a partition is in one of them. One that fails stops that "
+             "one only."},
     {.key = "auto.create.topics.enable",
      .type = CONFIG_BOOL,
      .fallback = "true",

@@ -19,19 +19,19 @@ const struct image_topic *lost_topic(const struct image *image, const struct log
     return dash ? image_topic_slice(image, slice_of(name, (size_t)(dash - name))) : NULL;
 }
 
-bool lost_unnamed(struct log_set *set)
+bool lost_unnamed(struct dirs *dirs)
 {
-    for (struct log *log = log_set_next(set, NULL); log != NULL; log = log_set_next(set, log))
+    for (struct log *log = dirs_next(dirs, NULL); log != NULL; log = dirs_next(dirs, log))
         if (log_lost(log) && uuid_is_zero(log_id(log)))
             return true;
     return false;
 }
 
-size_t lost_list(struct log_set *set, const struct image *image, struct member_lost **list)
+size_t lost_list(struct dirs *dirs, const struct image *image, struct member_lost **list)
 {
     size_t count = 0;
-    *list = mem_calloc((size_t)log_set_count(set) + 1, sizeof **list);
-    for (struct log *log = log_set_next(set, NULL); log != NULL; log = log_set_next(set, log)) {
+    *list = mem_calloc((size_t)dirs_log_count(dirs) + 1, sizeof **list);
+    for (struct log *log = dirs_next(dirs, NULL); log != NULL; log = dirs_next(dirs, log)) {
         struct uuid id = log_id(log);
         if (!log_lost(log))
             continue;

@@ -7,14 +7,14 @@
 
 #include "cluster/image.h"
 #include "cluster/member.h"
-#include "log/set.h"
+#include "dirs.h"
 
 // Whether some lost log has no files that say its topic's id: the image must be there to name it.
-bool lost_unnamed(struct log_set *set);
+bool lost_unnamed(struct dirs *dirs);
 
 // Fills list (owned by the caller, mem_free) and returns its length. Logs of topics the image does not know
 // are left out: they are removed like any stray.
-size_t lost_list(struct log_set *set, const struct image *image, struct member_lost **list);
+size_t lost_list(struct dirs *dirs, const struct image *image, struct member_lost **list);
 
 // The partition index in a log's name "topic-3".
 int32_t lost_index(const char *log_name);

@@ -54,6 +54,12 @@ struct replica *partitions_find_proto(struct partitions *partitions, ProtobufCBi
 
 // ---- logs ----
 
+static void check_dirs(struct partitions *partitions)
+{
+    if (!partitions->closing && !dirs_work(partitions->options.dirs))
+        partitions->options.on_failed(partitions->options.context);
+}
+
 static void partitions_on_durable(struct log *log, enum status status)
 {
     struct replica *replica = log_user(log);
@@ -61,10 +67,10 @@ static void partitions_on_durable(struct log *log, enum status status)
         return;
     struct partitions *partitions = replica->partitions;
     replica_durable(replica, status);
-    if (status != ST_OK && status != ST_NO_SPACE)
-        reports_soon(partitions->reports);
-    if (status != ST_OK && status != ST_NO_SPACE)
-        partitions->options.on_failed(partitions->options.context, log_name(log), status);
+    if (status == ST_OK || status == ST_NO_SPACE)
+        return;
+    reports_soon(partitions->reports);
+    check_dirs(partitions);
 }
 
 // Retention has moved a start: the watermark allowed it, so a leader's followers may follow.
@@ -78,7 +84,7 @@ static void partitions_on_start(struct log *log)
 void partitions_flush(struct partitions *partitions)
 {
     streams_out_pump(partitions->out);
-    log_flush(partitions->options.set, partitions_on_durable);
+    dirs_flush(partitions->options.dirs, partitions_on_durable);
 }
 
 void partitions_room_made(struct partitions *partitions)
@@ -99,7 +105,7 @@ static void open_waiting(struct partitions *partitions)
     void *value;
     while (map_next(&partitions->replicas, &at, NULL, &value)) {
         struct replica *replica = value;
-        if (replica->log == NULL && !replica->closing) {
+        if (replica->log == NULL && !replica->closing && !replica->missing) {
             replica_open(replica);
             replica_view(replica);
         }
@@ -143,6 +149,23 @@ static struct log_config replica_log_config(const struct replica *replica)
     return settings_log(options->image, replica->topic, options->node_id, options->config);
 }
 
+// Whether the log may be in a directory that is missing. While the node starts that is possible of every log
+// not found; later only of those the controller has noted as failed: new ones are made in what is there.
+static bool is_elsewhere(const struct replica *replica)
+{
+    const struct partitions *partitions = replica->partitions;
+    return dirs_missing(partitions->options.dirs) && (partitions->starting || report_failed(replica));
+}
+
+// Whether records of this replica were in a directory that is no longer log.dirs', as far as anybody knows.
+static bool is_dropped(const struct replica *replica, const struct log *log)
+{
+    const struct partitions_options *options = &replica->partitions->options;
+    const struct image_partition *placed = image_partition(options->image, replica->topic_id, replica->index);
+    return replica->partitions->starting && dirs_dropped(options->dirs) && !log_has_files(log) &&
+           !log_lost(log) && placed != NULL && image_ids_have(&placed->isr, options->node_id);
+}
+
 // The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
 // log of the same name is removed first; log_on_deleted comes back here then.
 static void replica_open(struct replica *replica)
@@ -152,15 +175,19 @@ static void replica_open(struct replica *replica)
     char name[LOG_NAME_SIZE];
     snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
     struct log_config config = replica_log_config(replica);
-    struct log *log = log_set_find(options->set, name);
+    struct log *log = dirs_find(options->dirs, name);
     if (log != NULL && may_be_dropped(replica, log)) {
         log_drop(partitions, log);
         return;
     }
     if (log != NULL && !uuid_equal(log_id(log), replica->topic_id))
         return;
+    if (log == NULL && is_elsewhere(replica)) {
+        replica->missing = true;
+        return;
+    }
     if (log == NULL) {
-        enum status status = log_create(options->set, name, replica->topic_id, &config, &log);
+        enum status status = dirs_create(options->dirs, name, replica->topic_id, &config, &log);
         if (status != ST_OK) {
             DIAG_WARN(&options->env->diag, "cannot create partition=%s why=%s", name, status_text(status));
             return; // tried again at the next tick
@@ -168,6 +195,8 @@ static void replica_open(struct replica *replica)
     } else {
         log_configure(log, &config);
     }
+    if (is_dropped(replica, log))
+        log_declare_lost(log, 1); // how much it was is not known
     replica->log = log;
     log_attach(log, replica);
     partition_init(&replica->state, options->node_id, log_start(log), log_end(log), log_high_watermark(log));
@@ -371,6 +400,7 @@ static void tick_fire(struct timer *timer)
         streams_out_heard(replica);
         replica_act(replica, partition_tick(&replica->state, now_us, partitions->options.lag_ms_max * 1000));
     }
+    check_dirs(partitions);
     open_waiting(partitions);
     partitions_room_made(partitions); // by a truncation or removal
     reports_soon(partitions->reports);
@@ -429,6 +459,13 @@ static const struct image_topic *placed_by_name(const struct partitions *partiti
     return topic;
 }
 
+static void log_keep_aside(struct partitions *partitions, struct log *log)
+{
+    metric_inc(&partitions->strays, 1);
+    partitions->removals++;
+    log_set_aside(log, log_on_deleted, partitions);
+}
+
 // Files of another topic under the name of a partition that belongs here. No evidence that they may go, as a
 // damaged partition.metadata would look the same: they are kept out of the way, as Kafka does. And where this
 // replica should have records, these may be them.
@@ -436,16 +473,14 @@ static void stray_set_aside(struct partitions *partitions, struct log *log, cons
                             bool in_isr)
 {
     const struct partitions_options *options = &partitions->options;
-    struct log_config config = settings_log(options->image, topic->name, options->node_id);
+    struct log_config config = settings_log(options->image, topic->name, options->node_id, options->config);
     char name[LOG_NAME_SIZE];
     int64_t had = log_end(log) > 0 ? log_end(log) : 1; // of one that cannot be read it is not known
     snprintf(name, sizeof name, "%s", log_name(log));
     DIAG_ERROR(&options->env->diag, "files of a partition carry the id of another topic log=%s end=%" PRId64,
                name, had);
-    metric_inc(&partitions->strays, 1);
-    partitions->removals++;
-    log_set_aside(log, log_on_deleted, partitions);
-    if (in_isr && log_create(options->set, name, topic->id, &config, &log) == ST_OK)
+    log_keep_aside(partitions, log);
+    if (in_isr && dirs_create(options->dirs, name, topic->id, &config, &log) == ST_OK)
         log_declare_lost(log, had);
 }
 
@@ -468,13 +503,39 @@ static void stray_take(struct partitions *partitions, struct log *log)
     }
 }
 
+// Whether a has more of the partition than b.
+static bool has_more(const struct log *a, const struct log *b)
+{
+    if (log_lost(a) != log_lost(b))
+        return log_lost(b);
+    int32_t epoch = log_last_epoch(a), other = log_last_epoch(b);
+    return epoch != other ? epoch > other : log_end(a) >= log_end(b);
+}
+
+// A partition in two directories: one was missing when it was made anew in the other. Whichever stays, it has
+// to catch up before it counts.
+static struct log *twin_set_aside(struct partitions *partitions, struct log *log)
+{
+    struct log *other = dirs_find(partitions->options.dirs, log_name(log));
+    if (other == log)
+        return log;
+    struct log *stays = has_more(log, other) ? log : other;
+    DIAG_ERROR(&partitions->options.env->diag, "partition is in two directories log=%s used=%s",
+               log_name(log), log_set_path(log_owner_set(stays)));
+    log_keep_aside(partitions, stays == log ? other : log);
+    return stays == log ? log : NULL;
+}
+
 // Logs on disk that the image does not place here any more: their topic was deleted or moved while we were
 // away, or their files lie.
 static void strays_take(struct partitions *partitions)
 {
     struct log *next;
-    for (struct log *log = log_set_next(partitions->options.set, NULL); log != NULL; log = next) {
-        next = log_set_next(partitions->options.set, log);
+    for (struct log *log = dirs_next(partitions->options.dirs, NULL); log != NULL; log = next) {
+        next = dirs_next(partitions->options.dirs, log);
+        log = twin_set_aside(partitions, log);
+        if (log == NULL)
+            continue;
         const struct image_topic *topic = image_topic(partitions->options.image, log_id(log));
         const struct image_partition *placed =
             topic ? image_topic_partition(topic, lost_index(log_name(log))) : NULL;
@@ -491,14 +552,16 @@ void partitions_start(struct partitions *partitions)
     ASSERT(!partitions->started);
     partitions->started = true;
     pace_refresh(&partitions->pace, image, partitions->options.node_id, env_now_us(partitions->options.env));
-    log_flush(partitions->options.set, partitions_on_durable);
-    log_set_retain(partitions->options.set, partitions_on_start);
+    dirs_flush(partitions->options.dirs, partitions_on_durable);
+    dirs_retain(partitions->options.dirs, partitions_on_start);
     strays_take(partitions);
+    partitions->starting = true;
     for (size_t i = 0; i < image_topic_count(image); i++) {
         const struct image_topic *topic = image_topic_at(image, i);
         for (size_t k = 0; k < topic->partition_count; k++)
             on_partition(partitions, topic, NULL, topic->partitions[k]);
     }
+    partitions->starting = false;
     image_listen(image, &partitions->listener);
     timer_start_ms(partitions->options.env, &partitions->tick, TICK_MS);
 }
@@ -515,7 +578,7 @@ static void replicas_silence(struct partitions *partitions)
     }
 }
 
-static void on_set_closed(enum status status, void *context)
+static void on_dirs_closed(enum status status, void *context)
 {
     struct partitions *partitions = context;
     partitions->closed(partitions->closed_context, status);
@@ -532,7 +595,7 @@ void partitions_close(struct partitions *partitions, partitions_closed_fn *done,
     replicas_silence(partitions);
     partitions->closed = done;
     partitions->closed_context = context;
-    log_set_close(partitions->options.set, on_set_closed, partitions);
+    dirs_close(partitions->options.dirs, on_dirs_closed, partitions);
 }
 
 void partitions_destroy(struct partitions **pointer)
@@ -548,7 +611,6 @@ void partitions_destroy(struct partitions **pointer)
         if (partitions->started)
             image_unlisten(partitions->options.image, &partitions->listener);
         replicas_silence(partitions);
-        log_set_abandon(&partitions->options.set);
     }
     while (map_next(&partitions->replicas, &at, NULL, &value)) {
         struct replica *replica = value;
@@ -585,7 +647,7 @@ int partitions_led(const struct partitions *partitions)
 
 int64_t partitions_flush_age_ms(const struct partitions *partitions)
 {
-    return log_set_flush_age_us(partitions->options.set) / 1000;
+    return dirs_flush_age_us(partitions->options.dirs) / 1000;
 }
 
 void partitions_dump(const struct partitions *partitions, struct buf *out, int max)

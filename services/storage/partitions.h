@@ -9,6 +9,7 @@
 #include "cluster/controllers.h"
 #include "cluster/follow.h"
 #include "cluster/image.h"
+#include "dirs.h"
 #include "replica.h"
 #include "rpc/rpc.h"
 
@@ -21,7 +22,7 @@ struct partitions_options {
     struct follow *follow;
     struct controllers *controllers;
     const struct config *config; // what the process was started with
-    struct log_set *set;         // open and recovered; closed by partitions_close
+    struct dirs *dirs;           // open and recovered; closed by partitions_close, freed by the owner
     int32_t node_id;
     uint64_t incarnation;
     const char *rpc_endpoint; // "tcp://host:port" where others reach this process; copied
@@ -30,8 +31,8 @@ struct partitions_options {
     bool (*lease_held)(void *context);
     // Whether the logs of a topic that the image does not know stay (adopt.h); NULL: never.
     bool (*keeps)(void *context, struct uuid topic);
-    // A log of the data directory is offline for good, or the directory is: leadership should go.
-    void (*on_failed)(void *context, const char *name, enum status status);
+    // No data directory works any more.
+    void (*on_failed)(void *context);
     void *context;
 };
 

@@ -28,6 +28,7 @@ struct partitions {
     struct metric damaged; // replica_damaged
     struct metric strays;
     bool started;
+    bool starting; // in partitions_start
     bool closing;
     int removals; // logs being deleted
     partitions_closed_fn *closed;

@@ -44,6 +44,7 @@ struct replica {
     bool closing;  // being removed: the log's deletion is under way
     int64_t
         damaged_at; // offset from which records could not be read back, -1: none known; see replica_damaged
+    bool missing;   // its log may be in a directory that is missing: it has none
     bool cutting;   // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
     struct replica_settings settings;

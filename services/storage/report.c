@@ -30,6 +30,12 @@ static bool log_failed(const struct log *log)
     return status != ST_OK && status != ST_NO_SPACE;
 }
 
+bool report_failed(const struct replica *replica)
+{
+    const struct image_partition *now = placed(replica);
+    return now != NULL && image_ids_have(&now->failed, replica->partitions->options.node_id);
+}
+
 bool report_spared(const struct replica *replica)
 {
     const struct image_partition *now = placed(replica);
@@ -43,7 +49,7 @@ static bool differs(const struct replica *replica, const struct image_partition 
 {
     int32_t self = replica->partitions->options.node_id;
     bool marked = image_ids_have(&now->failed, self), in_isr = image_ids_have(&now->isr, self);
-    if (log_failed(replica->log)) {
+    if (replica->missing || log_failed(replica->log)) {
         *condition = MILLRACE__REPLICA_CONDITION__REPLICA_FAILED;
         return !marked;
     }
@@ -59,11 +65,17 @@ static bool differs(const struct replica *replica, const struct image_partition 
     return marked && !replica->cutting;
 }
 
+// Not while an older log of its name is being removed.
+static bool is_known(const struct replica *replica)
+{
+    return (replica->log != NULL || replica->missing) && !replica->closing;
+}
+
 bool report_due(const struct replica *replica)
 {
     Millrace__ReplicaCondition condition;
     const struct image_partition *now = placed(replica);
-    return now != NULL && replica->log != NULL && !replica->closing && differs(replica, now, &condition);
+    return now != NULL && is_known(replica) && differs(replica, now, &condition);
 }
 
 static void list_add(struct report_list *list, struct replica *replica)
@@ -71,7 +83,7 @@ static void list_add(struct report_list *list, struct replica *replica)
     const struct image_partition *now = placed(replica);
     Millrace__ReplicaReport *row = &list->rows[list->count];
     millrace__replica_report__init(row);
-    if (now == NULL || replica->log == NULL || replica->closing || !differs(replica, now, &row->condition))
+    if (now == NULL || !is_known(replica) || !differs(replica, now, &row->condition))
         return;
     row->topic_id =
         (ProtobufCBinaryData){.len = sizeof replica->topic_id.bytes, .data = replica->topic_id.bytes};
@@ -119,6 +131,8 @@ static void report_fire(struct timer *timer)
         list_add(list, replica);
     if (list->count > 0)
         report_send(reports, list);
+    else
+        dirs_settle(partitions->options.dirs);
     mem_free(list);
 }
 

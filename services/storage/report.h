@@ -18,7 +18,10 @@ void reports_soon(struct reports *reports);
 // Whether the image says something else of this replica than its log.
 bool report_due(const struct replica *replica);
 
-// Whether the image has it that this replica's log cannot be used, and that the ISR does without it.
+// Whether the image has it that this replica's log cannot be used.
+bool report_failed(const struct replica *replica);
+
+// The same, and that the ISR does without it.
 bool report_spared(const struct replica *replica);
 
 #endif

@@ -13,7 +13,6 @@
 #include "closest.h"
 #include "cluster/member.h"
 #include "fetch_sessions.h"
-#include "log/set.h"
 #include "lost.h"
 #include "node_listeners.h"
 #include "partitions.h"
@@ -48,7 +47,7 @@ struct storage {
     struct storage_options options;
     char *rpc_endpoint;
     struct log_budget budget;
-    struct log_set *set; // the partitions' once they exist
+    struct dirs *dirs;
     struct image *image;
     struct controllers *controllers;
     struct follow *follow;
@@ -110,13 +109,9 @@ static bool storage_keeps(void *context, struct uuid topic)
     return adopt_keeps(storage->adopt, topic);
 }
 
-static void storage_on_log_failed(void *context, const char *name, enum status status)
+static void storage_on_dirs_failed(void *context)
 {
-    struct storage *storage = context;
-    DIAG_ERROR(&storage->env->diag, "log is offline log=%s status=%s", name, status_name(status));
-    enum status directory = log_set_status(storage->set);
-    if (directory != ST_OK && directory != ST_NO_SPACE)
-        fail(storage, "the data directory cannot be trusted any more");
+    fail(context, "no data directory can be trusted any more");
 }
 
 static void make_partitions(struct storage *storage)
@@ -127,14 +122,14 @@ static void make_partitions(struct storage *storage)
                                          .follow = storage->follow,
                                          .controllers = storage->controllers,
                                          .config = storage->config,
-                                         .set = storage->set,
+                                         .dirs = storage->dirs,
                                          .node_id = storage->node_id,
                                          .incarnation = storage->options.incarnation,
                                          .rpc_endpoint = storage->rpc_endpoint,
                                          .lag_ms_max = config_int(storage->config, "replica.lag.time.max.ms"),
                                          .lease_held = storage_lease_held,
                                          .keeps = storage_keeps,
-                                         .on_failed = storage_on_log_failed,
+                                         .on_failed = storage_on_dirs_failed,
                                          .context = storage};
     storage->partitions = partitions_new(&options);
     storage->ledgers = ledgers_new(storage->env, storage->partitions, storage->image, storage->follow);
@@ -146,7 +141,7 @@ static enum status storage_on_registered(void *context, int32_t node_id, struct 
     struct storage *storage = context;
     char cluster[UUID_TEXT_SIZE];
     uuid_format(cluster_id, cluster);
-    enum status status = log_set_adopt(storage->set, cluster, node_id);
+    enum status status = dirs_adopt(storage->dirs, cluster, node_id);
     if (status != ST_OK)
         return status;
     if (storage->partitions != NULL)
@@ -232,7 +227,7 @@ static int64_t journal_block_bytes(int64_t bytes)
     return bytes > 0 && block < 2 * LOG_JOURNAL_UNIT ? 2 * LOG_JOURNAL_UNIT : block;
 }
 
-static enum status open_directory(struct storage *storage)
+static enum status open_directories(struct storage *storage)
 {
     struct log_set_config config = log_set_config_default();
     storage->budget.max = config_int(storage->config, "log.tail.bytes.max");
@@ -241,11 +236,7 @@ static enum status open_directory(struct storage *storage)
     config.node_id = (int32_t)config_int(storage->config, "node.id");
     config.journal_block_bytes = journal_block_bytes(config_int(storage->config, "log.journal.bytes"));
     config.producer_expiry_ms = config_int(storage->config, "producer.id.expiration.ms");
-    if (config_list_count(storage->config, "log.dirs") == 0) {
-        DIAG_ERROR(&storage->env->diag, "log.dirs names no directory");
-        return ST_INVALID;
-    }
-    return log_set_open(storage->env, config_list_at(storage->config, "log.dirs", 0), &config, &storage->set);
+    return dirs_open(storage->env, storage->config, &config, &storage->dirs);
 }
 
 static void endpoints_text(const struct storage *storage, char *text, size_t size)
@@ -269,7 +260,7 @@ static enum status join_cluster(struct storage *storage)
                                      .controllers = storage->controllers,
                                      .image = storage->image,
                                      .context = storage};
-    const char *cluster = log_set_cluster_id(storage->set);
+    const char *cluster = dirs_cluster_id(storage->dirs);
     if (cluster != NULL && !uuid_parse(cluster, &options.cluster_id))
         return ST_CORRUPT;
     rpc_set_cluster(storage->rpc, options.cluster_id);
@@ -291,7 +282,7 @@ static void prepare_fetches(struct storage *storage)
 
 static enum status make_parts(struct storage *storage)
 {
-    enum status status = open_directory(storage);
+    enum status status = open_directories(storage);
     if (status == ST_OK)
         status = join_cluster(storage);
     if (status != ST_OK)
@@ -301,7 +292,7 @@ static enum status make_parts(struct storage *storage)
     storage->producer_ids = producer_ids_new(storage);
     storage->auto_create = auto_create_new(storage);
     prepare_fetches(storage);
-    status = adopt_new(storage, storage->set, &storage->adopt);
+    status = adopt_new(storage, storage->dirs, &storage->adopt);
     if (status != ST_OK)
         return status;
     return node_listeners_new(storage->env, storage->config, &conn_handler, storage, &storage->listeners);
@@ -331,7 +322,7 @@ enum status storage_new(const struct storage_options *options, struct storage **
 static enum status join_as_member(struct storage *storage)
 {
     struct member_endpoint endpoints[NODE_LISTENERS_MAX];
-    int32_t own = log_set_node_id(storage->set);
+    int32_t own = dirs_node_id(storage->dirs);
     struct member_options options = {
         .env = storage->env,
         .controllers = storage->controllers,
@@ -339,7 +330,7 @@ static enum status join_as_member(struct storage *storage)
         .role = MILLRACE__ROLE__ROLE_STORAGE,
         .node_id = own >= 0 ? own : (int32_t)config_int(storage->config, "node.id"),
         .incarnation = storage->options.incarnation,
-        .directory_id = log_set_directory_id(storage->set),
+        .directory_id = dirs_directory_id(storage->dirs),
         .rpc_endpoint = storage->rpc_endpoint,
         .rack = config_string(storage->config, "broker.rack"),
         .host = config_string(storage->config, "host.name"),
@@ -352,10 +343,10 @@ static enum status join_as_member(struct storage *storage)
         .on_leaderships = storage_on_leaderships,
     };
     struct member_lost *lost;
-    const char *cluster = log_set_cluster_id(storage->set);
+    const char *cluster = dirs_cluster_id(storage->dirs);
     if (cluster != NULL && !uuid_parse(cluster, &options.cluster_id))
         return ST_CORRUPT;
-    options.lost_count = lost_list(storage->set, storage->image, &lost);
+    options.lost_count = lost_list(storage->dirs, storage->image, &lost);
     options.lost = lost;
     enum status status = member_new(&options, &storage->member);
     mem_free(lost);
@@ -374,7 +365,7 @@ static void on_image_known(void *context, enum status status)
 
 enum status storage_start(struct storage *storage)
 {
-    if (!lost_unnamed(storage->set))
+    if (!lost_unnamed(storage->dirs))
         return join_as_member(storage);
     // Whole directories of partitions are gone: only the image can say which topics they were.
     follow_when(storage->follow, &storage->image_wait, 0, INT64_MAX / 2, on_image_known, storage);
@@ -398,8 +389,7 @@ void storage_destroy(struct storage **pointer)
         ledgers_destroy(&storage->ledgers);
     if (storage->partitions != NULL)
         partitions_destroy(&storage->partitions);
-    else if (storage->set != NULL && !storage->partitions_closed)
-        log_set_abandon(&storage->set);
+    dirs_destroy(&storage->dirs);
     if (storage->member != NULL)
         member_destroy(&storage->member);
     if (storage->follow != NULL)
@@ -432,7 +422,7 @@ static void drain_on_closed(void *context, enum status status)
     drain_check(storage);
 }
 
-static void drain_on_set_closed(enum status status, void *context)
+static void drain_on_dirs_closed(enum status status, void *context)
 {
     drain_on_closed(context, status);
 }
@@ -446,7 +436,7 @@ static void drain_close(struct storage *storage)
     if (storage->partitions != NULL)
         partitions_close(storage->partitions, drain_on_closed, storage);
     else
-        log_set_close(storage->set, drain_on_set_closed, storage);
+        dirs_close(storage->dirs, drain_on_dirs_closed, storage);
 }
 
 static void drain_on_listeners(void *context)

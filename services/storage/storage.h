@@ -39,7 +39,7 @@ struct storage_options {
     void *context;
 };
 
-// Opens the first directory of log.dirs (blocking). The statuses of log_set_open; INVALID: a listener cannot
+// Opens the directories of log.dirs (blocking). The statuses of dirs_open; INVALID: a listener cannot
 // be understood. A diagnostic line says more.
 enum status storage_new(const struct storage_options *options, struct storage **storage);
 enum status storage_start(struct storage *storage);

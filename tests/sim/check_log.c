@@ -210,7 +210,7 @@ void check_log(struct check *check)
         for (int k = 0; back && k < node->count; k++)
             look_back(check, daemon, &node->logs[k]);
         struct log *log = NULL;
-        while ((log = log_set_next(partitions->options.set, log)) != NULL)
+        while ((log = dirs_next(partitions->options.dirs, log)) != NULL)
             look_at_log(node, log);
     }
 }

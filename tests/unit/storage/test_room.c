@@ -18,6 +18,7 @@ static struct log_budget budget = {.max = 4000};
 static struct partitions *partitions;
 static struct replica replicas[2];
 static int woken[2];
+static struct dirs *dirs;
 
 static bool lease_held(void *context)
 {
@@ -32,7 +33,7 @@ static void replica_make(int index)
     struct log_config config = log_config_default();
     struct uuid id = {{1}};
     *replica = (struct replica){.partitions = partitions, .topic = "t", .index = index, .topic_id = id};
-    cr_assert_eq(log_create(partitions->options.set, name, id, &config, &replica->log), ST_OK);
+    cr_assert_eq(dirs_create(dirs, name, id, &config, &replica->log), ST_OK);
     log_attach(replica->log, replica);
     struct partition_view view = {.leader = SELF,
                                   .leader_epoch = 1,
@@ -53,8 +54,9 @@ static void setup(void)
     config.free_bytes_min = 0;
     struct log_set *set;
     cr_assert_eq(log_set_open(env, directory, &config, &set), ST_OK);
+    dirs = dirs_of(env, set);
     struct partitions_options options = {
-        .env = env, .set = set, .node_id = SELF, .rpc_endpoint = "", .lease_held = lease_held};
+        .env = env, .dirs = dirs, .node_id = SELF, .rpc_endpoint = "", .lease_held = lease_held};
     partitions = partitions_new(&options);
     for (int i = 0; i < 2; i++)
         replica_make(i);
@@ -65,6 +67,7 @@ static void teardown(void)
     for (int i = 0; i < 2; i++)
         log_attach(replicas[i].log, NULL);
     partitions_destroy(&partitions);
+    dirs_destroy(&dirs);
     env_posix_destroy(&env);
 }
 
