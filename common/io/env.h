@@ -113,6 +113,7 @@ struct env_ops {
     enum status (*path_sync_dir)(struct env *env, const char *path);
     enum status (*path_list)(struct env *env, const char *path, list_fn *each, void *context);
     enum status (*path_free_bytes)(struct env *env, const char *path, int64_t *bytes);
+    enum status (*path_total_bytes)(struct env *env, const char *path, int64_t *bytes);
     // streams
     enum status (*listen)(struct env *env, const char *host, int port, accept_fn *on_accept, void *context,
                           struct listener **listener);
@@ -289,6 +290,11 @@ static inline enum status path_sync_dir(struct env *env, const char *path)
 static inline enum status path_list(struct env *env, const char *path, list_fn *each, void *context)
 {
     return env->ops->path_list(env, path, each, context);
+}
+// Of the file system that holds the path, as a whole.
+static inline enum status path_total_bytes(struct env *env, const char *path, int64_t *bytes)
+{
+    return env->ops->path_total_bytes(env, path, bytes);
 }
 static inline enum status path_free_bytes(struct env *env, const char *path, int64_t *bytes)
 {

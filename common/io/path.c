@@ -114,6 +114,15 @@ static enum status posix_path_free_bytes(struct env *env, const char *path, int6
     return ST_OK;
 }
 
+static enum status posix_path_total_bytes(struct env *env, const char *path, int64_t *bytes)
+{
+    struct statvfs info;
+    if (statvfs(path, &info) != 0)
+        return status_from_errno(errno);
+    *bytes = (int64_t)info.f_blocks * (int64_t)info.f_frsize;
+    return ST_OK;
+}
+
 void path_ops_fill(struct env_ops *ops)
 {
     ops->path_info = posix_path_info;
@@ -124,4 +133,5 @@ void path_ops_fill(struct env_ops *ops)
     ops->path_sync_dir = posix_path_sync_dir;
     ops->path_list = posix_path_list;
     ops->path_free_bytes = posix_path_free_bytes;
+    ops->path_total_bytes = posix_path_total_bytes;
 }

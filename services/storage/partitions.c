@@ -630,6 +630,17 @@ void partitions_destroy(struct partitions **pointer)
 
 // ---- reports ----
 
+struct dirs *partitions_dirs(const struct partitions *partitions)
+{
+    return partitions->closing ? NULL : partitions->options.dirs;
+}
+
+struct replica *partitions_next(const struct partitions *partitions, struct map_entry **at)
+{
+    void *replica = NULL;
+    return map_next(&partitions->replicas, at, NULL, &replica) ? replica : NULL;
+}
+
 int partitions_count(const struct partitions *partitions)
 {
     return (int)partitions->replicas.count;

@@ -6,6 +6,7 @@
 #define STORAGE_PARTITIONS_H
 
 #include "base/config.h"
+#include "base/map.h"
 #include "cluster/controllers.h"
 #include "cluster/follow.h"
 #include "cluster/image.h"
@@ -53,6 +54,11 @@ void partitions_destroy(struct partitions **partitions);
 
 // Whether this node follows that leader and has just lost its connection to it, see stream_in.h.
 bool partitions_leader_lost(const struct partitions *partitions, int32_t node);
+
+// The data directories; NULL once they are being closed.
+struct dirs *partitions_dirs(const struct partitions *partitions);
+// All replicas, in no order; *at is NULL at first. NULL at the end.
+struct replica *partitions_next(const struct partitions *partitions, struct map_entry **at);
 
 // NULL when this node has no such replica.
 struct replica *partitions_find(struct partitions *partitions, struct uuid topic, int32_t index);

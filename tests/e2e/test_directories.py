@@ -4,6 +4,8 @@
 import glob
 import os
 import shutil
+import socket
+import struct
 
 import pytest
 
@@ -162,3 +164,84 @@ def test_a_directory_that_fails_takes_its_partitions_along_and_the_last_one_the_
         assert node.process.wait(10) not in (0, -9)
         assert "no data directory can be trusted any more" in node.log()
         cluster.wait_isr("t", 2, PARTITIONS)
+
+
+class Reader:
+    """Kafka's old encoding, field by field."""
+
+    def __init__(self, data):
+        self.data, self.at = data, 0
+
+    def take(self, form):
+        value, = struct.unpack_from(">" + form, self.data, self.at)
+        self.at += struct.calcsize(">" + form)
+        return value
+
+    def text(self):
+        length = self.take("h")
+        self.at += length
+        return self.data[self.at - length:self.at].decode()
+
+    def array(self, item):
+        return [item() for _ in range(self.take("i"))]
+
+
+def describe_log_dirs(node, topics=None):
+    """DescribeLogDirs version 1: {directory: (error, {(topic, partition): size})}; topics: {name: [partitions]}."""
+    body = struct.pack(">i", -1 if topics is None else len(topics))
+    for name, partitions in (topics or {}).items():
+        body += struct.pack(">h", len(name)) + name.encode()
+        body += struct.pack(">i%di" % len(partitions), len(partitions), *partitions)
+    request = struct.pack(">hhih", 35, 1, 7, -1) + body
+    with socket.create_connection(("127.0.0.1", node.kafka_port), timeout=20) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        with connection.makefile("rb") as stream:
+            answer = Reader(stream.read(struct.unpack(">i", stream.read(4))[0]))
+    assert answer.take("i") == 7 and answer.take("i") == 0
+
+    def partition(name):
+        index, size, lag, future = answer.take("i"), answer.take("q"), answer.take("q"), answer.take("?")
+        assert lag == 0 and not future
+        return (name, index), size
+
+    def topic():
+        name = answer.text()
+        return answer.array(lambda: partition(name))
+
+    def directory():
+        error, path = answer.take("h"), answer.text()
+        return path, (error, dict(pair for pairs in answer.array(topic) for pair in pairs))
+
+    results = answer.array(directory)
+    assert answer.at == len(answer.data)
+    return dict(results)
+
+
+STORAGE_ERROR = 56
+
+
+def test_describe_log_dirs_tells_what_is_where():
+    with with_dirs(2) as cluster:
+        node = cluster.storage[0]
+        paths = node.settings["log.dirs"].split(",")
+        for topic in ("t", "u"):
+            cluster.create_topic(topic, partitions=PARTITIONS)
+            fill(cluster, topic)
+        told = describe_log_dirs(node)
+        assert sorted(told) == sorted(paths)
+        on_disk = {path: {(os.path.basename(f).rsplit("-", 1)[0], int(f.rsplit("-", 1)[1]))
+                          for f in glob.glob(path + "/[tu]-*")} for path in paths}
+        assert {path: {key for key in found if key[0] in "tu"} for path, (_, found) in told.items()} == on_disk
+        node.stop()  # the files have their exact sizes then
+        for path, (error, found) in told.items():
+            assert error == 0
+            for (topic, index), size in found.items():
+                segments = glob.glob("%s/%s-%d/*.log" % (path, topic, index))
+                assert size == sum(os.path.getsize(segment) for segment in segments)
+        break_directory(node, "a")
+        node.start().wait_ready()
+        asked = {"t": [0, 3, 0, 1000], "nobody": [0], "u": list(range(PARTITIONS))}
+        told = describe_log_dirs(node, asked)
+        assert told[paths[0]] == (STORAGE_ERROR, {})
+        assert set(told[paths[1]][1]) == {key for key in on_disk[paths[1]] if key[1] in asked[key[0]]}
+        assert describe_log_dirs(node, {}) == {paths[0]: (STORAGE_ERROR, {}), paths[1]: (0, {})}

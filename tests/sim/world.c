@@ -345,6 +345,7 @@ const struct env_ops sim_env_ops = {
     .path_sync_dir = sim_path_sync_dir,
     .path_list = sim_path_list,
     .path_free_bytes = sim_path_free_bytes,
+    .path_total_bytes = sim_path_free_bytes,
     .listen = sim_listen,
     .listener_port = sim_listener_port,
     .listener_pause = sim_listener_pause,

@@ -498,6 +498,7 @@ static const struct env_ops fake_ops = {
     .path_sync_dir = fake_sync_dir,
     .path_list = fake_list,
     .path_free_bytes = fake_free_bytes,
+    .path_total_bytes = fake_free_bytes,
 };
 
 static void keep_line(struct diag *diag, const char *line)
