@@ -291,12 +291,20 @@ static bool sync_log(struct store *store)
 
 static void append_log(struct store *store, const struct buf *bytes)
 {
-    enum status status = file_pwrite(store->files.env, store->log, bytes->data, bytes->len, store->log_end);
+    struct buf synced;
+    buf_init(&synced, RECORD_HEADER);
+    if (!store->log_dirty)
+        store_log_put_synced(&synced, store->log_end);
+    struct iovec iov[] = {{synced.data, synced.len}, {bytes->data, bytes->len}};
+    enum status status = file_pwritev(store->files.env, store->log, iov + (synced.len == 0),
+                                      1 + (synced.len > 0), store->log_end);
+    int64_t written = (int64_t)(synced.len + bytes->len);
+    buf_fini(&synced);
     if (status != ST_OK) {
         fail(store, "log: %s", status_text(status));
         return;
     }
-    store->log_end += (int64_t)bytes->len;
+    store->log_end += written;
     store->log_dirty = true;
     reserve(store);
 }

@@ -12,7 +12,8 @@ enum {
         32 // length 4, crc of the data 4, type 1, kind 1, zero 2, index 8, term 8, crc of the header 4
 };
 
-enum record_type { RECORD_ENTRY = 1, RECORD_TRUNCATE = 2 };
+// SYNCED is the first record of every write: all before it was durable by then.
+enum record_type { RECORD_ENTRY = 1, RECORD_TRUNCATE = 2, RECORD_SYNCED = 3 };
 
 // Whose files these are.
 struct files {
@@ -46,6 +47,8 @@ enum status store_hard_read(const struct files *files, struct raft_hard *hard);
 void store_log_put_header(const struct files *files, struct buf *out, int64_t base_index);
 void store_log_put_entry(struct buf *out, const struct raft_entry *entry);
 void store_log_put_truncate(struct buf *out, int64_t from);
+// at: position of this record in the file.
+void store_log_put_synced(struct buf *out, int64_t at);
 // Reads the log into boot->entries, which starts empty. *end: where appending goes on; a torn tail lies
 // behind it. CORRUPT, with a line naming file and position.
 enum status store_log_read(const struct files *files, struct store_boot *boot, int64_t *end);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The log file and the snapshot files. The log is only appended to; a truncation is a record of its own, and
 // a new file replaces it when a snapshot makes its front superfluous. At its end a write cut short by a power
-// loss is dropped (nobody was told of it); anything else that does not check is damage, and refused.
+// loss is dropped (nobody was told of it); anything else that does not check is damage, and refused. Every
+// write begins by saying that what is before it was durable, which tells the two apart.
 #include "store_files.h"
 
 #include "base/assert.h"
@@ -62,6 +63,11 @@ void store_log_put_truncate(struct buf *out, int64_t from)
     put_record(out, RECORD_TRUNCATE, &(struct raft_entry){.index = from});
 }
 
+void store_log_put_synced(struct buf *out, int64_t at)
+{
+    put_record(out, RECORD_SYNCED, &(struct raft_entry){.index = at});
+}
+
 static void boot_truncate(struct store_boot *boot, int64_t from)
 {
     while (boot->entry_count > 0 && boot->entries[boot->entry_count - 1].index >= from)
@@ -118,6 +124,18 @@ static bool looks_torn(const struct buf *file, size_t at)
     return false;
 }
 
+// Whether a later write has said that what lies at `at` was durable: then it is damaged, however much it
+// looks like a write cut short. Of the last write nobody can say so.
+static bool was_durable(const struct buf *file, size_t at)
+{
+    for (size_t later = at + 1; file->len - later >= RECORD_HEADER; later++) {
+        const uint8_t *head = file->data + later;
+        if (head[8] == RECORD_SYNCED && load_be64(head + 12) == later && header_ok(file, later))
+            return true;
+    }
+    return false;
+}
+
 // One record; the bytes it takes, 0 when it does not check.
 static size_t read_record(const struct buf *file, size_t at, struct store_boot *boot)
 {
@@ -127,6 +145,8 @@ static size_t read_record(const struct buf *file, size_t at, struct store_boot *
     struct slice data = slice_of(head + RECORD_HEADER, load_be32(head));
     if (crc32c(0, data.data, data.len) != load_be32(head + 4))
         return 0;
+    if (head[8] == RECORD_SYNCED)
+        return load_be64(head + 12) == at ? RECORD_HEADER : 0;
     if (head[8] == RECORD_TRUNCATE)
         boot_truncate(boot, (int64_t)load_be64(head + 12));
     else if (head[8] != RECORD_ENTRY || !boot_append(boot, head, data))
@@ -163,7 +183,7 @@ enum status store_log_read(const struct files *files, struct store_boot *boot, i
         at += used;
     }
     *end = (int64_t)at;
-    if (at < file.len && !looks_torn(&file, at)) {
+    if (at < file.len && (!looks_torn(&file, at) || was_durable(&file, at))) {
         DIAG_ERROR(&files->env->diag, "%s/log is damaged at byte %zu of %zu", files->directory, at, file.len);
         status = ST_CORRUPT;
     } else if (at < file.len) {

@@ -231,6 +231,32 @@ Test(store, a_write_cut_short_by_a_power_loss_is_dropped)
     done(fixture);
 }
 
+static void wipe(struct fixture *fixture, long from, size_t len)
+{
+    static const uint8_t zeroes[4096];
+    char *path = path_of(fixture, "log");
+    FILE *file = fopen(path, "r+");
+    fseek(file, from, SEEK_SET);
+    cr_assert_eq(fwrite(zeroes, 1, len, file), len);
+    fclose(file);
+    mem_free(path);
+}
+
+Test(store, a_stretch_of_zeroes_amid_durable_entries_is_damage)
+{
+    char text[900];
+    struct fixture *fixture = fresh();
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = 0;
+    lead(fixture);
+    for (int i = 0; i < 6; i++)
+        propose(fixture, text);
+    reopen(fixture);
+    wipe(fixture, 1024, 1024);
+    cr_assert_eq(load_status(fixture), ST_CORRUPT, "entries that were acknowledged are gone without a word");
+    done(fixture);
+}
+
 Test(store, a_flipped_bit_is_refused_and_nothing_is_deleted)
 {
     struct fixture *fixture = fresh();
