@@ -159,6 +159,7 @@ void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context)
     op->run = close_run;
     op->finish = close_finish;
     set->closing = true;
+    log_ops_release(set);
     log_op_queue(op);
 }
 
@@ -176,6 +177,7 @@ void log_set_abandon(struct log_set **pointer)
     timer_stop(set->env, &set->expiry);
     log_reclaim_abandon(set);
     log_start_abandon(set);
+    log_ops_release(set); // `ended`: nothing is started
     while (set->ops_first != NULL) {
         struct log_op *op = set->ops_first;
         set->ops_first = op->next;

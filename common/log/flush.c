@@ -274,6 +274,7 @@ void log_round_start(struct log_set *set)
 void log_retry_fire(struct timer *timer)
 {
     struct log_set *set = timer->context;
+    log_ops_release(set);
     if (!set->running && set->ops_first == NULL)
         log_round_start(set);
     else

@@ -105,6 +105,7 @@ struct log_op {
     struct log_set *set;
     struct log *log; // NULL: of the whole set
     void (*prepare)(struct log_op *op);
+    void (*again)(struct log_op *op); // prepares another try when the disk was full; NULL: that is a failure
     void (*run)(struct log_op *op);
     void (*finish)(struct log_op *op); // tells the caller; the op is freed after it
     enum status status;
@@ -139,6 +140,7 @@ struct log_set {
     struct log *back_first, *back_last; // with a backlog, the longest waiting first
     int64_t backlog;
     struct log_op *ops_first, *ops_last;
+    struct log_op *ops_waiting; // for disk space
     int64_t block_retry_us; // when a block may be made again that met a full disk
     bool journal_wanted;    // something was appended
     bool running;           // a flusher job is in flight or its done() is at work
@@ -222,6 +224,7 @@ struct log_op *log_op_new(struct log_set *set, struct log *log);
 void log_op_queue(struct log_op *op);
 bool log_op_ready(const struct log_set *set); // the first one may run
 void log_op_submit(struct log_set *set);
+void log_ops_release(struct log_set *set); // what waits for disk space is tried again
 enum status log_op_void(struct log_op *op); // what the journal says of its log is void; flusher
 // An empty segment's files, durably; flusher.
 enum status log_segment_make(const struct log_load *load, int64_t base);

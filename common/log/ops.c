@@ -25,19 +25,48 @@ static void op_run(struct job *job)
         op->run(op);
 }
 
+static void op_wait(struct log_op *op)
+{
+    struct log_set *set = op->set;
+    DIAG_WARN(&set->env->diag, "a truncation waits for disk space log=%s", op->log->name);
+    op->prepare = op->again;
+    op->next = set->ops_waiting;
+    set->ops_waiting = op;
+    if (!timer_running(&set->retry))
+        timer_start_ms(set->env, &set->retry, LOG_RETRY_MS);
+}
+
+void log_ops_release(struct log_set *set)
+{
+    struct log_op *op = set->ops_waiting;
+    set->ops_waiting = NULL;
+    while (op != NULL) {
+        struct log_op *next = op->next;
+        op->next = NULL;
+        op->place = (struct journal_place){0};
+        log_op_queue(op);
+        op = next;
+    }
+}
+
 static void op_done(struct job *job)
 {
     struct log_op *op = (struct log_op *)job;
     struct log_set *set = op->set;
     bool last = op->last;
+    bool waits = op->status == ST_NO_SPACE && op->again != NULL && !set->closing && !op->log->deleted;
     if (op->voids)
         log_journal_wrote(set, &op->place);
     if (op->voids && op->place.bytes > 0)
         op->log->journal_oldest = op->log->journal_newest = 0;
     if (op->log != NULL)
         op->log->flushing = false;
-    op->finish(op);
-    mem_free(op);
+    if (waits) {
+        op_wait(op);
+    } else {
+        op->finish(op);
+        mem_free(op);
+    }
     if (!last)
         log_set_idle(set);
 }
@@ -183,6 +212,22 @@ static void install(struct log *log, struct change *change, int64_t start)
         log->bytes += log->state.segments[i]->size;
 }
 
+// Every step of a change that a full disk can stop finds done what was done before.
+static void change_again(struct log_op *op)
+{
+    struct change *change = op->data;
+    struct log *log = op->log;
+    op->status = log->status;
+    log_state_fini(&change->state);
+    log_state_init(&change->state, op->set->config.producers_max);
+    change->load = log_load_of(log, 0);
+    change->report = (struct log_load_report){0};
+    if (change->checkpoint == NULL)
+        return;
+    log_checkpoint_done(change->checkpoint);
+    change->checkpoint = log_checkpoint_new(op->set); // what it says of other logs has moved
+}
+
 // ---- truncation ----
 
 // The cut is at a batch's start, not known before the file is read, but not below the segment's base.
@@ -255,6 +300,7 @@ void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context)
     }
     struct log_op *op = log_change(log, to, done, context);
     op->prepare = truncate_prepare;
+    op->again = change_again;
     op->run = truncate_run;
     op->finish = truncate_finish;
     op->settle = op->voids = true;
@@ -355,6 +401,7 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
     ASSERT(offset >= 0);
     struct log_op *op = log_change(log, offset, done, context);
     op->prepare = fully_prepare;
+    op->again = change_again;
     op->run = fully_run;
     op->voids = true;
     op->finish = fully_finish;
@@ -431,6 +478,7 @@ static void delete_finish(struct log_op *op)
 static void log_leave(struct log *log, bool keeps, log_done_fn *done, void *context)
 {
     ASSERT(!log->deleted);
+    log_ops_release(log->set); // its own come before its removal
     struct log_op *op = log_change(log, 0, done, context);
     op->prepare = delete_prepare;
     op->run = delete_run;
