@@ -105,6 +105,7 @@ struct env_ops {
     enum status (*file_sync)(struct env *env, struct file *file);
     enum status (*file_size)(struct env *env, struct file *file, int64_t *size);
     enum status (*file_lock)(struct env *env, struct file *file);
+    void (*file_drop_cache)(struct env *env, struct file *file, int64_t at);
     enum status (*path_info)(struct env *env, const char *path, struct file_info *info);
     enum status (*path_mkdir)(struct env *env, const char *path);
     enum status (*path_rename)(struct env *env, const char *from, const char *to);
@@ -259,6 +260,12 @@ static inline enum status file_size(struct env *env, struct file *file, int64_t 
 static inline enum status file_lock(struct env *env, struct file *file)
 {
     return env->ops->file_lock(env, file);
+}
+// What memory holds of the file from `at` on without its being newer than the disk is forgotten, so that reads
+// tell what is on the disk. After a failed sync Linux keeps pages that were never written and calls them clean.
+static inline void file_drop_cache(struct env *env, struct file *file, int64_t at)
+{
+    env->ops->file_drop_cache(env, file, at);
 }
 static inline enum status path_info(struct env *env, const char *path, struct file_info *info)
 {

@@ -160,6 +160,12 @@ static enum status posix_file_lock(struct env *env, struct file *file)
     return errno == EACCES ? ST_AGAIN : status_from_errno(errno);
 }
 
+static void posix_file_drop_cache(struct env *env, struct file *file, int64_t at)
+{
+    (void)posix_fadvise(file->fd, at, 0,
+                        POSIX_FADV_DONTNEED); // a file system without a cache has none to drop
+}
+
 void file_ops_fill(struct env_ops *ops)
 {
     ops->file_open = posix_file_open;
@@ -172,4 +178,5 @@ void file_ops_fill(struct env_ops *ops)
     ops->file_sync = posix_file_sync;
     ops->file_size = posix_file_size;
     ops->file_lock = posix_file_lock;
+    ops->file_drop_cache = posix_file_drop_cache;
 }

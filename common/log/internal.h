@@ -224,7 +224,7 @@ struct log_op *log_op_new(struct log_set *set, struct log *log);
 void log_op_queue(struct log_op *op);
 bool log_op_ready(const struct log_set *set); // the first one may run
 void log_op_submit(struct log_set *set);
-void log_ops_release(struct log_set *set); // what waits for disk space is tried again
+void log_ops_release(struct log_set *set);  // what waits for disk space is tried again
 enum status log_op_void(struct log_op *op); // what the journal says of its log is void; flusher
 // An empty segment's files, durably; flusher.
 enum status log_segment_make(const struct log_load *load, int64_t base);

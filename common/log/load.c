@@ -258,6 +258,8 @@ static enum status scan_segment(struct loading *loading, struct log_segment *seg
                                 int64_t file_bytes, const char **why)
 {
     enum status status = keep_indexes(loading, segment, file_bytes);
+    if (loading->load->doubts_memory)
+        file_drop_cache(loading->load->env, file, segment->size);
     if (status == ST_OK)
         status = check_kept_entry(loading, segment, file, file_bytes);
     if (status == ST_OK)

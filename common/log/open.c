@@ -308,6 +308,7 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     if (status != ST_OK)
         return status;
     load.verify_all = set->config.verify_all;
+    load.doubts_memory = !set->was_clean;
     load.clean = set->was_clean && journaled < 0;
     status = log_state_load(&load, &log->state, report);
     if (status == ST_CORRUPT || status == ST_TRUNCATED) { // files that contradict one another

@@ -194,6 +194,7 @@ static enum status read_header(struct log_replay *replay, int index, struct file
     struct block_file *block = &replay->blocks[index];
     uint8_t page[JOURNAL_PAGE];
     size_t got;
+    file_drop_cache(replay->env, file, 0);
     enum status status = file_size(replay->env, file, &block->size);
     if (status == ST_OK)
         status = file_pread(replay->env, file, page, sizeof page, 0, &got);

@@ -32,6 +32,8 @@ struct log_load {
     int64_t recovery_point; // durable below it: not scanned, and must be there
     bool verify_all;        // scan everything all the same
     bool clean;             // the last run synced everything: what needs no change needs no sync
+    bool doubts_memory; // a sync may have failed since the machine started: what is scanned comes from the
+                        // disk
     int32_t index_interval;
     int64_t high_watermark;          // what transactions ended below it is stable
     const struct log_epochs *epochs; // known ones, instead of the file; NULL: read the file

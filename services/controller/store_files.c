@@ -59,8 +59,10 @@ enum status store_files_read(const struct files *files, const char *name, size_t
     struct file *file = NULL;
     int64_t size = 0;
     enum status status = file_open(files->env, path, FILE_READ, &file);
-    if (status == ST_OK)
+    if (status == ST_OK) {
+        file_drop_cache(files->env, file, 0); // a process before this one may have seen a sync fail
         status = file_size(files->env, file, &size);
+    }
     if (status == ST_OK && (uint64_t)size > max)
         status = ST_LIMIT;
     if (status == ST_OK)

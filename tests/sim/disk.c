@@ -191,6 +191,10 @@ enum status sim_file_size(struct env *env, struct file *file, int64_t *size)
     return ST_OK;
 }
 
+void sim_file_drop_cache(struct env *env, struct file *file, int64_t at)
+{
+}
+
 enum status sim_file_lock(struct env *env, struct file *file)
 {
     struct inode *inode = file->inode;

@@ -337,6 +337,7 @@ const struct env_ops sim_env_ops = {
     .file_sync = sim_file_sync,
     .file_size = sim_file_size,
     .file_lock = sim_file_lock,
+    .file_drop_cache = sim_file_drop_cache,
     .path_info = sim_path_info,
     .path_mkdir = sim_path_mkdir,
     .path_rename = sim_path_rename,

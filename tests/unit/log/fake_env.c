@@ -26,6 +26,7 @@ struct entries {
 struct fake_node {
     struct fake_node *next;
     bool directory, locked;
+    bool lies; // a sync has failed: what was not written counts as clean from then on
     struct buf data, synced;
     struct entries *live, *kept; // directories
 };
@@ -343,8 +344,11 @@ static void copy(struct buf *to, const struct buf *from)
 
 static enum status fake_sync(struct env *env, struct file *file)
 {
+    file->node->lies |= fake_of(env)->sync_fails;
     if (!change(fake_of(env)) || fake_of(env)->sync_fails)
         return ST_IO;
+    if (file->node->lies)
+        return ST_OK;
     copy(&file->node->synced, &file->node->data);
     return ST_OK;
 }
@@ -358,6 +362,17 @@ static enum status fake_size(struct env *env, struct file *file, int64_t *size)
 {
     *size = (int64_t)file->node->data.len;
     return ST_OK;
+}
+
+static void fake_drop_cache(struct env *env, struct file *file, int64_t at)
+{
+    struct fake_node *node = file->node;
+    size_t len = node->synced.len < node->data.len ? node->synced.len : node->data.len;
+    if (!node->lies)
+        return;
+    memset(node->data.data, 0, node->data.len); // never written: the blocks are new
+    memcpy(node->data.data, node->synced.data, len);
+    node->lies = false;
 }
 
 static enum status fake_lock(struct env *env, struct file *file)
@@ -490,6 +505,7 @@ static const struct env_ops fake_ops = {
     .file_sync = fake_sync,
     .file_size = fake_size,
     .file_lock = fake_lock,
+    .file_drop_cache = fake_drop_cache,
     .path_info = fake_info,
     .path_mkdir = fake_mkdir,
     .path_rename = fake_rename,

@@ -616,6 +616,30 @@ Test(log, a_failed_sync_takes_the_partition_offline_and_is_never_repeated)
     help_fini(&help);
 }
 
+Test(log, after_a_failed_sync_recovery_believes_the_disk_and_not_the_memory)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.journal_block_bytes = 0;
+    help_open(&help, true);
+    help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    help_append(&help, 1, 100, 0);
+    fake_of(help.env)->sync_fails = true;
+    help_flush(&help);
+    cr_assert_eq(log_status(help.log), ST_IO);
+    fake_of(help.env)->sync_fails = false;
+    help_crash(&help, false, false);
+    help_open(&help, false);
+    int64_t durable = log_flushed(help.log); // what it would tell the leader
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_expect_eq(log_end(help.log), durable);
+    help_forget_from(&help, durable);
+    cr_expect_eq(help_check_content(&help), 1);
+    help_fini(&help);
+}
+
 Test(log, without_flush_before_ack_a_round_syncs_no_segment)
 {
     struct help help;
