@@ -96,7 +96,7 @@ static enum status load_epochs(struct loading *loading)
         status = log_epochs_parse(buf_slice(&text), epochs);
     log_epochs_copy(&loading->saved, epochs);
     buf_fini(&text);
-    if (status != ST_NOT_FOUND && status != ST_MALFORMED)
+    if (status != ST_NOT_FOUND && status != ST_MALFORMED && status != ST_UNSUPPORTED)
         return status;
     loading->trust = false; // derive them from every batch
     return ST_OK;

@@ -223,7 +223,8 @@ static void take_start(const char *name, int64_t offset, void *context)
     known_of(context, name)->start = offset;
 }
 
-// A missing file says nothing; a damaged one costs a scan of everything and is told.
+// A missing file says nothing; a damaged one costs a scan of everything and is told. So does one of another
+// version: there is no other than 0, but there are flipped bits.
 static enum status load_offsets(struct opening *opening, const char *name, log_offset_fn *take)
 {
     struct log_set *set = opening->set;
@@ -233,6 +234,8 @@ static enum status load_offsets(struct opening *opening, const char *name, log_o
     if (status == ST_OK)
         status = log_offsets_parse(buf_slice(&text), take, opening);
     buf_fini(&text);
+    if (status == ST_UNSUPPORTED)
+        status = ST_MALFORMED;
     if (status == ST_MALFORMED)
         DIAG_WARN(&set->env->diag, "checkpoint file is damaged and not used dir=%s file=%s", set->path, name);
     return status == ST_NOT_FOUND || status == ST_MALFORMED ? ST_OK : status;
