@@ -234,7 +234,7 @@ int64_t partition_low_watermark(const struct partition *partition)
     int64_t lowest = partition->log_start;
     for (int i = 0; i < partition->replica_count; i++) {
         const struct partition_replica *replica = &partition->replicas[i];
-        bool live = replica->incarnation != 0 && !replica->fenced;
+        bool live = replica->incarnation != 0 && !replica->fenced && !replica->failed;
         if (live && replica->node != partition->self && replica->log_start < lowest)
             lowest = replica->log_start;
     }
