@@ -160,11 +160,23 @@ static void siblings_finish(struct log_op *op)
         log_set_go_offline(op->set, op->status);
 }
 
-void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int count)
+static void set_siblings(struct log_set *set, const struct uuid *ids, int count)
 {
     ASSERT(count <= LOG_SIBLINGS_MAX);
     memcpy(set->identity.siblings, ids, (size_t)count * sizeof *ids);
     set->identity.sibling_count = count;
+}
+
+enum status log_set_write_siblings(struct log_set *set, const struct uuid *ids, int count)
+{
+    set_siblings(set, ids, count);
+    return save_identity(set);
+}
+
+void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int count)
+{
+    ASSERT(set->identity.node_id >= 0 && set->identity.cluster_id[0] != 0);
+    set_siblings(set, ids, count);
     struct log_op *op = log_op_new(set, NULL);
     op->prepare = siblings_prepare;
     op->run = siblings_run;

@@ -73,10 +73,13 @@ bool log_set_was_clean(const struct log_set *set);
 enum status log_set_adopt(struct log_set *set, const char *cluster_id, int32_t node_id);
 
 // Where a node has several directories, each knows the ids of all, so that a missing one is noticed; the
-// first is the one the node is known by. *count is 0 where there was only ever one. Valid until
-// log_set_note_siblings, which replaces the list, in meta.properties a moment later (an error takes the
-// directory offline).
+// first is the one the node is known by. *count is 0 where there was only ever one. Valid until the list is
+// replaced.
 const struct uuid *log_set_siblings(const struct log_set *set, int *count);
+// Replaces the list in meta.properties (blocks, start-up only).
+enum status log_set_write_siblings(struct log_set *set, const struct uuid *ids, int count);
+// The same a moment later; only when the identity is complete, which would overtake it otherwise. An error
+// takes the directory offline.
 void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int count);
 
 // ---- logs of the set ----

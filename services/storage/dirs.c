@@ -143,11 +143,11 @@ static void look_for_missing(struct dirs *dirs)
 
 // The node's directories from now on; those that had records before come first, and before them the one the
 // node is known by.
-static void write_siblings(struct dirs *dirs)
+static int list_siblings(const struct dirs *dirs, struct uuid ids[LOG_SIBLINGS_MAX])
 {
-    struct uuid known[LOG_SIBLINGS_MAX], ids[LOG_SIBLINGS_MAX];
-    int before = known_ids(dirs, known), count = 0;
-    if (before > 0)
+    struct uuid known[LOG_SIBLINGS_MAX];
+    int count = 0;
+    if (known_ids(dirs, known) > 0)
         ids[count++] = known[0];
     for (int fresh = 0; fresh < 2; fresh++)
         for (int i = 0; i < dirs->count; i++) {
@@ -157,9 +157,22 @@ static void write_siblings(struct dirs *dirs)
                 continue;
             ids[count++] = log_set_directory_id(set);
         }
-    for (int i = 0; i < dirs->count; i++)
-        if (dirs->rows[i].set != NULL)
-            log_set_note_siblings(dirs->rows[i].set, ids, count);
+    return count;
+}
+
+// Into those that do not say so yet.
+static enum status write_siblings(struct dirs *dirs)
+{
+    struct uuid ids[LOG_SIBLINGS_MAX];
+    int count = list_siblings(dirs, ids);
+    enum status status = ST_OK;
+    for (int i = 0; i < dirs->count && status == ST_OK; i++) {
+        int has;
+        const struct uuid *now = log_set_siblings(dirs->rows[i].set, &has);
+        if (has != count || memcmp(now, ids, (size_t)count * sizeof *ids) != 0)
+            status = log_set_write_siblings(dirs->rows[i].set, ids, count);
+    }
+    return status;
 }
 
 static enum status open_all(struct dirs *dirs, const struct config *config,
@@ -180,9 +193,8 @@ static enum status open_all(struct dirs *dirs, const struct config *config,
         return ST_IO;
     struct uuid ids[LOG_SIBLINGS_MAX];
     int known = known_ids(dirs, ids);
-    if (!dirs->missing && !dirs->dropped && (count > 1 || known > 0))
-        write_siblings(dirs);
-    return ST_OK;
+    bool whole = !dirs->missing && !dirs->dropped;
+    return whole && (count > 1 || known > 0) ? write_siblings(dirs) : ST_OK;
 }
 
 enum status dirs_open(struct env *env, const struct config *config, const struct log_set_config *settings,
@@ -208,8 +220,11 @@ struct dirs *dirs_of(struct env *env, struct log_set *set_take)
 
 void dirs_settle(struct dirs *dirs)
 {
-    if (dirs->dropped)
-        write_siblings(dirs);
+    struct uuid ids[LOG_SIBLINGS_MAX];
+    int count = list_siblings(dirs, ids);
+    for (int i = 0; dirs->dropped && i < dirs->count; i++)
+        if (dirs->rows[i].set != NULL)
+            log_set_note_siblings(dirs->rows[i].set, ids, count);
     dirs->dropped = false;
 }
 
