@@ -318,10 +318,13 @@ static enum status judge(const struct log_adoption *adoption, const struct candi
     // a compaction's: what lies behind it must not be cut off.
     int64_t last = state->count > 0 ? state->segments[state->count - 1]->base : 0;
     bool torn = !adoption->clean && last == candidate->newest;
-    if (!report->lost && (report->dropped_bytes == 0 || torn))
+    if (!report->lost && report->damaged == 0 && (report->dropped_bytes == 0 || torn))
         return ST_OK;
     snprintf(why, LOG_ADOPT_WHY, "is damaged behind offset %lld (%s): %lld bytes", (long long)state->end,
-             report->why != NULL ? report->why : "too short", (long long)report->dropped_bytes);
+             report->why != NULL   ? report->why
+             : report->damaged > 0 ? "invalid batch"
+                                   : "too short",
+             (long long)report->dropped_bytes);
     return ST_CORRUPT;
 }
 

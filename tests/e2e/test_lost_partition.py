@@ -104,6 +104,7 @@ def test_one_flipped_bit_in_the_topic_id_costs_no_record(kill):
         path, good = topic_id_line(node)
         write(path, good[:-10] + bytes([good[-10] ^ (1 if good[-10] != ord("_") else 2)]) + good[-9:])
         node.start().wait_ready()
+        wait_until(lambda: cluster.partition("t")["leader"] == node.id, 10, "the partition to be led")
         assert values(cluster) == list(range(50))
         assert "partition.metadata was damaged and is repaired" in node.log()
         wait_until(lambda: topic_id_line(node)[1] == good, 5, "the file to be as before")

@@ -459,68 +459,6 @@ Test(log, starting_anew_in_a_directory_a_full_disk_left_half_made_is_durable)
     help_fini(&help);
 }
 
-Test(log, a_truncation_on_a_full_disk_waits_for_space)
-{
-    struct help help;
-    help_init(&help, 1);
-    help.config.free_bytes_min = 0;
-    help_open(&help, true);
-    for (int i = 0; i < 4; i++)
-        help_append(&help, 1, 100, 0);
-    help_flush(&help);
-    log_set_checkpoint(help.set, NULL, NULL); // a recovery point that must be lowered first
-    fake_run(help.env);
-    fake_of(help.env)->space = 0;
-    log_truncate(help.log, 2, help_on_done, &help);
-    fake_run(help.env);
-    fake_advance_ms(help.env, 3000);
-    fake_run(help.env);
-    cr_assert_eq(help.done_calls, 0);
-    cr_assert_eq(log_status(help.log), ST_OK);
-    fake_of(help.env)->space = -1;
-    fake_run(help.env);
-    fake_advance_ms(help.env, 3000);
-    fake_run(help.env);
-    cr_assert_eq(help.done_calls, 1);
-    cr_assert_eq(help.done, ST_OK);
-    cr_assert_eq(log_end(help.log), 2);
-    help_forget_from(&help, 2);
-    cr_expect_eq(help_check_content(&help), 2);
-    help_crash(&help, true, false);
-    help_open(&help, false);
-    cr_expect_eq(help_check_content(&help), 2);
-    help_fini(&help);
-}
-
-Test(log, a_log_deleted_while_its_truncation_waits_for_space_is_gone)
-{
-    struct help help;
-    help_init(&help, 1);
-    help.config.free_bytes_min = 0;
-    help_open(&help, true);
-    help_append(&help, 1, 100, 0);
-    help_flush(&help);
-    log_set_checkpoint(help.set, NULL, NULL);
-    fake_run(help.env);
-    fake_of(help.env)->space = 0;
-    log_truncate(help.log, 0, help_on_done, &help);
-    fake_run(help.env);
-    fake_advance_ms(help.env, 500);
-    fake_run(help.env);
-    cr_assert_eq(help.done_calls, 0);
-    log_delete(help.log, help_on_done, &help);
-    fake_run(help.env);
-    fake_advance_ms(help.env, 3000);
-    fake_run(help.env);
-    cr_assert_eq(help.done_calls, 2, "both are told");
-    fake_of(help.env)->space = -1;
-    help_crash(&help, true, false);
-    help_open(&help, false);
-    cr_expect_null(log_set_find(help.set, "t-0"));
-    help.log = NULL;
-    help_fini(&help);
-}
-
 Test(log, a_log_can_be_deleted_on_a_full_disk)
 {
     struct help help;
@@ -613,30 +551,6 @@ Test(log, a_failed_sync_takes_the_partition_offline_and_is_never_repeated)
     struct log_found found;
     int count;
     cr_assert_eq(log_read(help.log, &range, pieces, 1, &count, &found), ST_IO);
-    help_fini(&help);
-}
-
-Test(log, after_a_failed_sync_recovery_believes_the_disk_and_not_the_memory)
-{
-    struct help help;
-    help_init(&help, 1);
-    help.config.journal_block_bytes = 0;
-    help_open(&help, true);
-    help_append(&help, 1, 100, 0);
-    help_flush(&help);
-    help_append(&help, 1, 100, 0);
-    fake_of(help.env)->sync_fails = true;
-    help_flush(&help);
-    cr_assert_eq(log_status(help.log), ST_IO);
-    fake_of(help.env)->sync_fails = false;
-    help_crash(&help, false, false);
-    help_open(&help, false);
-    int64_t durable = log_flushed(help.log); // what it would tell the leader
-    help_crash(&help, true, false);
-    help_open(&help, false);
-    cr_expect_eq(log_end(help.log), durable);
-    help_forget_from(&help, durable);
-    cr_expect_eq(help_check_content(&help), 1);
     help_fini(&help);
 }
 
