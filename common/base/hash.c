@@ -147,3 +147,62 @@ uint64_t hash_bytes(uint64_t seed, const void *bytes, size_t len)
         memcpy(last, data, len);
     return hash_u64(hash, load_le64(last));
 }
+
+// ---- SipHash ----
+
+struct sip {
+    uint64_t v0, v1, v2, v3;
+};
+
+static uint64_t rotate(uint64_t x, int bits)
+{
+    return x << bits | x >> (64 - bits);
+}
+
+static void sip_rounds(struct sip *s, int rounds)
+{
+    while (rounds-- > 0) {
+        s->v0 += s->v1;
+        s->v2 += s->v3;
+        s->v1 = rotate(s->v1, 13) ^ s->v0;
+        s->v3 = rotate(s->v3, 16) ^ s->v2;
+        s->v0 = rotate(s->v0, 32);
+        s->v2 += s->v1;
+        s->v0 += s->v3;
+        s->v1 = rotate(s->v1, 17) ^ s->v2;
+        s->v3 = rotate(s->v3, 21) ^ s->v0;
+        s->v2 = rotate(s->v2, 32);
+    }
+}
+
+static void sip_word(struct sip *s, uint64_t word)
+{
+    s->v3 ^= word;
+    sip_rounds(s, 2);
+    s->v0 ^= word;
+}
+
+static void sip_end(struct sip *s, uint8_t *out)
+{
+    sip_rounds(s, 4);
+    store_le64(out, s->v0 ^ s->v1 ^ s->v2 ^ s->v3);
+}
+
+void hash_sip128(const uint8_t key[HASH_SIP_SIZE], const void *bytes, size_t len, uint8_t out[HASH_SIP_SIZE])
+{
+    const uint8_t *data = bytes;
+    uint64_t k0 = load_le64(key), k1 = load_le64(key + 8);
+    struct sip s = {k0 ^ 0x736f6d6570736575ull, k1 ^ 0x646f72616e646f6dull ^ 0xee, k0 ^ 0x6c7967656e657261ull,
+                    k1 ^ 0x7465646279746573ull};
+    uint8_t last[8] = {0};
+    last[7] = (uint8_t)len;
+    for (; len >= 8; data += 8, len -= 8)
+        sip_word(&s, load_le64(data));
+    if (len > 0)
+        memcpy(last, data, len);
+    sip_word(&s, load_le64(last));
+    s.v2 ^= 0xee;
+    sip_end(&s, out);
+    s.v1 ^= 0xdd;
+    sip_end(&s, out + 8);
+}

@@ -12,6 +12,7 @@
 #include "base/varint.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 Test(hash, crc32c_check_value_and_every_split)
@@ -185,4 +186,28 @@ Test(uuid, a_damaged_id_is_near_and_a_random_one_is_not)
     cr_assert(uuid_near(id, other));
     other = uuid_from_random(0x7123456189a2cd5full, 0x1edc3a98b6b43514ull);
     cr_assert_not(uuid_near(id, other));
+}
+
+Test(hash, siphash_gives_the_published_values)
+{
+    // Key 00..0f, input 00, 01, ...; as the reference implementation and `openssl mac SIPHASH` have them.
+    static const struct {
+        size_t len;
+        const char *hash;
+    } expected[] = {{0, "a3817f04ba25a8e66df67214c7550293"},
+                    {1, "da87c1d86b99af44347659119b22fc45"},
+                    {8, "3b62a9ba6258f5610f83e264f31497b4"},
+                    {17, "473d06e8738db89854c066c47ae47740"},
+                    {100, "39732dd009be17338297c6358fe5e6d9"}};
+    uint8_t key[HASH_SIP_SIZE], out[HASH_SIP_SIZE], input[100];
+    for (uint8_t i = 0; i < sizeof input; i++)
+        input[i] = i;
+    memcpy(key, input, sizeof key);
+    for (size_t k = 0; k < sizeof expected / sizeof *expected; k++) {
+        char text[33];
+        hash_sip128(key, input, expected[k].len, out);
+        for (size_t i = 0; i < sizeof out; i++)
+            snprintf(text + 2 * i, 3, "%02x", out[i]);
+        cr_assert_str_eq(text, expected[k].hash, "%zu bytes", expected[k].len);
+    }
 }
