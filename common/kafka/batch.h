@@ -191,4 +191,16 @@ enum status batch_repack(struct slice batch, struct slice records, enum compress
 enum status batch_build_marker(const struct batch_spec *spec, bool commit, int32_t coordinator_epoch,
                                int64_t timestamp, struct buf *out);
 
+// ---- rewriting (compaction) ----
+
+// Appends a record, as a batch reader gave it, for a batch with these base values.
+void batch_put_record(struct buf *out, const struct record *record, int64_t base_offset,
+                      int64_t base_timestamp);
+
+// Appends a batch with the header's fields (length and checksum are made anew) and header->count records that
+// batch_put_record wrote one behind the other; they are compressed with the header's codec, of no records
+// nothing is. Offsets, sequences and epochs stay what they were although records are missing. ST_LIMIT at
+// out's maximum, ST_NO_MEMORY; out keeps its former length then.
+enum status batch_rebuild(const struct batch_header *header, struct slice records, struct buf *out);
+
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Building record batches: internal topics, transaction markers, the command line's raw client and tests. The
+// Building record batches: internal topics, transaction markers, compaction, the raw client and tests. The
 // bytes equal those of Kafka's MemoryRecordsBuilder for the same records (golden fixtures in
 // tests/golden/batch), but for what a compressor may choose.
 #include "kafka/batch.h"
@@ -109,24 +109,28 @@ static void seal(uint8_t *batch, size_t len)
     store_be32(batch + 17, crc32c(0, batch + BATCH_CRC_FROM, len - BATCH_CRC_FROM));
 }
 
+// The batch from `from` on has all else, or it is taken back.
+static enum status end_batch(struct buf *out, size_t from, enum status status)
+{
+    if (status == ST_OK)
+        status = buf_status(out);
+    size_t len = out->len - from;
+    if (status == ST_OK && len > INT32_MAX)
+        status = ST_LIMIT;
+    if (status != ST_OK)
+        out->len = from;
+    else
+        seal(out->data + from, len);
+    return status;
+}
+
 enum status batch_build(const struct batch_spec *spec, const struct batch_record *records, int count,
                         struct buf *out)
 {
     ASSERT(count > 0 && (spec->attributes & BATCH_COMPRESSION_MASK) == 0);
     size_t from = out->len;
     put_header(out, spec, records, count);
-    enum status status = put_records(out, spec, records, count);
-    if (status == ST_OK)
-        status = buf_status(out);
-    size_t len = out->len - from;
-    if (status == ST_OK && len > INT32_MAX)
-        status = ST_LIMIT;
-    if (status != ST_OK) {
-        out->len = from;
-        return status;
-    }
-    seal(out->data + from, len);
-    return ST_OK;
+    return end_batch(out, from, put_records(out, spec, records, count));
 }
 
 enum status batch_repack(struct slice batch, struct slice records, enum compression codec, int level,
@@ -161,4 +165,56 @@ enum status batch_build_marker(const struct batch_spec *spec, bool commit, int32
     struct batch_record record = {
         .timestamp = timestamp, .key = slice_of(key, sizeof key), .value = slice_of(value, sizeof value)};
     return batch_build(&marker, &record, 1, out);
+}
+
+// ---- rewriting ----
+
+void batch_put_record(struct buf *out, const struct record *record, int64_t base_offset,
+                      int64_t base_timestamp)
+{
+    // Java's long arithmetic wraps, and so does what reads it.
+    int64_t time_delta = (int64_t)((uint64_t)record->timestamp - (uint64_t)base_timestamp);
+    int64_t offset_delta = record->offset - base_offset;
+    size_t size = 1 + varint_size(time_delta) + varint_size(offset_delta) + bytes_size(record->key) +
+                  bytes_size(record->value) + varint_size(record->header_count) + record->headers.len;
+    put_varint(out, (int64_t)size);
+    buf_put_u8(out, 0);
+    put_varint(out, time_delta);
+    put_varint(out, offset_delta);
+    put_bytes(out, record->key);
+    put_bytes(out, record->value);
+    put_varint(out, record->header_count);
+    buf_append(out, record->headers.data, record->headers.len);
+}
+
+static void put_fields(struct buf *out, const struct batch_header *header)
+{
+    buf_put_be64(out, (uint64_t)header->base_offset);
+    buf_put_be32(out, 0); // length, filled at the end
+    buf_put_be32(out, (uint32_t)header->leader_epoch);
+    buf_put_u8(out, 2);   // magic
+    buf_put_be32(out, 0); // checksum, filled at the end
+    buf_put_be16(out, (uint16_t)header->attributes);
+    buf_put_be32(out, (uint32_t)header->last_offset_delta);
+    buf_put_be64(out, (uint64_t)header->base_timestamp);
+    buf_put_be64(out, (uint64_t)header->max_timestamp);
+    buf_put_be64(out, (uint64_t)header->producer_id);
+    buf_put_be16(out, (uint16_t)header->producer_epoch);
+    buf_put_be32(out, (uint32_t)header->base_sequence);
+    buf_put_be32(out, (uint32_t)header->count);
+}
+
+enum status batch_rebuild(const struct batch_header *header, struct slice records, struct buf *out)
+{
+    size_t from = out->len;
+    struct batch_header fields = *header;
+    if (header->count == 0)
+        fields.attributes &= (int16_t)~BATCH_COMPRESSION_MASK;
+    put_fields(out, &fields);
+    enum status status = buf_status(out);
+    if (status == ST_OK && batch_compression(&fields) == COMPRESSION_NONE)
+        status = buf_append(out, records.data, records.len);
+    else if (status == ST_OK)
+        status = compress_pack(batch_compression(&fields), records, out);
+    return end_batch(out, from, status);
 }
