@@ -18,8 +18,8 @@ struct saved_log {
 struct log_checkpoint {
     struct log_set *set;
     struct saved_log *logs;
-    struct log_offset_row *points, *watermarks, *starts;
-    int count, start_count, point_count, watermark_count;
+    struct log_offset_row *points, *watermarks, *starts, *cleaned;
+    int count, start_count, point_count, watermark_count, cleaned_count;
     enum status status; // of writing; ST_CANCELLED: not tried
 };
 
@@ -34,6 +34,9 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
         checkpoint->starts[checkpoint->start_count++] = (struct log_offset_row){log->name, log->start};
     checkpoint->watermarks[checkpoint->watermark_count++] =
         (struct log_offset_row){log->name, log->high_watermark};
+    if (log->clean.first_dirty > 0)
+        checkpoint->cleaned[checkpoint->cleaned_count++] =
+            (struct log_offset_row){log->name, log->clean.first_dirty};
     buf_init(&saved->epochs, LOG_SMALL_FILE_MAX);
     if (log->lost || !log->on_disk || log->status != ST_OK)
         return;
@@ -55,6 +58,7 @@ struct log_checkpoint *log_checkpoint_new(struct log_set *set)
     checkpoint->points = mem_calloc(room, sizeof *checkpoint->points);
     checkpoint->watermarks = mem_calloc(room, sizeof *checkpoint->watermarks);
     checkpoint->starts = mem_calloc(room, sizeof *checkpoint->starts);
+    checkpoint->cleaned = mem_calloc(room, sizeof *checkpoint->cleaned);
     for (struct log *log = set->first; log != NULL; log = log->next)
         if (!log->deleted && (log->on_disk || log->lost))
             save_log(checkpoint, log);
@@ -103,6 +107,9 @@ enum status log_checkpoint_write(struct log_checkpoint *checkpoint)
     enum status status = ST_OK;
     for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
         status = write_log(set->env, &checkpoint->logs[i]);
+    if (status == ST_OK) // a lower one than is true costs work, never data
+        status = write_offsets(set, "cleaner-offset-checkpoint", checkpoint->cleaned,
+                               checkpoint->cleaned_count, false);
     if (status == ST_OK)
         status = write_offsets(set, "recovery-point-offset-checkpoint", checkpoint->points,
                                checkpoint->point_count, false);
@@ -140,6 +147,7 @@ void log_checkpoint_done(struct log_checkpoint *checkpoint)
     mem_free(checkpoint->points);
     mem_free(checkpoint->watermarks);
     mem_free(checkpoint->starts);
+    mem_free(checkpoint->cleaned);
     mem_free(checkpoint);
 }
 

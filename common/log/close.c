@@ -160,6 +160,7 @@ void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context)
     op->finish = close_finish;
     set->closing = true;
     log_ops_release(set);
+    log_cleaner_stop(set->cleaner);
     log_op_queue(op);
 }
 
@@ -171,6 +172,7 @@ void log_set_abandon(struct log_set **pointer)
     log_set_each_metric(set, metric_remove);
     env_queue_destroy(set->env, &set->flusher);
     env_queue_destroy(set->env, &set->writer);
+    log_cleaner_destroy(&set->cleaner);
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
     timer_stop(set->env, &set->back);

@@ -52,6 +52,23 @@ struct log_ring {
     int64_t floor;             // offsets from here on are covered by the ring
 };
 
+// A read or search that a swap of segments has overtaken; `again` starts it anew.
+struct log_parked {
+    struct log_parked *next;
+    void (*again)(struct log_parked *parked);
+};
+
+// What compaction knows of a log (clean.c), and the swap that it has under way.
+struct log_clean {
+    int64_t first_dirty; // below it everything is clean
+    int64_t blocked;     // first batch of a transaction above that; INT64_MAX: none known
+    bool failed;         // something in it cannot be read: left alone until the next start
+    bool swapping;       // files of the segments with swap_from <= base < swap_end are being replaced
+    int64_t swap_from, swap_end;
+    uint64_t swaps; // so far
+    struct log_parked *parked;
+};
+
 struct log {
     struct log_set *set;
     struct log *next, *previous; // of the set, in order of creation
@@ -88,6 +105,7 @@ struct log {
     bool flushing; // a job of the flusher writes to its segments or changes its files
     bool held;     // dirty, but its direct write waits for the write-back it is in
     bool in_backlog;
+    struct log_clean clean;
     struct log *next_dirty;
     struct log *back_next, *back_previous;
     struct log *raised_next, *raised_previous; // while it starts inside or behind its first segment
@@ -113,10 +131,11 @@ struct log_op {
     log_done_fn *on_log_done;
     log_set_done_fn *on_set_done;
     log_set_closed_fn *on_closed;
-    bool last;   // closing: waits until everything is written and no cold read is in flight
-    bool settle; // waits until what the journal holds of the log is in its segment
-    bool voids;  // has a group of the journal to write
-    bool keeps;  // a removal that only takes the files out of the way
+    bool last;           // closing: waits until everything is written and no cold read is in flight
+    bool settle;         // waits until what the journal holds of the log is in its segment
+    bool voids;          // has a group of the journal to write
+    int64_t voids_below; // only of what ends at or below; 0: of everything
+    bool keeps;          // a removal that only takes the files out of the way
     struct journal_place place;
     void *context;
     void *data; // the op's own
@@ -125,6 +144,7 @@ struct log_op {
 struct log_round;
 struct log_raise;
 struct log_doomed;
+struct log_cleaner;
 
 struct log_set {
     struct env *env;
@@ -165,6 +185,7 @@ struct log_set {
     int64_t points_us;                    // when recovery points were last saved for them
     struct log_doomed *doomed;            // renamed files that wait for their removal
     struct log_budget own_budget;         // when the config names none
+    struct log_cleaner *cleaner;
     struct metric m_rounds, m_syncs, m_flush_us, m_tail_bytes, m_written_bytes;
     struct log_lent *lent;
     struct metric m_lent_bytes;
@@ -218,6 +239,18 @@ void log_back_fire(struct timer *timer);
 // ---- read.c: a job of the pool that looks at the log's files has begun or ended ----
 void log_reader_began(struct log *log);
 void log_reader_ended(struct log *log); // may free the log
+
+// Whether what a read has found at a segment may be a mixture of old and new files. If so, it is started
+// anew, now or when the swap is over. swaps: log->clean.swaps when it began.
+bool log_swap_overtook(struct log *log, int64_t segment_base, uint64_t swaps, struct log_parked *parked);
+
+// ---- clean.c ----
+struct log_cleaner *log_cleaner_new(struct log_set *set, const struct log_clean_config *config);
+void log_cleaner_stop(struct log_cleaner *cleaner); // the set is closing: what waits for its time ends
+void log_cleaner_destroy(struct log_cleaner **cleaner);
+void log_cleaner_each_metric(struct log_cleaner *cleaner,
+                             void (*act)(struct metric_registry *registry, struct metric *metric));
+void log_clean_cut(struct log *log, int64_t to); // the log is being cut there
 
 // ---- ops.c ----
 struct log_op *log_op_new(struct log_set *set, struct log *log);

@@ -13,6 +13,8 @@
 // and
 //   is durable; before that, what those held is synced in the segments. So replay never brings back what was
 //   cut.
+// - Before compaction puts other bytes in the place of sealed segments, a group says that what earlier ones
+//   hold of those is void: what the journal keeps for the segments behind them still counts.
 // - A direct write to a segment needs no word here: replay writes the same bytes to the same places.
 #ifndef LOG_JOURNAL_H
 #define LOG_JOURNAL_H
@@ -33,7 +35,8 @@ enum {
 struct journal_item {
     struct uuid id; // the topic's
     int32_t partition;
-    bool voids;           // earlier items of this log do not count; nothing below is used
+    bool voids;           // earlier items of this log that end at or below `end` do not count; end 0: none
+                          // of them does; nothing else below is used
     int64_t base, end;    // offsets of the batches: first, and behind the last
     int64_t segment_base; // where they belong: segment and position in its file
     int64_t position;

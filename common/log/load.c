@@ -27,6 +27,8 @@ struct loading {
     bool trust;                            // whether files below the recovery point are trusted
     bool untouched;          // everything found was synced before: what needs no change needs no sync
     struct log_epochs saved; // as found
+    // A batch below the recovery point says otherwise than `saved`.
+    bool contradicted;
 };
 
 static void bases_add(struct bases *bases, int64_t base)
@@ -86,6 +88,7 @@ static enum status load_epochs(struct loading *loading)
     const struct log_epochs *known = loading->load->epochs;
     if (known != NULL) {
         log_epochs_copy(epochs, known);
+        log_epochs_copy(&loading->saved, known);
         return ST_OK;
     }
     struct buf text;
@@ -179,6 +182,9 @@ static void note_scanned(struct loading *loading, struct log_segment *segment,
         log_epochs_cut(&state->epochs, header->base_offset);
     loading->any_scanned = true;
     log_epochs_assign(&state->epochs, header->leader_epoch, header->base_offset);
+    if (header->base_offset < loading->load->recovery_point &&
+        log_epochs_at(&loading->saved, header->base_offset) != header->leader_epoch)
+        loading->contradicted = true;
     log_segment_note(segment, header, loading->load->index_interval);
     state->end = batch_last_offset(header) + 1;
 }
@@ -299,6 +305,8 @@ static enum status trust_segment(struct loading *loading, struct log_segment *se
     segment->times.entries = (int32_t)(segment->times.written / LOG_TIME_ENTRY);
     segment->size = segment->written = file_bytes;
     segment->sealed = true;
+    if (times.len >= LOG_TIME_ENTRY) // made within index.interval.bytes of the first batch
+        segment->first_timestamp = (int64_t)load_be64(times.data);
     buf_fini(&times);
     return status;
 }
@@ -347,6 +355,24 @@ static enum status read_segment(struct loading *loading, int i, const char **why
     return status;
 }
 
+// Below the recovery point what was saved knows better than the batches, unless one contradicts it:
+// compaction may have taken those with which an epoch began, and a later start would let a follower keep what
+// it has there.
+static void prefer_saved(struct loading *loading)
+{
+    struct log_epochs derived = loading->state->epochs, *epochs = &loading->state->epochs;
+    int64_t point = loading->load->recovery_point;
+    if (!loading->any_scanned || loading->contradicted)
+        return;
+    *epochs = (struct log_epochs){0};
+    log_epochs_copy(epochs, &loading->saved);
+    log_epochs_cut(epochs, point);
+    for (int i = 0; i < derived.count; i++)
+        if (derived.rows[i].start >= point)
+            log_epochs_assign(epochs, derived.rows[i].epoch, derived.rows[i].start);
+    log_epochs_fini(&derived);
+}
+
 static enum status read_segments(struct loading *loading)
 {
     const char *why = NULL;
@@ -354,6 +380,7 @@ static enum status read_segments(struct loading *loading)
     for (int i = 0; i < loading->logs.count && status == ST_OK && why == NULL; i++)
         status = read_segment(loading, i, &why);
     loading->report->why = why;
+    prefer_saved(loading);
     log_epochs_cut(&loading->state->epochs, loading->state->end);
     loading->state->epochs.changed = !log_epochs_equal(&loading->state->epochs, &loading->saved);
     return status;

@@ -21,7 +21,10 @@ struct log_config log_config_default(void)
                                .late_ms = 300000,
                                .retention_bytes = -1,
                                .deletes = true,
-                               .delete_delay_ms = 60000};
+                               .delete_delay_ms = 60000,
+                               .dirty_ratio_min = 0.5,
+                               .compaction_lag_ms_max = INT64_MAX,
+                               .delete_retention_ms = 24ll * 3600 * 1000};
 }
 
 struct log *log_new(struct log_set *set, const char *name, struct uuid id, const struct log_config *config)
@@ -34,6 +37,7 @@ struct log *log_new(struct log_set *set, const char *name, struct uuid id, const
     log->config = *config;
     log->due_at = -1;
     log->bytes_max = INT64_MAX;
+    log->clean.blocked = INT64_MAX;
     size_t topic_len;
     (void)log_name_split(name, &topic_len, &log->partition); // was checked: log_name_ok
     log_state_init(&log->state, set->config.producers_max);

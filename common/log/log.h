@@ -27,8 +27,14 @@ struct log_config {
     int64_t retention_bytes;      // retention.bytes, -1: no limit
     bool deletes;                 // cleanup.policy contains delete
     int64_t delete_delay_ms;      // file.delete.delay.ms
+
+    bool compact;                  // cleanup.policy contains compact; see struct log_clean_config
+    double dirty_ratio_min;        // min.cleanable.dirty.ratio: share of bytes not yet cleaned, 0..1
+    int64_t compaction_lag_ms_min; // min.compaction.lag.ms: younger records are left alone
+    int64_t compaction_lag_ms_max; // max.compaction.lag.ms: older ones call for cleaning whatever the ratio
+    int64_t delete_retention_ms;   // delete.retention.ms: how long tombstones stay
 };
-// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, 5 minutes, -1, true, 1 minute
+// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, 5 minutes, -1, true, 1 minute; compact: false, 0.5, 0, no limit, 1 day
 struct log_config log_config_default(void);
 
 // A new, empty log in memory; its directory appears with the first record. name: "topic-partition", at most

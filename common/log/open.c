@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "log/internal.h"
 #include "log/replay.h"
+#include "log/swap.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -25,12 +26,13 @@ struct log_set_config log_set_config_default(void)
                                    .journal_block_bytes = 16 << 20,
                                    .open_files_max = 4096,
                                    .producer_expiry_ms = 24ll * 3600 * 1000,
-                                   .producers_max = 100000};
+                                   .producers_max = 100000,
+                                   .clean = log_clean_config_default()};
 }
 
 // What the checkpoint files said about one log.
 struct known {
-    int64_t recovery_point, high_watermark, start;
+    int64_t recovery_point, high_watermark, start, first_dirty;
     bool found;
 };
 
@@ -235,6 +237,11 @@ static void take_start(const char *name, int64_t offset, void *context)
     known_of(context, name)->start = offset;
 }
 
+static void take_first_dirty(const char *name, int64_t offset, void *context)
+{
+    known_of(context, name)->first_dirty = offset;
+}
+
 // A missing file says nothing; a damaged one costs a scan of everything and is told. So does one of another
 // version: there is no other than 0, but there are flipped bits.
 static enum status load_offsets(struct opening *opening, const char *name, log_offset_fn *take)
@@ -305,6 +312,8 @@ static void install_state(struct log *log, const struct known *known)
     if (log->high_watermark < log->start)
         log->high_watermark = log->start; // it is saved less often
     log->recovery_point = known->recovery_point;
+    if (known->first_dirty > log->start && known->first_dirty <= state->end)
+        log->clean.first_dirty = known->first_dirty; // else it speaks of another log than this one
     log->touched = true;
     for (int i = 0; i < state->count; i++)
         log->bytes += state->segments[i]->size;
@@ -318,8 +327,11 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     struct log_load load = log_load_of(log, known->recovery_point);
     load.high_watermark = known->high_watermark;
     int64_t journaled;
-    enum status status = log_replay_apply(opening->replay, log->id, log->partition, log->path,
-                                          load.recovery_point, &journaled);
+    enum status status = log_swap_recover(set->env, log->path);
+    if (status != ST_OK)
+        return status;
+    status = log_replay_apply(opening->replay, log->id, log->partition, log->path, load.recovery_point,
+                              &journaled);
     if (status != ST_OK)
         return status;
     load.verify_all = set->config.verify_all;
@@ -460,6 +472,8 @@ static enum status open_steps(struct opening *opening, const struct log_set_conf
         status = load_offsets(opening, "replication-offset-checkpoint", take_watermark);
     if (status == ST_OK)
         status = load_offsets(opening, "log-start-offset-checkpoint", take_start);
+    if (status == ST_OK)
+        status = load_offsets(opening, "cleaner-offset-checkpoint", take_first_dirty);
     if (status != ST_OK)
         return status;
     return recover(opening);
@@ -555,6 +569,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     timer_init(&set->checkpoint, log_checkpoint_fire, set);
     timer_init(&set->back, log_back_fire, set);
     timer_init(&set->expiry, log_expiry_fire, set);
+    set->cleaner = log_cleaner_new(set, &config->clean);
     struct opening opening = {.set = set};
     map_init(&opening.known, 0);
     enum status status = open_steps(&opening, config);
@@ -564,6 +579,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
         return status;
     }
     timer_start_ms(env, &set->checkpoint, set->config.checkpoint_ms);
+    log_set_clean(set, &config->clean);
     *result = set;
     return ST_OK;
 }

@@ -57,7 +57,7 @@ static void op_done(struct job *job)
     bool waits = op->status == ST_NO_SPACE && op->again != NULL && !set->closing && !op->log->deleted;
     if (op->voids)
         log_journal_wrote(set, &op->place);
-    if (op->voids && op->place.bytes > 0)
+    if (op->voids && op->place.bytes > 0 && op->voids_below == 0)
         op->log->journal_oldest = op->log->journal_newest = 0;
     if (op->log != NULL)
         op->log->flushing = false;
@@ -112,7 +112,8 @@ bool log_op_ready(const struct log_set *set)
         return all_written(set);
     if (op->log == NULL)
         return true;
-    if (op->log->writing || (op->settle && op->log->backlog > 0 && op->log->status == ST_OK))
+    if (op->log->writing || op->log->clean.swapping ||
+        (op->settle && op->log->backlog > 0 && op->log->status == ST_OK))
         return false;
     return !op->voids || !is_journaled(op->log) || journal_fits(&set->journal, 1, 0);
 }
@@ -139,7 +140,8 @@ void log_op_submit(struct log_set *set)
 
 enum status log_op_void(struct log_op *op)
 {
-    const struct journal_item item = {.id = op->log->id, .partition = op->log->partition, .voids = true};
+    const struct journal_item item = {
+        .id = op->log->id, .partition = op->log->partition, .voids = true, .end = op->voids_below};
     return op->voids ? journal_write(&op->set->journal, &op->place, &item, 1) : ST_OK;
 }
 
@@ -165,6 +167,7 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
     log_state_init(&change->state, log->set->config.producers_max);
     if (log->synced > recovery_point)
         log->synced = recovery_point;
+    log_clean_cut(log, recovery_point);
     if (log->recovery_point > recovery_point)
         change->checkpoint = log_checkpoint_new(log->set);
 }

@@ -7,6 +7,8 @@
 #include "log/internal.h"
 #include "log/scan.h"
 
+#include <stddef.h>
+
 // ---- from the ring ----
 
 static void release_handle(void *owner)
@@ -121,6 +123,8 @@ enum status log_read(struct log *log, const struct log_range *range, struct piec
 
 struct cold_read {
     struct job job;
+    struct log_parked parked;
+    uint64_t swaps; // log->clean.swaps when the segment was taken
     struct log *log;
     struct log_range range;
     log_read_fn *done;
@@ -336,6 +340,23 @@ void log_reader_ended(struct log *log)
     log_set_work(set);
 }
 
+// Compaction has put another segment where the read began.
+static void cold_again(struct log_parked *parked)
+{
+    struct cold_read *cold = (struct cold_read *)((char *)parked - offsetof(struct cold_read, parked));
+    struct log *log = cold->log;
+    int at = log_state_segment_at(&log->state, cold->range.from);
+    block_unref(&cold->block);
+    log_handle_unref(&cold->source);
+    cold->len = 0;
+    cold->found = (struct log_found){.first = cold->range.from, .next = cold->range.from, .leader_epoch = -1};
+    cold->swaps = log->clean.swaps;
+    cold->status = at < 0 ? ST_NOT_FOUND : ST_OK;
+    if (at >= 0)
+        take_segment(cold, log->state.segments[at]);
+    env_submit(log->set->env, log->set->env->pool, &cold->job);
+}
+
 static struct piece piece_of_cold(const struct cold_read *cold)
 {
     if (cold->block != NULL)
@@ -361,6 +382,9 @@ static void cold_done(struct job *job)
     struct log *log = cold->log;
     struct piece piece = {0};
     log_handle_unref(&cold->handle);
+    if (!log->deleted && cold->generation == log->generation &&
+        log_swap_overtook(log, cold->base, cold->swaps, &cold->parked))
+        return;
     if (log->deleted)
         cold->status = ST_CLOSED;
     else if (cold->generation != log->generation)
@@ -390,6 +414,8 @@ void log_read_async(struct log *log, const struct log_range *range, log_read_fn 
                                .range = *range,
                                .done = done,
                                .context = context,
+                               .parked = {.again = cold_again},
+                               .swaps = log->clean.swaps,
                                .generation = log->generation,
                                .found = {.first = range->from, .next = range->from, .leader_epoch = -1}};
     cold->path = mem_strdup(log->path);

@@ -91,7 +91,7 @@ static int removable(const struct log *log)
 {
     const struct log_state *state = &log->state;
     int count = 0;
-    if (log->status != ST_OK || log->lost || log->busy || log->deleted)
+    if (log->status != ST_OK || log->lost || log->busy || log->deleted || log->clean.swapping)
         return 0;
     while (count + 1 < state->count && count < SEGMENTS_MAX && state->segments[count]->sealed &&
            state->segments[count + 1]->base <= log->start_saved &&

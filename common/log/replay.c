@@ -140,6 +140,17 @@ static bool each_item(struct log_replay *replay, int block, const struct group *
     return at == end;
 }
 
+// Items that end at or below `below` are void, all of them when it is 0. They come in order of offsets.
+static void drop_items(struct found_log *log, int64_t below)
+{
+    int gone = 0;
+    while (gone < log->count && (below == 0 || log->rows[gone].end <= below))
+        gone++;
+    log->count -= gone;
+    if (log->count > 0)
+        memmove(log->rows, log->rows + gone, (size_t)log->count * sizeof *log->rows);
+}
+
 static void take_item(struct log_replay *replay, const uint8_t *head, struct found *item)
 {
     struct uuid id;
@@ -147,7 +158,7 @@ static void take_item(struct log_replay *replay, const uint8_t *head, struct fou
     struct key key = key_of(id, (int32_t)load_le32(head + 24));
     struct found_log *log = log_of(replay, &key);
     if (load_le32(head + 4) != 0) {
-        log->count = 0;
+        drop_items(log, item->end);
         return;
     }
     if (log->count == log->cap) {

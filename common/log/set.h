@@ -21,6 +21,17 @@ struct log_budget {
 
 enum { LOG_JOURNAL_BLOCKS = 4, LOG_JOURNAL_UNIT = 4096 };
 
+// Compaction of a directory's logs whose settings say so (struct log_config): one log at a time, in slices on
+// the pool that never take more than half of a thread. Kafka's names.
+struct log_clean_config {
+    bool enable;             // log.cleaner.enable
+    int64_t backoff_ms;      // log.cleaner.backoff.ms: pause when nothing is to be done
+    int64_t map_bytes;       // log.cleaner.dedupe.buffer.size: memory for keys; fewer are taken when they do
+    double map_load;         // log.cleaner.io.buffer.load.factor, above 0 and up to 1
+    double bytes_per_second; // log.cleaner.io.max.bytes.per.second: read and written, of the directory
+};
+struct log_clean_config log_clean_config_default(void); // on, 15 s, 128 MiB, 0.9, no limit
+
 struct log_set_config {
     const char *cluster_id; // NULL: not known yet, see log_set_adopt; borrowed during the call
     int32_t node_id;        // -1: not known yet
@@ -39,6 +50,7 @@ struct log_set_config {
     int32_t producers_max;       // producers remembered per log; the one idle longest is forgotten first
     const char *labels;          // of its metrics, e.g. "dir=\"/data\""; outlives the set; NULL: none
     bool verify_all;             // scan every segment at open, not only from the recovery point
+    struct log_clean_config clean;
 };
 
 // Kafka's defaults where it has them; budget NULL, tail 16 MiB, 128 MiB lent, 64 MiB free, 4096 files.
@@ -81,6 +93,9 @@ enum status log_set_write_siblings(struct log_set *set, const struct uuid *ids, 
 // The same a moment later; only when the identity is complete, which would overtake it otherwise. An error
 // takes the directory offline.
 void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int count);
+
+// Changes compaction's settings; what is under way goes on under the new ones.
+void log_set_clean(struct log_set *set, const struct log_clean_config *config);
 
 // ---- logs of the set ----
 struct log *log_set_find(struct log_set *set, const char *name);

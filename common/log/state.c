@@ -58,22 +58,19 @@ enum status log_segment_remove(struct env *env, const char *dir, int64_t base)
     return status;
 }
 
-// The first batch that reaches `to`, by walking the headers; at the end when there is none.
+// The first batch that reaches `to`, by walking the headers; at the end when there is none. *cut: where what
+// stays ends, which is below `to` when that lies in a batch or in a gap that compaction left.
 static enum status find_cut(struct log_scan *scan, int64_t to, int64_t *position, int64_t *cut)
 {
     struct batch_header header;
-    *position = scan->at;
     for (;;) {
         enum status status = log_scan_next(scan, false, &header, position);
         if (status == ST_NOT_FOUND) {
             *position = scan->at;
             return ST_OK;
         }
-        if (status != ST_OK)
+        if (status != ST_OK || batch_last_offset(&header) >= to)
             return status;
-        *cut = header.base_offset < to ? header.base_offset : to;
-        if (batch_last_offset(&header) >= to)
-            return ST_OK;
         *cut = batch_last_offset(&header) + 1;
     }
 }

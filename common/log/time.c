@@ -7,6 +7,8 @@
 #include "log/internal.h"
 #include "log/scan.h"
 
+#include <stddef.h>
+
 struct tail_batch {
     struct block *block;
     size_t from, size;
@@ -14,6 +16,8 @@ struct tail_batch {
 
 struct time_search {
     struct job job;
+    struct log_parked parked;
+    uint64_t swaps; // log->clean.swaps when the search began
     struct log *log;
     int64_t timestamp, from, up_to;
     log_time_fn *done;
@@ -172,6 +176,21 @@ static void search_free(struct time_search *search)
     mem_free(search);
 }
 
+static const struct log_time_answer no_answer = {.timestamp = -1, .offset = -1, .leader_epoch = -1};
+
+// Compaction has put another segment in the place of the one searched.
+static void search_again(struct log_parked *parked)
+{
+    struct time_search *search =
+        (struct time_search *)((char *)parked - offsetof(struct time_search, parked));
+    struct log *log = search->log;
+    search->answer = no_answer;
+    search->from = log->start;
+    search->swaps = log->clean.swaps;
+    search->status = next_place(search, 0) ? ST_OK : ST_NOT_FOUND;
+    env_submit(log->set->env, log->set->env->pool, &search->job);
+}
+
 // The start has moved past what was searched or found.
 static bool overtaken(const struct time_search *search)
 {
@@ -203,6 +222,9 @@ static void search_done(struct job *job)
 {
     struct time_search *search = (struct time_search *)job;
     struct log *log = search->log;
+    if (!log->deleted && search->generation == log->generation && search->base >= 0 &&
+        log_swap_overtook(log, search->base, search->swaps, &search->parked))
+        return;
     if (search_goes_on(search)) {
         search->status = ST_OK;
         env_submit(log->set->env, log->set->env->pool, &search->job);
@@ -226,9 +248,11 @@ void log_find_by_timestamp(struct log *log, int64_t timestamp, int64_t up_to, lo
                                    .up_to = up_to,
                                    .done = done,
                                    .context = context,
+                                   .parked = {.again = search_again},
+                                   .swaps = log->clean.swaps,
                                    .generation = log->generation,
                                    .status = log->lost ? ST_CORRUPT : log->status,
-                                   .answer = {.timestamp = -1, .offset = -1, .leader_epoch = -1}};
+                                   .answer = no_answer};
     search->path = mem_strdup(log->path);
     take_tail(search);
     if (search->status == ST_OK && !next_place(search, 0))

@@ -207,14 +207,15 @@ static void fake_submit(struct env *env, struct job_queue *queue, struct job *jo
 
 bool fake_step(struct env *env)
 {
+    bool pool_last = fake_of(env)->pool_last;
     for (struct job_queue *queue = (struct job_queue *)fake_of(env)->queues; queue != NULL;
          queue = queue->next)
-        if (run_first(queue))
+        if (!(pool_last && queue == env->pool) && run_first(queue))
             return true;
-    return false;
+    return pool_last && run_first(env->pool);
 }
 
-static bool fire_due(struct env *env)
+bool fake_fire(struct env *env)
 {
     struct fake_env *fake = fake_of(env);
     for (int i = 0; i < fake->timer_count; i++) {
@@ -230,7 +231,7 @@ static bool fire_due(struct env *env)
 
 void fake_run(struct env *env)
 {
-    while (fake_step(env) || fire_due(env))
+    while (fake_step(env) || fake_fire(env))
         ;
 }
 
@@ -575,14 +576,41 @@ static void lose_bytes(struct env *env, struct fake_node *node, bool torn)
     copy(&node->data, &node->synced);
 }
 
+static struct fake_node *entry_node(struct entries *entries, const char *name)
+{
+    struct entry *entry = entry_find(entries, name);
+    return entry != NULL ? entry->node : NULL;
+}
+
+static const char *name_of(const struct entries *entries, const struct fake_node *node)
+{
+    for (int i = 0; i < entries->count; i++)
+        if (entries->rows[i].node == node)
+            return entries->rows[i].name;
+    return NULL;
+}
+
+// A rename is one change: the old name goes with the new one's arrival, as file systems with a journal do it.
+static void entry_made_it(struct fake_node *dir, const char *name, struct fake_node *node)
+{
+    const char *before = name_of(dir->kept, node);
+    if (before != NULL && entry_node(dir->live, before) != node)
+        entry_set(dir->kept, before, NULL);
+    entry_set(dir->kept, name, node);
+}
+
 static void lose_entries(struct env *env, struct fake_node *node, bool torn)
 {
-    for (int i = 0; torn && i < node->live->count; i++) // new or replaced entries that made it
+    for (int i = 0; torn && i < node->live->count; i++) // new, renamed or replaced entries that made it
         if (fake_random(env) % 2)
-            entry_set(node->kept, node->live->rows[i].name, node->live->rows[i].node);
-    for (int i = node->kept->count - 1; torn && i >= 0; i--) // removals that made it
-        if (entry_find(node->live, node->kept->rows[i].name) == NULL && fake_random(env) % 2)
-            entry_set(node->kept, node->kept->rows[i].name, NULL);
+            entry_made_it(node, node->live->rows[i].name, node->live->rows[i].node);
+    for (int i = node->kept->count - 1; torn && i >= 0; i--) { // removals that made it
+        const struct entry *entry = &node->kept->rows[i];
+        bool removed =
+            entry_find(node->live, entry->name) == NULL && name_of(node->live, entry->node) == NULL;
+        if (removed && fake_random(env) % 2)
+            entry_set(node->kept, entry->name, NULL);
+    }
     *node->live = *node->kept;
 }
 

@@ -27,6 +27,7 @@ struct fake_env {
     bool dead;
     bool sync_fails; // file_sync returns ST_IO
     int64_t needed;  // bytes announced by file_will_need
+    bool pool_last;  // jobs of the pool run when no other queue has any
     int64_t space;   // bytes that may still be written or reserved; < 0: any number
     char last_line[1024];
     int lines;
@@ -40,6 +41,8 @@ struct fake_env *fake_of(struct env *env);
 void fake_run(struct env *env);
 // Runs one job; false when there was none.
 bool fake_step(struct env *env);
+// Fires one timer that is due; false when there is none.
+bool fake_fire(struct env *env);
 // Moves the clock, fires what is due, runs jobs.
 void fake_advance_ms(struct env *env, int64_t ms);
 

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// See swap.h.
+#include "log/swap.h"
+
+#include "base/mem.h"
+#include "log/files.h"
+#include "log/scan.h"
+#include "log/state.h"
+
+#include <string.h>
+
+static enum status rename_part(struct env *env, const char *dir, int64_t base, const char *from,
+                               const char *to)
+{
+    struct log_path old = log_path_join(dir, log_segment_name(base, from).text);
+    struct log_path new = log_path_join(dir, log_segment_name(base, to).text);
+    return path_rename(env, old.text, new.text);
+}
+
+// An index that is not there was renamed before a crash, or is made anew when the log is loaded.
+static enum status rename_index(struct env *env, const char *dir, int64_t base, const char *from,
+                                const char *to)
+{
+    enum status status = rename_part(env, dir, base, from, to);
+    return status == ST_NOT_FOUND ? ST_OK : status;
+}
+
+static enum status decide(struct env *env, const char *dir, int64_t base)
+{
+    enum status status = rename_index(env, dir, base, ".index.cleaned", ".index.swap");
+    if (status == ST_OK)
+        status = rename_index(env, dir, base, ".timeindex.cleaned", ".timeindex.swap");
+    if (status == ST_OK)
+        status = path_sync_dir(env, dir);
+    if (status == ST_OK)
+        status = rename_part(env, dir, base, ".log.cleaned", ".log.swap");
+    return status == ST_OK ? path_sync_dir(env, dir) : status;
+}
+
+// ---- which segments are there ----
+
+struct replaced {
+    int64_t base, end;
+    int64_t *rows;
+    int count, cap;
+};
+
+static bool list_replaced(const char *name, void *context)
+{
+    struct replaced *replaced = context;
+    int64_t base = log_segment_name_base(name, ".log");
+    if (base <= replaced->base || base >= replaced->end)
+        return true;
+    if (replaced->count == replaced->cap) {
+        replaced->cap = replaced->cap ? replaced->cap * 2 : 8;
+        replaced->rows = mem_realloc(replaced->rows, (size_t)replaced->cap * sizeof *replaced->rows);
+    }
+    replaced->rows[replaced->count++] = base;
+    return true;
+}
+
+static enum status remove_replaced(struct env *env, const char *dir, int64_t base, int64_t end)
+{
+    struct replaced replaced = {.base = base, .end = end};
+    enum status status = path_list(env, dir, list_replaced, &replaced);
+    for (int i = replaced.count - 1; i >= 0 && status == ST_OK; i--)
+        status = log_segment_remove(env, dir, replaced.rows[i]);
+    mem_free(replaced.rows);
+    return status == ST_OK ? path_sync_dir(env, dir) : status;
+}
+
+static enum status complete(struct env *env, const char *dir, int64_t base, int64_t end)
+{
+    enum status status = remove_replaced(env, dir, base, end);
+    if (status == ST_OK)
+        status = rename_index(env, dir, base, ".index.swap", ".index");
+    if (status == ST_OK)
+        status = rename_index(env, dir, base, ".timeindex.swap", ".timeindex");
+    if (status == ST_OK)
+        status = path_sync_dir(env, dir);
+    if (status == ST_OK)
+        status = rename_part(env, dir, base, ".log.swap", ".log");
+    return status == ST_OK ? path_sync_dir(env, dir) : status;
+}
+
+enum status log_swap_files(struct env *env, const char *dir, int64_t base, int64_t end, bool *decided)
+{
+    enum status status = decide(env, dir, base);
+    *decided = status == ST_OK;
+    return status == ST_OK ? complete(env, dir, base, end) : status;
+}
+
+void log_swap_forget(struct env *env, const char *dir, int64_t base)
+{
+    static const char *const suffixes[] = {".log.cleaned", ".index.cleaned", ".timeindex.cleaned"};
+    for (int i = 0; i < 3; i++)
+        (void)log_file_remove(env, dir, log_segment_name(base, suffixes[i]).text);
+}
+
+// ---- recovery ----
+
+struct leftovers {
+    int64_t *swaps; // bases of .log.swap files
+    int count, cap;
+    char **names; // .cleaned files, and indexes that a swap has or may have
+    int name_count, name_cap;
+};
+
+static bool ends_with(const char *name, const char *suffix)
+{
+    size_t len = strlen(name), suffix_len = strlen(suffix);
+    return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+}
+
+static bool list_leftover(const char *name, void *context)
+{
+    struct leftovers *left = context;
+    int64_t swap = log_segment_name_base(name, ".log.swap");
+    if (swap >= 0) {
+        if (left->count == left->cap) {
+            left->cap = left->cap ? left->cap * 2 : 4;
+            left->swaps = mem_realloc(left->swaps, (size_t)left->cap * sizeof *left->swaps);
+        }
+        left->swaps[left->count++] = swap;
+    } else if (ends_with(name, ".cleaned") || ends_with(name, ".swap")) {
+        if (left->name_count == left->name_cap) {
+            left->name_cap = left->name_cap ? left->name_cap * 2 : 4;
+            left->names = mem_realloc(left->names, (size_t)left->name_cap * sizeof *left->names);
+        }
+        left->names[left->name_count++] = mem_strdup(name);
+    }
+    return true;
+}
+
+// Behind the last batch of the swap file.
+static enum status swap_end(struct env *env, const char *dir, int64_t base, int64_t *end)
+{
+    struct log_path path = log_path_join(dir, log_segment_name(base, ".log.swap").text);
+    struct file *file;
+    struct log_scan scan;
+    struct batch_header header;
+    int64_t size, position;
+    enum status status = file_open(env, path.text, FILE_READ, &file);
+    if (status != ST_OK)
+        return status;
+    *end = base;
+    status = file_size(env, file, &size);
+    log_scan_init(&scan, env, file, 0, status == ST_OK ? size : 0);
+    while (status == ST_OK && (status = log_scan_next(&scan, false, &header, &position)) == ST_OK)
+        *end = batch_last_offset(&header) + 1;
+    log_scan_fini(&scan);
+    file_close(env, &file);
+    return status == ST_NOT_FOUND ? ST_OK : status == ST_TRUNCATED ? ST_CORRUPT : status;
+}
+
+static enum status carry_on(struct env *env, const char *dir, int64_t base)
+{
+    int64_t end;
+    enum status status = swap_end(env, dir, base, &end);
+    return status == ST_OK ? complete(env, dir, base, end) : status;
+}
+
+static void leftovers_fini(struct leftovers *left)
+{
+    for (int i = 0; i < left->name_count; i++)
+        mem_free(left->names[i]);
+    mem_free(left->names);
+    mem_free(left->swaps);
+}
+
+enum status log_swap_recover(struct env *env, const char *dir)
+{
+    struct leftovers left = {0};
+    enum status status = path_list(env, dir, list_leftover, &left);
+    if (status == ST_NOT_FOUND)
+        status = ST_OK;
+    for (int i = 0; i < left.count && status == ST_OK; i++)
+        status = carry_on(env, dir, left.swaps[i]);
+    // An index whose log file was not yet .swap belongs to a swap that was not decided.
+    for (int i = 0; i < left.name_count && status == ST_OK; i++)
+        status = log_file_remove(env, dir, left.names[i]);
+    if (status == ST_OK && left.name_count > 0)
+        status = path_sync_dir(env, dir);
+    leftovers_fini(&left);
+    return status;
+}
