@@ -105,7 +105,8 @@ static struct block *frames_take(struct frames *frames, size_t len, size_t *from
     return frames->blocks[frames->at];
 }
 
-// Appends the whole batches of an entry. ST_OK when all of them are in the log.
+// Appends the whole batches of an entry. ST_OK when all of them are in the log. Gaps before and between them
+// are the leader's: it has said that it continues where our log ends.
 static enum status batches_append(struct replica *replica, struct block *block, size_t from, size_t len)
 {
     while (len > 0) {

@@ -521,7 +521,7 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
     catch_up_credit(stream, read);
     int paced = read->paced;
     mem_free(read);
-    if (status == ST_OK && piece->len > 0 && found->first == subscription->next_offset) {
+    if (status == ST_OK && piece->len > 0 && found->first >= subscription->next_offset) {
         struct append_message message = {0};
         struct append_entry entry;
         entry_head(&entry, subscription);
@@ -574,6 +574,20 @@ static void read_start(struct subscription *subscription, int paced)
     log_read_async(replica->log, &range, read_on_done, read);
 }
 
+// The offset behind the last of the whole batches.
+static int64_t batches_end(struct slice bytes)
+{
+    int64_t end = 0;
+    while (bytes.len > 0) {
+        struct batch_header header;
+        enum status parsed = batch_parse(bytes, &header);
+        ASSERT(parsed == ST_OK && batch_size(&header) <= bytes.len);
+        end = batch_last_offset(&header) + 1;
+        bytes = slice_of(bytes.data + batch_size(&header), bytes.len - batch_size(&header));
+    }
+    return end;
+}
+
 enum added { ADDED, ADDED_FULL, ADDED_LATER };
 
 // Adds what the log has for one subscription. ADDED_FULL: the message must be sent first, then again.
@@ -601,18 +615,19 @@ static enum added subscription_add(struct subscription *subscription, struct app
     if (count == 0)
         return range.min_one ? ADDED : ADDED_FULL;
     for (int i = 0; i < count; i++) {
-        struct batch_header header;
         struct append_entry entry;
-        enum status parsed = batch_parse(slice_of(pieces[i].data, pieces[i].len), &header);
-        ASSERT(parsed == ST_OK);
-        subscription->next_offset = header.base_offset;
-        entry_head(&entry, subscription);
-        if (pieces[i].file != NULL || !append_message_add(message, &entry, &pieces[i])) {
+        if (pieces[i].file != NULL) {
             pieces_release(pieces, i, count);
             return ADDED_FULL;
         }
+        int64_t end = batches_end(slice_of(pieces[i].data, pieces[i].len));
+        entry_head(&entry, subscription);
+        if (!append_message_add(message, &entry, &pieces[i])) {
+            pieces_release(pieces, i, count);
+            return ADDED_FULL;
+        }
+        subscription->next_offset = end;
     }
-    subscription->next_offset = found.next;
     return ADDED;
 }
 
