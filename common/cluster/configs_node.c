@@ -46,6 +46,7 @@ const struct configs_key configs_node_keys[] = {
     {"log.cleaner.dedupe.buffer.size", CONFIGS_LONG, "134217728", NULL, 0, 0, NULL, true, "Memory for compaction."},
     {"log.cleaner.delete.retention.ms", CONFIGS_LONG, "86400000", NULL, 0, I64, NULL, true, "How long delete markers of compacted topics are kept."},
     {"log.cleaner.enable", CONFIGS_BOOLEAN, "true", NULL, 0, 0, NULL, false, "Whether logs are compacted."},
+    {"log.cleaner.io.buffer.load.factor", CONFIGS_DOUBLE, "0.9", NULL, 0, 0, NULL, true, "Share of the memory for compaction that is used."},
     {"log.cleaner.io.max.bytes.per.second", CONFIGS_DOUBLE, "1.7976931348623157E308", NULL, 0, 0, NULL, true, "Byte budget of compaction."},
     {"log.cleaner.max.compaction.lag.ms", CONFIGS_LONG, LONG_MAX_TEXT, NULL, 1, I64, NULL, true, "Longest time a record stays uncompacted."},
     {"log.cleaner.min.cleanable.ratio", CONFIGS_DOUBLE, "0.5", NULL, 0, 1, NULL, true, "Share of uncompacted bytes from which on a log is compacted."},

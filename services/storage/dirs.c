@@ -389,6 +389,13 @@ void dirs_retain(struct dirs *dirs, log_start_fn *on_start)
             log_set_retain(dirs->rows[i].set, on_start);
 }
 
+void dirs_clean(struct dirs *dirs, const struct log_clean_config *config)
+{
+    for (int i = 0; i < dirs->count; i++)
+        if (dirs->rows[i].set != NULL)
+            log_set_clean(dirs->rows[i].set, config);
+}
+
 int64_t dirs_flush_age_us(const struct dirs *dirs)
 {
     int64_t age = 0;

@@ -364,6 +364,13 @@ bool partitions_leader_lost(const struct partitions *partitions, int32_t node)
     return streams_in_lost(partitions->in, node);
 }
 
+static void clean_configure(struct partitions *partitions)
+{
+    const struct partitions_options *options = &partitions->options;
+    struct log_clean_config clean = settings_cleaner(options->image, options->node_id, options->config);
+    dirs_clean(options->dirs, &clean);
+}
+
 static void on_config(void *context, Millrace__ResourceType type, const char *name, const char *key,
                       const char *value)
 {
@@ -372,6 +379,8 @@ static void on_config(void *context, Millrace__ResourceType type, const char *na
     void *found;
     pace_refresh(&partitions->pace, partitions->options.image, partitions->options.node_id,
                  env_now_us(partitions->options.env));
+    if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER)
+        clean_configure(partitions);
     while (map_next(&partitions->replicas, &at, NULL, &found)) {
         struct replica *replica = found;
         if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC && strcmp(name, replica->topic) != 0)
@@ -554,6 +563,7 @@ void partitions_start(struct partitions *partitions)
     pace_refresh(&partitions->pace, image, partitions->options.node_id, env_now_us(partitions->options.env));
     dirs_flush(partitions->options.dirs, partitions_on_durable);
     dirs_retain(partitions->options.dirs, partitions_on_start);
+    clean_configure(partitions);
     strays_take(partitions);
     partitions->starting = true;
     for (size_t i = 0; i < image_topic_count(image); i++) {

@@ -150,5 +150,6 @@ struct log_config settings_log(const struct image *image, const char *topic, int
     config.flush_before_ack =
         strcmp(word(&reader, "flush.before.ack", "flush.before.ack", "true"), "false") != 0;
     settings_retention(&reader, &config);
+    settings_compaction(image, topic, node_id, process, &config);
     return config;
 }

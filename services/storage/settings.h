@@ -22,4 +22,11 @@ struct log_config settings_log(const struct image *image, const char *topic, int
 enum { SETTINGS_TEXT = 32 };
 const char *settings_static(const struct config *config, const char *key, char text[SETTINGS_TEXT]);
 
+// Fills in what compaction does with the topic's logs; its other fields are set already.
+void settings_compaction(const struct image *image, const char *topic, int32_t node_id,
+                         const struct config *process, struct log_config *config);
+// How this node compacts.
+struct log_clean_config settings_cleaner(const struct image *image, int32_t node_id,
+                                         const struct config *process);
+
 #endif
