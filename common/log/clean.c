@@ -229,7 +229,7 @@ static void swap_done(struct job *job)
 
 static void void_prepare(struct log_op *op)
 {
-    if (is_wanted(op->data))
+    if (is_wanted(op->context))
         return;
     op->status = ST_CANCELLED;
     op->voids = false;
@@ -242,7 +242,7 @@ static void void_run(struct log_op *op)
 
 static void void_finish(struct log_op *op)
 {
-    struct log_cleaner *cleaner = op->data;
+    struct log_cleaner *cleaner = op->context;
     struct log *log = cleaner->log;
     if (op->status == ST_CANCELLED || op->status == ST_NO_SPACE) {
         give_up(cleaner);
@@ -262,7 +262,7 @@ static void void_finish(struct log_op *op)
 static void swap_begin(struct log_cleaner *cleaner)
 {
     struct log_op *op = log_op_new(cleaner->set, cleaner->log);
-    op->data = cleaner;
+    op->context = cleaner;
     op->prepare = void_prepare;
     op->run = void_run;
     op->finish = void_finish;
