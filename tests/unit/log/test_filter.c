@@ -57,7 +57,7 @@ enum { NOW = 1000000, RETENTION = 5000, BASE = 100 };
 static struct buf make_batch(const char *keys, const char *tombstones, enum compression codec)
 {
     struct batch_record rows[32];
-    char values[32][8];
+    char values[32][16];
     struct record_header header = {slice_str("h"), slice_str("x")};
     int count = (int)strlen(keys);
     for (int i = 0; i < count; i++) {
