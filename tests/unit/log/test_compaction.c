@@ -500,6 +500,46 @@ Test(compaction, a_removal_and_a_close_at_any_step_end_it)
     }
 }
 
+static void on_start(struct log *log)
+{
+}
+
+// Segments below the start are removed while the log is being cleaned: either waits for the other or notices.
+Test(compaction, removed_segments_at_any_step_of_a_cleaning_stay_removed)
+{
+    for (int at = 0; at < 80; at++) {
+        struct compact compact;
+        compact_init(&compact, 18);
+        struct help *help = &compact.help;
+        log_set_retain(help->set, on_start);
+        compact_append(&compact, 100);
+        log_note_high_watermark(help->log, log_flushed(help->log));
+        log_set_checkpoint(help->set, NULL, NULL);
+        fake_run(help->env);
+        fake_of(help->env)->now_us += 1001000;
+        for (int step = 0; step < at / 2; step++)
+            if (!fake_step(help->env))
+                fake_fire(help->env);
+        fake_of(help->env)->pool_last = true; // a swap of files may be waiting
+        int64_t start = log_end(help->log) / (at % 2 ? 2 : 4);
+        log_raise_start(help->log, start, help_on_done, help);
+        fake_step(help->env); // the start is durable
+        fake_of(help->env)->now_us += 1001000;
+        while (fake_fire(help->env)) // retention looks, and the flusher removes before the swap comes
+            ;
+        for (int i = 0; i < 8; i++)
+            fake_advance_ms(help->env, 1001);
+        cr_assert_eq(log_start(help->log), start);
+        cr_assert_eq(log_status(help->log), ST_OK, "%s", fake_of(help->env)->last_line);
+        cr_assert_gt(help->log->state.segments[0]->base, 0, "nothing was removed");
+        compact_clean(&compact);
+        compact_check(&compact, compact_first_dirty(&compact));
+        restart(&compact, 2);
+        compact_check(&compact, 0);
+        compact_fini(&compact);
+    }
+}
+
 // ---- followers ----
 
 // A follower is given what a compacted leader has: offsets are missing, its log takes and keeps that.
