@@ -76,7 +76,7 @@ def test_tombstones_take_their_keys_away():
         cluster.kcat("-P", "-t", "c", "-K", "\t", "-Z", input="".join("key-%d\t\n" % k for k in range(10)))
 
         def gone():
-            cluster.produce("c", [("other", "x" * 500)] * 60)  # segments roll, and there is something to clean
+            cluster.produce("c", [("other", "x" * 500)] * 30)  # segments roll, and there is something to clean
             keys = {key for _, _, key, _ in cluster.consume("c", "-o", "beginning")}
             assert all("key-%d" % k in keys for k in range(10, KEYS))
             return not any("key-%d" % k in keys for k in range(10))
