@@ -67,6 +67,13 @@ static void serve_report_replicas(Millrace__Controller_Service *service,
     rpc_fail(closure_data, ST_UNSUPPORTED, "");
 }
 
+static void serve_adopt_topic(Millrace__Controller_Service *service,
+                              const Millrace__AdoptTopicRequest *request, Millrace__Empty_Closure closure,
+                              void *closure_data)
+{
+    rpc_fail(closure_data, ST_UNSUPPORTED, "");
+}
+
 static void serve_relay(Millrace__Controller_Service *service, const Millrace__RelayRequest *request,
                         Millrace__RelayReply_Closure closure, void *closure_data)
 {
