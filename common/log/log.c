@@ -126,6 +126,12 @@ void *log_user(const struct log *log)
 {
     return log->user;
 }
+int64_t log_start_base(const struct log *log)
+{
+    int at = log_state_segment_at(&log->state, log->start);
+    return at >= 0 ? log->state.segments[at]->base : log->start;
+}
+
 int64_t log_start(const struct log *log)
 {
     return log->start;

@@ -151,8 +151,10 @@ static enum status entry_take(struct stream_in *stream, struct replica *replica,
             return status;
         replica->link = REPLICA_LINKED;
     }
-    if (entry->log_start > log_end(replica->log))
-        return ST_OUT_OF_RANGE; // what comes next the leader does not have any more: it starts anew
+    // What comes next the leader does not have any more: start anew. Unless that is just done, and the batch
+    // that holds the leader's start is still to come.
+    if (entry->log_start > log_end(replica->log) && log_last_epoch(replica->log) >= 0)
+        return ST_OUT_OF_RANGE;
     replica_raise_start(replica, entry->log_start);
     replica_act(replica,
                 partition_leader_watermark(&replica->state, entry->leader_epoch, entry->high_watermark));

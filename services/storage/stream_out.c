@@ -285,15 +285,18 @@ void streams_out_open(struct streams_out *streams, const Millrace__OpenStreamReq
 
 // ---- subscribing: do the logs agree? ----
 
-// KIP-101, 279, 320: the follower's last epoch must be one the leader has, and end no later than there.
+// KIP-101, 279, 320: the follower's last epoch must be one the leader has, and end no later than there. One
+// that ends below the start begins anew, where the batch that holds the start may begin.
 static void result_by_epoch(const struct replica *replica, const Millrace__Subscription *asked,
                             Millrace__SubscribeResult *result)
 {
     int32_t epoch = -1;
     int64_t end = -1;
-    if (asked->log_end < log_start(replica->log)) {
+    int64_t start_at = log_start_base(replica->log);
+    bool begun = asked->last_epoch < 0 && asked->log_end >= start_at;
+    if (asked->log_end < log_start(replica->log) && !begun) {
         result->has_start_at = true;
-        result->start_at = log_start(replica->log);
+        result->start_at = start_at;
         return;
     }
     if (asked->last_epoch >= 0)
@@ -548,6 +551,13 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
     stream_pump(stream);
 }
 
+// A follower that begins anew is below the start, and gets the batch that holds it first.
+static int64_t read_from(const struct subscription *subscription)
+{
+    int64_t start = log_start(subscription->replica->log);
+    return subscription->next_offset > start ? subscription->next_offset : start;
+}
+
 // The range is no longer in memory: reads some of it on the pool, when the catch-up window allows.
 static void read_start(struct subscription *subscription, int paced)
 {
@@ -567,7 +577,7 @@ static void read_start(struct subscription *subscription, int paced)
     subscription->reading = true;
     stream->paced_open |= paced != 0;
     stream->catch_up_bytes += read->bytes;
-    struct log_range range = {.from = subscription->next_offset,
+    struct log_range range = {.from = read_from(subscription),
                               .up_to = replica->state.log_end,
                               .max_bytes = (size_t)read->bytes,
                               .min_one = true};
@@ -600,7 +610,7 @@ static enum added subscription_add(struct subscription *subscription, struct app
     struct piece pieces[LOG_PIECES];
     struct log_found found;
     int count = 0;
-    struct log_range range = {.from = subscription->next_offset,
+    struct log_range range = {.from = read_from(subscription),
                               .up_to = replica->state.log_end,
                               .max_bytes = (paced != 0 ? PACED_BYTES : MESSAGE_BYTES) - message->bytes,
                               .min_one = message->bytes == 0};

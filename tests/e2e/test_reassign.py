@@ -90,17 +90,18 @@ def test_partitions_without_any_traffic_move_too():
             wait_moved(cluster, "t", wanted, 15)
 
 
-def test_a_log_that_begins_later_moves_with_its_offsets():
+@pytest.mark.parametrize("before", (50, 30))  # at a batch's begin, and within one
+def test_a_log_that_begins_later_moves_with_its_offsets(before):
     with Cluster(storage=2, coordinators=0, settings=without_balancer(**{"min.insync.replicas": 1})) as cluster:
         cluster.create_topic("t", partitions=1, replication=1)
         other = 3 - replicas(cluster, "t")[0][0]
         cluster.produce("t", map(str, range(50)))
         cluster.produce("t", map(str, range(50, 100)))
-        cluster.cli("topic", "delete-records", "t", "--before", 50)
+        cluster.cli("topic", "delete-records", "t", "--before", before)
         cluster.cli("topic", "reassign", "t", "--replicas", other)
         wait_moved(cluster, "t", [other])
         cluster.produce("t", ["100"])
-        assert [(o, int(v)) for _, o, _, v in cluster.consume("t")] == [(n, n) for n in range(50, 101)]
+        assert [(o, int(v)) for _, o, _, v in cluster.consume("t")] == [(n, n) for n in range(before, 101)]
 
 
 def test_cancelled_and_refused():
