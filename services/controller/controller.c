@@ -10,6 +10,7 @@
 #include "nodes.h"
 #include "service.h"
 #include "settle.h"
+#include "shards.h"
 
 #include <stdio.h>
 
@@ -84,6 +85,7 @@ static void on_active(void *context, bool active)
     controller->balanced_ms = env_now_ms(controller->env); // first let everything come to rest
     controller->moved_ms = controller->balanced_ms;
     controller->even_offset = -1;
+    controller->ensured_offset = -1;
     if (!uuid_is_zero(image_cluster_id(metadata_image(controller->metadata))))
         return;
     struct decision decision;
@@ -167,6 +169,19 @@ static void check_space(struct controller *controller)
         hand_over(controller);
 }
 
+// What internal topics lack depends on the metadata alone, so with the same metadata there is nothing to look
+// for; except that a decision could not be written, or owners of shards are still to be named.
+static void ensure_internal_topics(struct controller *controller)
+{
+    int64_t offset = metadata_offset(controller->metadata);
+    if (offset == controller->ensured_offset)
+        return;
+    internal_topics_ensure(controller);
+    bool settled = metadata_active(controller->metadata) && metadata_offset(controller->metadata) == offset &&
+                   !store_low(controller->store) && shards_given(controller);
+    controller->ensured_offset = settled ? offset : -1;
+}
+
 static void on_tick(struct timer *timer)
 {
     struct controller *controller = timer->context;
@@ -178,7 +193,7 @@ static void on_tick(struct timer *timer)
     if (metadata_active(controller->metadata))
         nodes_tick(controller);
     if (metadata_active(controller->metadata)) {
-        internal_topics_ensure(controller);
+        ensure_internal_topics(controller);
         balance(controller);
     }
     if (metadata_active(controller->metadata))

@@ -68,11 +68,28 @@ static bool lacks(const struct image_partition *partition, int wanted)
     return (int)partition->replicas.count < wanted && !image_partition_moving(partition);
 }
 
+// Whether a live node has no replica of one of the partitions. Asked first: counting what every node carries
+// looks at all partitions of the cluster.
+static bool can_raise(const struct controller *controller, const struct image_topic *topic)
+{
+    const struct image *image = metadata_image(controller->metadata);
+    for (size_t i = 0; i < image_node_count(image); i++) {
+        const struct image_node *node = image_node_at(image, i);
+        for (size_t p = 0; image_node_live(node, MILLRACE__ROLE__ROLE_STORAGE) && p < topic->partition_count;
+             p++)
+            if (!image_ids_have(&topic->partitions[p]->replicas, node->id))
+                return true;
+    }
+    return false;
+}
+
 // Reassigns every partition that has fewer replicas than wanted to these and more on live nodes.
 static void raise(struct controller *controller, const struct image_topic *topic, int wanted)
 {
     struct decision decision;
     int node_count;
+    if (!can_raise(controller, topic))
+        return;
     decision_init(&decision);
     struct place_node *nodes = topics_nodes(controller, TOPICS_STAYING, &decision.arena, &node_count);
     struct elect_view view = nodes_view(controller);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cluster/shard.h"
 #include "leases.h"
+#include "nodes.h"
 
 static int position(const int32_t *live, int live_count, int32_t id)
 {
@@ -121,10 +122,11 @@ static void settle_topic(const struct view *view, const char *name)
         settle_shard(view, name, i, next[i]);
 }
 
+static const char *const ledgers[] = {SHARD_TOPIC_GROUPS, SHARD_TOPIC_TRANSACTIONS, SHARD_TOPIC_SHARE};
+
 void shards_settle(struct controller *controller, struct decision *decision, enum shards_event event,
                    int32_t node)
 {
-    static const char *const ledgers[] = {SHARD_TOPIC_GROUPS, SHARD_TOPIC_TRANSACTIONS, SHARD_TOPIC_SHARE};
     struct view view = {.controller = controller, .decision = decision, .event = event, .node = node};
     find_live(&view);
     for (size_t i = 0; i < sizeof ledgers / sizeof *ledgers; i++)
@@ -138,4 +140,26 @@ void shards_give(struct controller *controller)
     shards_settle(controller, &decision, SHARDS_NONE, -1);
     controller_decide(controller, &decision, "owners of shards");
     decision_fini(&decision);
+}
+
+static bool topic_given(const struct image *image, const char *name)
+{
+    const struct image_topic *topic = image_topic_named(image, name);
+    for (size_t i = 0; topic != NULL && i < topic->partition_count; i++) {
+        const struct image_shard *shard = image_shard(image, name, (int32_t)i);
+        if (shard == NULL || shard->owner < 0)
+            return false;
+    }
+    return true;
+}
+
+bool shards_given(const struct controller *controller)
+{
+    const struct image *image = metadata_image(controller->metadata);
+    if (nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR) == 0)
+        return true;
+    for (size_t i = 0; i < sizeof ledgers / sizeof *ledgers; i++)
+        if (!topic_given(image, ledgers[i]))
+            return false;
+    return true;
 }

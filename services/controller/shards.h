@@ -25,4 +25,8 @@ void shards_settle(struct controller *controller, struct decision *decision, enu
 // Gives shards that were taken away to their new owners, once nobody can be serving them any more.
 void shards_give(struct controller *controller);
 
+// Whether every shard has an owner, or there is nobody to own one: then only a change of the metadata makes
+// shards_give decide anything.
+bool shards_given(const struct controller *controller);
+
 #endif

@@ -29,10 +29,11 @@ struct controller {
     struct nodes *nodes;
     Millrace__Controller_Service service;
     struct timer tick;
-    int64_t balanced_ms; // when leadership was balanced last
-    int64_t moved_ms;    // when the balancer looked last
-    int64_t even_offset; // of the metadata when it found nothing to do
-    int64_t low_told_ms; // when lack of space was told last
+    int64_t balanced_ms;    // when leadership was balanced last
+    int64_t moved_ms;       // when the balancer looked last
+    int64_t even_offset;    // of the metadata when it found nothing to do
+    int64_t ensured_offset; // of it when internal topics lacked nothing, -1: look again
+    int64_t low_told_ms;    // when lack of space was told last
     bool failed;
     void (*drained)(void *context);
     void *drained_context;
