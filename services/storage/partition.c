@@ -4,8 +4,7 @@
 #include "partition.h"
 
 #include "base/assert.h"
-
-#include <string.h>
+#include "base/mem.h"
 
 enum {
     HEARD_US_MAX = 1000000
@@ -27,6 +26,13 @@ void partition_init(struct partition *partition, int32_t self, int64_t log_start
                                     .log_end = log_end,
                                     .flushed = log_end,
                                     .high_watermark = high_watermark};
+}
+
+void partition_fini(struct partition *partition)
+{
+    mem_free(partition->replicas);
+    partition->replicas = NULL;
+    partition->replica_count = 0;
 }
 
 struct partition_replica *partition_replica(struct partition *partition, int32_t node)
@@ -113,10 +119,10 @@ static int propose_additions(struct partition *partition, int64_t now_us, int64_
 static void replicas_from_view(struct partition *partition, const struct partition_view *view, bool new_epoch,
                                int64_t now_us)
 {
-    struct partition_replica old[PARTITION_REPLICAS_MAX];
+    struct partition_replica *old = partition->replicas;
     int old_count = partition->replica_count;
-    memcpy(old, partition->replicas, sizeof old);
     ASSERT(view->replica_count <= PARTITION_REPLICAS_MAX);
+    partition->replicas = mem_calloc((size_t)view->replica_count, sizeof *old);
     partition->replica_count = view->replica_count;
     for (int i = 0; i < view->replica_count; i++) {
         struct partition_replica *replica = &partition->replicas[i];
@@ -137,6 +143,7 @@ static void replicas_from_view(struct partition *partition, const struct partiti
         replica->failed = view->replicas[i].failed;
         replica->in_isr = view->replicas[i].in_isr;
     }
+    mem_free(old);
 }
 
 int partition_view(struct partition *partition, const struct partition_view *view, int64_t now_us)
@@ -204,7 +211,7 @@ int partition_acknowledged(struct partition *partition, int32_t node, uint64_t i
     replica->flushed = flushed;
     if (flushed >= partition->log_end)
         replica->caught_up_us = now_us;
-    else if (flushed >= replica->log_end_then)
+    else if (flushed >= replica->log_end_then && replica->heard_us > replica->caught_up_us)
         replica->caught_up_us = replica->heard_us; // it had everything there was when we last heard of it
     replica->heard_us = now_us;
     replica->log_end_then = partition->log_end;
@@ -278,6 +285,27 @@ int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_
         return propose_additions(partition, now_us, lag_max_us);
     partition->proposal_open = true;
     return PARTITION_PROPOSE;
+}
+
+static bool replica_quiet(const struct partition *partition, const struct partition_replica *replica,
+                          int64_t now_us, int64_t lag_max_us)
+{
+    if (replica->node == partition->self)
+        return true;
+    return replica->in_isr ? replica->flushed >= partition->log_end
+                           : now_us - replica->caught_up_us > lag_max_us;
+}
+
+bool partition_quiet(const struct partition *partition, int64_t now_us, int64_t lag_max_us)
+{
+    if (partition->role != PARTITION_LEADER)
+        return true;
+    if (partition->proposal_open)
+        return false;
+    for (int i = 0; i < partition->replica_count; i++)
+        if (!replica_quiet(partition, &partition->replicas[i], now_us, lag_max_us))
+            return false;
+    return true;
 }
 
 void partition_refused(struct partition *partition, int32_t partition_epoch)

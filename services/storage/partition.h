@@ -46,8 +46,8 @@ struct partition {
     int32_t leader; // node id, -1: none
     int32_t leader_epoch;
     int32_t partition_epoch;
-    int32_t min_isr; // min.insync.replicas as configured
-    struct partition_replica replicas[PARTITION_REPLICAS_MAX];
+    int32_t min_isr;                    // min.insync.replicas as configured
+    struct partition_replica *replicas; // owned
     int replica_count;
     int64_t log_start;
     int64_t log_end;        // next offset
@@ -75,9 +75,10 @@ struct partition_view {
 };
 
 // An empty replica that knows only what its log says: log_start <= high_watermark <= log_end, flushed <=
-// log_end.
+// log_end. What an earlier use of the memory owned must have been freed.
 void partition_init(struct partition *partition, int32_t self, int64_t log_start, int64_t log_end,
                     int64_t high_watermark);
+void partition_fini(struct partition *partition);
 
 // Takes over the image's picture. A view older than the present partition epoch changes nothing. Returns
 // change bits.
@@ -118,6 +119,11 @@ void partition_heard(struct partition *partition, int32_t node, int64_t heard_us
 // Members behind for longer than lag_max_us are proposed for removal; else a follower that has everything for
 // addition.
 int partition_tick(struct partition *partition, int64_t now_us, int64_t lag_max_us);
+
+// Whether partition_tick has nothing to do before something else happens: no proposal is open, members have
+// everything, and who is none has had nothing to say for lag_max_us. It holds only while every member's
+// stream is alive (partition_heard). Always true of one that leads nobody.
+bool partition_quiet(const struct partition *partition, int64_t now_us, int64_t lag_max_us);
 
 // The controller refused the open proposal, or it was never sent (not: no answer); partition_epoch is the one
 // the controller has. A newer one than ours says that something is decided which the image does not have yet,

@@ -14,6 +14,7 @@
 #include "stream_in.h"
 #include "stream_in_state.h"
 #include "stream_out.h"
+#include "watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -101,10 +102,9 @@ static void room_fire(struct timer *timer)
 
 static void open_waiting(struct partitions *partitions)
 {
-    struct map_entry *at = NULL;
-    void *value;
-    while (map_next(&partitions->replicas, &at, NULL, &value)) {
-        struct replica *replica = value;
+    struct replica *next;
+    for (struct replica *replica = partitions->watched.first; replica != NULL; replica = next) {
+        next = replica->watch_next;
         if (replica->log == NULL && !replica->closing && !replica->missing) {
             replica_open(replica);
             replica_view(replica);
@@ -199,6 +199,7 @@ static void replica_open(struct replica *replica)
         log_declare_lost(log, 1); // how much it was is not known
     replica->log = log;
     log_attach(log, replica);
+    partition_fini(&replica->state);
     partition_init(&replica->state, options->node_id, log_start(log), log_end(log), log_high_watermark(log));
     replica->state.flushed = log_flushed(log);
 }
@@ -276,8 +277,10 @@ static void replica_view(struct replica *replica)
     settings_topic(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
     replica->balancing = from->balancing;
     view_fill(partitions, topic, from, &view);
+    streams_out_heard(replica);
     int before = partition_isr_size(&replica->state);
     int change = partition_view(&replica->state, &view, env_now_us(partitions->options.env));
+    watch_add(replica);
     int after = partition_isr_size(&replica->state);
     if (replica->state.role == PARTITION_LEADER && before != after && !(change & PARTITION_ROLE))
         DIAG_INFO(&partitions->options.env->diag, "ISR %s partition=%s epoch=%d isr=%d/%d",
@@ -294,6 +297,14 @@ static void replica_view(struct replica *replica)
         reports_soon(partitions->reports);
 }
 
+static void replica_free(struct replica *replica)
+{
+    watch_drop(replica);
+    partition_fini(&replica->state);
+    mem_free(replica->topic);
+    mem_free(replica);
+}
+
 static void replica_remove(struct replica *replica)
 {
     struct partitions *partitions = replica->partitions;
@@ -304,8 +315,7 @@ static void replica_remove(struct replica *replica)
     replica_act(replica, PARTITION_ROLE);
     if (replica->log != NULL)
         log_drop(partitions, replica->log);
-    mem_free(replica->topic);
-    mem_free(replica);
+    replica_free(replica);
 }
 
 static void replica_add(struct partitions *partitions, const struct image_topic *topic, int32_t index)
@@ -322,6 +332,7 @@ static void replica_add(struct partitions *partitions, const struct image_topic 
     partition_init(&replica->state, partitions->options.node_id, 0, 0, 0);
     map_put(&partitions->replicas, partitions_key(key, topic->id, index), replica);
     replica_open(replica);
+    watch_add(replica);
 }
 
 static void on_partition(void *context, const struct image_topic *topic, const struct image_partition *before,
@@ -399,16 +410,7 @@ static void tick_fire(struct timer *timer)
 {
     struct partitions *partitions = timer->context;
     struct env *env = partitions->options.env;
-    int64_t now_us = env_now_us(env);
-    struct map_entry *at = NULL;
-    void *value;
-    while (map_next(&partitions->replicas, &at, NULL, &value)) {
-        struct replica *replica = value;
-        if (replica->state.role != PARTITION_LEADER)
-            continue;
-        streams_out_heard(replica);
-        replica_act(replica, partition_tick(&replica->state, now_us, partitions->options.lag_ms_max * 1000));
-    }
+    watch_tick(partitions, env_now_us(env), partitions->options.lag_ms_max * 1000);
     check_dirs(partitions);
     open_waiting(partitions);
     partitions_room_made(partitions); // by a truncation or removal
@@ -436,6 +438,7 @@ struct partitions *partitions_new(const struct partitions_options *options)
         (struct metric){.name = "millrace_storage_strays_total",
                         .help = "Directories of partitions that were set aside: another topic's id in them."};
     metric_add(options->env->metrics, &partitions->strays);
+    watch_init(partitions);
     partitions->isr = isr_new(partitions);
     partitions->reports = reports_new(partitions);
     partitions->in = streams_in_new(partitions);
@@ -622,14 +625,12 @@ void partitions_destroy(struct partitions **pointer)
             image_unlisten(partitions->options.image, &partitions->listener);
         replicas_silence(partitions);
     }
-    while (map_next(&partitions->replicas, &at, NULL, &value)) {
-        struct replica *replica = value;
-        mem_free(replica->topic);
-        mem_free(replica);
-    }
+    while (map_next(&partitions->replicas, &at, NULL, &value))
+        replica_free(value);
     map_fini(&partitions->replicas);
     metric_remove(partitions->options.env->metrics, &partitions->damaged);
     metric_remove(partitions->options.env->metrics, &partitions->strays);
+    watch_fini(partitions);
     isr_destroy(&partitions->isr);
     reports_destroy(&partitions->reports);
     streams_out_destroy(&partitions->out);

@@ -18,6 +18,11 @@ struct partitions {
     struct image_listener listener;
     struct map replicas; // key: topic id and index, see partitions_key
     struct timer tick;
+    struct watched {
+        struct replica *first, *last; // linked by watch_next, see watch.h
+        int64_t count;
+        struct metric metric;
+    } watched;
     struct wait_list room_waits; // replicas whose append_waits wait for memory
     struct timer room;           // wakes them
     struct pace pace;

@@ -9,6 +9,7 @@
 #include "report.h"
 #include "stream_in.h"
 #include "stream_out.h"
+#include "watch.h"
 
 #include <stdio.h>
 
@@ -110,6 +111,7 @@ enum status replica_append(struct replica *replica, struct block *block, size_t 
     enum status status = log_append(replica->log, block, from, len, header);
     if (status != ST_OK)
         return status;
+    watch_add(replica);
     partition_appended(state, log_end(replica->log));
     streams_out_changed(replica);
     return ST_OK;

@@ -71,6 +71,9 @@ struct replica {
 
     bool balancing; // it is being reassigned by the balancer (pace.c)
 
+    bool watched; // in the partitions' list, see watch.h
+    struct replica *watch_next, *watch_previous;
+
     bool isr_queued; // in isr.c's list
     struct replica *isr_next;
     int64_t isr_retry_us; // not before, after a refusal

@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "partitions_state.h"
+#include "watch.h"
 
 enum {
     LIVE_WINDOW = 8 << 20,     // bytes under way that are sent from memory
@@ -18,6 +19,7 @@ enum {
     HEARTBEAT_MS = 200,
     WATERMARK_DELAY_MS = 5,
     PACE_US_MAX = 1000000, // then what paces is looked at again: it may have changed
+    SILENT_US = 1000000, // a stream that answers no heartbeats for so long
     STREAMS_MAX = 1024
 };
 
@@ -52,6 +54,7 @@ struct stream_out {
     bool paced_open;        // something that is paced is read or under way
     int64_t taken_again_us; // before it the follower wants nothing that is paced by its rate
     bool sent_since_heartbeat;
+    bool silent; // has not answered for a while
     struct stream_out *next;
 };
 
@@ -125,6 +128,7 @@ static void subscription_end(struct subscription *subscription)
     DIAG_DEBUG(&env_of(stream->owner)->diag, "subscription ended partition=%s follower=%d id=%u next=%lld",
                replica_name(subscription->replica), stream->follower, subscription->id,
                (long long)subscription->next_offset);
+    watch_add(subscription->replica);
     if (subscription->ready)
         ready_remove(subscription);
     *(subscription->stream_previous ? &subscription->stream_previous->stream_next : &stream->subscriptions) =
@@ -200,6 +204,35 @@ void streams_out_heard(struct replica *replica)
 {
     for (struct subscription *at = replica->subscriptions; at != NULL; at = at->replica_next)
         partition_heard(&replica->state, at->stream->follower, at->stream->heard_us);
+}
+
+bool streams_out_carry(const struct replica *replica)
+{
+    const struct partition *state = &replica->state;
+    for (int i = 0; state->role == PARTITION_LEADER && i < state->replica_count; i++) {
+        const struct partition_replica *follower = &state->replicas[i];
+        const struct subscription *at = replica->subscriptions;
+        if (follower->node == state->self || !follower->in_isr)
+            continue;
+        while (at != NULL && at->stream->follower != follower->node)
+            at = at->replica_next;
+        if (at == NULL || at->stream->silent)
+            return false;
+    }
+    return true;
+}
+
+void streams_out_silence(struct streams_out *streams, int64_t now_us, int64_t lag_max_us)
+{
+    int64_t limit_us = lag_max_us / 2 < SILENT_US ? lag_max_us / 2 : SILENT_US;
+    for (struct stream_out *stream = streams->first; stream != NULL; stream = stream->next) {
+        bool before = stream->silent;
+        stream->silent = now_us - stream->heard_us > limit_us;
+        if (before || !stream->silent)
+            continue;
+        for (struct subscription *at = stream->subscriptions; at != NULL; at = at->stream_next)
+            watch_add(at->replica);
+    }
 }
 
 // ---- streams ----
@@ -355,6 +388,7 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     result_by_epoch(replica, asked, result);
     if (result->has_truncate_to || result->has_start_at)
         return;
+    watch_add(replica);
     subscription_begin(stream, replica, asked);
     int64_t flushed = asked->has_flushed ? asked->flushed : 0;
     replica_act(replica,
@@ -427,6 +461,7 @@ static void ack_take(struct stream_out *stream, const Millrace__AppendAck *ack)
     struct subscription *subscription = subscription_find(stream, replica);
     if (subscription == NULL || subscription->id != ack->subscription)
         return; // the one to come says how far the follower is, which may be less
+    watch_add(replica);
     int change = partition_acknowledged(&replica->state, stream->follower, stream->incarnation,
                                         ack->leader_epoch, ack->flushed, env_now_us(partitions->options.env));
     if (ack->status != ST_OK)

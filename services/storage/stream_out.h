@@ -43,4 +43,11 @@ void streams_out_drop(struct replica *replica);
 // Tells the state machine which followers were heard of lately, before its clock ticks.
 void streams_out_heard(struct replica *replica);
 
+// Whether every follower in the ISR is subscribed on a stream that answers: then streams_out_heard can say at
+// any time that an idle one has everything.
+bool streams_out_carry(const struct replica *replica);
+
+// Notices streams that have fallen silent: what they carry is watched from then on (watch.h).
+void streams_out_silence(struct streams_out *streams, int64_t now_us, int64_t lag_max_us);
+
 #endif

@@ -37,9 +37,11 @@ static void put_node(int32_t id, const char *rack, const char *listener, bool fe
 // Nodes 1 (the leader, rack a) to 4; 2 to 4 are in rack b, in sync, and have everything up to 100.
 static void setup(void)
 {
+    static struct partition_replica replicas[4];
     image = image_new();
     put_node(SELF, "a", "PLAINTEXT", false);
-    state = (struct partition){.self = SELF, .role = PARTITION_LEADER, .leader = SELF, .replica_count = 4};
+    state = (struct partition){
+        .self = SELF, .role = PARTITION_LEADER, .leader = SELF, .replicas = replicas, .replica_count = 4};
     for (int32_t id = 1; id <= 4; id++) {
         state.replicas[id - 1] = (struct partition_replica){.node = id, .in_isr = true, .flushed = 100};
         if (id != SELF)

@@ -73,6 +73,7 @@ static void setup(void)
 static void teardown(void)
 {
     isr_destroy(&partitions.isr);
+    partition_fini(&replica.state);
     map_fini(&partitions.replicas);
     node_stop(&node);
 }

@@ -41,6 +41,7 @@ Test(partition, watermark_waits_for_every_isr_member_and_the_own_flush)
     cr_assert_eq(p.high_watermark, 4);
     cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 1), PARTITION_WATERMARK);
     cr_assert_eq(p.high_watermark, 10);
+    partition_fini(&p);
 }
 
 Test(partition, acknowledgement_of_another_epoch_or_incarnation_counts_nothing)
@@ -52,6 +53,7 @@ Test(partition, acknowledgement_of_another_epoch_or_incarnation_counts_nothing)
     cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 11, 1), 0); // beyond our log
     cr_assert_eq(p.high_watermark, 0);
     cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 1), PARTITION_WATERMARK);
+    partition_fini(&p);
 }
 
 Test(partition, watermark_stands_still_below_the_minimum_isr)
@@ -59,6 +61,7 @@ Test(partition, watermark_stands_still_below_the_minimum_isr)
     struct partition p = leader_of_three(1);
     cr_assert_eq(partition_flushed(&p, 10), 0);
     cr_assert_eq(p.high_watermark, 0);
+    partition_fini(&p);
 }
 
 // A topic of one replica with a minimum of two that gets more: taking writes must not stop meanwhile.
@@ -76,6 +79,7 @@ Test(partition, a_replica_that_is_being_added_is_none_before_it_is_in_sync)
     view.partition_epoch = 8;
     partition_view(&p, &view, 1);
     cr_assert_eq(partition_isr_needed(&p), 2);
+    partition_fini(&p);
 }
 
 Test(partition, proposed_member_holds_the_watermark_before_it_is_committed)
@@ -92,6 +96,7 @@ Test(partition, proposed_member_holds_the_watermark_before_it_is_committed)
     cr_assert_eq(partition_view(&p, &view, 2), 0);
     cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 20, 3), PARTITION_WATERMARK);
     cr_assert_eq(p.high_watermark, 20);
+    partition_fini(&p);
 }
 
 Test(partition, member_to_be_removed_counts_until_the_removal_is_committed)
@@ -107,6 +112,7 @@ Test(partition, member_to_be_removed_counts_until_the_removal_is_committed)
     struct partition_view view = view_of(1, 5, 8, 3);
     cr_assert_eq(partition_view(&p, &view, LAG * 2), PARTITION_WATERMARK);
     cr_assert_eq(p.high_watermark, 10);
+    partition_fini(&p);
 }
 
 Test(partition, follower_behind_the_watermark_or_epoch_start_is_not_proposed)
@@ -121,6 +127,7 @@ Test(partition, follower_behind_the_watermark_or_epoch_start_is_not_proposed)
     cr_assert_not(partition_end_known(&p)); // node 2 has not confirmed the old tail yet
     cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 50, 1), PARTITION_WATERMARK);
     cr_assert(partition_end_known(&p));
+    partition_fini(&p);
 }
 
 Test(partition, new_epoch_forgets_what_followers_had_acknowledged)
@@ -136,6 +143,7 @@ Test(partition, new_epoch_forgets_what_followers_had_acknowledged)
     view = view_of(1, 5, 8, 1); // older than what we know
     cr_assert_eq(partition_view(&p, &view, 4), 0);
     cr_assert_eq(p.leader_epoch, 6);
+    partition_fini(&p);
 }
 
 Test(partition, follower_takes_the_leaders_watermark_only_up_to_its_own_end)
@@ -149,6 +157,7 @@ Test(partition, follower_takes_the_leaders_watermark_only_up_to_its_own_end)
     cr_assert_eq(p.high_watermark, 8);
     partition_truncated(&p, 6);
     cr_assert_eq(p.high_watermark, 6);
+    partition_fini(&p);
 }
 
 Test(partition, idle_follower_stays_in_sync_by_the_stream_heartbeat)
@@ -161,6 +170,7 @@ Test(partition, idle_follower_stays_in_sync_by_the_stream_heartbeat)
     cr_assert_eq(partition_tick(&p, LAG * 3, LAG), PARTITION_PROPOSE);
     cr_assert(p.replicas[1].proposed);
     cr_assert_not(p.replicas[2].proposed);
+    partition_fini(&p);
 }
 
 Test(partition, restarted_member_starts_from_nothing_in_its_new_incarnation)
@@ -175,6 +185,7 @@ Test(partition, restarted_member_starts_from_nothing_in_its_new_incarnation)
     cr_assert_eq(p.high_watermark, 0);
     cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 10, 3), 0);
     cr_assert_eq(partition_acknowledged(&p, 2, 555, 5, 10, 3), PARTITION_WATERMARK);
+    partition_fini(&p);
 }
 
 Test(partition, follower_is_proposed_later_when_it_was_fenced_as_it_caught_up)
@@ -190,6 +201,7 @@ Test(partition, follower_is_proposed_later_when_it_was_fenced_as_it_caught_up)
     cr_assert_eq(partition_view(&p, &view, 4), PARTITION_PROPOSE);
     partition_refused(&p, 7);
     cr_assert_eq(partition_tick(&p, 5, LAG), PARTITION_PROPOSE); // and nothing new was acknowledged
+    partition_fini(&p);
 }
 
 Test(partition, refusal_by_a_newer_epoch_may_mean_that_the_proposal_was_carried_out)
@@ -207,6 +219,7 @@ Test(partition, refusal_by_a_newer_epoch_may_mean_that_the_proposal_was_carried_
     struct partition_view view = view_of(1, 5, 8, 3);
     cr_assert_eq(partition_view(&p, &view, LAG * 3000), PARTITION_WATERMARK); // it was another decision
     cr_assert_eq(p.high_watermark, 20);
+    partition_fini(&p);
 }
 
 Test(partition, low_watermark_is_the_lowest_start_of_the_live)
@@ -231,6 +244,7 @@ Test(partition, low_watermark_is_the_lowest_start_of_the_live)
     cr_assert_eq(partition_low_watermark(&p), -1, "in a new epoch everything is said anew");
     partition_started(&p, 5);
     cr_assert_eq(p.log_start, 8);
+    partition_fini(&p);
 }
 
 Test(partition, start_of_a_follower_takes_its_watermark_along)
@@ -241,6 +255,42 @@ Test(partition, start_of_a_follower_takes_its_watermark_along)
     cr_assert_eq(p.high_watermark, 10);
     partition_started(&p, 7);
     cr_assert_eq(p.log_start, 10);
+    partition_fini(&p);
+}
+
+Test(partition, follower_that_was_idle_for_long_was_not_behind_all_the_time)
+{
+    struct partition p = leader_of_three(3);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    partition_heard(&p, 2, LAG * 5);
+    partition_appended(&p, 11);
+    partition_appended(&p, 12);
+    partition_acknowledged(&p, 2, 101, 5, 11, LAG * 5 + 1);
+    cr_assert_eq(partition_tick(&p, LAG * 5 + 2, LAG), 0);
+    cr_assert_eq(partition_tick(&p, LAG * 6 + 2, LAG), PARTITION_PROPOSE);
+    partition_fini(&p);
+}
+
+Test(partition, time_matters_while_a_member_is_behind_or_one_may_come_in)
+{
+    struct partition p = leader_of_three(3);
+    partition_flushed(&p, 10);
+    cr_assert_not(partition_quiet(&p, LAG * 2, LAG)); // node 2 has nothing yet
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    cr_assert_not(partition_quiet(&p, LAG, LAG)); // node 3 was heard of at 0
+    cr_assert(partition_quiet(&p, LAG + 1, LAG));
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, LAG * 2), PARTITION_PROPOSE);
+    cr_assert_not(partition_quiet(&p, LAG * 9, LAG)); // the proposal may have to be repeated
+    struct partition_view view = view_of(1, 5, 8, 7);
+    partition_view(&p, &view, LAG * 9);
+    cr_assert(partition_quiet(&p, LAG * 9, LAG));
+    partition_appended(&p, 11);
+    cr_assert_not(partition_quiet(&p, LAG * 9, LAG));
+    view = view_of(2, 6, 9, 7);
+    partition_view(&p, &view, LAG * 9);
+    cr_assert(partition_quiet(&p, LAG * 9, LAG)); // a follower's clock is the leader's
+    partition_fini(&p);
 }
 
 Test(partition, failed_member_counts_for_nothing_until_it_says_anew_what_it_has)
@@ -256,4 +306,5 @@ Test(partition, failed_member_counts_for_nothing_until_it_says_anew_what_it_has)
     view = view_of(1, 5, 9, 1);
     cr_assert_eq(partition_view(&p, &view, 5), 0);
     cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 4, 6), PARTITION_PROPOSE, "with less than before");
+    partition_fini(&p);
 }

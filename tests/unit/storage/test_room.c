@@ -64,8 +64,10 @@ static void setup(void)
 
 static void teardown(void)
 {
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         log_attach(replicas[i].log, NULL);
+        partition_fini(&replicas[i].state);
+    }
     partitions_destroy(&partitions);
     dirs_destroy(&dirs);
     env_posix_destroy(&env);
