@@ -46,7 +46,7 @@ void hoard_accepted(struct zmq_transport *zt, int fd)
     conn->peer = peer;
     mem_free(map_put_u64(&zt->conns, (uint64_t)fd, conn));
     if (!timer_running(&zt->hoard_timer))
-        timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS);
+        timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS_MAX);
 }
 
 void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message)
@@ -75,11 +75,12 @@ static bool conn_check(struct zmq_transport *zt, int fd, struct hoard_conn *conn
     return false;
 }
 
-void hoard_check(struct zmq_transport *zt)
+static void check(struct zmq_transport *zt)
 {
     struct slice key;
     void *value;
     zt->hoard_due = false;
+    zt->hoard_checked_us = env_now_us(zt->env);
     for (struct map_entry *at = NULL; map_next(&zt->conns, &at, &key, &value);) {
         uint64_t fd = load_be64(key.data);
         if (!conn_check(zt, (int)fd, value)) {
@@ -88,7 +89,14 @@ void hoard_check(struct zmq_transport *zt)
         }
     }
     if (zt->conns.count > 0)
-        timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS);
+        timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS_MAX);
+}
+
+void hoard_turn(struct zmq_transport *zt)
+{
+    int64_t since_us = env_now_us(zt->env) - zt->hoard_checked_us;
+    if (zt->hoard_due || (zt->conns.count > 0 && since_us >= ZMQ_HOARD_CHECK_MS * 1000))
+        check(zt);
 }
 
 // Only marks: the check must come after the hook has taken what was delivered.

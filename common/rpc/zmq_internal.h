@@ -23,9 +23,10 @@ enum {
     ZMQ_QUEUE_MAX = 2048,                         // messages waiting per connection and direction
     ZMQ_BYTES_MAX = 128 << 20,                    // waiting to be sent over all connections; above: ST_AGAIN
     ZMQ_HOARD_MAX = 3 * TRANSPORT_BULK_FRAME_MAX, // received on a connection without a whole message
-    ZMQ_HOARD_CHECK_MS = 100,
-    ZMQ_SHARE = 64,     // messages taken from one socket per turn
-    ZMQ_COPY_MAX = 1024 // frames up to this size are copied, larger ones travel by reference
+    ZMQ_HOARD_CHECK_MS = 75,      // after so long connections are looked at when the loop is awake anyway,
+    ZMQ_HOARD_CHECK_MS_MAX = 150, // and after so long it is woken for it
+    ZMQ_SHARE = 64,               // messages taken from one socket per turn
+    ZMQ_COPY_MAX = 1024           // frames up to this size are copied, larger ones travel by reference
 };
 
 struct zmq_transport;
@@ -61,6 +62,7 @@ struct zmq_transport {
     struct map conns; // accepted descriptor → struct hoard_conn
     struct timer hoard_timer;
     bool hoard_due;
+    int64_t hoard_checked_us;
     struct zsock *marked_first, *marked_last;
     uint64_t monitors; // names the next monitor's endpoint
     int lanes;
@@ -124,7 +126,7 @@ void hoard_init(struct zmq_transport *zt);
 void hoard_fini(struct zmq_transport *zt);
 void hoard_accepted(struct zmq_transport *zt, int fd);
 void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message);
-void hoard_check(struct zmq_transport *zt);
+void hoard_turn(struct zmq_transport *zt); // all that was delivered has been taken
 
 // probe.c
 void probe_start(struct transport *transport, const char *endpoint, transport_probe_fn *on_probe,

@@ -187,7 +187,7 @@ int64_t zsock_hook(void *context)
         if (zsock->dead && !zsock->marked)
             mem_free(zsock);
     }
-    if (zt->hoard_due && zt->marked_first == NULL)
-        hoard_check(zt);
+    if (zt->marked_first == NULL)
+        hoard_turn(zt);
     return zt->marked_first != NULL ? 0 : -1;
 }
