@@ -228,7 +228,7 @@ static enum status apply_one(struct follow *follow, struct arena *arena, struct 
     }
     Millrace__MetadataRecord *record;
     enum status status = records_unpack(arena, bytes, &record);
-    return status == ST_OK ? image_apply(image, record, offset) : status;
+    return status == ST_OK ? image_apply_some(image, record, offset, RECORDS_PER_TURN) : status;
 }
 
 // A refused record stops us at its offset: every voter has the same one. It is told once, then asked for
@@ -252,14 +252,19 @@ static void apply_slice(struct follow *follow)
     struct slice record;
     enum status status = ST_OK;
     for (int i = 0; i < RECORDS_PER_TURN && status == ST_OK; i++) {
+        struct slice before = follow->rest;
         status = records_next(&follow->rest, &record);
         if (status == ST_OK)
             status = apply_one(follow, &arena, record);
+        if (status == ST_AGAIN) { // the end of a large decision, which takes several turns
+            follow->rest = before;
+            follow->next_offset--;
+        }
         arena_reset(&arena);
     }
     arena_fini(&arena);
     tell_waits(follow);
-    if (status == ST_OK) {
+    if (status == ST_OK || status == ST_AGAIN) {
         timer_start_us(follow->options.env, &follow->turn, 0);
     } else if (status == ST_NOT_FOUND) {
         block_unref(&follow->payload);

@@ -68,6 +68,7 @@ void image_reset(struct image *image)
     sorted_fini(&image->shards);
     sorted_fini(&image->resources);
     map_fini(&image->topics_by_id);
+    image_decision_forget(image);
     struct image_listener *listeners = image->listeners;
     *image = (struct image){.offset = -1, .listeners = listeners};
     map_init(&image->topics_by_id, 0);

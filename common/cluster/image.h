@@ -89,6 +89,14 @@ void image_reset(struct image *image);
 // that contradicts the image or is malformed. Nothing is changed then.
 enum status image_apply(struct image *image, const Millrace__MetadataRecord *record, int64_t offset);
 
+// The same in slices: of a decision's end, which applies everything since its beginning, at most max records
+// are applied. AGAIN: more are left, to be called again with the same; image_offset has not moved yet.
+enum status image_apply_some(struct image *image, const Millrace__MetadataRecord *record, int64_t offset,
+                             size_t max);
+
+// Whether the log so far ends inside a decision: what it holds of it is not in the image.
+bool image_decision_open(const struct image *image);
+
 // The log has an entry at this offset that is no record (a Raft no-op): only the offset moves.
 void image_skip(struct image *image, int64_t offset);
 

@@ -12,8 +12,7 @@
 
 enum { NAME_MAX_BYTES = 249 }; // of a topic, as in Kafka
 
-static enum status __attribute__((format(printf, 3, 4)))
-refuse(struct image *image, enum status status, const char *format, ...)
+enum status image_refuse(struct image *image, enum status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -80,9 +79,10 @@ static enum status apply_node(struct image *image, const Millrace__NodeRecord *r
 {
     struct uuid directory_id = {0};
     if (record->node_id < 0 || record->n_endpoints > IMAGE_ENDPOINTS_MAX)
-        return refuse(image, ST_INVALID, "node %d: id or number of endpoints out of range", record->node_id);
+        return image_refuse(image, ST_INVALID, "node %d: id or number of endpoints out of range",
+                            record->node_id);
     if (record->directory_id.len != 0 && !uuid_of(record->directory_id, &directory_id))
-        return refuse(image, ST_INVALID, "node %d: directory id is not 16 bytes", record->node_id);
+        return image_refuse(image, ST_INVALID, "node %d: directory id is not 16 bytes", record->node_id);
     struct image_node *node = node_build(record, directory_id, offset);
     bool found;
     size_t at = sorted_find(&image->nodes, &node->id, image_compare_node, &found);
@@ -127,11 +127,11 @@ static enum status apply_topic(struct image *image, const Millrace__TopicRecord 
     struct uuid id;
     struct slice name = slice_str(record->name);
     if (!uuid_of(record->topic_id, &id) || name.len == 0 || name.len > NAME_MAX_BYTES)
-        return refuse(image, ST_INVALID, "topic record without a proper id or name");
+        return image_refuse(image, ST_INVALID, "topic record without a proper id or name");
     bool found;
     size_t at = sorted_find(&image->topics, &name, image_compare_topic, &found);
     if (found || image_topic(image, id) != NULL)
-        return refuse(image, ST_INVALID, "topic %.60s exists already, by name or id", record->name);
+        return image_refuse(image, ST_INVALID, "topic %.60s exists already, by name or id", record->name);
     struct topic *topic = mem_calloc(1, sizeof *topic + name.len + 1);
     memcpy(topic->name, name.data, name.len);
     topic->view = (struct image_topic){
@@ -161,7 +161,7 @@ static enum status apply_topic_removed(struct image *image, const Millrace__Topi
 {
     struct uuid id;
     if (!uuid_of(record->topic_id, &id))
-        return refuse(image, ST_INVALID, "topic removal without a proper id");
+        return image_refuse(image, ST_INVALID, "topic removal without a proper id");
     struct topic *topic = map_remove(&image->topics_by_id, slice_of(&id, sizeof id));
     if (topic == NULL)
         return ST_OK;
@@ -245,21 +245,21 @@ static enum status partition_check(struct image *image, const struct topic *topi
 {
     int32_t index = record->partition;
     if (index < 0 || index >= IMAGE_PARTITIONS_MAX || (size_t)index > topic->view.partition_count)
-        return refuse(image, ST_INVALID, "partition %.60s-%d is out of order", topic->name, index);
+        return image_refuse(image, ST_INVALID, "partition %.60s-%d is out of order", topic->name, index);
     if (!lists_ok(record) || !members_ok(record))
-        return refuse(image, ST_INVALID, "partition %.60s-%d: ISR or leader outside the replicas",
-                      topic->name, index);
+        return image_refuse(image, ST_INVALID, "partition %.60s-%d: ISR or leader outside the replicas",
+                            topic->name, index);
     if (!moves_ok(record))
-        return refuse(image, ST_INVALID, "partition %.60s-%d: a reassignment outside the replicas",
-                      topic->name, index);
+        return image_refuse(image, ST_INVALID, "partition %.60s-%d: a reassignment outside the replicas",
+                            topic->name, index);
     if ((size_t)index == topic->view.partition_count)
         return ST_OK;
     const struct image_partition *before = topic->partitions[index];
     if (record->partition_epoch <= before->partition_epoch || record->leader_epoch < before->leader_epoch)
-        return refuse(image, ST_INVALID,
-                      "partition %.60s-%d: epochs go back (leader %d to %d, partition %d to %d)", topic->name,
-                      index, before->leader_epoch, record->leader_epoch, before->partition_epoch,
-                      record->partition_epoch);
+        return image_refuse(image, ST_INVALID,
+                            "partition %.60s-%d: epochs go back (leader %d to %d, partition %d to %d)",
+                            topic->name, index, before->leader_epoch, record->leader_epoch,
+                            before->partition_epoch, record->partition_epoch);
     return ST_OK;
 }
 
@@ -280,7 +280,7 @@ static enum status apply_partition(struct image *image, const Millrace__Partitio
     if (uuid_of(record->topic_id, &id))
         topic = map_get(&image->topics_by_id, slice_of(&id, sizeof id));
     if (topic == NULL)
-        return refuse(image, ST_INVALID, "partition %d of an unknown topic", record->partition);
+        return image_refuse(image, ST_INVALID, "partition %d of an unknown topic", record->partition);
     enum status status = partition_check(image, topic, record);
     if (status != ST_OK)
         return status;
@@ -319,10 +319,11 @@ static enum status apply_shard(struct image *image, const Millrace__ShardRecord 
     size_t at = sorted_find(&image->shards, &key, image_compare_shard, &found);
     struct image_shard *before = found ? image->shards.items[at] : NULL;
     if (record->shard < 0 || record->shard >= IMAGE_PARTITIONS_MAX)
-        return refuse(image, ST_INVALID, "shard %d of %.60s is out of range", record->shard, record->topic);
+        return image_refuse(image, ST_INVALID, "shard %d of %.60s is out of range", record->shard,
+                            record->topic);
     if (before != NULL && record->owner_epoch <= before->owner_epoch)
-        return refuse(image, ST_INVALID, "shard %d of %.60s: owner epoch goes from %d to %d", record->shard,
-                      record->topic, before->owner_epoch, record->owner_epoch);
+        return image_refuse(image, ST_INVALID, "shard %d of %.60s: owner epoch goes from %d to %d",
+                            record->shard, record->topic, before->owner_epoch, record->owner_epoch);
     struct image_shard *shard = shard_build(record, offset);
     if (found)
         image->shards.items[at] = shard;
@@ -336,8 +337,8 @@ static enum status apply_shard(struct image *image, const Millrace__ShardRecord 
 static enum status apply_producer_ids(struct image *image, const Millrace__ProducerIdsRecord *record)
 {
     if (record->next_producer_id < image->next_producer_id)
-        return refuse(image, ST_INVALID, "producer ids go back from %lld to %lld",
-                      (long long)image->next_producer_id, (long long)record->next_producer_id);
+        return image_refuse(image, ST_INVALID, "producer ids go back from %lld to %lld",
+                            (long long)image->next_producer_id, (long long)record->next_producer_id);
     image->next_producer_id = record->next_producer_id;
     return ST_OK;
 }
@@ -346,14 +347,14 @@ static enum status apply_cluster(struct image *image, const Millrace__ClusterRec
 {
     struct uuid id;
     if (!uuid_of(record->cluster_id, &id) || uuid_is_zero(id))
-        return refuse(image, ST_INVALID, "cluster id is not 16 bytes");
+        return image_refuse(image, ST_INVALID, "cluster id is not 16 bytes");
     if (!uuid_is_zero(image->cluster_id) && !uuid_equal(image->cluster_id, id))
-        return refuse(image, ST_INVALID, "the cluster has an id already");
+        return image_refuse(image, ST_INVALID, "the cluster has an id already");
     image->cluster_id = id;
     return ST_OK;
 }
 
-static enum status apply_body(struct image *image, const Millrace__MetadataRecord *record, int64_t offset)
+enum status image_apply_body(struct image *image, const Millrace__MetadataRecord *record, int64_t offset)
 {
     switch (record->body_case) {
     case MILLRACE__METADATA_RECORD__BODY_NODE:
@@ -380,22 +381,34 @@ static enum status apply_body(struct image *image, const Millrace__MetadataRecor
     case MILLRACE__METADATA_RECORD__BODY_CLUSTER:
         return apply_cluster(image, record->cluster);
     default:
-        return refuse(image, ST_UNSUPPORTED, "metadata record of an unknown kind (version %u)",
-                      record->version);
+        return image_refuse(image, ST_UNSUPPORTED, "metadata record of an unknown kind (version %u)",
+                            record->version);
     }
 }
 
 enum status image_apply(struct image *image, const Millrace__MetadataRecord *record, int64_t offset)
 {
+    return image_apply_some(image, record, offset, SIZE_MAX);
+}
+
+enum status image_apply_some(struct image *image, const Millrace__MetadataRecord *record, int64_t offset,
+                             size_t max)
+{
     ASSERT(offset > image->offset);
     if (record->version != IMAGE_RECORD_VERSION)
-        return refuse(image, ST_UNSUPPORTED, "metadata record version %u, this build understands %d",
-                      record->version, IMAGE_RECORD_VERSION);
+        return image_refuse(image, ST_UNSUPPORTED, "metadata record version %u, this build understands %d",
+                            record->version, IMAGE_RECORD_VERSION);
     // Listeners see the offset of the record they are told of, so it moves first and back if the record is
     // refused.
     int64_t before = image->offset;
+    enum status status;
     image->offset = offset;
-    enum status status = apply_body(image, record, offset);
+    if (record->body_case == MILLRACE__METADATA_RECORD__BODY_DECISION)
+        status = image_decision_mark(image, record->decision, offset, max);
+    else if (image->decision_open)
+        status = image_decision_keep(image, record);
+    else
+        status = image_apply_body(image, record, offset);
     if (status != ST_OK)
         image->offset = before;
     return status;

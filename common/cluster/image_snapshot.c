@@ -155,7 +155,7 @@ enum status image_encode_snapshot(const struct image *image, struct buf *out)
         status = put_resource(image->resources.items[i], out);
     for (size_t i = 0; i < image->shards.count && status == ST_OK; i++)
         status = put_shard(image->shards.items[i], out);
-    return status;
+    return status == ST_OK ? image_decision_encode(image, out) : status;
 }
 
 // All records of a snapshot stand for its last offset.

@@ -44,8 +44,24 @@ struct image {
     int64_t offset;
     int64_t next_producer_id;
     size_t partition_total;
+    struct buf decision;  // packed records of the open decision, see image_decision.c
+    size_t decision_done; // bytes of them that are applied
+    bool decision_open;
     char error[200];
 };
+
+// image_apply.c: applies one record's body; refuse leaves a text for image_error and returns status.
+enum status image_apply_body(struct image *image, const Millrace__MetadataRecord *record, int64_t offset);
+enum status image_refuse(struct image *image, enum status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+// image_decision.c: a mark, with what follows from it (max and AGAIN as for image_apply_some); a record
+// inside an open decision is kept for its end; what is open as records, for a snapshot.
+enum status image_decision_mark(struct image *image, const Millrace__DecisionRecord *record, int64_t offset,
+                                size_t max);
+enum status image_decision_keep(struct image *image, const Millrace__MetadataRecord *record);
+enum status image_decision_encode(const struct image *image, struct buf *out);
+void image_decision_forget(struct image *image);
 
 int image_compare_node(const void *key, const void *item);
 int image_compare_topic(const void *key, const void *item);

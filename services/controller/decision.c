@@ -189,6 +189,14 @@ void decision_producer_ids(struct decision *decision, int64_t next)
     add(decision, MILLRACE__METADATA_RECORD__BODY_PRODUCER_IDS)->producer_ids = body;
 }
 
+void decision_mark(struct decision *decision, Millrace__DecisionRecord__Mark mark)
+{
+    Millrace__DecisionRecord *body = take(decision, sizeof *body);
+    millrace__decision_record__init(body);
+    body->mark = mark;
+    add(decision, MILLRACE__METADATA_RECORD__BODY_DECISION)->decision = body;
+}
+
 void decision_cluster(struct decision *decision, struct uuid id)
 {
     Millrace__ClusterRecord *body = take(decision, sizeof *body);

@@ -30,6 +30,8 @@ void decision_config(struct decision *decision, Millrace__ResourceType type, con
 void decision_shard(struct decision *decision, const char *topic, int32_t shard, int32_t owner,
                     int32_t owner_epoch);
 void decision_producer_ids(struct decision *decision, int64_t next);
+// Of a decision that needs several entries; metadata.c's.
+void decision_mark(struct decision *decision, Millrace__DecisionRecord__Mark mark);
 void decision_cluster(struct decision *decision, struct uuid id);
 
 #endif

@@ -156,6 +156,8 @@ static void reads_release(struct metadata *metadata, enum status status)
     }
 }
 
+static enum status drop_open(struct metadata *metadata);
+
 static void leading_check(struct metadata *metadata)
 {
     const struct raft *raft = quorum_raft(metadata->options.quorum);
@@ -169,6 +171,10 @@ static void leading_check(struct metadata *metadata)
     if (metadata->leading == NULL && raft_ready(raft) && metadata->applied == raft_commit(raft) &&
         leading_build(metadata)) {
         metadata->term = raft_term(raft);
+        if (drop_open(metadata) != ST_OK) {
+            leading_drop(metadata); // tried again after the next step
+            return;
+        }
         metadata->options.on_active(metadata->options.context, true);
     }
 }
@@ -306,17 +312,42 @@ static enum status pack_flush(struct pack *pack)
     return ST_OK;
 }
 
-// The records as entries: one, unless it would be larger than an append message likes.
-static enum status pack_records(struct pack *pack, const struct decision *decision)
+static size_t packed_size(const Millrace__MetadataRecord *record)
+{
+    return millrace__metadata_record__get_packed_size(record) + 5; // with its length
+}
+
+static enum status pack_record(struct pack *pack, const Millrace__MetadataRecord *record)
 {
     enum status status = ST_OK;
-    for (size_t i = 0; i < decision->count && status == ST_OK; i++) {
-        size_t size = millrace__metadata_record__get_packed_size(decision->records[i]) + 5;
-        if (pack->buf.len + size > ENTRY_BYTES)
-            status = pack_flush(pack);
-        if (status == ST_OK)
-            status = records_put(&pack->buf, decision->records[i]);
-    }
+    if (pack->buf.len + packed_size(record) > ENTRY_BYTES)
+        status = pack_flush(pack);
+    return status == ST_OK ? records_put(&pack->buf, record) : status;
+}
+
+static enum status pack_mark(struct pack *pack, Millrace__DecisionRecord__Mark mark)
+{
+    struct decision marked;
+    decision_init(&marked);
+    decision_mark(&marked, mark);
+    enum status status = pack_record(pack, marked.records[0]);
+    decision_fini(&marked);
+    return status;
+}
+
+// The records as entries: one, unless it would be larger than an append message likes. Several are committed
+// one by one, so they stand between marks.
+static enum status pack_records(struct pack *pack, const struct decision *decision)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < decision->count; i++)
+        total += packed_size(decision->records[i]);
+    bool marked = total > ENTRY_BYTES;
+    enum status status = marked ? pack_mark(pack, MILLRACE__DECISION_RECORD__MARK__BEGIN) : ST_OK;
+    for (size_t i = 0; i < decision->count && status == ST_OK; i++)
+        status = pack_record(pack, decision->records[i]);
+    if (status == ST_OK && marked)
+        status = pack_mark(pack, MILLRACE__DECISION_RECORD__MARK__END);
     return status == ST_OK ? pack_flush(pack) : status;
 }
 
@@ -340,14 +371,8 @@ static enum status propose(struct metadata *metadata, struct pack *pack)
     return ST_OK;
 }
 
-enum status metadata_append(struct metadata *metadata, const struct decision *decision)
+static enum status append(struct metadata *metadata, const struct decision *decision)
 {
-    if (metadata->leading == NULL)
-        return ST_NOT_LEADER;
-    if (decision->count == 0)
-        return ST_OK;
-    if (store_low(metadata->options.store))
-        return ST_NO_SPACE;
     leading_skip(metadata);
     struct pack *pack = mem_calloc(1, sizeof *pack);
     buf_init(&pack->buf, RECORDS_RECORD_MAX + ENTRY_BYTES);
@@ -361,6 +386,30 @@ enum status metadata_append(struct metadata *metadata, const struct decision *de
         block_unref(&pack->blocks[i]);
     buf_fini(&pack->buf);
     mem_free(pack);
+    return status;
+}
+
+enum status metadata_append(struct metadata *metadata, const struct decision *decision)
+{
+    if (metadata->leading == NULL)
+        return ST_NOT_LEADER;
+    if (decision->count == 0)
+        return ST_OK;
+    return store_low(metadata->options.store) ? ST_NO_SPACE : append(metadata, decision);
+}
+
+// The predecessor died while its entries of a decision were on their way here: nobody was told of it, and its
+// end will not come. A few bytes, which are written also where space is low.
+static enum status drop_open(struct metadata *metadata)
+{
+    struct decision decision;
+    if (!image_decision_open(metadata->leading))
+        return ST_OK;
+    DIAG_WARN(&metadata->options.env->diag, "a decision of the former leader is dropped, its end is missing");
+    decision_init(&decision);
+    decision_mark(&decision, MILLRACE__DECISION_RECORD__MARK__DROP);
+    enum status status = append(metadata, &decision);
+    decision_fini(&decision);
     return status;
 }
 

@@ -2,8 +2,9 @@
 // Decide, append, apply, commit, reply (design section 3 rule 3) over the Raft log. Two images: what is
 // committed, on every controller; and on the active one what has been decided, which is ahead of it and
 // thrown away with leadership. An entry holds the records of one decision (it is committed whole or not at
-// all); each record has an offset of its own, and an entry without records (a no-op, a configuration) takes
-// one offset.
+// all); a decision too large for one entry stands between marks and counts when its end is committed
+// (DecisionRecord). Each record has an offset of its own, and an entry without records (a no-op, a
+// configuration) takes one offset.
 #ifndef CONTROLLER_METADATA_H
 #define CONTROLLER_METADATA_H
 

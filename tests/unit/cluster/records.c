@@ -171,3 +171,12 @@ enum status put_cluster(struct image *image, uint8_t id)
     record.cluster = &body;
     return apply(image, &record);
 }
+
+enum status put_mark(struct image *image, Millrace__DecisionRecord__Mark mark, size_t max)
+{
+    Millrace__DecisionRecord body = MILLRACE__DECISION_RECORD__INIT;
+    body.mark = mark;
+    Millrace__MetadataRecord record = record_of(MILLRACE__METADATA_RECORD__BODY_DECISION);
+    record.decision = &body;
+    return image_apply_some(image, &record, image_offset(image) + 1, max);
+}

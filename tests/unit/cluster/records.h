@@ -20,6 +20,8 @@ enum status put_moving(struct image *image, uint8_t topic, int32_t index, int32_
 enum status put_config(struct image *image, Millrace__ResourceType type, const char *name, const char *key,
                        const char *value);
 enum status put_shard(struct image *image, const char *topic, int32_t shard, int32_t owner, int32_t epoch);
+// A mark of a decision; max as for image_apply_some.
+enum status put_mark(struct image *image, Millrace__DecisionRecord__Mark mark, size_t max);
 enum status put_cluster(struct image *image, uint8_t id);
 
 #endif

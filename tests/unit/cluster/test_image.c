@@ -288,6 +288,85 @@ Test(image, replacing_tells_exactly_the_differences)
     image_destroy(&image);
 }
 
+// ---- decisions of several entries ----
+
+#define BEGIN MILLRACE__DECISION_RECORD__MARK__BEGIN
+#define END   MILLRACE__DECISION_RECORD__MARK__END
+#define DROP  MILLRACE__DECISION_RECORD__MARK__DROP
+
+static void begin_large_topic(struct image *image)
+{
+    cr_assert_eq(put_mark(image, BEGIN, SIZE_MAX), ST_OK);
+    cr_assert_eq(put_topic(image, 30, "large"), ST_OK);
+    cr_assert_eq(put_partition(image, 30, 0, 1, 0, 1), ST_OK);
+    cr_assert_eq(put_partition(image, 30, 1, 2, 0, 2), ST_OK);
+}
+
+Test(image, a_decision_counts_when_its_end_is_there)
+{
+    struct image *image = image_new();
+    fill(image);
+    struct heard heard = {0};
+    struct image_listener listener = listener_of(&heard);
+    image_listen(image, &listener);
+    begin_large_topic(image);
+    cr_assert(image_decision_open(image));
+    cr_assert_null(image_topic(image, id_of(30)));
+    cr_assert_str_eq(heard.text, "");
+    int64_t offset = image_offset(image);
+    cr_assert_eq(put_mark(image, END, 2), ST_AGAIN);
+    cr_assert_eq(image_offset(image), offset); // who waits for the end waits on
+    cr_assert_eq(put_mark(image, END, 2), ST_OK);
+    cr_assert_eq(image_offset(image), offset + 1);
+    cr_assert_not(image_decision_open(image));
+    cr_assert_str_eq(heard.text, "topic large; large-0 leader -9>1; large-1 leader -9>2; ");
+    image_destroy(&image);
+}
+
+Test(image, a_decision_that_is_dropped_changes_nothing)
+{
+    struct image *image = image_new();
+    fill(image);
+    struct buf before = snapshot_of(image);
+    begin_large_topic(image);
+    cr_assert_eq(put_mark(image, DROP, SIZE_MAX), ST_OK);
+    struct buf after = snapshot_of(image);
+    cr_assert(slice_equal(buf_slice(&before), buf_slice(&after)));
+    cr_assert_eq(put_topic(image, 31, "next"), ST_OK);
+    cr_assert_not_null(image_topic(image, id_of(31)));
+    buf_fini(&before);
+    buf_fini(&after);
+    image_destroy(&image);
+}
+
+Test(image, a_snapshot_inside_a_decision_holds_what_is_open)
+{
+    struct image *image = image_new(), *copy = image_new();
+    fill(image);
+    begin_large_topic(image);
+    struct buf bytes = snapshot_of(image);
+    cr_assert_eq(image_load_snapshot(copy, buf_slice(&bytes), image_offset(image) + 1), ST_OK);
+    cr_assert(image_decision_open(copy));
+    cr_assert_null(image_topic(copy, id_of(30)));
+    cr_assert_eq(put_mark(copy, END, SIZE_MAX), ST_OK);
+    cr_assert_eq(image_topic(copy, id_of(30))->partition_count, 2);
+    buf_fini(&bytes);
+    image_destroy(&image);
+    image_destroy(&copy);
+}
+
+Test(image, marks_out_of_order_and_unknown_ones_are_refused)
+{
+    struct image *image = image_new();
+    cr_assert_eq(put_mark(image, END, SIZE_MAX), ST_INVALID);
+    cr_assert_eq(put_mark(image, DROP, SIZE_MAX), ST_INVALID);
+    cr_assert_eq(put_mark(image, BEGIN, SIZE_MAX), ST_OK);
+    cr_assert_eq(put_mark(image, BEGIN, SIZE_MAX), ST_INVALID);
+    cr_assert_eq(put_mark(image, MILLRACE__DECISION_RECORD__MARK__UNKNOWN, SIZE_MAX), ST_UNSUPPORTED);
+    cr_assert(image_decision_open(image));
+    image_destroy(&image);
+}
+
 Test(records, hostile_bytes_are_refused_not_read_past)
 {
     struct slice record, rest = slice_of("\xff\xff\xff\xff\x7f", 5);
