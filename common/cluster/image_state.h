@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of the image, shared by image.c (reading), image_apply.c (records), image_config.c and
-// image_snapshot.c; nobody else includes it. Every thing is one allocation, replaced as a whole, never edited
-// in place: so a listener sees the old and the new one side by side.
+// Inside of the image, shared by image.c (reading), image_apply.c (records), image_config.c,
+// image_decision.c and image_snapshot.c; nobody else includes it. Every thing is one allocation, replaced as
+// a whole, never edited in place: so a listener sees the old and the new one side by side.
 #ifndef CLUSTER_IMAGE_STATE_H
 #define CLUSTER_IMAGE_STATE_H
 
