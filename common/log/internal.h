@@ -166,6 +166,7 @@ struct log_set {
     bool running;           // a flusher job is in flight or its done() is at work
     bool writing;           // likewise of the writer
     bool closing, was_clean, low_space;
+    int64_t failures; // of logs and of the directory
     bool ended; // being taken down: no job is started
     int64_t running_since_us, space_checked_us;
     int count, stalled_logs, readers;

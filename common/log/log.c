@@ -286,6 +286,7 @@ void log_go_offline(struct log *log, enum status status)
     if (log->status != ST_OK)
         return;
     log->status = status;
+    log->set->failures++;
     DIAG_ERROR(&log->set->env->diag, "partition taken offline log=%s status=%s", log->name,
                status_name(status));
     log_let_go(log);
@@ -296,6 +297,7 @@ void log_set_go_offline(struct log_set *set, enum status status)
     if (set->status != ST_OK)
         return;
     set->status = status;
+    set->failures++;
     DIAG_ERROR(&set->env->diag, "data directory taken offline dir=%s status=%s", set->path,
                status_name(status));
 }

@@ -621,6 +621,11 @@ int log_set_count(const struct log_set *set)
 {
     return (int)set->by_name.count;
 }
+int64_t log_set_failures(const struct log_set *set)
+{
+    return set->failures;
+}
+
 enum status log_set_status(const struct log_set *set)
 {
     if (set->status != ST_OK)

@@ -120,6 +120,9 @@ int64_t log_set_flush_age_us(const struct log_set *set);
 // ST_OK, ST_NO_SPACE, or the error that took the whole directory offline (a checkpoint could not be synced).
 enum status log_set_status(const struct log_set *set);
 
+// How often one of its logs, or the directory, was taken offline. Never less than before.
+int64_t log_set_failures(const struct log_set *set);
+
 // ---- retention (log/retention.h) ----
 
 // Told on the loop when retention has moved a log's start and the move is durable.

@@ -345,6 +345,14 @@ int dirs_log_count(const struct dirs *dirs)
     return count;
 }
 
+int64_t dirs_failures(const struct dirs *dirs)
+{
+    int64_t failures = 0;
+    for (int i = 0; i < dirs->count; i++)
+        failures += dirs->rows[i].set != NULL ? log_set_failures(dirs->rows[i].set) : 0;
+    return failures;
+}
+
 static bool dir_works(const struct dir *dir)
 {
     if (dir->set == NULL)

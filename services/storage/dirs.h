@@ -57,6 +57,7 @@ void dirs_retain(struct dirs *dirs, log_start_fn *on_start);
 void dirs_clean(struct dirs *dirs, const struct log_clean_config *config);
 int64_t dirs_flush_age_us(const struct dirs *dirs); // the highest
 bool dirs_work(const struct dirs *dirs);            // at least one does
+int64_t dirs_failures(const struct dirs *dirs);     // log_set_failures of all together
 
 // ---- one by one, as log.dirs names them ----
 int dirs_count(const struct dirs *dirs);

@@ -414,7 +414,7 @@ static void tick_fire(struct timer *timer)
     check_dirs(partitions);
     open_waiting(partitions);
     partitions_room_made(partitions); // by a truncation or removal
-    reports_soon(partitions->reports);
+    reports_tick(partitions->reports);
     timer_start_ms(env, &partitions->tick, TICK_MS);
 }
 

@@ -10,6 +10,7 @@ enum { REPORTS_MAX = 1000, REPORT_TIMEOUT_MS = 2000, REPORT_RETRY_MS = 100 };
 struct reports {
     struct partitions *partitions;
     struct timer timer;
+    int64_t failures; // dirs_failures when all replicas were looked at last, -1: never
     struct controllers_pending *pending;
 };
 
@@ -140,6 +141,7 @@ struct reports *reports_new(struct partitions *partitions)
 {
     struct reports *reports = mem_calloc(1, sizeof *reports);
     reports->partitions = partitions;
+    reports->failures = -1;
     timer_init(&reports->timer, report_fire, reports);
     return reports;
 }
@@ -158,4 +160,12 @@ void reports_soon(struct reports *reports)
 {
     if (reports->pending == NULL && !timer_running(&reports->timer))
         timer_start_ms(reports->partitions->options.env, &reports->timer, 0);
+}
+
+void reports_tick(struct reports *reports)
+{
+    int64_t failures = dirs_failures(reports->partitions->options.dirs);
+    if (failures != reports->failures)
+        reports_soon(reports);
+    reports->failures = failures;
 }

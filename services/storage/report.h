@@ -12,8 +12,11 @@ struct reports;
 struct reports *reports_new(struct partitions *partitions);
 void reports_destroy(struct reports **reports);
 
-// Looks at all replicas soon. Cheap; called when a log fails, and by the partitions' clock.
+// Looks at all replicas soon: a log fails, or a replica is known to differ from the image.
 void reports_soon(struct reports *reports);
+
+// The partitions' clock: the same when a log or a directory has failed since, of which nobody need have told.
+void reports_tick(struct reports *reports);
 
 // Whether the image says something else of this replica than its log.
 bool report_due(const struct replica *replica);

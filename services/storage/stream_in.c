@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "partitions_state.h"
+#include "report.h"
 #include "stream_in_state.h"
 
 enum {
@@ -227,6 +228,8 @@ void stream_in_truncated(struct log *log, enum status status, void *context)
     } else if (status == ST_OK) {
         replica->state.log_start = log_start(log); // cut below it: an unclean election took that back too
     }
+    if (report_due(replica))
+        reports_soon(replica->partitions->reports);
     if (replica->link != REPLICA_TRUNCATING)
         return;
     if (status != ST_OK)
