@@ -103,6 +103,7 @@ struct env_ops {
     enum status (*file_truncate)(struct env *env, struct file *file, int64_t size);
     enum status (*file_reserve)(struct env *env, struct file *file, int64_t at, int64_t len);
     enum status (*file_sync)(struct env *env, struct file *file);
+    enum status (*file_sync_fs)(struct env *env, struct file *file);
     enum status (*file_size)(struct env *env, struct file *file, int64_t *size);
     enum status (*file_lock)(struct env *env, struct file *file);
     void (*file_drop_cache)(struct env *env, struct file *file, int64_t at);
@@ -251,6 +252,15 @@ static inline enum status file_reserve(struct env *env, struct file *file, int64
 static inline enum status file_sync(struct env *env, struct file *file)
 {
     return env->ops->file_sync(env, file);
+}
+// syncfs: everything that any process has written to, named and renamed in the file system of the open file
+// is durable when it returns ST_OK; waits for other processes' writes too. Any other result says that
+// something on that file system was not written since the file was opened or since the last call through it
+// (Linux 5.8; older ones report nothing): keep one file open from before the first write, one per thread,
+// because an error is told once per opening.
+static inline enum status file_sync_fs(struct env *env, struct file *file)
+{
+    return env->ops->file_sync_fs(env, file);
 }
 static inline enum status file_size(struct env *env, struct file *file, int64_t *size)
 {

@@ -141,6 +141,11 @@ static enum status posix_file_sync(struct env *env, struct file *file)
     return fdatasync(file->fd) == 0 ? ST_OK : status_from_errno(errno);
 }
 
+static enum status posix_file_sync_fs(struct env *env, struct file *file)
+{
+    return syncfs(file->fd) == 0 ? ST_OK : status_from_errno(errno);
+}
+
 static enum status posix_file_size(struct env *env, struct file *file, int64_t *size)
 {
     struct stat info;
@@ -176,6 +181,7 @@ void file_ops_fill(struct env_ops *ops)
     ops->file_truncate = posix_file_truncate;
     ops->file_reserve = posix_file_reserve;
     ops->file_sync = posix_file_sync;
+    ops->file_sync_fs = posix_file_sync_fs;
     ops->file_size = posix_file_size;
     ops->file_lock = posix_file_lock;
     ops->file_drop_cache = posix_file_drop_cache;

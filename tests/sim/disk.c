@@ -185,6 +185,25 @@ enum status sim_file_sync(struct env *env, struct file *file)
     return ST_OK;
 }
 
+// The machine has one file system.
+enum status sim_file_sync_fs(struct env *env, struct file *file)
+{
+    struct machine *machine = machine_of(env);
+    struct map_entry *at = NULL;
+    struct slice path;
+    void *value;
+    if (!powered(machine))
+        return ST_IO;
+    map_fini(&machine->durable);
+    while (map_next(&machine->files, &at, &path, &value)) {
+        struct inode *inode = value;
+        map_put(&machine->durable, path, inode);
+        pending_apply(inode, inode->pending_count);
+        pending_clear(inode);
+    }
+    return ST_OK;
+}
+
 enum status sim_file_size(struct env *env, struct file *file, int64_t *size)
 {
     *size = (int64_t)file->inode->size;

@@ -335,6 +335,7 @@ const struct env_ops sim_env_ops = {
     .file_truncate = sim_file_truncate,
     .file_reserve = sim_file_reserve,
     .file_sync = sim_file_sync,
+    .file_sync_fs = sim_file_sync_fs,
     .file_size = sim_file_size,
     .file_lock = sim_file_lock,
     .file_drop_cache = sim_file_drop_cache,

@@ -167,6 +167,7 @@ enum status sim_file_pwritev(struct env *env, struct file *file, const struct io
 enum status sim_file_truncate(struct env *env, struct file *file, int64_t size);
 enum status sim_file_reserve(struct env *env, struct file *file, int64_t at, int64_t len);
 enum status sim_file_sync(struct env *env, struct file *file);
+enum status sim_file_sync_fs(struct env *env, struct file *file);
 enum status sim_file_size(struct env *env, struct file *file, int64_t *size);
 void sim_file_drop_cache(struct env *env, struct file *file, int64_t at);
 enum status sim_file_lock(struct env *env, struct file *file);

@@ -61,6 +61,7 @@ Test(file, more_vectors_than_one_call_takes_are_written_whole)
     cr_assert_eq(file_size(env, file, &size), ST_OK);
     cr_assert_eq(size, at);
     cr_assert_eq(file_sync(env, file), ST_OK);
+    cr_assert_eq(file_sync_fs(env, file), ST_OK);
     file_close(env, &file);
 }
 

@@ -205,8 +205,21 @@ static void fake_submit(struct env *env, struct job_queue *queue, struct job *jo
     queue->last = job;
 }
 
+// Of the queues, any: the threads behind them run beside each other.
+static bool step_any(struct fake_env *fake)
+{
+    struct job_queue *ready[16];
+    uint64_t count = 0;
+    for (struct job_queue *queue = (struct job_queue *)fake->queues; queue != NULL; queue = queue->next)
+        if (queue->first != NULL && count < 16)
+            ready[count++] = queue;
+    return count > 0 && run_first(ready[prng_next(&fake->prng) % count]);
+}
+
 bool fake_step(struct env *env)
 {
+    if (fake_of(env)->any_order)
+        return step_any(fake_of(env));
     bool pool_last = fake_of(env)->pool_last;
     for (struct job_queue *queue = (struct job_queue *)fake_of(env)->queues; queue != NULL;
          queue = queue->next)
@@ -345,6 +358,7 @@ static void copy(struct buf *to, const struct buf *from)
 
 static enum status fake_sync(struct env *env, struct file *file)
 {
+    fake_of(env)->syncs++;
     file->node->lies |= fake_of(env)->sync_fails;
     if (!change(fake_of(env)) || fake_of(env)->sync_fails)
         return ST_IO;
@@ -357,6 +371,21 @@ static enum status fake_sync(struct env *env, struct file *file)
 static void fake_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     fake_of(env)->needed += len;
+}
+
+static enum status fake_sync_fs(struct env *env, struct file *file)
+{
+    struct fake_env *fake = fake_of(env);
+    fake->fs_syncs++;
+    if (!change(fake) || fake->sync_fs_fails)
+        return ST_IO;
+    for (struct fake_node *node = fake->nodes; node != NULL; node = node->next) {
+        if (node->directory)
+            *node->kept = *node->live;
+        else if (!node->lies)
+            copy(&node->synced, &node->data);
+    }
+    return ST_OK;
 }
 
 static enum status fake_size(struct env *env, struct file *file, int64_t *size)
@@ -456,6 +485,7 @@ static enum status fake_sync_dir(struct env *env, const char *path)
     struct fake_node *node = node_at(fake_of(env), path);
     if (node == NULL || !node->directory)
         return ST_NOT_FOUND;
+    fake_of(env)->syncs++;
     if (!change(fake_of(env)))
         return ST_IO;
     *node->kept = *node->live;
@@ -504,6 +534,7 @@ static const struct env_ops fake_ops = {
     .file_truncate = fake_truncate,
     .file_reserve = fake_reserve,
     .file_sync = fake_sync,
+    .file_sync_fs = fake_sync_fs,
     .file_size = fake_size,
     .file_lock = fake_lock,
     .file_drop_cache = fake_drop_cache,
@@ -619,7 +650,7 @@ void fake_revive(struct env *env)
     struct fake_env *fake = fake_of(env);
     fake->dead = false;
     fake->die_at = -1;
-    fake->sync_fails = false;
+    fake->sync_fails = fake->sync_fs_fails = false;
     fake->space = -1;
     for (struct fake_node *node = fake->nodes; node != NULL; node = node->next)
         node->locked = false;

@@ -25,10 +25,13 @@ struct fake_env {
     long changes; // file changes so far
     long die_at;  // the change with this number and all later ones fail without effect; -1: never
     bool dead;
-    bool sync_fails; // file_sync returns ST_IO
-    int64_t needed;  // bytes announced by file_will_need
-    bool pool_last;  // jobs of the pool run when no other queue has any
-    int64_t space;   // bytes that may still be written or reserved; < 0: any number
+    bool any_order;      // jobs of different queues run in any order, else the oldest queue's first
+    bool sync_fails;     // file_sync returns ST_IO
+    bool sync_fs_fails;  // file_sync_fs does
+    int syncs, fs_syncs; // calls: of files and directories, of everything
+    int64_t needed;      // bytes announced by file_will_need
+    bool pool_last;      // jobs of the pool run when no other queue has any
+    int64_t space;       // bytes that may still be written or reserved; < 0: any number
     char last_line[1024];
     int lines;
 };
