@@ -14,7 +14,8 @@ struct write_back {
     struct log_parts parts;
     uint64_t block; // to be made or given back, 0 none
     bool make;
-    enum status status; // of that
+    enum status status;      // of that
+    enum status sync_status; // of the syncfs for many parts
 };
 
 // ---- the logs that have a backlog ----
@@ -58,17 +59,53 @@ void log_back_settle(struct log *log, int64_t bytes)
         log->backlog_us = env_now_us(log->set->env);
 }
 
+void log_back_serve(struct log *log, uint64_t block)
+{
+    struct log **lists = log->set->served;
+    struct log **old = &lists[log->journal_oldest % JOURNAL_BLOCKS], **new = &lists[block % JOURNAL_BLOCKS];
+    if (log->journal_oldest != 0) {
+        *(log->served_previous != NULL ? &log->served_previous->served_next : old) = log->served_next;
+        if (log->served_next != NULL)
+            log->served_next->served_previous = log->served_previous;
+    }
+    log->served_next = log->served_previous = NULL;
+    log->journal_oldest = block;
+    if (block == 0)
+        return;
+    log->served_next = *new;
+    if (*new != NULL)
+        (*new)->served_previous = log;
+    *new = log;
+}
+
 // ---- jobs ----
+
+static bool wants_sync(const struct part *part)
+{
+    return part->status == ST_OK && part->sync;
+}
+
+static void sync_parts(struct write_back *back)
+{
+    int count = 0;
+    for (int i = 0; i < back->parts.count; i++)
+        count += wants_sync(&back->parts.rows[i]);
+    bool together = count > back->set->config.sync_each_max;
+    if (together)
+        back->sync_status = log_sync_all(back->set, LOG_WRITER);
+    for (int i = 0; i < back->parts.count; i++) {
+        struct part *part = &back->parts.rows[i];
+        if (wants_sync(part))
+            part->status = together ? back->sync_status : log_part_sync(part);
+    }
+}
 
 static void back_run(struct job *job)
 {
     struct write_back *back = (struct write_back *)job;
-    for (int i = 0; i < back->parts.count; i++) {
-        struct part *part = &back->parts.rows[i];
-        part->status = log_part_write(part);
-        if (part->status == ST_OK && part->sync)
-            part->status = log_part_sync(part);
-    }
+    for (int i = 0; i < back->parts.count; i++)
+        back->parts.rows[i].status = log_part_write(&back->parts.rows[i]);
+    sync_parts(back);
     struct journal *journal = &back->set->journal;
     if (back->block != 0)
         back->status =
@@ -112,6 +149,8 @@ static void back_done(struct job *job)
     struct write_back *back = (struct write_back *)job;
     struct log_set *set = back->set;
     metric_inc(&set->m_write_backs, 1);
+    if (back->sync_status != ST_OK)
+        log_set_go_offline(set, back->sync_status);
     for (int i = 0; i < back->parts.count; i++)
         finish_part(set, &back->parts.rows[i]);
     log_parts_fini(&back->parts);
@@ -180,15 +219,11 @@ static void make_block(struct log_set *set)
 static void give_block_back(struct log_set *set)
 {
     struct write_back *back = write_back_new(set);
-    bool served = false; // a log still needs the block
-    for (struct log *log = set->first; log != NULL && !full(back); log = log->next) {
-        if (log->journal_oldest == 0 || log->journal_oldest > set->journal.tail)
-            continue;
-        served = true;
+    struct log *served = set->served[set->journal.tail % JOURNAL_BLOCKS]; // the block still holds their bytes
+    for (struct log *log = served; log != NULL && !full(back); log = log->served_next)
         if (!log->flushing)
             collect(back, log, true);
-    }
-    if (!served)
+    if (served == NULL)
         back->block = set->journal.tail;
     submit(back);
 }

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The checkpoint files of a data directory. The loop copies what they shall say, the flusher writes them:
+// The checkpoint files of a data directory. The loop copies what they shall say, a helper thread writes them:
 // first what recovery would no longer derive from batches below the new recovery points (epochs, index
 // files), then the recovery points, then watermarks and start offsets; each file replaced atomically and
-// synced.
+// synced. Index files must be durable with the batches they point at: of what a time index has lost nothing
+// tells, and no scan below the recovery point would find it.
+//
+// The checkpoint of the clock runs on the saver's thread, so that no flush round waits for it. Rounds and
+// write-backs only add to what it copied: the recovery points it saves stay true. Everything that takes away
+// (truncation, removal, segments below the start) is an op, and ops wait for it.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
+
+static const char epochs_name[] = "leader-epoch-checkpoint";
 
 struct saved_log {
     struct log *log;
@@ -20,6 +27,8 @@ struct log_checkpoint {
     struct saved_log *logs;
     struct log_offset_row *points, *watermarks, *starts, *cleaned;
     int count, start_count, point_count, watermark_count, cleaned_count;
+    int syncs; // of files and directories of logs
+    bool any_epochs;
     enum status status; // of writing; ST_CANCELLED: not tried
 };
 
@@ -40,11 +49,15 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
     buf_init(&saved->epochs, LOG_SMALL_FILE_MAX);
     if (log->lost || !log->on_disk || log->status != ST_OK)
         return;
-    if (log->state.epochs.changed && log_epochs_print(&log->state.epochs, &saved->epochs) == ST_OK)
+    if (log->state.epochs.changed && log_epochs_print(&log->state.epochs, &saved->epochs) == ST_OK) {
         log->state.epochs.changed = false;
+        checkpoint->any_epochs = true;
+        checkpoint->syncs += 2;
+    }
     struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
     if (log->touched && active != NULL && active->exists && active->index.written > 0)
         saved->index_base = active->base;
+    checkpoint->syncs += saved->index_base >= 0 ? 2 : 0;
     log->touched = false;
 }
 
@@ -75,13 +88,51 @@ static enum status write_log(struct env *env, const struct saved_log *saved)
 {
     enum status status = ST_OK;
     if (saved->epochs.len > 0)
-        status =
-            log_file_replace(env, saved->path, "leader-epoch-checkpoint", buf_slice(&saved->epochs), true);
+        status = log_file_replace(env, saved->path, epochs_name, buf_slice(&saved->epochs), true);
     if (status == ST_OK && saved->index_base >= 0)
         status = sync_file(env, saved->path, log_segment_name(saved->index_base, ".index"));
     if (status == ST_OK && saved->index_base >= 0)
         status = sync_file(env, saved->path, log_segment_name(saved->index_base, ".timeindex"));
     return status;
+}
+
+static enum status write_apart(struct log_checkpoint *checkpoint)
+{
+    enum status status = ST_OK;
+    for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
+        status = write_log(checkpoint->set->env, &checkpoint->logs[i]);
+    return status;
+}
+
+static enum status stage_epochs(struct env *env, const struct saved_log *saved)
+{
+    return log_file_stage(env, saved->path, epochs_name, buf_slice(&saved->epochs), false);
+}
+
+static enum status install_epochs(struct env *env, const struct saved_log *saved)
+{
+    return log_file_install(env, saved->path, epochs_name);
+}
+
+static enum status each_epochs(struct log_checkpoint *checkpoint,
+                               enum status (*step)(struct env *, const struct saved_log *))
+{
+    enum status status = ST_OK;
+    for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
+        if (checkpoint->logs[i].epochs.len > 0)
+            status = step(checkpoint->set->env, &checkpoint->logs[i]);
+    return status;
+}
+
+// The first sync covers the index files too.
+static enum status write_together(struct log_checkpoint *checkpoint, enum log_thread thread)
+{
+    enum status status = each_epochs(checkpoint, stage_epochs);
+    if (status == ST_OK)
+        status = log_sync_all(checkpoint->set, thread);
+    if (status == ST_OK)
+        status = each_epochs(checkpoint, install_epochs);
+    return status == ST_OK && checkpoint->any_epochs ? log_sync_all(checkpoint->set, thread) : status;
 }
 
 static enum status write_offsets(const struct log_set *set, const char *name,
@@ -101,12 +152,11 @@ enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_r
     return write_offsets(set, "log-start-offset-checkpoint", rows, count, true);
 }
 
-enum status log_checkpoint_write(struct log_checkpoint *checkpoint)
+enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thread thread)
 {
     struct log_set *set = checkpoint->set;
-    enum status status = ST_OK;
-    for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
-        status = write_log(set->env, &checkpoint->logs[i]);
+    enum status status = checkpoint->syncs > set->config.sync_each_max ? write_together(checkpoint, thread)
+                                                                       : write_apart(checkpoint);
     if (status == ST_OK) // a lower one than is true costs work, never data
         status = write_offsets(set, "cleaner-offset-checkpoint", checkpoint->cleaned,
                                checkpoint->cleaned_count, false);
@@ -177,7 +227,7 @@ static void checkpoint_prepare(struct log_op *op)
 
 static void checkpoint_run(struct log_op *op)
 {
-    op->status = log_checkpoint_write(op->data);
+    op->status = log_checkpoint_write(op->data, LOG_SAVER);
 }
 
 static void checkpoint_finish(struct log_op *op)
@@ -195,6 +245,7 @@ void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *contex
     op->prepare = checkpoint_prepare;
     op->run = checkpoint_run;
     op->finish = checkpoint_finish;
+    op->beside = true;
     log_op_queue(op);
 }
 

@@ -11,13 +11,17 @@ struct closing {
     struct log_checkpoint *checkpoint;
     struct log_set *set;
     enum status status;
+    bool together;       // everything that is written is synced at once
+    struct log **staged; // have a snapshot that is not installed yet
+    int staged_count;
     log_set_closed_fn *done;
     void *context;
 };
 
-static enum status append_entries(struct log *log, struct log_segment *segment, const char *suffix,
+static enum status append_entries(const struct closing *closing, struct log *log, const char *suffix,
                                   struct log_index *index)
 {
+    struct log_segment *segment = log->state.segments[log->state.count - 1];
     struct env *env = log->set->env;
     struct log_path path = log_path_join(log->path, log_segment_name(segment->base, suffix).text);
     struct file *file;
@@ -28,7 +32,7 @@ static enum status append_entries(struct log *log, struct log_segment *segment, 
         status = file_pwrite(env, file, index->pending.data, index->pending.len, index->written);
     if (status == ST_OK)
         status = file_truncate(env, file, index->written + (int64_t)index->pending.len);
-    if (status == ST_OK)
+    if (status == ST_OK && !closing->together)
         status = file_sync(env, file);
     file_close(env, &file);
     return status;
@@ -36,7 +40,7 @@ static enum status append_entries(struct log *log, struct log_segment *segment, 
 
 // The active segment as Kafka leaves it: exact size, final time index entry, everything synced. One that was
 // not written to in this run is so already.
-static enum status close_segment(struct log *log, struct log_segment *segment)
+static enum status close_segment(const struct closing *closing, struct log *log, struct log_segment *segment)
 {
     if (segment->reserved == 0)
         return ST_OK;
@@ -48,23 +52,29 @@ static enum status close_segment(struct log *log, struct log_segment *segment)
         return status;
     if (segment->reserved > segment->written)
         status = file_truncate(env, file, segment->written);
-    if (status == ST_OK && log->lazy)
+    if (status == ST_OK && log->lazy && !closing->together)
         status = file_sync(env, file);
     file_close(env, &file);
     log_segment_finish(segment);
     bool index_changed = segment->index.pending.len > 0 || segment->times.pending.len > 0;
     if (status == ST_OK && index_changed)
-        status = append_entries(log, segment, ".index", &segment->index);
+        status = append_entries(closing, log, ".index", &segment->index);
     if (status == ST_OK && index_changed)
-        status = append_entries(log, segment, ".timeindex", &segment->times);
-    if (status == ST_OK && segment->aborted.written > 0) // written with the batches, but perhaps not synced
+        status = append_entries(closing, log, ".timeindex", &segment->times);
+    if (status == ST_OK && segment->aborted.written > 0 && !closing->together)
+        // written with the batches, but perhaps not synced
         status = log_file_sync(env, log->path, log_segment_name(segment->base, ".txnindex").text);
     return status;
 }
 
-static enum status close_snapshot(struct log *log)
+static struct log_segment_name snapshot_name(const struct log *log)
 {
-    struct log_segment_name name = log_segment_name(log->state.end, ".snapshot");
+    return log_segment_name(log->state.end, ".snapshot");
+}
+
+static enum status close_snapshot(struct closing *closing, struct log *log)
+{
+    struct log_segment_name name = snapshot_name(log);
     struct log_path path = log_path_join(log->path, name.text);
     struct file_info info;
     if (log->state.producers.by_id.count == 0 || path_info(log->set->env, path.text, &info) == ST_OK)
@@ -72,24 +82,64 @@ static enum status close_snapshot(struct log *log)
     struct buf bytes;
     buf_init(&bytes, SIZE_MAX);
     enum status status = log_producers_print(&log->state.producers, &bytes);
-    if (status == ST_OK)
-        status =
-            log_file_replace(log->set->env, log->path, log_segment_name(log->state.end, ".snapshot").text,
-                             buf_slice(&bytes), true);
+    if (status == ST_OK && !closing->together)
+        status = log_file_replace(log->set->env, log->path, name.text, buf_slice(&bytes), true);
+    if (status == ST_OK && closing->together) {
+        status = log_file_stage(log->set->env, log->path, name.text, buf_slice(&bytes), false);
+        closing->staged[closing->staged_count++] = log;
+    }
     buf_fini(&bytes);
     return status;
 }
 
 // Only while the set is closing: nothing else touches the log any more.
-static enum status close_log(struct log *log)
+static enum status close_log(struct closing *closing, struct log *log)
 {
     if (!log->on_disk || log->lost || log->deleted)
         return ST_OK;
     if (log->status != ST_OK || log->tail_bytes > 0)
         return log->status != ST_OK ? log->status : ST_NO_SPACE;
     struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
-    enum status status = active != NULL && active->exists ? close_segment(log, active) : ST_OK;
-    return status == ST_OK ? close_snapshot(log) : status;
+    enum status status = active != NULL && active->exists ? close_segment(closing, log, active) : ST_OK;
+    return status == ST_OK ? close_snapshot(closing, log) : status;
+}
+
+// Up to two index files and a snapshot each.
+static bool close_together(const struct log_set *set)
+{
+    int written = 0;
+    for (const struct log *log = set->first; log != NULL; log = log->next)
+        written += log->state.count > 0 && log->state.segments[log->state.count - 1]->reserved > 0;
+    return written > set->config.sync_each_max / 4;
+}
+
+// What was written is durable; then the snapshots that were staged take their names.
+static enum status sync_closed(struct closing *closing)
+{
+    if (!closing->together)
+        return ST_OK;
+    enum status status = log_sync_all(closing->set, LOG_FLUSHER);
+    for (int i = 0; i < closing->staged_count && status == ST_OK; i++) {
+        const struct log *log = closing->staged[i];
+        status = log_file_install(log->set->env, log->path, snapshot_name(log).text);
+    }
+    return status == ST_OK && closing->staged_count > 0 ? log_sync_all(closing->set, LOG_FLUSHER) : status;
+}
+
+static enum status close_logs(struct closing *closing)
+{
+    struct log_set *set = closing->set;
+    closing->together = close_together(set);
+    closing->staged = mem_calloc((size_t)set->count + 1, sizeof(struct log *));
+    enum status status = ST_OK;
+    for (struct log *log = set->first; log != NULL; log = log->next) {
+        enum status own = close_log(closing, log);
+        status = status == ST_OK ? own : status;
+    }
+    if (status == ST_OK)
+        status = sync_closed(closing);
+    mem_free(closing->staged);
+    return status;
 }
 
 static void close_prepare(struct log_op *op)
@@ -109,15 +159,11 @@ static void close_run(struct log_op *op)
 {
     static const char marker[] = "{\"version\":0,\"brokerEpoch\":-1}";
     struct log_set *set = op->set;
-    for (struct log *log = set->first; log != NULL; log = log->next) {
-        enum status status = close_log(log);
-        if (op->status == ST_OK)
-            op->status = status;
-    }
     struct closing *closing = op->data;
+    op->status = close_logs(closing);
     // After a failure the old recovery points stand: the next start scans from there.
     if (op->status == ST_OK)
-        op->status = log_checkpoint_write(closing->checkpoint);
+        op->status = log_checkpoint_write(closing->checkpoint, LOG_FLUSHER);
     if (op->status == ST_OK)
         op->status = journal_remove(set->env, set->path, (int)(set->journal.tail % JOURNAL_BLOCKS));
     if (op->status == ST_OK)
@@ -172,6 +218,7 @@ void log_set_abandon(struct log_set **pointer)
     log_set_each_metric(set, metric_remove);
     env_queue_destroy(set->env, &set->flusher);
     env_queue_destroy(set->env, &set->writer);
+    env_queue_destroy(set->env, &set->saver);
     log_cleaner_destroy(&set->cleaner);
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
@@ -195,6 +242,7 @@ void log_set_abandon(struct log_set **pointer)
     map_fini(&set->by_name);
     journal_fini(&set->journal);
     log_lent_unref(&set->lent);
+    log_sync_close(set);
     file_close(set->env, &set->lock);
     mem_free(set->path);
     mem_free(set);

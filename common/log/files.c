@@ -20,7 +20,7 @@ struct log_path log_path_join(const char *dir, const char *name)
     return path;
 }
 
-static enum status write_new_file(struct env *env, const char *path, struct slice content)
+static enum status write_new_file(struct env *env, const char *path, struct slice content, bool sync)
 {
     struct file *file;
     enum status status = file_open(env, path, FILE_WRITE | FILE_CREATE | FILE_TRUNCATE, &file);
@@ -28,21 +28,37 @@ static enum status write_new_file(struct env *env, const char *path, struct slic
         return status;
     if (content.len > 0)
         status = file_pwrite(env, file, content.data, content.len, 0);
-    if (status == ST_OK)
+    if (status == ST_OK && sync)
         status = file_sync(env, file);
     file_close(env, &file);
     return status;
 }
 
-enum status log_file_replace(struct env *env, const char *dir, const char *name, struct slice content,
-                             bool sync_dir)
+static struct log_path temporary_path(const char *dir, const char *name)
 {
     char temporary[LOG_NAME_MAX];
     snprintf(temporary, sizeof temporary, "%s.tmp", name);
-    struct log_path from = log_path_join(dir, temporary), to = log_path_join(dir, name);
-    enum status status = write_new_file(env, from.text, content);
+    return log_path_join(dir, temporary);
+}
+
+enum status log_file_stage(struct env *env, const char *dir, const char *name, struct slice content,
+                           bool sync)
+{
+    return write_new_file(env, temporary_path(dir, name).text, content, sync);
+}
+
+enum status log_file_install(struct env *env, const char *dir, const char *name)
+{
+    struct log_path from = temporary_path(dir, name), to = log_path_join(dir, name);
+    return path_rename(env, from.text, to.text);
+}
+
+enum status log_file_replace(struct env *env, const char *dir, const char *name, struct slice content,
+                             bool sync_dir)
+{
+    enum status status = log_file_stage(env, dir, name, content, true);
     if (status == ST_OK)
-        status = path_rename(env, from.text, to.text);
+        status = log_file_install(env, dir, name);
     if (status == ST_OK && sync_dir)
         status = path_sync_dir(env, dir);
     return status;

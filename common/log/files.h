@@ -20,6 +20,11 @@ struct log_path log_path_join(const char *dir, const char *name);
 // (the caller may have more to do there).
 enum status log_file_replace(struct env *env, const char *dir, const char *name, struct slice content,
                              bool sync_dir);
+// Its halves, for a caller that syncs many at once. What was staged must be durable before it is installed,
+// unless a crash that leaves the file empty harms nobody.
+enum status log_file_stage(struct env *env, const char *dir, const char *name, struct slice content,
+                           bool sync);
+enum status log_file_install(struct env *env, const char *dir, const char *name);
 
 // Appends the file's content to out. ST_NOT_FOUND; ST_LIMIT when larger than out's maximum.
 enum status log_file_load(struct env *env, const char *dir, const char *name, struct buf *out);

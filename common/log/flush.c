@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flush rounds. One round at a time: the loop collects what every dirty log has in memory that is not
 // durable. Small appends to existing segments go to the journal (log/journal.h) together, by one write and
-// one fdatasync; what is large, or needs a new file, is written to its segment and synced there. Only then,
+// one fdatasync; what is large, or needs a new file, is written to its segment and synced there, or with many
+// such in the round by one syncfs for all (sync.c). Only then,
 // back on the loop, does `flushed` move and do the owners hear of it. What the journal holds reaches the
 // segments in write-backs (back.c). A failed fsync is never repeated: the page cache may have dropped the
 // dirty pages and would then report success for bytes that are gone. Running out of space while writing is
@@ -18,6 +19,8 @@ struct log_round {
     int journaled, direct;      // parts of either kind
     int64_t journaled_bytes;
     int syncs;
+    bool together;               // all that is direct is synced at once
+    enum status together_status; // of that
     bool check_space;
     int64_t free_bytes; // -1 unknown
 };
@@ -105,6 +108,26 @@ static void each_part(struct log_round *round, enum status (*step)(struct log_ro
     }
 }
 
+// What syncing the direct parts one by one would take.
+static int count_syncs(const struct log_round *round)
+{
+    int count = 0;
+    for (int i = 0; i < round->parts.count; i++) {
+        const struct part *part = &round->parts.rows[i];
+        if (!part->journal)
+            count += part->sync + !part->exists + 2 * part->new_dir;
+    }
+    return count;
+}
+
+static enum status directory_step(struct log_round *round, struct part *part)
+{
+    if (!part->new_dir)
+        return ST_OK;
+    round->syncs += round->together ? 0 : 2;
+    return log_make_directory(part->log, !round->together);
+}
+
 static enum status write_step(struct log_round *round, struct part *part)
 {
     return part->journal ? log_part_prepare(part) : log_part_write(part);
@@ -145,6 +168,46 @@ static void sync_parent(struct log_round *round)
     }
 }
 
+static void sync_apart(struct log_round *round)
+{
+    each_part(round, sync_step);
+    each_part(round, entries_step);
+    sync_parent(round);
+}
+
+// No part is durable before all of them are, so the order among them does not matter.
+static enum status together_step(struct log_round *round, struct part *part)
+{
+    return part->journal ? ST_OK : round->together_status;
+}
+
+static void sync_together(struct log_round *round)
+{
+    round->syncs++;
+    round->together_status = log_sync_all(round->set, LOG_FLUSHER);
+    each_part(round, together_step);
+}
+
+static bool any_new_dir(const struct log_round *round)
+{
+    bool any = false;
+    for (int i = 0; i < round->parts.count; i++)
+        any = any || round->parts.rows[i].new_dir;
+    return any;
+}
+
+static void write_direct(struct log_round *round)
+{
+    each_part(round, directory_step);
+    if (round->together && any_new_dir(round))
+        sync_together(round); // see log_make_directory
+    each_part(round, write_step);
+    if (round->together && round->together_status == ST_OK)
+        sync_together(round);
+    else if (!round->together)
+        sync_apart(round);
+}
+
 static struct journal_item item_of(const struct part *part)
 {
     return (struct journal_item){.id = part->log->id,
@@ -176,10 +239,8 @@ static void write_group(struct log_round *round)
 static void round_run(struct job *job)
 {
     struct log_round *round = (struct log_round *)job;
-    each_part(round, write_step);
-    each_part(round, sync_step);
-    each_part(round, entries_step);
-    sync_parent(round);
+    round->together = count_syncs(round) > round->set->config.sync_each_max;
+    write_direct(round);
     if (round->journaled > 0)
         write_group(round);
     round->free_bytes = -1;
@@ -239,6 +300,8 @@ static void round_done(struct job *job)
     metric_observe_us(&set->m_flush_us, env_now_us(set->env) - set->running_since_us);
     note_space(round);
     log_journal_wrote(set, &round->place);
+    if (round->together_status != ST_OK)
+        log_set_go_offline(set, round->together_status);
     for (int i = 0; i < round->parts.count;)
         finish_log(round, &i);
     if ((set->stalled_logs > 0 || set->low_space) && !timer_running(&set->retry))
@@ -305,7 +368,7 @@ void log_set_work(struct log_set *set)
         return;
     if (!set->running && log_op_ready(set))
         log_op_submit(set);
-    else if (!set->running && may_start_round(set))
+    if (!set->running && may_start_round(set))
         log_round_start(set);
     log_back_work(set);
 }

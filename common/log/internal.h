@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the files of this folder share about a log and its set; nobody outside includes it. Ownership: the
-// loop owns all of it. At most one flusher job and one write-back of a set are in flight; each works on what
-// its preparation copied out or, the flusher's, on what the log's `busy` mark freezes, and its done() moves
-// the state on the loop. A log's segment is written by one of the two at a time.
+// loop owns all of it. At most one flusher job, one write-back and one checkpoint (of the saver's thread,
+// while the flusher runs rounds only) of a set are in flight; each works on what its preparation copied out
+// or, the flusher's, on what the log's `busy` mark freezes, and its done() moves the state on the loop. A
+// log's segment is written by one of the two at a time.
 #ifndef LOG_INTERNAL_H
 #define LOG_INTERNAL_H
 
@@ -19,7 +20,7 @@ enum {
     LOG_RECENT_MAX = 256, // written batches remembered per log for reads without blocking
     LOG_TAIL_BATCHES_MAX = 65536,
     LOG_ROUND_PARTS_MAX = 1024,  // logs of one flush round or write-back
-    LOG_ROUND_DIRECT_MAX = 256,  // of those, segments that are synced each
+    LOG_ROUND_DIRECT_MAX = 256,  // of those, segments written directly
     LOG_ROUND_MAX = 32 << 20,    // bytes of one flush round or write-back
     LOG_BACKLOG_MAX = 4 << 20,   // bytes in the journal alone at which they are written to their segments,
     LOG_BACKLOG_MS = 100,        // or when one has been there for so long
@@ -28,6 +29,9 @@ enum {
     LOG_READ_IN_FILE = 64 << 10, // from so many on it may be answered with a range of the file
     LOG_READ_AHEAD = 4 << 20     // how far before a cold read that goes on from another bytes are fetched
 };
+
+// The threads of a set that make things durable.
+enum log_thread { LOG_FLUSHER, LOG_WRITER, LOG_SAVER, LOG_THREADS };
 
 // A batch of the tail (block set) or among the recently written ones.
 struct log_entry {
@@ -108,6 +112,7 @@ struct log {
     struct log_clean clean;
     struct log *next_dirty;
     struct log *back_next, *back_previous;
+    struct log *served_next, *served_previous; // with the same journal_oldest
     struct log *raised_next, *raised_previous; // while it starts inside or behind its first segment
     bool raised, reclaiming;
     struct log *reclaim_next; // while segments lie below the start
@@ -136,6 +141,7 @@ struct log_op {
     bool voids;          // has a group of the journal to write
     int64_t voids_below; // only of what ends at or below; 0: of everything
     bool keeps;          // a removal that only takes the files out of the way
+    bool beside;         // runs on the saver's thread, beside rounds; no other op meanwhile
     struct journal_place place;
     void *context;
     void *data; // the op's own
@@ -152,19 +158,22 @@ struct log_set {
     struct log_set_config config;
     struct log_identity identity;
     struct file *lock;
-    struct job_queue *flusher, *writer;
+    struct file *file_system[LOG_THREADS]; // see sync.c
+    struct job_queue *flusher, *writer, *saver;
     struct journal journal;
     struct map by_name;
     struct log *first, *last;
     struct log *dirty_first, *dirty_last;
     struct log *back_first, *back_last; // with a backlog, the longest waiting first
     int64_t backlog;
+    struct log *served[JOURNAL_BLOCKS]; // by journal_oldest modulo JOURNAL_BLOCKS
     struct log_op *ops_first, *ops_last;
     struct log_op *ops_waiting; // for disk space
-    int64_t block_retry_us; // when a block may be made again that met a full disk
-    bool journal_wanted;    // something was appended
-    bool running;           // a flusher job is in flight or its done() is at work
-    bool writing;           // likewise of the writer
+    int64_t block_retry_us;     // when a block may be made again that met a full disk
+    bool journal_wanted;        // something was appended
+    bool running;               // a flusher job is in flight or its done() is at work
+    bool writing;               // likewise of the writer
+    bool saving;                // an op of the saver's is
     bool closing, was_clean, low_space;
     int64_t failures; // of logs and of the directory
     bool ended; // being taken down: no job is started
@@ -226,15 +235,25 @@ void log_set_submit(struct log_set *set, struct job *job);
 void log_set_idle(struct log_set *set); // a job's done() has finished its work
 void log_round_start(struct log_set *set);
 
+// ---- sync.c ----
+enum status log_sync_open(struct log_set *set); // once it is locked
+void log_sync_close(struct log_set *set);
+// Everything written so far is durable. Blocking; thread: the one that calls (the loop at start-up:
+// LOG_FLUSHER). After any other status the directory must be taken offline.
+enum status log_sync_all(struct log_set *set, enum log_thread thread);
+
 // ---- part.c ----
-enum status log_make_directory(const struct log *log);
+// The log's directory with its partition.metadata, whose durability is the caller's affair unless durable.
+enum status log_make_directory(const struct log *log, bool durable);
 bool log_part_unsealed(const struct log *log); // a rolled segment is not final on disk
 
 // ---- back.c ----
 void log_journal_wrote(struct log_set *set, const struct journal_place *place);
 void log_back_add(struct log *log, int64_t bytes);    // they are in the journal now
 void log_back_settle(struct log *log, int64_t bytes); // they are in the segment now
-void log_back_work(struct log_set *set);              // starts a write-back when one is due and none runs
+// The oldest block that holds what a crash would need for the log, 0 none.
+void log_back_serve(struct log *log, uint64_t block);
+void log_back_work(struct log_set *set); // starts a write-back when one is due and none runs
 void log_back_fire(struct timer *timer);
 
 // ---- read.c: a job of the pool that looks at the log's files has begun or ended ----
@@ -285,8 +304,8 @@ void log_reclaim_abandon(struct log_set *set);
 struct log_checkpoint;
 // A copy of what the checkpoint files shall say; logs being deleted are left out.
 struct log_checkpoint *log_checkpoint_new(struct log_set *set);
-enum status log_checkpoint_write(struct log_checkpoint *checkpoint); // blocking
-void log_checkpoint_done(struct log_checkpoint *checkpoint);         // loop; frees it
+enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thread thread); // blocking
+void log_checkpoint_done(struct log_checkpoint *checkpoint);                                 // loop; frees it
 void log_checkpoint_fire(struct timer *timer);
 // log-start-offset-checkpoint alone; the rows' names are borrowed. Blocking.
 enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);

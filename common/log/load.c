@@ -388,6 +388,18 @@ static enum status read_segments(struct loading *loading)
 
 // ---- repair ----
 
+static enum status sync_file(struct loading *loading, struct file *file)
+{
+    loading->report->unsynced = loading->load->sync_later;
+    return loading->load->sync_later ? ST_OK : file_sync(loading->load->env, file);
+}
+
+static enum status sync_directory(struct loading *loading)
+{
+    loading->report->unsynced = loading->load->sync_later;
+    return loading->load->sync_later ? ST_OK : path_sync_dir(loading->load->env, loading->load->path);
+}
+
 static enum status write_index(struct loading *loading, int64_t base, const char *suffix,
                                struct log_index *index)
 {
@@ -406,7 +418,7 @@ static enum status write_index(struct loading *loading, int64_t base, const char
     if (status == ST_OK && index->pending.len > 0)
         status = file_pwrite(env, file, index->pending.data, index->pending.len, index->written);
     if (status == ST_OK && !same)
-        status = file_sync(env, file);
+        status = sync_file(loading, file);
     file_close(env, &file);
     index->written += (int64_t)index->pending.len;
     buf_clear(&index->pending);
@@ -427,7 +439,7 @@ static enum status repair_segment(struct loading *loading, int i)
     if (status == ST_OK && bytes != segment->size)
         status = file_truncate(env, file, segment->size);
     if (status == ST_OK && (bytes != segment->size || !loading->untouched))
-        status = file_sync(env, file);
+        status = sync_file(loading, file);
     file_close(env, &file);
     if (i + 1 < loading->state->count) {
         log_segment_finish(segment);
@@ -465,8 +477,7 @@ static enum status repair(struct loading *loading)
     for (int i = 0; i < loading->state->count && status == ST_OK; i++)
         if (!loading->state->segments[i]->sealed)
             status = repair_segment(loading, i);
-    return status == ST_OK && !loading->untouched ? path_sync_dir(loading->load->env, loading->load->path)
-                                                  : status;
+    return status == ST_OK && !loading->untouched ? sync_directory(loading) : status;
 }
 
 // ---- aborted transactions ----
@@ -659,7 +670,7 @@ static enum status drop_snapshots(struct loading *loading)
                                      log_segment_name(snapshots->rows[i], ".snapshot").text);
     }
     bool above = newest + 1 < snapshots->count;
-    return status == ST_OK && above ? path_sync_dir(loading->load->env, loading->load->path) : status;
+    return status == ST_OK && above ? sync_directory(loading) : status;
 }
 
 // A snapshot may be durable although the index of aborted transactions before it is not, unless the recovery

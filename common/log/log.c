@@ -68,6 +68,7 @@ void log_free(struct log *log)
     log_expiry_forget(log);
     log_reclaim_forget(log);
     log_start_forget(log);
+    log_back_serve(log, 0);
     mem_free(log->name);
     mem_free(log->path);
     mem_free(log);
@@ -306,7 +307,7 @@ void log_let_go(struct log *log)
 {
     if (log->status == ST_OK || log->jobs > 0)
         return;
-    log->journal_oldest = 0; // its blocks need not wait for it
+    log_back_serve(log, 0); // its blocks need not wait for it
     log_drop_tail(log);
     log_drop_recent(log);
     for (int i = 0; i < log->state.count; i++)

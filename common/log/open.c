@@ -24,6 +24,7 @@ struct log_set_config log_set_config_default(void)
                                    .free_bytes_min = 64 << 20,
                                    .checkpoint_ms = 60000,
                                    .journal_block_bytes = 16 << 20,
+                                   .sync_each_max = 32,
                                    .open_files_max = 4096,
                                    .producer_expiry_ms = 24ll * 3600 * 1000,
                                    .producers_max = 100000,
@@ -42,6 +43,7 @@ struct opening {
     struct map known;
     char **dirs; // logs found
     int count, cap;
+    bool unsynced; // recovery has written what is still to be synced, by one syncfs
     enum status status;
 };
 
@@ -337,7 +339,9 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     load.verify_all = set->config.verify_all;
     load.doubts_memory = !set->was_clean;
     load.clean = set->was_clean && journaled < 0;
+    load.sync_later = opening->count > set->config.sync_each_max / 4; // each takes up to four
     status = log_state_load(&load, &log->state, report);
+    opening->unsynced = opening->unsynced || report->unsynced;
     if (status == ST_CORRUPT || status == ST_TRUNCATED) { // files that contradict one another
         status = ST_OK;
         report->lost = true;
@@ -402,13 +406,15 @@ static void recover_all(struct opening *opening)
     }
 }
 
-static enum status save_recovered(struct log_set *set)
+static enum status save_recovered(struct opening *opening)
 {
-    enum status status = path_sync_dir(set->env, set->path);
+    struct log_set *set = opening->set;
+    enum status status =
+        opening->unsynced ? log_sync_all(set, LOG_FLUSHER) : path_sync_dir(set->env, set->path);
     if (status != ST_OK)
         return status;
     struct log_checkpoint *checkpoint = log_checkpoint_new(set);
-    status = log_checkpoint_write(checkpoint);
+    status = log_checkpoint_write(checkpoint, LOG_FLUSHER);
     log_checkpoint_done(checkpoint);
     return status;
 }
@@ -431,7 +437,7 @@ static enum status recover(struct opening *opening)
     recover_all(opening);
     if (short_of_space(set))
         return ST_NO_SPACE;
-    status = save_recovered(set);
+    status = save_recovered(opening);
     if (status == ST_OK)
         status = log_replay_remove(opening->replay);
     if (status == ST_OK && log_replay_bytes(opening->replay) > 0)
@@ -458,6 +464,8 @@ static enum status open_steps(struct opening *opening, const struct log_set_conf
     enum status status = make_dir(set->env, set->path);
     if (status == ST_OK)
         status = lock_dir(set);
+    if (status == ST_OK)
+        status = log_sync_open(set);
     if (status == ST_OK)
         status = path_list(set->env, set->path, list_entry, opening);
     if (status == ST_OK)
@@ -497,7 +505,7 @@ static void init_metrics(struct log_set *set)
     set->m_rounds =
         (struct metric){.name = "millrace_log_flush_rounds_total", .help = "Flush rounds finished."};
     set->m_syncs = (struct metric){.name = "millrace_log_syncs_total",
-                                   .help = "Files and directories synced by rounds."};
+                                   .help = "Files, directories and file systems synced by rounds."};
     set->m_flush_us = (struct metric){
         .name = "millrace_log_flush_seconds", .help = "Duration of flush rounds.", .kind = METRIC_HISTOGRAM};
     set->m_tail_bytes = (struct metric){.name = "millrace_log_tail_bytes",
@@ -564,6 +572,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     init_metrics(set);
     set->flusher = env_queue_new(env, "flusher", 1);
     set->writer = env_queue_new(env, "writer", 1);
+    set->saver = env_queue_new(env, "saver", 1);
     journal_init(&set->journal, env, set->path, config->journal_block_bytes);
     timer_init(&set->retry, log_retry_fire, set);
     timer_init(&set->checkpoint, log_checkpoint_fire, set);

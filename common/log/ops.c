@@ -53,12 +53,16 @@ static void op_done(struct job *job)
 {
     struct log_op *op = (struct log_op *)job;
     struct log_set *set = op->set;
-    bool last = op->last;
+    bool last = op->last, beside = op->beside;
     bool waits = op->status == ST_NO_SPACE && op->again != NULL && !set->closing && !op->log->deleted;
+    if (beside)
+        set->saving = false;
     if (op->voids)
         log_journal_wrote(set, &op->place);
-    if (op->voids && op->place.bytes > 0 && op->voids_below == 0)
-        op->log->journal_oldest = op->log->journal_newest = 0;
+    if (op->voids && op->place.bytes > 0 && op->voids_below == 0) {
+        log_back_serve(op->log, 0);
+        op->log->journal_newest = 0;
+    }
     if (op->log != NULL)
         op->log->flushing = false;
     if (waits) {
@@ -67,7 +71,9 @@ static void op_done(struct job *job)
         op->finish(op);
         mem_free(op);
     }
-    if (!last)
+    if (beside)
+        log_set_work(set);
+    else if (!last)
         log_set_idle(set);
 }
 
@@ -106,7 +112,7 @@ static bool is_journaled(const struct log *log)
 bool log_op_ready(const struct log_set *set)
 {
     const struct log_op *op = set->ops_first;
-    if (op == NULL)
+    if (op == NULL || set->saving)
         return false;
     if (op->last)
         return all_written(set);
@@ -135,7 +141,11 @@ void log_op_submit(struct log_set *set)
         op->place = journal_take(&set->journal, 1, 0);
     if (op->log != NULL)
         op->log->flushing = true;
-    log_set_submit(set, &op->job);
+    set->saving = op->beside;
+    if (op->beside)
+        env_submit(set->env, set->saver, &op->job);
+    else
+        log_set_submit(set, &op->job);
 }
 
 enum status log_op_void(struct log_op *op)
@@ -175,7 +185,7 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
 // The recovery points on disk, lowered where needed.
 static enum status save_first(struct change *change)
 {
-    return change->checkpoint != NULL ? log_checkpoint_write(change->checkpoint) : ST_OK;
+    return change->checkpoint != NULL ? log_checkpoint_write(change->checkpoint, LOG_FLUSHER) : ST_OK;
 }
 
 static void end_change(struct log_op *op)
@@ -372,7 +382,7 @@ static void fully_run(struct log_op *op)
     if (op->status == ST_OK)
         op->status = log_op_void(op);
     if (op->status == ST_OK)
-        op->status = log_make_directory(op->log);
+        op->status = log_make_directory(op->log, true);
     if (op->status == ST_OK)
         op->status = path_sync_dir(op->set->env, op->set->path);
     if (op->status == ST_OK)
@@ -508,7 +518,7 @@ void log_set_aside(struct log *log, log_done_fn *done, void *context)
 
 static void adopt_run(struct log_op *op)
 {
-    op->status = op->log->on_disk ? log_make_directory(op->log) : ST_OK;
+    op->status = op->log->on_disk ? log_make_directory(op->log, true) : ST_OK;
 }
 
 static void adopt_finish(struct log_op *op)

@@ -151,8 +151,8 @@ void log_parts_collect_back(struct log_parts *parts, struct log *log, bool sync)
 
 // Also when the directory exists: a round that met a full disk may have left it half made.
 // partition.metadata is durable before a segment is made (see is_nameless in open.c); the caller syncs the
-// parent.
-enum status log_make_directory(const struct log *log)
+// parent. Until then a crash may leave it empty: there is nothing yet whose owner it would have to name.
+enum status log_make_directory(const struct log *log, bool durable)
 {
     struct env *env = log->set->env;
     enum status status = path_mkdir(env, log->path);
@@ -161,8 +161,15 @@ enum status log_make_directory(const struct log *log)
     struct buf text;
     buf_init(&text, 256);
     status = log_partition_metadata_print(log->id, &text);
-    if (status == ST_OK && !uuid_is_zero(log->id))
-        status = log_file_replace(env, log->path, "partition.metadata", buf_slice(&text), true);
+    if (status != ST_OK || uuid_is_zero(log->id)) {
+        buf_fini(&text);
+        return status;
+    }
+    status = log_file_stage(env, log->path, "partition.metadata", buf_slice(&text), durable);
+    if (status == ST_OK)
+        status = log_file_install(env, log->path, "partition.metadata");
+    if (status == ST_OK && durable)
+        status = path_sync_dir(env, log->path);
     buf_fini(&text);
     return status;
 }
@@ -258,7 +265,7 @@ static enum status write_aborted(struct part *part)
 enum status log_part_write(struct part *part)
 {
     struct env *env = part->log->set->env;
-    enum status status = part->new_dir ? log_make_directory(part->log) : ST_OK;
+    enum status status = ST_OK;
     // A second new segment in one round: its entry must not become durable without the first one's.
     if (!part->exists && !part->first_of_log)
         status = path_sync_dir(env, part->log->path);
@@ -305,7 +312,7 @@ static void part_journaled(struct part *part, uint64_t block)
     log->flushed = part->end;
     log->journal_newest = block;
     if (log->journal_oldest == 0)
-        log->journal_oldest = block;
+        log_back_serve(log, block);
     log_back_add(log, part->bytes);
 }
 
@@ -314,7 +321,7 @@ static void note_synced(struct log *log)
 {
     const struct log_ring *ring = &log->ring;
     log->synced = log->written;
-    log->journal_oldest = ring->written < ring->flushed ? log_ring_at(ring, ring->written)->journal : 0;
+    log_back_serve(log, ring->written < ring->flushed ? log_ring_at(ring, ring->written)->journal : 0);
 }
 
 static void part_written(struct part *part)

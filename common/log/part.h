@@ -51,7 +51,8 @@ void log_parts_fini(struct log_parts *parts);
 
 // ---- a helper thread ----
 
-// Writes the part to its files: directory, segment, indexes. Nothing is synced but what a later entry needs.
+// Writes the part to its files: segment, indexes; the directory is there. Nothing is synced but what a later
+// entry needs.
 enum status log_part_write(struct part *part);
 // Opens the segment and takes the space its batches will need.
 enum status log_part_prepare(struct part *part);

@@ -34,6 +34,7 @@ struct log_load {
     bool clean;             // the last run synced everything: what needs no change needs no sync
     bool doubts_memory; // a sync may have failed since the machine started: what is scanned comes from the
                         // disk
+    bool sync_later;    // leaves syncs to the caller, who must do them before anything relies on the files
     int32_t index_interval;
     int64_t high_watermark;          // what transactions ended below it is stable
     const struct log_epochs *epochs; // known ones, instead of the file; NULL: read the file
@@ -43,6 +44,7 @@ struct log_load_report {
     int64_t dropped_bytes; // cut off behind the last whole valid batch
     const char *why;       // static text when bytes were dropped
     int damaged;           // batches below the recovery point whose checksum does not fit; they stay
+    bool unsynced;         // with sync_later: something is left to sync
     bool lost;             // ends below the recovery point: nothing was changed, the state must not be used
 };
 

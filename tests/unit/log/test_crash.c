@@ -212,14 +212,43 @@ static void act_expiring(struct story *story)
     flush(story);
 }
 
-enum story_kind { PLAIN, JOURNALED, EXPIRING, STORIES };
+// Checkpoints while rounds, write-backs and changes are under way; the threads take turns by chance.
+static void act_beside(struct story *story)
+{
+    struct help *help = &story->help;
+    fake_of(help->env)->any_order = true;
+    for (int i = 0; i < 9; i++) {
+        append_some(story, 4, i / 3 + 1);
+        if (!dead(story))
+            log_set_checkpoint(help->set, NULL, NULL);
+        fake_step(help->env);
+        append_some(story, 3, i / 3 + 1);
+        flush(story);
+        write_back(story);
+        append_some(story, 3, i / 3 + 1);
+        if (!dead(story))
+            log_set_checkpoint(help->set, NULL, NULL);
+        if (i % 3 == 1 && !dead(story))
+            truncate(story, log_flushed(help->log) - 6);
+        if (i % 3 == 2 && !dead(story))
+            raise_start(story, log_flushed(help->log) - 9);
+        flush(story);
+    }
+    fake_of(help->env)->any_order = false;
+}
+
+// Each scenario also with one syncfs in the place of what it would sync one by one.
+enum story_kind { PLAIN, JOURNALED, EXPIRING, BESIDE, TOGETHER, STORIES = 2 * TOGETHER };
 
 static void story_init(struct story *story, uint64_t seed, enum story_kind kind)
 {
-    static void (*const acts[])(struct story *) = {act, act_journaled, act_expiring};
+    static void (*const acts[])(struct story *) = {act, act_journaled, act_expiring, act_beside};
+    bool together = kind >= TOGETHER;
+    kind = together ? kind - TOGETHER : kind;
     *story = (struct story){.expect = {.cut_pending = -1}, .act = acts[kind]};
     help_init(&story->help, seed);
     story->help.config.log.segment_bytes = kind == JOURNALED ? 900000 : 1500;
+    story->help.config.sync_each_max = together ? 0 : story->help.config.sync_each_max;
     story->help.producer_id = 77;
     help_open(&story->help, true);
 }
