@@ -104,7 +104,7 @@ struct log {
     bool gone;     // and has been answered: the last cold read frees it
     bool dirty;    // in the set's dirty list
     bool lazy;     // the active segment has bytes written without fsync
-    bool touched;  // appended to since the last checkpoint
+    bool touched;  // appended to, or index entries written, since the last checkpoint
     bool writing;  // in a write-back
     bool flushing; // a job of the flusher writes to its segments or changes its files
     bool held;     // dirty, but its direct write waits for the write-back it is in

@@ -346,6 +346,8 @@ static void part_written(struct part *part)
     segment->times.written += (int64_t)part->times.len;
     segment->aborted.written += (int64_t)part->aborted.len;
     buf_consume(&segment->aborted.pending, part->aborted.len);
+    // The next checkpoint syncs them, though it may not be the first since the append.
+    log->touched = log->touched || part->index.len > 0 || part->times.len > 0;
     segment->exists = log->on_disk = true;
     if (!part->back) {
         segment->sealed = part->seal;

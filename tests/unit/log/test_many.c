@@ -245,3 +245,45 @@ Test(many, a_stop_whose_syncfs_fails_is_not_called_clean)
     check_all(&many, 1);
     help_fini(&many.help);
 }
+
+// Time index entries that reach the file after a checkpoint belong to the next one, though nothing was
+// appended in between: the recovery point has passed the batches they speak of, so no scan would find them
+// again.
+Test(many, indexes_written_back_after_a_checkpoint_are_synced_by_the_next)
+{
+    for (uint64_t seed = 0; seed < 12; seed++) {
+        struct help help;
+        help_init(&help, seed * 1000003);
+        help.config.log.segment_bytes = 1 << 20;
+        help_open(&help, true);
+        help_append(&help, 1, 300, 1);
+        help_flush(&help);
+        int64_t highest = help.timestamp += 100000000;
+        for (int i = 0; i < 12; i++) {
+            help_append(&help, 1, 300, 1);
+            help.timestamp = highest - 50000000;
+        }
+        help_flush(&help); // in the journal
+        log_set_checkpoint(help.set, NULL, NULL);
+        fake_step(help.env);
+        fake_run(help.env);
+        fake_advance_ms(help.env, 200);
+        struct log *other;
+        struct uuid id = {{8}};
+        cr_assert_eq(log_create(help.set, "other-0", id, &help.config.log, &other), ST_OK);
+        for (int i = 0; i < 60; i++) { // its appends take the journal's blocks round
+            help_append_to(&help, other, 1, 2000, 1);
+            help_flush(&help);
+        }
+        log_set_checkpoint(help.set, NULL, NULL);
+        fake_run(help.env);
+        help_crash(&help, true, true);
+        help_open(&help, false);
+        int64_t timestamp, offset;
+        log_max_timestamp(help.log, &timestamp, &offset);
+        cr_assert_eq(timestamp, highest, "seed %llu", (unsigned long long)seed);
+        cr_assert_eq(offset, 1);
+        cr_assert_eq(help_check_content(&help), 13);
+        help_fini(&help);
+    }
+}
