@@ -56,10 +56,9 @@ static enum status close_segment(const struct closing *closing, struct log *log,
         status = file_sync(env, file);
     file_close(env, &file);
     log_segment_finish(segment);
-    bool index_changed = segment->index.pending.len > 0 || segment->times.pending.len > 0;
-    if (status == ST_OK && index_changed)
+    if (status == ST_OK && segment->index.pending.len > 0)
         status = append_entries(closing, log, ".index", &segment->index);
-    if (status == ST_OK && index_changed)
+    if (status == ST_OK && segment->times.pending.len > 0)
         status = append_entries(closing, log, ".timeindex", &segment->times);
     if (status == ST_OK && segment->aborted.written > 0 && !closing->together)
         // written with the batches, but perhaps not synced

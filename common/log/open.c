@@ -24,7 +24,7 @@ struct log_set_config log_set_config_default(void)
                                    .free_bytes_min = 64 << 20,
                                    .checkpoint_ms = 60000,
                                    .journal_block_bytes = 16 << 20,
-                                   .sync_each_max = 32,
+                                   .sync_each_max = 16,
                                    .open_files_max = 4096,
                                    .producer_expiry_ms = 24ll * 3600 * 1000,
                                    .producers_max = 100000,

@@ -45,7 +45,7 @@ struct log_set_config {
     int64_t checkpoint_ms;       // how often recovery points, watermarks and epochs are saved (60,000)
     int64_t journal_block_bytes; // of each of the journal's LOG_JOURNAL_BLOCKS files, a multiple of
                                  // LOG_JOURNAL_UNIT, at least two; 0: no journal
-    int32_t sync_each_max;  // files and directories that one job syncs one by one; more: by one syncfs (32)
+    int32_t sync_each_max;  // files and directories that one job syncs one by one; more: by one syncfs (16)
     int32_t open_files_max; // segment files held open without being read; more are closed after use
     int64_t producer_expiry_ms; // producer.id.expiration.ms
     int32_t producers_max;      // producers remembered per log; the one idle longest is forgotten first
