@@ -5,6 +5,10 @@
 #include "base/mem.h"
 #include "log/internal.h"
 
+// Disk space taken ahead of a segment's end that is worth giving back: a truncation costs as much as all else
+// of a log's end, the file's size does not show the space, and the next append uses it.
+enum { SURPLUS_MIN = 64 << 10 };
+
 // ---- clean close ----
 
 struct closing {
@@ -30,9 +34,32 @@ static enum status append_entries(const struct closing *closing, struct log *log
         return status;
     if (index->pending.len > 0)
         status = file_pwrite(env, file, index->pending.data, index->pending.len, index->written);
+    int64_t bytes, wanted = index->written + (int64_t)index->pending.len;
     if (status == ST_OK)
-        status = file_truncate(env, file, index->written + (int64_t)index->pending.len);
+        status = file_size(env, file, &bytes);
+    if (status == ST_OK && bytes != wanted)
+        status = file_truncate(env, file, wanted);
     if (status == ST_OK && !closing->together)
+        status = file_sync(env, file);
+    file_close(env, &file);
+    return status;
+}
+
+static enum status trim_segment(const struct closing *closing, const struct log *log,
+                                const struct log_segment *segment)
+{
+    bool surplus = segment->reserved - segment->written >= SURPLUS_MIN;
+    if (!surplus && (!log->lazy || closing->together))
+        return ST_OK;
+    struct env *env = log->set->env;
+    struct log_path path = log_path_join(log->path, log_segment_name(segment->base, ".log").text);
+    struct file *file;
+    enum status status = file_open(env, path.text, FILE_WRITE, &file);
+    if (status != ST_OK)
+        return status;
+    if (surplus)
+        status = file_truncate(env, file, segment->written);
+    if (status == ST_OK && log->lazy && !closing->together)
         status = file_sync(env, file);
     file_close(env, &file);
     return status;
@@ -44,17 +71,7 @@ static enum status close_segment(const struct closing *closing, struct log *log,
 {
     if (segment->reserved == 0)
         return ST_OK;
-    struct env *env = log->set->env;
-    struct log_path path = log_path_join(log->path, log_segment_name(segment->base, ".log").text);
-    struct file *file;
-    enum status status = file_open(env, path.text, FILE_WRITE, &file);
-    if (status != ST_OK)
-        return status;
-    if (segment->reserved > segment->written)
-        status = file_truncate(env, file, segment->written);
-    if (status == ST_OK && log->lazy && !closing->together)
-        status = file_sync(env, file);
-    file_close(env, &file);
+    enum status status = trim_segment(closing, log, segment);
     log_segment_finish(segment);
     if (status == ST_OK && segment->index.pending.len > 0)
         status = append_entries(closing, log, ".index", &segment->index);
@@ -62,7 +79,7 @@ static enum status close_segment(const struct closing *closing, struct log *log,
         status = append_entries(closing, log, ".timeindex", &segment->times);
     if (status == ST_OK && segment->aborted.written > 0 && !closing->together)
         // written with the batches, but perhaps not synced
-        status = log_file_sync(env, log->path, log_segment_name(segment->base, ".txnindex").text);
+        status = log_file_sync(log->set->env, log->path, log_segment_name(segment->base, ".txnindex").text);
     return status;
 }
 

@@ -413,7 +413,7 @@ static enum status write_index(struct loading *loading, int64_t base, const char
     // After a clean stop a time entry written at close may stand behind; the next one overwrites it.
     bool same = status == ST_OK && loading->untouched && index->pending.len == 0 &&
                 (bytes == index->written || (loading->load->clean && bytes > index->written));
-    if (status == ST_OK && !same)
+    if (status == ST_OK && !same && bytes != index->written)
         status = file_truncate(env, file, index->written);
     if (status == ST_OK && index->pending.len > 0)
         status = file_pwrite(env, file, index->pending.data, index->pending.len, index->written);
