@@ -38,7 +38,7 @@ static void many_init(struct many *many)
 static void create_all(struct many *many)
 {
     char name[24];
-    struct uuid id = {{9}};
+    struct uuid id = {{91, 92, 93, 94, 95}};
     for (int i = 0; i < LOGS; i++)
         cr_assert_eq(log_create(many->help.set, name_of(i, name), id, &many->help.config.log, &many->logs[i]),
                      ST_OK);
@@ -96,7 +96,7 @@ Test(many, first_records_of_a_round_cost_two_syncs_and_survive_a_power_cut)
     expect_costs(&many, 3); // what was recovered; epochs before and after their renaming
     find_all(&many);
     check_all(&many, 1);
-    cr_assert_eq(log_id(many.logs[LOGS - 1]).bytes[0], 9);
+    cr_assert_eq(log_id(many.logs[LOGS - 1]).bytes[0], 91);
     help_fini(&many.help);
 }
 
@@ -269,7 +269,7 @@ Test(many, indexes_written_back_after_a_checkpoint_are_synced_by_the_next)
         fake_run(help.env);
         fake_advance_ms(help.env, 200);
         struct log *other;
-        struct uuid id = {{8}};
+        struct uuid id = {{81, 82, 83, 84, 85}};
         cr_assert_eq(log_create(help.set, "other-0", id, &help.config.log, &other), ST_OK);
         for (int i = 0; i < 60; i++) { // its appends take the journal's blocks round
             help_append_to(&help, other, 1, 2000, 1);
