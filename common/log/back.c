@@ -3,7 +3,8 @@
 // the writer's thread, beside the flush rounds. It waits a moment, so that many small appends to a log become
 // one write. The journal's blocks are made here too, each before the one written then is full. When all are
 // there and in use, every log that the oldest one still serves is synced, then it takes its next number and
-// may be written again.
+// may be written again. A block that serves a log whose disk has failed stays as it is, since nothing else
+// may have what was acknowledged: small appends then are synced in their segments, until the next start.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/part.h"
@@ -205,7 +206,7 @@ static bool needs_block(const struct log_set *set)
 {
     const struct journal *journal = &set->journal;
     return journal->ready >= JOURNAL_BLOCKS && set->status == ST_OK &&
-           journal_blocks(journal) >= JOURNAL_BLOCKS - 1;
+           journal_blocks(journal) >= JOURNAL_BLOCKS - 1 && env_now_us(set->env) >= set->block_held_us;
 }
 
 static void make_block(struct log_set *set)
@@ -216,16 +217,24 @@ static void make_block(struct log_set *set)
     submit(back);
 }
 
-static void give_block_back(struct log_set *set)
+// False: a failed log keeps the block, and there is nothing to do for the others.
+static bool give_block_back(struct log_set *set)
 {
     struct write_back *back = write_back_new(set);
     struct log *served = set->served[set->journal.tail % JOURNAL_BLOCKS]; // the block still holds their bytes
-    for (struct log *log = served; log != NULL && !full(back); log = log->served_next)
-        if (!log->flushing)
+    bool held = false;
+    for (struct log *log = served; log != NULL && !full(back); log = log->served_next) {
+        if (log->status != ST_OK)
+            held = true;
+        else if (!log->flushing)
             collect(back, log, true);
+    }
     if (served == NULL)
         back->block = set->journal.tail;
+    if (held)
+        set->block_held_us = env_now_us(set->env) + LOG_RETRY_MS * 1000; // it may be deleted meanwhile
     submit(back);
+    return set->writing || !held;
 }
 
 static void write_backlog(struct log_set *set)
@@ -253,10 +262,8 @@ void log_back_work(struct log_set *set)
         make_block(set);
         return;
     }
-    if (needs_block(set)) {
-        give_block_back(set);
+    if (needs_block(set) && give_block_back(set))
         return;
-    }
     if (set->back_first == NULL)
         return;
     int64_t wait_us = set->back_first->backlog_us + LOG_BACKLOG_MS * 1000 - env_now_us(set->env);

@@ -170,13 +170,14 @@ struct log_set {
     struct log_op *ops_first, *ops_last;
     struct log_op *ops_waiting; // for disk space
     int64_t block_retry_us;     // when a block may be made again that met a full disk
+    int64_t block_held_us;      // when it is looked at again whether a failed log keeps the oldest block
     bool journal_wanted;        // something was appended
     bool running;               // a flusher job is in flight or its done() is at work
     bool writing;               // likewise of the writer
     bool saving;                // an op of the saver's is
     bool closing, was_clean, low_space;
     int64_t failures; // of logs and of the directory
-    bool ended; // being taken down: no job is started
+    bool ended;       // being taken down: no job is started
     int64_t running_since_us, space_checked_us;
     int count, stalled_logs, readers;
     int open_files;

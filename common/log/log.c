@@ -307,7 +307,6 @@ void log_let_go(struct log *log)
 {
     if (log->status == ST_OK || log->jobs > 0)
         return;
-    log_back_serve(log, 0); // its blocks need not wait for it
     log_drop_tail(log);
     log_drop_recent(log);
     for (int i = 0; i < log->state.count; i++)

@@ -45,6 +45,7 @@ struct opening {
     int count, cap;
     bool unsynced; // recovery has written what is still to be synced, by one syncfs
     enum status status;
+    enum status kept; // why the journal may hold what its log could not take, ST_OK: it does not
 };
 
 // ---- directory and identity ----
@@ -330,12 +331,14 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     load.high_watermark = known->high_watermark;
     int64_t journaled;
     enum status status = log_swap_recover(set->env, log->path);
-    if (status != ST_OK)
+    if (status == ST_OK)
+        status = log_replay_apply(opening->replay, log->id, log->partition, log->path, load.recovery_point,
+                                  &journaled);
+    if (status != ST_OK) {
+        if (status != ST_CORRUPT) // of files that no start will make good
+            opening->kept = status;
         return status;
-    status = log_replay_apply(opening->replay, log->id, log->partition, log->path, load.recovery_point,
-                              &journaled);
-    if (status != ST_OK)
-        return status;
+    }
     load.verify_all = set->config.verify_all;
     load.doubts_memory = !set->was_clean;
     load.clean = set->was_clean && journaled < 0;
@@ -350,6 +353,8 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
         report->lost = true;
         known->recovery_point = journaled; // by which the next start knows, without the journal
     }
+    if (status != ST_OK && journaled > load.recovery_point)
+        opening->kept = status; // what was written was not synced
     return status;
 }
 
@@ -360,7 +365,10 @@ static void recover_log(struct opening *opening, const char *name)
     known->found = true;
     struct log *log = log_new(set, name, (struct uuid){{0}}, &set->config.log);
     log->on_disk = true; // whatever comes of it, it stays listed
-    if (is_nameless(log, load_id(log))) {
+    enum status id_status = load_id(log);
+    if (id_status == ST_IO)
+        opening->kept = id_status; // what the journal holds for it cannot be told
+    if (is_nameless(log, id_status)) {
         log->id = (struct uuid){{0}};
         mark_lost(log, known, "its partition.metadata cannot be read");
         return;
@@ -419,7 +427,8 @@ static enum status save_recovered(struct opening *opening)
     return status;
 }
 
-// A log that could not take what the journal holds for it keeps the journal, and so everybody, waiting.
+// A log that could not take what the journal holds for it keeps the journal, and so everybody, waiting: with
+// opening->kept for a disk that works, here for one with space.
 static bool short_of_space(const struct log_set *set)
 {
     for (const struct log *log = set->first; log != NULL; log = log->next)
@@ -435,6 +444,10 @@ static enum status recover(struct opening *opening)
     if (status != ST_OK)
         return status;
     recover_all(opening);
+#ifndef PLANTED_JOURNAL_DROPPED_UNREAD
+    if (opening->kept != ST_OK)
+        return opening->kept;
+#endif
     if (short_of_space(set))
         return ST_NO_SPACE;
     status = save_recovered(opening);

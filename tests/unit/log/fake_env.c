@@ -26,7 +26,8 @@ struct entries {
 struct fake_node {
     struct fake_node *next;
     bool directory, locked;
-    bool lies; // a sync has failed: what was not written counts as clean from then on
+    bool lies;   // a sync has failed: what was not written counts as clean from then on
+    bool broken; // writes and syncs fail
     struct buf data, synced;
     struct entries *live, *kept; // directories
 };
@@ -317,6 +318,8 @@ static enum status fake_pwritev(struct env *env, struct file *file, const struct
     size_t len = 0, from = (size_t)at;
     for (int i = 0; i < count; i++)
         len += iov[i].iov_len;
+    if (file->node->broken)
+        return ST_IO;
     if (fake->space >= 0 && (int64_t)len > fake->space)
         return ST_NO_SPACE;
     bool alive = change(fake);
@@ -358,9 +361,10 @@ static void copy(struct buf *to, const struct buf *from)
 
 static enum status fake_sync(struct env *env, struct file *file)
 {
+    bool fails = fake_of(env)->sync_fails || file->node->broken;
     fake_of(env)->syncs++;
-    file->node->lies |= fake_of(env)->sync_fails;
-    if (!change(fake_of(env)) || fake_of(env)->sync_fails)
+    file->node->lies |= fails;
+    if (!change(fake_of(env)) || fails)
         return ST_IO;
     if (file->node->lies)
         return ST_OK;
@@ -665,6 +669,11 @@ void fake_power_cut(struct env *env, bool torn)
         else
             lose_bytes(env, node, torn);
     }
+}
+
+void fake_break(struct env *env, const char *path, bool broken)
+{
+    node_at(fake_of(env), path)->broken = broken;
 }
 
 struct buf *fake_file(struct env *env, const char *path)

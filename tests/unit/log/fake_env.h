@@ -55,6 +55,9 @@ void fake_power_cut(struct env *env, bool torn);
 // The process dies (kill -9): everything written stays.
 void fake_revive(struct env *env);
 
+// Writes and syncs of one file end with ST_IO from now on, or no longer.
+void fake_break(struct env *env, const char *path, bool broken);
+
 // Bytes of a file for direct damage; NULL when absent.
 struct buf *fake_file(struct env *env, const char *path);
 

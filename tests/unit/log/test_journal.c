@@ -151,6 +151,52 @@ Test(journal, a_clean_stop_leaves_nothing_of_it)
     help_fini(&help);
 }
 
+static const char segment[] = "/data/t-0/00000000000000000000.log";
+
+// The disk fails the segment, not the journal: that is the only place that has what was acknowledged.
+Test(journal, what_only_it_has_of_a_failed_log_outlives_many_rounds_of_others)
+{
+    struct help help;
+    struct log *other;
+    start(&help);
+    struct uuid id = {{8}};
+    cr_assert_eq(log_create(help.set, "t-1", id, &help.config.log, &other), ST_OK);
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    cr_assert_eq(log_flushed(help.log), 2);
+    fake_break(help.env, segment, true);
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(help_append_to(&help, other, 1, 50, 1), ST_OK);
+        help_flush(&help);
+        cr_assert_eq(log_flushed(other), i + 1);
+    }
+    cr_assert_eq(log_status(help.log), ST_IO);
+    help_crash(&help, true, false);
+    fake_break(help.env, segment, false);
+    help_open(&help, false);
+    cr_expect_eq(log_status(help.log), ST_OK);
+    cr_expect_eq(help_check_content(&help), 2);
+    cr_expect_eq(log_end(log_set_find(help.set, "t-1")), 100);
+    help_fini(&help);
+}
+
+// ... or at a start, which then is none: without its journal the next one would have less.
+Test(journal, it_is_kept_for_a_log_that_cannot_take_it)
+{
+    struct help help;
+    start(&help);
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    help_crash(&help, true, false);
+    fake_break(help.env, segment, true);
+    cr_assert_eq(help_try_open(&help), ST_IO);
+    help_crash(&help, true, false);
+    fake_break(help.env, segment, false);
+    help_open(&help, false);
+    cr_expect_eq(help_check_content(&help), 2);
+    help_fini(&help);
+}
+
 Test(journal, a_failed_sync_of_it_takes_the_directory_offline)
 {
     struct help help;
