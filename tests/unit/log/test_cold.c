@@ -99,6 +99,51 @@ Test(cold, memory_is_lent_until_the_limit_and_then_the_file_is_sent)
     help_fini(&help);
 }
 
+// The base offset is under no checksum; what a batch says of it is held against those around it. The end is
+// the last batch's only neighbour.
+Test(cold, a_flipped_bit_in_a_base_offset_is_damage_and_hides_no_batch)
+{
+    static const struct {
+        int batch, byte;
+        uint8_t bit;
+    } flips[] = {{5, 6, 1}, {5, 6, 2}, {20, 6, 4}, {20, 4, 1}, {20, 0, 128}, {BATCHES - 1, 5, 1}, {7, 7, 4}};
+    for (size_t i = 0; i < sizeof flips / sizeof *flips; i++) {
+        start(SOME);
+        struct buf *bytes = fake_file(help.env, "/data/t-0/00000000000000000000.log");
+        size_t size = bytes->len / BATCHES;
+        bytes->data[size * (size_t)flips[i].batch + (size_t)flips[i].byte] ^= flips[i].bit;
+        int64_t offset = 0, damaged = (int64_t)flips[i].batch * RECORDS;
+        struct answer answer;
+        while (offset <= damaged && (answer = read_at(offset, false)).status == ST_OK) {
+            cr_assert_leq(answer.found.first, offset, "flip %zu", i);
+            cr_assert_gt(answer.found.next, offset, "flip %zu", i);
+            offset = answer.found.next;
+            piece_release(&answer.piece);
+        }
+        cr_expect_eq(offset, damaged, "flip %zu reads up to %lld", i, (long long)offset);
+        cr_expect_eq(answer.status, ST_CORRUPT, "flip %zu", i);
+        help_fini(&help);
+    }
+}
+
+Test(cold, an_index_that_leads_astray_hides_no_batch)
+{
+    static const char index[] = "/data/t-0/00000000000000000000.index";
+    start(SOME);
+    size_t len = fake_file(help.env, index)->len;
+    for (size_t bit = 0; bit < len * 8; bit += 5) {
+        fake_file(help.env, index)->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        for (int64_t offset = 30; offset < BATCHES * RECORDS; offset += 7 * RECORDS) {
+            struct answer answer = read_at(offset, false);
+            cr_assert_eq(answer.status, ST_OK, "bit %zu", bit);
+            cr_assert_eq(answer.found.first, offset - 30, "bit %zu", bit);
+            piece_release(&answer.piece);
+        }
+        fake_file(help.env, index)->data[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    help_fini(&help);
+}
+
 Test(cold, what_is_sent_from_the_file_was_checked)
 {
     start(0);
