@@ -256,6 +256,7 @@ void log_set_abandon(struct log_set **pointer)
     }
     mem_free(set->due);
     map_fini(&set->by_name);
+    map_fini(&set->leaving);
     journal_fini(&set->journal);
     log_lent_unref(&set->lent);
     log_sync_close(set);

@@ -107,7 +107,8 @@ struct log {
     bool touched;  // appended to, or index entries written, since the last checkpoint
     bool writing;  // in a write-back
     bool flushing; // a job of the flusher writes to its segments or changes its files
-    bool held;     // dirty, but its direct write waits for the write-back it is in
+    bool held;     // dirty, but its direct write waits for the write-back it is in, or for a log of the same
+                   // name to leave the directory
     bool in_backlog;
     struct log_clean clean;
     struct log *next_dirty;
@@ -162,6 +163,7 @@ struct log_set {
     struct job_queue *flusher, *writer, *saver;
     struct journal journal;
     struct map by_name;
+    struct map leaving; // name -> log that leaves it last; its directory is still there
     struct log *first, *last;
     struct log *dirty_first, *dirty_last;
     struct log *back_first, *back_last; // with a backlog, the longest waiting first

@@ -581,6 +581,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     if (set->config.budget == NULL)
         set->config.budget = &set->own_budget;
     map_init(&set->by_name, 0);
+    map_init(&set->leaving, 0);
     set->lent = log_lent_new();
     init_metrics(set);
     set->flusher = env_queue_new(env, "flusher", 1);

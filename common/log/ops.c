@@ -469,10 +469,25 @@ static void delete_run(struct log_op *op)
         op->status = log_op_void(op);
 }
 
+// The directory's name is free: who waits for it may write.
+static void name_left(const struct log *log)
+{
+    struct slice name = slice_str(log->name);
+    if (map_get(&log->set->leaving, name) != log)
+        return; // a later one leaves it, too
+    map_remove(&log->set->leaving, name);
+    struct log *next = map_get(&log->set->by_name, name);
+    if (next == NULL || !next->held)
+        return;
+    next->held = false;
+    log_mark_dirty(next);
+}
+
 static void delete_finish(struct log_op *op)
 {
     struct log *log = op->log;
     char name[LOG_NAME_MAX];
+    name_left(log);
     delete_name(op, name);
     if (op->status != ST_OK)
         log_go_offline(log, op->status);
@@ -498,9 +513,10 @@ static void log_leave(struct log *log, bool keeps, log_done_fn *done, void *cont
     op->voids = true;
     op->keeps = keeps;
     op->finish = delete_finish;
-    log->deleted = true; // from now on the name may be used anew: the rename comes before any later round
+    log->deleted = true; // from now on the name may be used anew: a new log writes nothing before the rename
     log->generation++;
     map_remove(&log->set->by_name, slice_str(log->name));
+    map_put(&log->set->leaving, slice_str(log->name), log);
     log_op_queue(op);
 }
 
