@@ -339,9 +339,10 @@ void log_retry_fire(struct timer *timer)
 {
     struct log_set *set = timer->context;
     log_ops_release(set);
+    log_set_work(set); // a change may wait for a write-back, which rests while this timer runs
     if (!set->running && set->ops_first == NULL)
         log_round_start(set);
-    else
+    else if (!timer_running(timer))
         timer_start_ms(set->env, timer, LOG_RETRY_MS);
 }
 

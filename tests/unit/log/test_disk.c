@@ -89,3 +89,31 @@ Test(disk, after_a_failed_sync_recovery_believes_the_disk_and_not_the_memory)
     cr_expect_eq(help_check_content(&help), 1);
     help_fini(&help);
 }
+
+// A truncation waits until the journal's part of its log is written; that waits for space.
+Test(disk, a_change_behind_a_write_back_that_met_a_full_disk_goes_on_when_there_is_space)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.free_bytes_min = 0;
+    help_open(&help, true);
+    help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    cr_assert_lt(log_written(help.log), log_flushed(help.log), "the second is in the journal alone");
+    fake_of(help.env)->space = 0;
+    fake_advance_ms(help.env, 150);
+    cr_assert_eq(log_status(help.log), ST_NO_SPACE);
+    help.done_calls = 0;
+    log_truncate(help.log, 1, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done_calls, 0);
+    fake_of(help.env)->space = -1;
+    for (int i = 0; i < 5; i++)
+        fake_advance_ms(help.env, 1000);
+    cr_assert_eq(help.done_calls, 1);
+    cr_expect_eq(help.done, ST_OK);
+    cr_expect_eq(log_end(help.log), 1);
+    help_fini(&help);
+}
