@@ -185,6 +185,9 @@ static void records_check(struct check *check, int partition, const struct repli
                                   (long long)last[producer], partition);
             else
                 last[producer] = number;
+            if (record.offset < history->reads[partition].count &&
+                history->reads[partition].records[record.offset] != 0)
+                history_read(history, partition, record.offset, producer, number);
         }
     }
 }
@@ -214,6 +217,15 @@ static void acks_check(struct check *check, int partition, const struct replica_
     }
 }
 
+// What a consumer was given is still there; records_check has compared it.
+static void reads_check(struct check *check, int partition, const struct replica_bytes *log)
+{
+    if (check->history->reads[partition].count > log->end)
+        history_violation(check->history, "what-was-read-stays", "t-%d ends at %lld, offset %lld was read",
+                          partition, (long long)log->end,
+                          (long long)check->history->reads[partition].count - 1);
+}
+
 void check_logs(struct check *check)
 {
     for (int p = 0; p < HISTORY_PARTITIONS; p++) {
@@ -234,6 +246,7 @@ void check_logs(struct check *check)
                                   (long long)logs[i].end, (long long)logs[longest].end);
         records_check(check, p, &logs[longest]);
         acks_check(check, p, &logs[longest]);
+        reads_check(check, p, &logs[longest]);
         for (int i = 0; i < CLUSTER_STORAGE; i++)
             buf_fini(&logs[i].bytes);
     }

@@ -18,6 +18,7 @@ struct check_voter {
 struct check_isr {
     int count;
     int32_t nodes[CLUSTER_STORAGE];
+    int failed; // replicas
 };
 
 // What a storage node's log holds, by what was appended to it.
@@ -33,6 +34,7 @@ struct check_log {
     int count, cap;
     int64_t first;   // offset of the first batch that is known
     int64_t durable; // told so
+    bool flipped;    // a bit of it: what the disk holds proves nothing any more
     int64_t cut;     // a truncation to here is under way; INT64_MAX: none
     bool removed;    // the node has begun to remove it; it may be back as it was until a new one is durable
 };
@@ -84,6 +86,8 @@ void check_log(struct check *check);
 void check_log_cut(struct check *check, const struct machine *machine, const char *line);
 // ... or a removal.
 void check_log_removed(struct check *check, const struct machine *machine, const char *line);
+// A bit of a log was flipped on a machine's disk.
+void check_log_flipped(struct check *check, const struct machine *machine, const char *name);
 // Bytes of all segments of a log on a machine's disk; the caller ends the buf.
 void check_read_log(struct machine *machine, const char *name, struct buf *bytes);
 

@@ -8,6 +8,14 @@
 #include "partitions.h"
 
 // Remembered, since whoever knows the newest set may be down while others act on it.
+static void note_failed(struct check *check, int partition, int failed)
+{
+    int *before = &check->isr[partition].failed;
+    if (failed != *before)
+        world_count(check->history->world, failed > *before ? COUNT_replica_failed : COUNT_replica_mended);
+    *before = failed;
+}
+
 void check_isr_note(struct check *check, const struct image *image)
 {
     if (image == NULL || image_offset(image) <= check->isr_offset)
@@ -16,7 +24,8 @@ void check_isr_note(struct check *check, const struct image *image)
     check->isr_offset = image_offset(image);
     for (int p = 0; topic != NULL && p < HISTORY_PARTITIONS; p++) {
         const struct image_ids *isr = &image_topic_partition(topic, p)->isr;
-        check->isr[p] = (struct check_isr){.count = (int)isr->count};
+        note_failed(check, p, (int)image_topic_partition(topic, p)->failed.count);
+        check->isr[p].count = (int)isr->count;
         for (size_t i = 0; i < isr->count && i < CLUSTER_STORAGE; i++)
             check->isr[p].nodes[i] = isr->ids[i];
     }
@@ -40,7 +49,8 @@ static const struct replica *replica_at(const struct daemon_sim *daemon, int par
 static void look_at_member(struct check *check, const struct daemon_sim *daemon, int partition)
 {
     const struct replica *replica = replica_at(daemon, partition);
-    if (replica == NULL || replica->log == NULL || !is_member(&check->isr[partition], daemon->node_id))
+    if (replica == NULL || replica->log == NULL || log_lost(replica->log) || // says so, and does not serve
+        !is_member(&check->isr[partition], daemon->node_id))
         return;
     if (log_flushed(replica->log) < check->watermarks[partition])
         history_violation(check->history, "in-sync-has-committed",

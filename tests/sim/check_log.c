@@ -129,14 +129,28 @@ static int64_t least_end(const struct check_log *row)
     return least;
 }
 
+// Whether the node itself trusts what it has of the log; what it does not trust proves nothing.
+static bool trusted(const struct daemon_sim *daemon, struct check_log *row)
+{
+    const struct partitions *partitions = storage_partitions(daemon->storage);
+    const struct log *log = dirs_find(partitions->options.dirs, row->name);
+    if (row->flipped || (log != NULL && log_lost(log))) {
+        start_anew(row, noted_end(row));
+        return false;
+    }
+    return log == NULL || log_status(log) == ST_OK || log_status(log) == ST_NO_SPACE;
+}
+
 static void look_back(struct check *check, const struct daemon_sim *daemon, struct check_log *row)
 {
+    row->cut = row->removed ? INT64_MAX : row->cut;
+    row->log = NULL;
     if (row->removed) {
         start_anew(row, 0);
-        row->cut = INT64_MAX;
-        row->log = NULL;
         return;
     }
+    if (!trusted(daemon, row))
+        return; // it fails to be of use now; the next start tells
     int64_t end = compare(check, daemon, row), least = least_end(row);
     if (end < least)
         history_violation(check->history, "durable-stays",
@@ -145,7 +159,6 @@ static void look_back(struct check *check, const struct daemon_sim *daemon, stru
     forget_from(row, end);
     row->durable = end;
     row->cut = INT64_MAX;
-    row->log = NULL;
 }
 
 // ---- after each event ----
@@ -222,6 +235,13 @@ static struct check_log *row_spoken_of(struct check *check, const struct machine
         if (check->cluster->storage[i].machine == machine)
             return row_named(&check->nodes[i], name);
     return NULL;
+}
+
+void check_log_flipped(struct check *check, const struct machine *machine, const char *name)
+{
+    struct check_log *row = row_spoken_of(check, machine, name);
+    if (row != NULL)
+        row->flipped = true;
 }
 
 void check_log_removed(struct check *check, const struct machine *machine, const char *line)

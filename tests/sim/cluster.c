@@ -165,7 +165,10 @@ void cluster_start(struct daemon_sim *daemon)
     daemon->config = daemon_config(daemon);
     daemon->rpc = daemon_rpc(daemon, incarnation, endpoint);
     enum status status = service_start(daemon, incarnation, endpoint);
-    if (status != ST_OK)
+    const struct disk_ills *ills = &daemon->machine->ills;
+    if (status != ST_OK && (ills->full || ills->failing != 0))
+        cluster_stop(daemon, false);
+    else if (status != ST_OK)
         history_violation(daemon->cluster->history, "starts-on-its-own-data", "%s does not start: %s", name,
                           status_text(status));
 }

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine's disk: files with the bytes a process sees and the bytes a power cut would leave. fsync of a
 // file makes its bytes durable, fsync of a directory makes its entries durable; anything else may be lost,
-// kept, or torn in the middle.
+// kept, or torn in the middle. After a failed fsync processes go on to see bytes that will never be durable,
+// until the cache is dropped, as on Linux.
 #include "world.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+
+static const int64_t DISK_BYTES = 1ll << 40;
 
 struct pending { // a write not yet synced
     int64_t at;
@@ -21,12 +25,15 @@ struct inode {
     size_t size, cap, synced_size, synced_cap;
     struct pending *pending;
     int pending_count, pending_cap;
+    int64_t allocated; // bytes that it takes of the disk
+    bool stale;        // an fsync has failed: `data` holds what neither is durable nor waits for it
     struct process *locked_by;
 };
 
 struct file {
     struct inode *inode;
     struct process *process;
+    char *path; // as opened
     bool locked;
     bool writable;
 };
@@ -44,6 +51,41 @@ static bool powered(struct machine *machine)
     return !machine->dark;
 }
 
+static enum status change(struct machine *machine, enum disk_call call, const char *path)
+{
+    return powered(machine) && !disk_fails(machine, call, path) ? ST_OK : ST_IO;
+}
+
+// Takes space up to a size; returns up to where there is some.
+static int64_t grow(struct machine *machine, struct inode *inode, int64_t size)
+{
+    if (size > inode->allocated)
+        inode->allocated += disk_room_take(machine, size - inode->allocated);
+    return size < inode->allocated ? size : inode->allocated;
+}
+
+static void shrink(struct machine *machine, struct inode *inode, int64_t size)
+{
+    if (size < inode->allocated) {
+        disk_room_give(machine, inode->allocated - size);
+        inode->allocated = size;
+    }
+}
+
+// A new entry takes a byte, for all the blocks that it may take of a real disk.
+static enum status make(struct machine *machine, const char *path, bool directory, struct inode **out)
+{
+    enum status status = change(machine, DISK_WRITES, path);
+    if (status == ST_OK && disk_room_take(machine, 1) == 0)
+        status = ST_NO_SPACE;
+    if (status != ST_OK)
+        return status;
+    *out = mem_calloc(1, sizeof **out);
+    (*out)->directory = directory;
+    map_put(&machine->files, slice_str(path), *out);
+    return ST_OK;
+}
+
 static struct inode *inode_at(struct env *env, const char *path)
 {
     return map_get(&machine_of(env)->files, slice_str(path));
@@ -56,51 +98,6 @@ static bool parent_exists(struct env *env, const char *path)
         return true;
     struct inode *parent = map_get(&machine_of(env)->files, slice_of(path, (size_t)(slash - path)));
     return parent != NULL && parent->directory;
-}
-
-enum status sim_file_open(struct env *env, const char *path, int flags, struct file **out)
-{
-    struct inode *inode = inode_at(env, path);
-    if (inode == NULL && (!(flags & FILE_CREATE) || !parent_exists(env, path)))
-        return ST_NOT_FOUND;
-    if (inode != NULL && (inode->directory || (flags & FILE_EXCLUSIVE)))
-        return inode->directory ? ST_IO : ST_EXISTS;
-    if ((inode == NULL || (flags & FILE_TRUNCATE)) && !powered(machine_of(env)))
-        return ST_IO;
-    if (inode == NULL) {
-        inode = mem_calloc(1, sizeof *inode);
-        map_put(&machine_of(env)->files, slice_str(path), inode);
-    }
-    struct file *file = mem_calloc(1, sizeof *file);
-    *file = (struct file){.inode = inode, .process = (struct process *)env, .writable = flags & FILE_WRITE};
-    *out = file;
-    return flags & FILE_TRUNCATE ? sim_file_truncate(env, file, 0) : ST_OK;
-}
-
-void sim_file_close(struct env *env, struct file **pointer)
-{
-    struct file *file = *pointer;
-    *pointer = NULL;
-    if (file->locked)
-        file->inode->locked_by = NULL;
-    mem_free(file);
-}
-
-enum status sim_file_pread(struct env *env, struct file *file, void *data, size_t len, int64_t at,
-                           size_t *got)
-{
-    const struct inode *inode = file->inode;
-    *got = 0;
-    if (at < 0 || (size_t)at >= inode->size)
-        return ST_OK;
-    *got = inode->size - (size_t)at < len ? inode->size - (size_t)at : len;
-    memcpy(data, inode->data + at, *got);
-    return ST_OK;
-}
-
-void sim_file_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
-{
-    // Reads take no time here.
 }
 
 static void bytes_put(uint8_t **data, size_t *size, size_t *cap, const struct pending *write)
@@ -129,19 +126,84 @@ static void pending_add(struct inode *inode, struct pending write)
     bytes_put(&inode->data, &inode->size, &inode->cap, &write);
 }
 
+static void cut(struct machine *machine, struct inode *inode, int64_t size)
+{
+    pending_add(inode, (struct pending){.at = size});
+    shrink(machine, inode, size);
+}
+
+enum status sim_file_open(struct env *env, const char *path, int flags, struct file **out)
+{
+    struct inode *inode = inode_at(env, path);
+    if (inode == NULL && (!(flags & FILE_CREATE) || !parent_exists(env, path)))
+        return ST_NOT_FOUND;
+    if (inode != NULL && (inode->directory || (flags & FILE_EXCLUSIVE)))
+        return inode->directory ? ST_IO : ST_EXISTS;
+    enum status status = ST_OK;
+    if (inode == NULL)
+        status = make(machine_of(env), path, false, &inode);
+    else if (flags & FILE_TRUNCATE)
+        status = change(machine_of(env), DISK_WRITES, path);
+    if (status != ST_OK)
+        return status;
+    if (flags & FILE_TRUNCATE)
+        cut(machine_of(env), inode, 0);
+    struct file *file = mem_calloc(1, sizeof *file);
+    *file = (struct file){.inode = inode,
+                          .process = (struct process *)env,
+                          .path = mem_strndup(path, strlen(path)),
+                          .writable = flags & FILE_WRITE};
+    *out = file;
+    return ST_OK;
+}
+
+void sim_file_close(struct env *env, struct file **pointer)
+{
+    struct file *file = *pointer;
+    *pointer = NULL;
+    if (file->locked)
+        file->inode->locked_by = NULL;
+    mem_free(file->path);
+    mem_free(file);
+}
+
+enum status sim_file_pread(struct env *env, struct file *file, void *data, size_t len, int64_t at,
+                           size_t *got)
+{
+    const struct inode *inode = file->inode;
+    *got = 0;
+    if (disk_fails(machine_of(env), DISK_READS, file->path))
+        return ST_IO;
+    if (at < 0 || (size_t)at >= inode->size)
+        return ST_OK;
+    *got = inode->size - (size_t)at < len ? inode->size - (size_t)at : len;
+    memcpy(data, inode->data + at, *got);
+    return ST_OK;
+}
+
+void sim_file_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    // Reads take no time here.
+}
+
 enum status sim_file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,
                              int64_t at)
 {
+    struct machine *machine = machine_of(env);
     ASSERT(file->writable && file->process->alive);
-    if (!powered(machine_of(env)))
-        return ST_IO;
-    for (int i = 0; i < count; i++) {
-        struct pending write = {.at = at, .len = iov[i].iov_len, .data = mem_calloc(1, iov[i].iov_len)};
-        memcpy(write.data, iov[i].iov_base, iov[i].iov_len);
+    enum status status = change(machine, DISK_WRITES, file->path);
+    for (int i = 0; i < count && status == ST_OK; i++) {
+        int64_t len = grow(machine, file->inode, at + (int64_t)iov[i].iov_len) - at;
+        if (len < (int64_t)iov[i].iov_len)
+            status = ST_NO_SPACE; // what there is room for is written
+        if (len <= 0)
+            continue;
+        struct pending write = {.at = at, .len = (size_t)len, .data = mem_calloc(1, (size_t)len)};
+        memcpy(write.data, iov[i].iov_base, write.len);
         pending_add(file->inode, write);
-        at += (int64_t)iov[i].iov_len;
+        at += len;
     }
-    return ST_OK;
+    return status;
 }
 
 enum status sim_file_truncate(struct env *env, struct file *file, int64_t size)
@@ -152,15 +214,17 @@ enum status sim_file_truncate(struct env *env, struct file *file, int64_t size)
         machine->changes_left = machine->changes_at_cut;
         machine->changes_at_cut = 0;
     }
-    if (!powered(machine))
-        return ST_IO;
-    pending_add(file->inode, (struct pending){.at = size});
-    return ST_OK;
+    enum status status = change(machine, DISK_WRITES, file->path);
+    if (status == ST_OK)
+        cut(machine, file->inode, size);
+    return status;
 }
 
 enum status sim_file_reserve(struct env *env, struct file *file, int64_t at, int64_t len)
 {
-    return ST_OK;
+    if (disk_fails(machine_of(env), DISK_WRITES, file->path))
+        return ST_IO;
+    return grow(machine_of(env), file->inode, at + len) < at + len ? ST_NO_SPACE : ST_OK;
 }
 
 static void pending_apply(struct inode *inode, int count)
@@ -176,32 +240,45 @@ static void pending_clear(struct inode *inode)
     inode->pending_count = 0;
 }
 
-enum status sim_file_sync(struct env *env, struct file *file)
+static enum status inode_sync(struct machine *machine, struct inode *inode, const char *path)
 {
-    if (!powered(machine_of(env)))
-        return ST_IO;
-    pending_apply(file->inode, file->inode->pending_count);
-    pending_clear(file->inode);
-    return ST_OK;
+    bool fails = disk_fails(machine, DISK_SYNCS, path);
+    int reached = inode->pending_count;
+    if (fails && reached > 0) {
+        reached = (int)world_between(machine->world, 0, reached - 1);
+        inode->stale = true;
+        world_count(machine->world, COUNT_sync_lost_bytes);
+    }
+    pending_apply(inode, reached);
+    pending_clear(inode);
+    return fails ? ST_IO : ST_OK;
 }
 
-// The machine has one file system.
+enum status sim_file_sync(struct env *env, struct file *file)
+{
+    struct machine *machine = machine_of(env);
+    return powered(machine) ? inode_sync(machine, file->inode, file->path) : ST_IO;
+}
+
 enum status sim_file_sync_fs(struct env *env, struct file *file)
 {
     struct machine *machine = machine_of(env);
     struct map_entry *at = NULL;
     struct slice path;
     void *value;
+    enum status status = ST_OK;
     if (!powered(machine))
         return ST_IO;
     map_fini(&machine->durable);
     while (map_next(&machine->files, &at, &path, &value)) {
         struct inode *inode = value;
+        char *name = mem_strndup((const char *)path.data, path.len);
         map_put(&machine->durable, path, inode);
-        pending_apply(inode, inode->pending_count);
-        pending_clear(inode);
+        if (inode->pending_count > 0 && inode_sync(machine, inode, name) != ST_OK)
+            status = ST_IO;
+        mem_free(name);
     }
-    return ST_OK;
+    return status;
 }
 
 enum status sim_file_size(struct env *env, struct file *file, int64_t *size)
@@ -210,8 +287,40 @@ enum status sim_file_size(struct env *env, struct file *file, int64_t *size)
     return ST_OK;
 }
 
+// What is durable, with what waits for it, in place of what processes saw; the size stays.
 void sim_file_drop_cache(struct env *env, struct file *file, int64_t at)
 {
+    struct inode *inode = file->inode;
+    uint8_t *data = NULL;
+    size_t size = 0, cap = 0;
+    struct pending durable = {.data = inode->synced, .len = inode->synced_size};
+    if (!inode->stale || (size_t)at >= inode->size)
+        return;
+    if (durable.data != NULL)
+        bytes_put(&data, &size, &cap, &durable);
+    for (int i = 0; i < inode->pending_count; i++)
+        bytes_put(&data, &size, &cap, &inode->pending[i]);
+    if (size < inode->size)
+        bytes_put(&data, &size, &cap, &(struct pending){.at = (int64_t)inode->size});
+    memcpy(inode->data + at, data + at, inode->size - (size_t)at);
+    mem_free(data);
+    inode->stale = at > 0;
+}
+
+bool disk_flip(struct machine *machine, struct slice path, size_t at, int bit)
+{
+    struct inode *inode = map_get(&machine->files, path);
+    if (inode == NULL || at >= inode->synced_size || at >= inode->size ||
+        inode->data[at] != inode->synced[at])
+        return false;
+    inode->synced[at] ^= (uint8_t)(1u << bit);
+    inode->data[at] = inode->synced[at];
+    world_count(machine->world, COUNT_bit_flipped);
+    if (machine->world->verbose)
+        fprintf(stderr, "%10.6f DISK of machine %d: bit %d of byte %zu flipped in %.*s\n",
+                (double)machine->world->now_us / 1e6, machine->id, bit, at, (int)path.len,
+                (const char *)path.data);
+    return true;
 }
 
 enum status sim_file_lock(struct env *env, struct file *file)
@@ -239,12 +348,8 @@ enum status sim_path_mkdir(struct env *env, const char *path)
         return ST_EXISTS;
     if (!parent_exists(env, path))
         return ST_NOT_FOUND;
-    if (!powered(machine_of(env)))
-        return ST_IO;
-    struct inode *inode = mem_calloc(1, sizeof *inode);
-    inode->directory = true;
-    map_put(&machine_of(env)->files, slice_str(path), inode);
-    return ST_OK;
+    struct inode *inode;
+    return make(machine_of(env), path, true, &inode);
 }
 
 static bool below(struct slice path, const char *directory)
@@ -287,16 +392,24 @@ enum status sim_path_rename(struct env *env, const char *from, const char *to)
 {
     if (inode_at(env, from) == NULL || !parent_exists(env, to))
         return ST_NOT_FOUND;
-    if (!powered(machine_of(env)))
-        return ST_IO;
+    enum status status = change(machine_of(env), DISK_WRITES, to);
+    if (status != ST_OK)
+        return status;
+    struct inode *replaced = inode_at(env, to);
+    if (replaced != NULL)
+        shrink(machine_of(env), replaced, 0);
     view_rename(&machine_of(env)->files, from, to);
     return ST_OK;
 }
 
 enum status sim_path_unlink(struct env *env, const char *path)
 {
-    if (!powered(machine_of(env)))
-        return ST_IO;
+    enum status status = change(machine_of(env), DISK_WRITES, path);
+    struct inode *inode = inode_at(env, path);
+    if (status != ST_OK)
+        return status;
+    if (inode != NULL)
+        shrink(machine_of(env), inode, 0);
     return map_remove(&machine_of(env)->files, slice_str(path)) ? ST_OK : ST_NOT_FOUND;
 }
 
@@ -337,10 +450,10 @@ static void entries_copy(struct map *to, const struct map *from, const char *dir
 enum status sim_path_sync_dir(struct env *env, const char *path)
 {
     struct machine *machine = machine_of(env);
-    if (!powered(machine))
-        return ST_IO;
-    entries_copy(&machine->durable, &machine->files, path);
-    return ST_OK;
+    enum status status = change(machine, DISK_SYNCS, path);
+    if (status == ST_OK)
+        entries_copy(&machine->durable, &machine->files, path);
+    return status;
 }
 
 static int by_name(const void *a, const void *b)
@@ -377,7 +490,14 @@ enum status sim_path_list(struct env *env, const char *directory, list_fn *each,
 
 enum status sim_path_free_bytes(struct env *env, const char *path, int64_t *bytes)
 {
-    *bytes = 1ll << 40;
+    const struct disk_ills *ills = &machine_of(env)->ills;
+    *bytes = ills->full && !ills->room_hidden ? ills->room : DISK_BYTES;
+    return ST_OK;
+}
+
+enum status sim_path_total_bytes(struct env *env, const char *path, int64_t *bytes)
+{
+    *bytes = DISK_BYTES;
     return ST_OK;
 }
 
@@ -397,6 +517,7 @@ static void inode_power_cut(struct machine *machine, struct inode *inode)
         world_count(world, COUNT_unsynced_bytes_dropped);
     pending_apply(inode, kept);
     pending_clear(inode);
+    inode->stale = false;
     inode->size = inode->synced_size;
     if (inode->cap < inode->size) {
         inode->cap = inode->size;

@@ -17,6 +17,23 @@ void history_acknowledged(struct history *history, struct history_ack ack)
     world_count(history->world, COUNT_record_acknowledged);
 }
 
+void history_read(struct history *history, int partition, int64_t offset, int producer, int64_t number)
+{
+    struct history_reads *reads = &history->reads[partition];
+    while (reads->count <= offset) {
+        if ((reads->count & (reads->count - 1)) == 0)
+            reads->records =
+                mem_realloc(reads->records, (size_t)(reads->count ? 2 * reads->count : 1) * sizeof(uint64_t));
+        reads->records[reads->count++] = 0;
+    }
+    uint64_t record = history_record(producer, number), *seen = &reads->records[offset];
+    if (*seen != 0 && *seen != record)
+        history_violation(history, "what-was-read-stays", "t-%d offset %lld is p%d-%lld, it was p%d-%lld",
+                          partition, (long long)offset, producer, (long long)number, (int)((*seen - 1) >> 48),
+                          (long long)((*seen - 1) & 0xffffffffffff));
+    *seen = record;
+}
+
 void history_violation(struct history *history, const char *checker, const char *format, ...)
 {
     if (history_failed(history))

@@ -14,15 +14,30 @@ struct history_ack {
     int64_t offset;
 };
 
+// What was read at each offset of a partition: producer and number of the record, packed; 0: nothing yet.
+struct history_reads {
+    uint64_t *records;
+    int64_t count;
+};
+
+static inline uint64_t history_record(int producer, int64_t number)
+{
+    return ((uint64_t)producer << 48 | (uint64_t)number) + 1;
+}
+
 struct history {
     struct world *world;
     struct history_ack *acks;
     int ack_count, ack_cap;
+    struct history_reads reads[HISTORY_PARTITIONS];
     int64_t sent[HISTORY_PRODUCERS]; // highest record number ever sent
     char violation[400];             // "" while none; checker's name first
 };
 
 void history_acknowledged(struct history *history, struct history_ack ack);
+
+// A consumer was given that record: nobody may ever find another one there.
+void history_read(struct history *history, int partition, int64_t offset, int producer, int64_t number);
 
 // The first violation stays; checker names who found it.
 void history_violation(struct history *history, const char *checker, const char *format, ...)

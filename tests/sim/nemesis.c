@@ -25,6 +25,11 @@ static void revive(void *context)
     cluster_start(daemon);
 }
 
+void nemesis_revive(struct nemesis *nemesis, struct daemon_sim *daemon)
+{
+    revive(daemon);
+}
+
 void nemesis_stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut, int64_t down_ms)
 {
     if (daemon->process == NULL)
@@ -198,6 +203,11 @@ static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
 
 static void plan_draw(struct nemesis *nemesis)
 {
+    if (nemesis_spoils_disks(nemesis->cluster->world->seed)) {
+        nemesis->plan.aim = AIM_DISKS;
+        plan_aimed(nemesis, DAEMON_STORAGE);
+        return;
+    }
     switch (prng_below(&nemesis->prng, 7)) {
     case 0:
     case 1:
@@ -219,7 +229,7 @@ static void plan_draw(struct nemesis *nemesis)
 
 static void plan_print(const struct nemesis *nemesis)
 {
-    static const char *const aims[] = {"anywhere", "elections", "rejoining", "truncations"};
+    static const char *const aims[] = {"anywhere", "elections", "rejoining", "truncations", "disks"};
     const struct nemesis_plan *plan = &nemesis->plan;
     if (nemesis->cluster->world->verbose)
         fprintf(stderr,
@@ -229,9 +239,10 @@ static void plan_print(const struct nemesis *nemesis)
                 plan->worst.slow_disk_per_10000);
 }
 
-void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env *env)
+void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct check *check, struct env *env)
 {
-    *nemesis = (struct nemesis){.cluster = cluster, .env = env, .prng = {env_random(env)}, .begun = true};
+    *nemesis = (struct nemesis){
+        .cluster = cluster, .check = check, .env = env, .prng = {env_random(env)}, .begun = true};
     plan_draw(nemesis);
     plan_print(nemesis);
     timer_init(&nemesis->timer, nemesis_step, nemesis);
@@ -243,6 +254,8 @@ void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env 
         nemesis_isr_begin(nemesis);
     else if (nemesis->plan.aim == AIM_TRUNCATIONS)
         nemesis_cut_begin(nemesis);
+    else if (nemesis->plan.aim == AIM_DISKS)
+        nemesis_disk_begin(nemesis);
 }
 
 void nemesis_turn(struct nemesis *nemesis)
@@ -263,6 +276,8 @@ void nemesis_heal(struct nemesis *nemesis)
         nemesis->cluster->world->machines[i].changes_left = 0;
         nemesis->cluster->world->machines[i].changes_at_cut = 0;
     }
+    if (nemesis->plan.aim == AIM_DISKS)
+        nemesis_disk_heal(nemesis);
     for (int i = 0; i < CLUSTER_DAEMONS; i++)
         revive(cluster_daemon(nemesis->cluster, i));
 }

@@ -2,13 +2,16 @@
 // What breaks things: kills, power cuts, cut links, clock jumps, bursts of bad network and slow disks. Each
 // seed draws its own mix (swarm testing): what is rare when everything happens at once is common where little
 // else does. Some seeds aim at elections of the controllers (nemesis_quorum.c), some at followers that come
-// back into sync (nemesis_isr.c), some at truncations (nemesis_cut.c), the others strike anywhere.
+// back into sync (nemesis_isr.c), some at truncations (nemesis_cut.c), some at disks (nemesis_disk.c), the
+// others strike anywhere.
 #ifndef SIM_NEMESIS_H
 #define SIM_NEMESIS_H
 
 #include "cluster.h"
 
-enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS };
+enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS, AIM_DISKS };
+
+enum nemesis_ill { ILL_FULL, ILL_FAILING, ILL_FLIPPED };
 
 enum nemesis_fault {
     FAULT_KILL,
@@ -32,6 +35,10 @@ struct nemesis_plan {
                                // truncations
     int at_once_percent; // of the strikes: before the change has reached anybody; AIM_TRUNCATIONS: in the
                          // middle of a job
+    // AIM_DISKS
+    enum nemesis_ill ill;
+    int victim;    // ILL_FLIPPED: the storage node
+    bool segments; // ... the records themselves, else what is derived from them
 };
 
 // AIM_ELECTIONS: a controller as seen after the last event.
@@ -41,8 +48,11 @@ struct nemesis_voter {
     int role;
 };
 
+struct check;
+
 struct nemesis {
     struct cluster *cluster;
+    struct check *check; // hears of flipped bits
     struct env *env;
     struct timer timer;
     struct timer aimed;
@@ -58,9 +68,22 @@ struct nemesis {
     int apart;                          // AIM_TRUNCATIONS: the leader cut off last
     bool apart_killed;                  // ... ends before it is joined again
     int64_t strike_us[CLUSTER_STORAGE]; // AIM_TRUNCATIONS: when that node loses its power; 0: not asked for
+    bool ill;                           // AIM_DISKS: a strike lasts
+    int64_t disk_us;                    // ... until then, or none until then
 };
 
-void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct env *env);
+// What is done in a seed beside its plan: an operator reassigns partitions; disks are aimed at, and a reader
+// looks on.
+static inline bool nemesis_reassigns(uint64_t seed)
+{
+    return seed % 3 == 0;
+}
+static inline bool nemesis_spoils_disks(uint64_t seed)
+{
+    return seed % 4 == 2;
+}
+
+void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct check *check, struct env *env);
 
 // A storage node has said that it truncates a log.
 void nemesis_truncating(struct nemesis *nemesis, struct machine *machine);
@@ -74,6 +97,7 @@ void nemesis_heal(struct nemesis *nemesis);
 // ---- for the aimed parts ----
 // Ends a daemon that is up; it comes back after down_ms.
 void nemesis_stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut, int64_t down_ms);
+void nemesis_revive(struct nemesis *nemesis, struct daemon_sim *daemon); // when it is down
 // Cuts one of the three daemons of a kind off the two others, which reach each other; 3: nobody.
 void nemesis_isolate(struct nemesis *nemesis, enum daemon_kind kind, int alone);
 bool nemesis_percent(struct nemesis *nemesis, int percent);
@@ -84,5 +108,7 @@ void nemesis_quorum_turn(struct nemesis *nemesis);
 void nemesis_isr_begin(struct nemesis *nemesis);
 void nemesis_cut_begin(struct nemesis *nemesis);
 void nemesis_cut_turn(struct nemesis *nemesis);
+void nemesis_disk_begin(struct nemesis *nemesis);
+void nemesis_disk_heal(struct nemesis *nemesis);
 
 #endif

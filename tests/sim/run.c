@@ -12,6 +12,7 @@
 #include "member.h"
 #include "nemesis.h"
 #include "producer.h"
+#include "reader.h"
 #include "reassigner.h"
 
 #include <stddef.h>
@@ -24,7 +25,6 @@ enum {
     HEAL_SECONDS = 20, // from the last fault until everything must work again
     REST_SECONDS = 4,  // from the last record until the disks are read
     MEMBERS = 2,
-    REASSIGNED_SEEDS = 3,
     COMMITTERS = 2
 };
 
@@ -40,7 +40,8 @@ struct run {
     struct committer committers[COMMITTERS];
     struct member_sim members[MEMBERS];
     int32_t nodes[CLUSTER_STORAGE];
-    struct reassigner reassigner; // of every third seed
+    struct reassigner reassigner; // of seeds that nemesis_reassigns
+    struct reader reader;         // of seeds that nemesis_spoils_disks
 };
 
 // ---- the topic ----
@@ -62,21 +63,24 @@ static void on_created(struct actor *actor, const struct conn_answer *answer)
 
 static void admin_step(struct actor *actor)
 {
-    struct kafka_create_topics_request_creatable_topic_config config;
+    struct kafka_create_topics_request_creatable_topic_config configs[2];
     struct kafka_create_topics_request_creatable_topic topic;
     struct kafka_create_topics_request request;
     if (actor->busy || !actor_link(actor, actor->port ? actor->port : actor_any_port(actor)))
         return;
-    kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_config_type, &config);
+    for (int i = 0; i < 2; i++)
+        kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_config_type, &configs[i]);
     kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topic);
     kafka_defaults(&kafka_create_topics_request_message, &request);
-    config.name = slice_str("min.insync.replicas");
-    config.value = slice_str("2");
+    configs[0].name = slice_str("min.insync.replicas");
+    configs[0].value = slice_str("2");
+    configs[1].name = slice_str("segment.bytes");
+    configs[1].value = slice_str("10000"); // a hundred records
     topic.name = slice_str("t");
     topic.num_partitions = HISTORY_PARTITIONS;
     topic.replication_factor = CLUSTER_STORAGE;
-    topic.configs = &config;
-    topic.configs_count = 1;
+    topic.configs = configs;
+    topic.configs_count = nemesis_spoils_disks(actor->history->world->seed) ? 2 : 1;
     request.topics = &topic;
     request.topics_count = 1;
     request.timeout_ms = 3000;
@@ -98,6 +102,11 @@ static void on_line(struct process *process, const char *line)
                  {"shard loaded", COUNT_shard_moved},
                  {"journal replayed", COUNT_journal_replayed},
                  {"removing partition=", COUNT_replica_removed},
+                 {"appends are refused", COUNT_appends_refused},
+                 {"records cannot be read back", COUNT_damage_found},
+                 {"dropping damaged records", COUNT_damage_refetched},
+                 {"checkpoint file is damaged", COUNT_checkpoint_remade},
+                 {"partition.metadata was damaged and is repaired", COUNT_topic_id_repaired},
                  {"journal block given back", COUNT_journal_block_given_back}};
     struct run *run = (struct run *)process->world; // its first member
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
@@ -146,6 +155,12 @@ static void clients_begin(struct run *run, struct env *env)
         run->members[i].other = &run->members[(i + 1) % MEMBERS];
         actor_place(run, &run->members[i].actor);
     }
+}
+
+static void reader_begin(struct run *run, struct env *env)
+{
+    reader_init(&run->reader, env, &run->history);
+    actor_place(run, &run->reader.actor);
 }
 
 static void reassigner_begin(struct run *run, struct env *env)
@@ -247,10 +262,12 @@ void run_seed(uint64_t seed, const struct run_options *options, struct run_resul
     actor_place(run, &run->admin);
     if (cluster_form(run)) {
         clients_begin(run, &observer->env);
-        if (seed % REASSIGNED_SEEDS == 0)
+        if (nemesis_reassigns(seed))
             reassigner_begin(run, &observer->env);
+        if (nemesis_spoils_disks(seed))
+            reader_begin(run, &observer->env);
         check_begin(&run->check, &run->cluster, &run->history, &observer->env);
-        nemesis_begin(&run->nemesis, &run->cluster, &observer->env);
+        nemesis_begin(&run->nemesis, &run->cluster, &run->check, &observer->env);
         run->world.on_turn = on_turn;
         run_for(run, options->fault_seconds * 1000000ll);
         if (!history_failed(&run->history))

@@ -23,13 +23,18 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(partition_healed)                                                                                      \
     X(kill)                                                                                                  \
     X(power_cut)                                                                                             \
-    X(unsynced_bytes_dropped) X(torn_write) X(slow_disk) X(late_write) X(disk_stalled) X(clock_jump)         \
-        X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck) X(rejoin_struck)             \
-            X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck)                   \
-                X(power_cut_in_job) X(journal_replayed) X(journal_block_given_back) X(controller_elected)    \
-                    X(controller_changed) X(metadata_committed) X(metadata_overwritten) X(shard_moved)       \
-                        X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)            \
-                            X(reassignment_begun) X(reassignment_cancelled) X(replica_removed)
+    X(unsynced_bytes_dropped)                                                                                \
+    X(torn_write) X(slow_disk) X(late_write) X(disk_stalled) X(clock_jump) X(restart) X(stream_broken)       \
+        X(controllers_regrouped) X(election_struck) X(rejoin_struck) X(leader_changed) X(isr_shrunk)         \
+            X(isr_grown) X(truncated) X(truncation_struck) X(power_cut_in_job) X(journal_replayed)           \
+                X(journal_block_given_back) X(controller_elected) X(controller_changed)                      \
+                    X(metadata_committed) X(metadata_overwritten) X(shard_moved) X(record_acknowledged)      \
+                        X(record_unknown) X(offset_committed) X(rebalance) X(reassignment_begun)             \
+                            X(reassignment_cancelled) X(replica_removed) X(disk_filled) X(space_refused)     \
+                                X(appends_refused) X(disk_emptied) X(disk_failing) X(io_error)               \
+                                    X(sync_lost_bytes) X(disk_working) X(replica_failed) X(replica_mended)   \
+                                        X(bit_flipped) X(damage_found) X(damage_refetched)                   \
+                                            X(checkpoint_remade) X(topic_id_repaired) X(batches_read)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
@@ -40,6 +45,17 @@ enum world_counter {
 
 struct world;
 struct process;
+
+enum disk_call { DISK_READS = 1, DISK_WRITES = 2, DISK_SYNCS = 4 };
+
+// What is wrong with a machine's disk now.
+struct disk_ills {
+    bool full;           // files grow by no more than
+    int64_t room;        // ... so many bytes; what is given back counts
+    bool room_hidden;    // the file system reports space all the same, as with a quota
+    int failing;         // enum disk_call, ored: these calls end with ST_IO ...
+    char failing_at[32]; // ... for paths that contain this
+};
 
 struct world_faults {
     int lose_per_10000;      // messages lost
@@ -72,6 +88,7 @@ struct machine {
     int changes_left;   // of files by jobs, until its power goes in the middle of one; 0: it stays on
     int changes_at_cut; // the same, counted from the next file that a job cuts; 0: none
     bool in_job;        // a job runs now
+    struct disk_ills ills;
     bool dark; // the power went in this event: no more changes; whoever asked for it ends the process
 };
 
@@ -151,6 +168,20 @@ void world_trace(struct world *world, uint64_t fact);
 void disk_power_cut(struct machine *machine);
 // A directory that is there from the beginning, durable.
 void disk_root(struct machine *machine, const char *path);
+// ---- what is wrong with it (disk_ills.c) ----
+// Bytes for a file to grow by: how many of them there is room for, which are taken.
+int64_t disk_room_take(struct machine *machine, int64_t bytes);
+void disk_room_give(struct machine *machine, int64_t bytes);
+// Whether a call fails for that path.
+bool disk_fails(struct machine *machine, enum disk_call call, const char *path);
+void disk_fill(struct machine *machine, int64_t room, bool hidden);
+void disk_empty(struct machine *machine);
+void disk_break(struct machine *machine, int calls, const char *failing_at);
+void disk_mend(struct machine *machine);
+// A bit at byte `at` of a file is another one from now on. False: that byte is not durable, or is being
+// overwritten.
+bool disk_flip(struct machine *machine, struct slice path, size_t at, int bit);
+
 // The bytes of a file as processes see them, NULL when absent; and a walk over all paths.
 const uint8_t *disk_read(const struct machine *machine, struct slice path, size_t *len);
 bool disk_next(const struct machine *machine, struct map_entry **at, struct slice *path);
@@ -178,6 +209,7 @@ enum status sim_path_unlink(struct env *env, const char *path);
 enum status sim_path_sync_dir(struct env *env, const char *path);
 enum status sim_path_list(struct env *env, const char *path, list_fn *each, void *context);
 enum status sim_path_free_bytes(struct env *env, const char *path, int64_t *bytes);
+enum status sim_path_total_bytes(struct env *env, const char *path, int64_t *bytes);
 
 enum status sim_listen(struct env *env, const char *host, int port, accept_fn *on_accept, void *context,
                        struct listener **listener);
