@@ -6,6 +6,8 @@
 #include "base/mem.h"
 #include "log/internal.h"
 
+#include <stddef.h>
+
 enum { ROWS_MAX = 4 << 20, CHUNK_ENTRIES = 256 };
 
 // One segment's share of a lookup.
@@ -19,9 +21,12 @@ struct lookup {
     struct log *log;
     char *path;
     int64_t from, to;
+    bool below_start; // also what lies there
     log_aborted_fn *done;
     void *context;
     uint64_t generation;
+    uint64_t swaps; // log->clean.swaps when the sources were taken
+    struct log_parked parked;
     enum status status;
     struct source *sources;
     int source_count;
@@ -140,21 +145,41 @@ static void lookup_run(struct job *job)
 
 // ---- on the loop ----
 
+static void drop_sources(struct lookup *lookup)
+{
+    for (int i = 0; i < lookup->source_count; i++)
+        buf_fini(&lookup->sources[i].pending);
+    mem_free(lookup->sources);
+    lookup->sources = NULL;
+    lookup->source_count = 0;
+}
+
+static bool overtaken(struct lookup *lookup)
+{
+    struct log *log = lookup->log;
+    if (log->deleted || lookup->generation != log->generation)
+        return false;
+    for (int i = 0; i < lookup->source_count; i++)
+        if (log_swap_overtook(log, lookup->sources[i].base, lookup->swaps, &lookup->parked))
+            return true;
+    return false;
+}
+
 static void lookup_done(struct job *job)
 {
     struct lookup *lookup = (struct lookup *)job;
     struct log *log = lookup->log;
+    if (overtaken(lookup))
+        return;
     if (log->deleted)
         lookup->status = ST_CLOSED;
     else if (lookup->generation != log->generation)
         lookup->status = ST_AGAIN;
-    else if (lookup->from < log->start)
+    else if (lookup->from < log->start && !lookup->below_start)
         lookup->status = ST_OUT_OF_RANGE; // retention may have taken the files
     lookup->done(log, lookup->status, lookup->rows, lookup->status == ST_OK ? lookup->count : 0,
                  lookup->context);
-    for (int i = 0; i < lookup->source_count; i++)
-        buf_fini(&lookup->sources[i].pending);
-    mem_free(lookup->sources);
+    drop_sources(lookup);
     mem_free(lookup->rows);
     mem_free(lookup->path);
     mem_free(lookup);
@@ -178,19 +203,51 @@ static void take_sources(struct lookup *lookup)
     }
 }
 
-void log_find_aborted(struct log *log, int64_t from, int64_t to, log_aborted_fn *done, void *context)
+static void lookup_submit(struct lookup *lookup)
+{
+    struct log *log = lookup->log;
+    lookup->status = log->lost ? ST_CORRUPT : log->status;
+    lookup->swaps = log->clean.swaps;
+    take_sources(lookup);
+    env_submit(log->set->env, log->set->env->pool, &lookup->job);
+}
+
+// Compaction has put other segments in the place of those looked at.
+static void lookup_again(struct log_parked *parked)
+{
+    struct lookup *lookup = (struct lookup *)((char *)parked - offsetof(struct lookup, parked));
+    drop_sources(lookup);
+    lookup->count = 0;
+    lookup->complete = false;
+    lookup_submit(lookup);
+}
+
+// question: its range, and whom to answer.
+static void lookup_begin(struct log *log, const struct lookup *question)
 {
     struct lookup *lookup = mem_calloc(1, sizeof *lookup);
-    *lookup = (struct lookup){.job = {.run = lookup_run, .done = lookup_done},
-                              .log = log,
-                              .from = from,
-                              .to = to,
-                              .done = done,
-                              .context = context,
-                              .generation = log->generation,
-                              .status = log->lost ? ST_CORRUPT : log->status};
+    *lookup = *question;
+    lookup->job = (struct job){.run = lookup_run, .done = lookup_done};
+    lookup->log = log;
+    lookup->parked.again = lookup_again;
+    lookup->generation = log->generation;
     lookup->path = mem_strdup(log->path);
-    take_sources(lookup);
     log_reader_began(log);
-    env_submit(log->set->env, log->set->env->pool, &lookup->job);
+    lookup_submit(lookup);
+}
+
+void log_find_aborted(struct log *log, int64_t from, int64_t to, log_aborted_fn *done, void *context)
+{
+    struct lookup question = {.from = from, .to = to, .done = done, .context = context};
+    lookup_begin(log, &question);
+}
+
+void log_list_aborted(struct log *log, int64_t to, log_aborted_fn *done, void *context)
+{
+    struct lookup question = {.from = log->state.segments[0]->base,
+                              .to = to,
+                              .below_start = true,
+                              .done = done,
+                              .context = context};
+    lookup_begin(log, &question);
 }

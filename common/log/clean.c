@@ -26,7 +26,8 @@ struct log_cleaner {
     struct log *log;        // being cleaned
     uint64_t generation;    // of the log when its cleaning began
     int64_t began_us;       // of the slice
-    bool saving;            // recovery points are being saved so that a log may be cleaned further
+    bool waiting; // for recovery points that are saved, or for the aborted transactions of a log to clean
+    int64_t asked_first, asked_end; // the log's first offset and what was stable when they were asked for
     struct job swap;
     enum status swap_status;
     bool swap_decided;
@@ -96,8 +97,6 @@ static void work_done(struct log_cleaner *cleaner)
     const struct clean_job *work = cleaner->work;
     struct log *log = cleaner->log;
     log->clean.first_dirty = work->end;
-    if (work->blocked < log->clean.blocked)
-        log->clean.blocked = work->blocked;
     log->touched = true;
     metric_inc(&cleaner->m_runs, 1);
     DIAG_DEBUG(&env_of(cleaner)->diag, "compacted log=%s from=%lld to=%lld read=%lld written=%lld", log->name,
@@ -294,14 +293,15 @@ static void slice_done(struct job *job)
 
 // ---- choosing ----
 
+// Open transactions and those whose marker the watermark has not passed may end either way: nothing from
+// them on is cleaned.
 static struct log_dirty dirty_of(const struct log *log, int64_t durable)
 {
-    struct log_dirty_bounds bounds = {
-        .first = log->clean.first_dirty, .limit = log->high_watermark, .now_ms = env_wall_ms(log->set->env)};
+    struct log_dirty_bounds bounds = {.first = log->clean.first_dirty,
+                                      .limit = log_stable_end(log, log->high_watermark),
+                                      .now_ms = env_wall_ms(log->set->env)};
     if (bounds.limit > durable)
         bounds.limit = durable;
-    if (bounds.limit > log->clean.blocked)
-        bounds.limit = log->clean.blocked;
     return log_dirty_find(&log->state, &log->config, &bounds);
 }
 
@@ -342,7 +342,8 @@ static void take_sources(struct clean_spec *spec, const struct log *log, int64_t
                                                            .next = state->segments[i + 1]->base,
                                                            .size = segment->size,
                                                            .index_bytes = segment->index.written,
-                                                           .times_bytes = segment->times.written};
+                                                           .times_bytes = segment->times.written,
+                                                           .aborted = segment->aborted.entries > 0};
     }
 }
 
@@ -352,24 +353,30 @@ static void take_producers(struct clean_spec *spec, const struct log *log)
     const struct log_producers *producers = &log->state.producers;
     spec->producers = mem_calloc(producers->by_id.count + 1, sizeof *spec->producers);
     for (const struct log_producer *at = producers->oldest; at != NULL; at = at->newer) {
-        if (at->batch_count == 0 || at->batches[at->batch_count - 1].last_offset >= spec->end)
+        int64_t last = at->batch_count > 0 ? at->batches[at->batch_count - 1].last_offset : -1;
+        if (last >= spec->end)
             continue;
-        spec->producers[spec->producer_count++] = (struct log_last_batch){
-            .producer_id = at->id, .last_offset = at->batches[at->batch_count - 1].last_offset};
+        spec->producers[spec->producer_count++] =
+            (struct log_last_batch){.producer_id = at->id, .last_offset = last, .epoch = at->epoch};
     }
 }
 
-static void begin(struct log_cleaner *cleaner, struct log *log)
+// rows: the aborted transactions that end in the segments below dirty->end or reach into them.
+static void begin(struct log_cleaner *cleaner, struct log *log, const struct log_dirty *dirty,
+                  const struct log_aborted *rows, int count)
 {
-    struct log_dirty dirty = dirty_of(log, log->recovery_point);
     struct clean_spec spec = {.env = env_of(cleaner),
                               .path = log->path,
                               .config = &log->config,
-                              .first = dirty.first,
-                              .end = dirty.end,
+                              .first = dirty->first,
+                              .end = dirty->end,
+                              .aborted = mem_calloc((size_t)count + 1, sizeof *rows),
+                              .aborted_count = count,
                               .map_bytes = cleaner->config.map_bytes,
                               .map_load = cleaner->config.map_load};
-    take_sources(&spec, log, dirty.end);
+    if (count > 0)
+        memcpy(spec.aborted, rows, (size_t)count * sizeof *rows);
+    take_sources(&spec, log, dirty->end);
     take_producers(&spec, log);
     cleaner->work = clean_job_new(&spec);
     if (cleaner->work == NULL) {
@@ -385,13 +392,57 @@ static void begin(struct log_cleaner *cleaner, struct log *log)
     slice_submit(cleaner);
 }
 
+static void aborted_unknown(struct log_cleaner *cleaner, struct log *log, enum status status)
+{
+    DIAG_WARN(&env_of(cleaner)->diag,
+              "cannot compact log=%s status=%s its aborted transactions cannot be read, it is left as it is "
+              "until the next start",
+              log->name, status_name(status));
+    log->clean.failed = true;
+    metric_inc(&cleaner->m_failed, 1);
+}
+
+static void on_aborted_known(struct log *log, enum status status, const struct log_aborted *rows, int count,
+                             void *context)
+{
+    struct log_cleaner *cleaner = context;
+    cleaner->waiting = false;
+    if (!cleaner->set->closing && cleaner->config.enable && may_be_cleaned(log)) {
+        struct log_dirty dirty = dirty_of(log, log->recovery_point);
+        if (dirty.end > cleaner->asked_end) // what is stable since then they do not tell
+            dirty.end = cleaner->asked_end;
+        // Else a truncation or the removal of segments came between.
+        bool same = status != ST_AGAIN && log->state.segments[0]->base == cleaner->asked_first;
+        if (status == ST_OK && same && dirty.end > dirty.first) {
+            begin(cleaner, log, &dirty, rows, count);
+            return;
+        }
+        if (status != ST_OK && same)
+            aborted_unknown(cleaner, log, status);
+    }
+    back_off(cleaner);
+}
+
+static void ask(struct log_cleaner *cleaner, struct log *log)
+{
+    struct log_dirty dirty = dirty_of(log, log->recovery_point);
+    cleaner->asked_first = log->state.segments[0]->base;
+    cleaner->asked_end = dirty.end;
+    if (!log_may_have_aborted(log, cleaner->asked_first, dirty.end)) {
+        begin(cleaner, log, &dirty, NULL, 0);
+        return;
+    }
+    cleaner->waiting = true;
+    log_list_aborted(log, dirty.end, on_aborted_known, cleaner);
+}
+
 static void on_saved(struct log_set *set, enum status status, void *context)
 {
     struct log_cleaner *cleaner = context;
     struct log *log = status == ST_OK && !set->closing ? choose(cleaner, true) : NULL;
-    cleaner->saving = false;
+    cleaner->waiting = false;
     if (log != NULL)
-        begin(cleaner, log);
+        ask(cleaner, log);
     else
         back_off(cleaner);
 }
@@ -399,15 +450,15 @@ static void on_saved(struct log_set *set, enum status status, void *context)
 static void choose_next(struct log_cleaner *cleaner)
 {
     metric_set(&cleaner->m_idle, (env_now_ms(env_of(cleaner)) - cleaner->ran_ms) / 1000);
-    if (!cleaner->config.enable || cleaner->saving) {
+    if (!cleaner->config.enable || cleaner->waiting) {
         back_off(cleaner);
         return;
     }
     struct log *log = choose(cleaner, true);
     if (log != NULL) {
-        begin(cleaner, log);
+        ask(cleaner, log);
     } else if (choose(cleaner, false) != NULL) {
-        cleaner->saving = true;
+        cleaner->waiting = true;
         log_set_checkpoint(cleaner->set, on_saved, cleaner);
     } else {
         back_off(cleaner);
@@ -431,7 +482,6 @@ void log_clean_cut(struct log *log, int64_t to)
 {
     if (log->clean.first_dirty > to)
         log->clean.first_dirty = to;
-    log->clean.blocked = INT64_MAX;
 }
 
 static void init_metrics(struct log_cleaner *cleaner)
@@ -476,7 +526,7 @@ void log_set_clean(struct log_set *set, const struct log_clean_config *config)
 {
     struct log_cleaner *cleaner = set->cleaner;
     cleaner->config = *config;
-    if (cleaner->work == NULL && !cleaner->saving)
+    if (cleaner->work == NULL && !cleaner->waiting)
         back_off(cleaner);
 }
 

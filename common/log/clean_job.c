@@ -49,7 +49,7 @@ static enum status next_batch(struct clean_job *clean, struct batch_header *head
 
 // ---- the map ----
 
-// The map is full, or what follows may not be cleaned yet: everything from offset on waits.
+// The map is full: everything from offset on waits.
 static void stop_at(struct clean_job *clean, int64_t offset)
 {
     clean->end = offset;
@@ -61,7 +61,7 @@ static enum status map_batch(struct clean_job *clean, const struct batch_header 
     struct batch_reader reader;
     struct record record;
     struct slice batch = log_scan_batch(&clean->scan, header);
-    if (header->count == 0)
+    if (header->count == 0 || header->attributes & BATCH_CONTROL || log_fates_aborted(&clean->fates, header))
         return ST_OK;
     enum status status = batch_reader_init(&reader, batch, header, &compress_limits_default, &clean->scratch);
     while (status == ST_OK && (status = batch_next(&reader, &record)) == ST_OK) {
@@ -73,11 +73,6 @@ static enum status map_batch(struct clean_job *clean, const struct batch_header 
         }
     }
     return status == ST_NOT_FOUND ? ST_OK : status == ST_MALFORMED ? ST_CORRUPT : status;
-}
-
-static bool is_transactional(const struct batch_header *header)
-{
-    return (header->attributes & (BATCH_TRANSACTIONAL | BATCH_CONTROL)) != 0;
 }
 
 // Reads on in the source; behind its last batch the next one is at hand.
@@ -92,12 +87,6 @@ static enum status map_step(struct clean_job *clean)
     }
     if (status != ST_OK || batch_last_offset(&header) < clean->first)
         return status;
-    if (is_transactional(&header)) {
-        // Whether its records count is said by a marker. Without knowing markers, nothing behind is cleaned.
-        clean->blocked = header.base_offset;
-        stop_at(clean, header.base_offset);
-        return ST_OK;
-    }
     return map_batch(clean, &header);
 }
 
@@ -184,6 +173,14 @@ static enum status write_index(struct clean_job *clean, const char *suffix, stru
     return status;
 }
 
+static bool had_aborted(const struct clean_job *clean)
+{
+    for (int i = clean->group; i < clean->group_end; i++)
+        if (clean->sources[i].aborted)
+            return true;
+    return false;
+}
+
 static enum status end_group(struct clean_job *clean)
 {
     struct log_segment *out = clean->out;
@@ -194,6 +191,8 @@ static enum status end_group(struct clean_job *clean)
         status = write_index(clean, ".index.cleaned", &out->index);
     if (status == ST_OK)
         status = write_index(clean, ".timeindex.cleaned", &out->times);
+    if (status == ST_OK && had_aborted(clean)) // also without entries, to take the old one's place
+        status = write_index(clean, ".txnindex.cleaned", &out->aborted);
     if (status == ST_OK)
         status = path_sync_dir(clean->env, clean->path);
     out->written = out->size;
@@ -215,9 +214,14 @@ static enum status group_step(struct clean_job *clean)
     // The segment's last batch stays, be it empty: it says where the segment ends (KAFKA-17076), by which the
     // next one joins and a swap knows what it replaces.
     bool last = clean->at + 1 == clean->group_end && clean->scan.at == clean->scan.end;
+    struct slice batch = log_scan_batch(&clean->scan, &header);
+    const struct log_aborted *entry;
+    unsigned how = last ? LOG_FILTER_KEEP_HEADER : 0;
+    how |= log_fates_show(&clean->fates, batch, &header, &entry) ? LOG_FILTER_USELESS : 0;
     size_t from = clean->pending.len;
-    status = log_filter_batch(&clean->filter, log_scan_batch(&clean->scan, &header), &header, last,
-                              &clean->pending);
+    status = log_filter_batch(&clean->filter, batch, &header, how, &clean->pending);
+    if (status == ST_OK && entry != NULL)
+        log_segment_note_aborted(clean->out, entry);
     return status == ST_OK ? note_kept(clean, from) : status;
 }
 
@@ -293,9 +297,9 @@ struct clean_job *clean_job_new(const struct clean_spec *spec)
                                 .sources = spec->sources,
                                 .count = spec->count,
                                 .first = spec->first,
-                                .end = spec->end,
-                                .blocked = INT64_MAX};
+                                .end = spec->end};
     init_filter(clean, spec);
+    log_fates_init(&clean->fates, spec->aborted, spec->aborted_count);
     buf_init(&clean->scratch, compress_limits_default.bytes_max);
     buf_init(&clean->pending, PENDING_MAX);
     uint8_t secret[HASH_SIP_SIZE];
@@ -320,6 +324,7 @@ void clean_job_destroy(struct clean_job **pointer)
     log_segment_destroy(&clean->out);
     log_key_map_fini(&clean->map);
     log_filter_fini(&clean->filter);
+    log_fates_fini(&clean->fates);
     buf_fini(&clean->scratch);
     buf_fini(&clean->pending);
     mem_free(clean->sources);

@@ -8,6 +8,7 @@
 #define LOG_CLEAN_JOB_H
 
 #include "log/dirty.h"
+#include "log/fates.h"
 #include "log/filter.h"
 #include "log/scan.h"
 
@@ -32,13 +33,13 @@ struct clean_job {
     struct log_source *sources; // ascending, without a gap between them
     int count;
     int64_t first, end; // dirty offsets; end is lowered to what the map holds
-    int64_t blocked;    // first batch of a transaction in it, INT64_MAX: none
     struct log_last_batch *producers;
     enum clean_phase phase;
     enum status status; // of the slices so far; not OK ends the job
 
     struct log_key_map map;
     struct log_filter filter;
+    struct log_fates fates;
     struct buf scratch; // decompressed records while mapping
     int at;             // source being read
     bool reading;       // and its file is open
@@ -62,6 +63,8 @@ struct clean_spec {
     int64_t first, end;
     struct log_last_batch *producers; // taken; any order
     size_t producer_count;
+    struct log_aborted *aborted; // taken; those with records or markers in the sources, any order
+    int aborted_count;
     int64_t map_bytes; // log.cleaner.dedupe.buffer.size
     double map_load;   // log.cleaner.io.buffer.load.factor
 };

@@ -25,8 +25,7 @@ struct log_dirty log_dirty_find(const struct log_state *state, const struct log_
     for (int i = 0; i + 1 < state->count; i++) {
         const struct log_segment *segment = state->segments[i];
         int64_t next = state->segments[i + 1]->base;
-        // Joined with others it would lose its index of aborted transactions, which its batches still need.
-        if (!segment->sealed || next > bounds->limit || segment->aborted.entries > 0)
+        if (!segment->sealed || next > bounds->limit)
             break;
         if (next <= dirty.first) {
             dirty.clean_bytes += segment->size;

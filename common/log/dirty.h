@@ -8,8 +8,8 @@
 #include "log/state.h"
 
 struct log_dirty_bounds {
-    int64_t first; // first offset not yet cleaned (cleaner-offset-checkpoint)
-    int64_t limit; // only segments that end at or below it: high watermark, recovery point, open transactions
+    int64_t first;  // first offset not yet cleaned (cleaner-offset-checkpoint)
+    int64_t limit;  // only segments that end at or below it: last stable offset, recovery point
     int64_t now_ms; // wall clock
 };
 
@@ -32,6 +32,7 @@ bool log_dirty_due(const struct log_dirty *dirty, const struct log_config *confi
 struct log_source {
     int64_t base, next; // its first offset, and the first of the segment behind it
     int64_t size, index_bytes, times_bytes;
+    bool aborted; // it has an index of aborted transactions
 };
 
 // How many of the count sources from the first on become one segment: as many as are together no larger than

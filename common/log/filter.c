@@ -31,7 +31,7 @@ static bool horizon_passed(const struct log_filter *filter, const struct batch_h
 static bool record_stays(const struct log_filter *filter, const struct batch_header *header,
                          const struct record *record)
 {
-    if (record->offset >= filter->map_end)
+    if (header->attributes & BATCH_CONTROL || record->offset >= filter->map_end)
         return true;
     if (record->key.data == NULL)
         return false;
@@ -110,7 +110,8 @@ static enum status put_empty(const struct batch_header *header, struct buf *out)
     return batch_rebuild(&empty, (struct slice){0}, out);
 }
 
-static bool is_last_of_producer(const struct log_filter *filter, const struct batch_header *header)
+static const struct log_last_batch *producer_of(const struct log_filter *filter,
+                                                const struct batch_header *header)
 {
     size_t low = 0, high = filter->producer_count;
     while (low < high) {
@@ -120,15 +121,53 @@ static bool is_last_of_producer(const struct log_filter *filter, const struct ba
         else
             high = middle;
     }
-    return low < filter->producer_count && filter->producers[low].producer_id == header->producer_id &&
-           filter->producers[low].last_offset == batch_last_offset(header);
+    bool found = low < filter->producer_count && filter->producers[low].producer_id == header->producer_id;
+    return found ? &filter->producers[low] : NULL;
 }
 
-enum status log_filter_batch(struct log_filter *filter, struct slice batch, const struct batch_header *header,
-                             bool keep_header, struct buf *out)
+static bool is_last_of_producer(const struct log_filter *filter, const struct batch_header *header)
 {
-    if (header->attributes & (BATCH_TRANSACTIONAL | BATCH_CONTROL) || header->base_offset >= filter->map_end)
+    const struct log_last_batch *last = producer_of(filter, header);
+    return last != NULL && last->last_offset == batch_last_offset(header);
+}
+
+// Only the marker tells the producer's epoch, and an empty one would not.
+static bool tells_epoch(const struct log_filter *filter, const struct batch_header *header)
+{
+    const struct log_last_batch *last = producer_of(filter, header);
+    return last != NULL && last->last_offset < 0 && last->epoch == header->producer_epoch;
+}
+
+static enum status put_without_records(const struct log_filter *filter, const struct batch_header *header,
+                                       unsigned how, struct buf *out)
+{
+    return how & LOG_FILTER_KEEP_HEADER || is_last_of_producer(filter, header) ? put_empty(header, out)
+                                                                               : ST_OK;
+}
+
+static enum status filter_marker(struct log_filter *filter, struct slice batch,
+                                 const struct batch_header *header, unsigned how, struct buf *out)
+{
+    if (!(how & LOG_FILTER_USELESS))
         return buf_append(out, batch.data, batch.len);
+    bool stays = header->count > 0 && (!horizon_passed(filter, header) || tells_epoch(filter, header));
+    if (!stays)
+        return put_without_records(filter, header, how, out);
+    if (has_horizon(header))
+        return buf_append(out, batch.data, batch.len);
+    struct batch_reader reader;
+    struct findings all = {.kept = header->count, .tombstones = true, .max_timestamp = header->max_timestamp};
+    enum status status =
+        unreadable(batch_reader_init(&reader, batch, header, &compress_limits_default, &filter->scratch));
+    if (status != ST_OK)
+        return status;
+    struct batch_header made = new_header(filter, header, &all);
+    return rewrite(filter, reader, header, &made, out);
+}
+
+static enum status filter_data(struct log_filter *filter, struct slice batch,
+                               const struct batch_header *header, unsigned how, struct buf *out)
+{
     struct batch_reader reader;
     struct findings findings = {0};
     enum status status = ST_OK;
@@ -141,9 +180,21 @@ enum status log_filter_batch(struct log_filter *filter, struct slice batch, cons
     if (status != ST_OK)
         return status;
     if (findings.kept == 0)
-        return keep_header || is_last_of_producer(filter, header) ? put_empty(header, out) : ST_OK;
+        return put_without_records(filter, header, how, out);
     if (findings.kept == header->count && (!findings.tombstones || has_horizon(header)))
         return buf_append(out, batch.data, batch.len);
     struct batch_header made = new_header(filter, header, &findings);
     return rewrite(filter, reader, header, &made, out);
+}
+
+enum status log_filter_batch(struct log_filter *filter, struct slice batch, const struct batch_header *header,
+                             unsigned how, struct buf *out)
+{
+    if (header->attributes & BATCH_CONTROL)
+        return filter_marker(filter, batch, header, how, out);
+    if (how & LOG_FILTER_USELESS)
+        return put_without_records(filter, header, how, out);
+    if (header->base_offset >= filter->map_end)
+        return buf_append(out, batch.data, batch.len);
+    return filter_data(filter, batch, header, how, out);
 }

@@ -65,7 +65,6 @@ struct log_parked {
 // What compaction knows of a log (clean.c), and the swap that it has under way.
 struct log_clean {
     int64_t first_dirty; // below it everything is clean
-    int64_t blocked;     // first batch of a transaction above that; INT64_MAX: none known
     bool failed;         // something in it cannot be read: left alone until the next start
     bool swapping;       // files of the segments with swap_from <= base < swap_end are being replaced
     int64_t swap_from, swap_end;
@@ -266,6 +265,10 @@ void log_reader_ended(struct log *log); // may free the log
 // Whether what a read has found at a segment may be a mixture of old and new files. If so, it is started
 // anew, now or when the swap is over. swaps: log->clean.swaps when it began.
 bool log_swap_overtook(struct log *log, int64_t segment_base, uint64_t swaps, struct log_parked *parked);
+
+// ---- aborted.c ----
+// As log_find_aborted, for all that the log's segments have of [their first offset, to), also below the start.
+void log_list_aborted(struct log *log, int64_t to, log_aborted_fn *done, void *context);
 
 // ---- clean.c ----
 struct log_cleaner *log_cleaner_new(struct log_set *set, const struct log_clean_config *config);

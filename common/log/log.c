@@ -37,7 +37,6 @@ struct log *log_new(struct log_set *set, const char *name, struct uuid id, const
     log->config = *config;
     log->due_at = -1;
     log->bytes_max = INT64_MAX;
-    log->clean.blocked = INT64_MAX;
     size_t topic_len;
     (void)log_name_split(name, &topic_len, &log->partition); // was checked: log_name_ok
     log_state_init(&log->state, set->config.producers_max);

@@ -17,7 +17,8 @@ static enum status rename_part(struct env *env, const char *dir, int64_t base, c
     return path_rename(env, old.text, new.text);
 }
 
-// An index that is not there was renamed before a crash, or is made anew when the log is loaded.
+// An index that is not there was renamed before a crash, or is made anew when the log is loaded, or (of
+// aborted transactions) need not change.
 static enum status rename_index(struct env *env, const char *dir, int64_t base, const char *from,
                                 const char *to)
 {
@@ -27,9 +28,14 @@ static enum status rename_index(struct env *env, const char *dir, int64_t base, 
 
 static enum status decide(struct env *env, const char *dir, int64_t base)
 {
-    enum status status = rename_index(env, dir, base, ".index.cleaned", ".index.swap");
+    // Not every swap has one: what a failed one has left must not pass for this one's.
+    enum status status = log_file_remove(env, dir, log_segment_name(base, ".txnindex.swap").text);
+    if (status == ST_OK)
+        status = rename_index(env, dir, base, ".index.cleaned", ".index.swap");
     if (status == ST_OK)
         status = rename_index(env, dir, base, ".timeindex.cleaned", ".timeindex.swap");
+    if (status == ST_OK)
+        status = rename_index(env, dir, base, ".txnindex.cleaned", ".txnindex.swap");
     if (status == ST_OK)
         status = path_sync_dir(env, dir);
     if (status == ST_OK)
@@ -69,6 +75,18 @@ static enum status remove_replaced(struct env *env, const char *dir, int64_t bas
     return status == ST_OK ? path_sync_dir(env, dir) : status;
 }
 
+// An index without entries has only put an older one out of the way. Left by a crash it does no harm.
+static enum status drop_empty(struct env *env, const char *dir, int64_t base)
+{
+    struct log_segment_name name = log_segment_name(base, ".txnindex");
+    struct log_path path = log_path_join(dir, name.text);
+    struct file_info info;
+    enum status status = path_info(env, path.text, &info);
+    if (status == ST_OK && info.size == 0)
+        return log_file_remove(env, dir, name.text);
+    return status == ST_NOT_FOUND ? ST_OK : status;
+}
+
 static enum status complete(struct env *env, const char *dir, int64_t base, int64_t end)
 {
     enum status status = remove_replaced(env, dir, base, end);
@@ -77,10 +95,14 @@ static enum status complete(struct env *env, const char *dir, int64_t base, int6
     if (status == ST_OK)
         status = rename_index(env, dir, base, ".timeindex.swap", ".timeindex");
     if (status == ST_OK)
+        status = rename_index(env, dir, base, ".txnindex.swap", ".txnindex");
+    if (status == ST_OK)
         status = path_sync_dir(env, dir);
     if (status == ST_OK)
         status = rename_part(env, dir, base, ".log.swap", ".log");
-    return status == ST_OK ? path_sync_dir(env, dir) : status;
+    if (status == ST_OK)
+        status = path_sync_dir(env, dir);
+    return status == ST_OK ? drop_empty(env, dir, base) : status;
 }
 
 enum status log_swap_files(struct env *env, const char *dir, int64_t base, int64_t end, bool *decided)
@@ -92,8 +114,9 @@ enum status log_swap_files(struct env *env, const char *dir, int64_t base, int64
 
 void log_swap_forget(struct env *env, const char *dir, int64_t base)
 {
-    static const char *const suffixes[] = {".log.cleaned", ".index.cleaned", ".timeindex.cleaned"};
-    for (int i = 0; i < 3; i++)
+    static const char *const suffixes[] = {".log.cleaned", ".index.cleaned", ".timeindex.cleaned",
+                                           ".txnindex.cleaned"};
+    for (int i = 0; i < 4; i++)
         (void)log_file_remove(env, dir, log_segment_name(base, suffixes[i]).text);
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The files' side of putting a cleaned segment in the place of those it was made from, under Kafka's names.
-// The new files are written and synced as <base>.{log,index,timeindex}.cleaned; then:
+// The new files are written and synced as <base>.{log,index,timeindex}.cleaned, and .txnindex.cleaned when a
+// segment they are made from has such an index: empty when nothing is left to say. Then:
 //   1. they become .swap, the log file last and by itself durably: from there on the swap is decided;
 //   2. the segments behind the base that it replaces are removed, durably;
-//   3. .swap becomes the final name, the log file last and by itself durably.
+//   3. .swap becomes the final name, the log file last and by itself durably. An empty .txnindex is removed.
 // Whatever a crash leaves is finished or forgotten by log_swap_recover, and can be so again: .cleaned files
 // go, a .swap log file is carried on from step 2. The segment ends where its last batch does (log/filter.h
 // keeps it), which tells what it replaces. Blocking; the pool, and start-up. Nothing else may change those

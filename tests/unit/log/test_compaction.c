@@ -281,45 +281,6 @@ Test(compaction, without_space_it_waits_and_leaves_nothing_behind)
     compact_fini(&compact);
 }
 
-// ---- transactions ----
-
-static void append_bytes(struct compact *compact, struct buf *bytes)
-{
-    struct batch_header header;
-    struct block *block = block_copy(buf_slice(bytes));
-    cr_assert_eq(batch_parse(block_slice(block), &header), ST_OK);
-    cr_assert_eq(log_append(compact->help.log, block, 0, block->len, &header), ST_OK);
-    block_unref(&block);
-    buf_fini(bytes);
-}
-
-Test(compaction, nothing_behind_the_first_batch_of_a_transaction_is_cleaned)
-{
-    struct compact compact;
-    compact_init(&compact, 11);
-    struct help *help = &compact.help;
-    compact_append(&compact, 60);
-    int64_t at = log_end(help->log);
-    struct batch_spec spec = batch_spec_plain();
-    spec.base_offset = at;
-    spec.producer_id = 5;
-    spec.producer_epoch = 0;
-    struct buf marker;
-    buf_init(&marker, 1 << 10);
-    cr_assert_eq(batch_build_marker(&spec, true, 1, help->timestamp, &marker), ST_OK);
-    append_bytes(&compact, &marker);
-    compact_append(&compact, 60);
-    compact_clean(&compact);
-    cr_assert_eq(compact_first_dirty(&compact), at);
-    cr_assert_eq(help->log->clean.blocked, at);
-    int64_t size = log_size(help->log);
-    compact_append(&compact, 60);
-    compact_clean(&compact); // and it does not try for ever: KAFKA-8764
-    cr_assert_eq(compact_first_dirty(&compact), at);
-    cr_assert_gt(log_size(help->log), size);
-    compact_fini(&compact);
-}
-
 // ---- races ----
 
 struct cold_found {
@@ -541,6 +502,16 @@ Test(compaction, removed_segments_at_any_step_of_a_cleaning_stay_removed)
 }
 
 // ---- followers ----
+
+static void append_bytes(struct compact *compact, struct buf *bytes)
+{
+    struct batch_header header;
+    struct block *block = block_copy(buf_slice(bytes));
+    cr_assert_eq(batch_parse(block_slice(block), &header), ST_OK);
+    cr_assert_eq(log_append(compact->help.log, block, 0, block->len, &header), ST_OK);
+    block_unref(&block);
+    buf_fini(bytes);
+}
 
 // A follower is given what a compacted leader has: offsets are missing, its log takes and keeps that.
 Test(compaction, a_log_takes_batches_with_gaps_between_them)

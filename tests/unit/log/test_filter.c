@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compaction's pure parts: the key map, what stays of a batch under every codec, the dirty range, grouping.
 #include "log/dirty.h"
+#include "log/fates.h"
 #include "log/filter.h"
 
 #include "base/bytes.h"
+#include "base/mem.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -266,7 +268,7 @@ Test(filter, an_empty_batch_goes_unless_it_is_the_last_of_its_producer_or_must_s
     cr_assert_eq(f.header.count, 0);
     cr_assert_eq(f.header.max_timestamp, 900000);
     cr_assert_eq((int)batch_compression(&f.header), COMPRESSION_NONE);
-    struct log_last_batch last[] = {{41, BASE + 2}, {42, BASE + 2}, {43, BASE + 2}};
+    struct log_last_batch last[] = {{41, BASE + 2, 3}, {42, BASE + 2, 3}, {43, BASE + 2, 3}};
     f.filter.producers = last;
     f.filter.producer_count = 3;
     cr_assert(filter(&f, buf_slice(&batch), false));
@@ -282,21 +284,184 @@ Test(filter, an_empty_batch_goes_unless_it_is_the_last_of_its_producer_or_must_s
     filtering_fini(&f);
 }
 
-Test(filter, markers_and_transactional_records_are_copied)
+// ---- transactions ----
+
+// A whole batch with its header.
+struct shown {
+    struct buf bytes;
+    struct batch_header header;
+};
+
+static struct shown make_marker(int64_t producer_id, int64_t offset, bool commit)
+{
+    struct shown shown;
+    struct batch_spec spec = batch_spec_plain();
+    spec.base_offset = offset;
+    spec.producer_id = producer_id;
+    spec.producer_epoch = 3;
+    buf_init(&shown.bytes, 1 << 10);
+    cr_assert_eq(batch_build_marker(&spec, commit, 1, 900000, &shown.bytes), ST_OK);
+    cr_assert_eq(batch_parse(buf_slice(&shown.bytes), &shown.header), ST_OK);
+    return shown;
+}
+
+static bool filter_how(struct filtering *f, struct slice batch, unsigned how)
+{
+    struct batch_header before;
+    cr_assert_eq(batch_parse(batch, &before), ST_OK);
+    buf_clear(&f->out);
+    cr_assert_eq(log_filter_batch(&f->filter, batch, &before, how, &f->out), ST_OK);
+    if (f->out.len > 0)
+        cr_assert_eq(batch_parse(buf_slice(&f->out), &f->header), ST_OK);
+    return f->out.len > 0;
+}
+
+Test(filter, a_marker_is_copied_while_needed_then_gets_a_horizon_and_goes_at_it)
+{
+    struct filtering f;
+    struct log_marker marker;
+    filtering_init(&f);
+    struct shown abort = make_marker(5, BASE, false);
+    cr_assert(filter_how(&f, buf_slice(&abort.bytes), 0));
+    cr_assert_eq(f.out.len, abort.bytes.len);
+    cr_assert_arr_eq(f.out.data, abort.bytes.data, abort.bytes.len);
+    cr_assert(filter_how(&f, buf_slice(&abort.bytes), LOG_FILTER_USELESS));
+    cr_assert(f.header.attributes & BATCH_DELETE_HORIZON);
+    cr_assert_eq(f.header.base_timestamp, NOW + RETENTION);
+    cr_assert_eq(f.header.max_timestamp, 900000);
+    cr_assert_eq(log_marker_parse(buf_slice(&f.out), &f.header, &marker), ST_OK);
+    cr_assert(marker.abort);
+    cr_assert_eq(marker.coordinator_epoch, 1);
+    struct buf marked;
+    buf_init(&marked, 1 << 10);
+    buf_append(&marked, f.out.data, f.out.len);
+    f.filter.now_ms = NOW + RETENTION - 1;
+    cr_assert(filter_how(&f, buf_slice(&marked), LOG_FILTER_USELESS));
+    cr_assert_arr_eq(f.out.data, marked.data, marked.len);
+    f.filter.now_ms = NOW + RETENTION;
+    cr_assert(filter_how(&f, buf_slice(&marked), 0), "something of it is left after all");
+    cr_assert_not(filter_how(&f, buf_slice(&marked), LOG_FILTER_USELESS));
+    cr_assert(filter_how(&f, buf_slice(&marked), LOG_FILTER_USELESS | LOG_FILTER_KEEP_HEADER));
+    cr_assert_eq(f.header.count, 0);
+    cr_assert_eq(f.header.attributes & BATCH_DELETE_HORIZON, 0);
+    cr_assert_eq(log_marker_parse(buf_slice(&f.out), &f.header, &marker), ST_NOT_FOUND);
+    struct log_last_batch last[] = {{5, -1, 3}}; // nothing else tells its epoch
+    f.filter.producers = last;
+    f.filter.producer_count = 1;
+    cr_assert(filter_how(&f, buf_slice(&marked), LOG_FILTER_USELESS));
+    cr_assert_arr_eq(f.out.data, marked.data, marked.len);
+    last[0].epoch = 4;
+    cr_assert_not(filter_how(&f, buf_slice(&marked), LOG_FILTER_USELESS));
+    buf_fini(&marked);
+    buf_fini(&abort.bytes);
+    filtering_fini(&f);
+}
+
+Test(filter, aborted_records_go_also_behind_the_map_and_leave_the_last_sequence)
 {
     struct filtering f;
     filtering_init(&f);
-    struct batch_spec spec = batch_spec_plain();
-    spec.base_offset = BASE;
-    spec.producer_id = 5;
-    spec.producer_epoch = 0;
-    struct buf marker;
-    buf_init(&marker, 1 << 10);
-    cr_assert_eq(batch_build_marker(&spec, true, 1, 900000, &marker), ST_OK);
-    cr_assert(filter(&f, buf_slice(&marker), false));
-    cr_assert_arr_eq(f.out.data, marker.data, marker.len);
-    buf_fini(&marker);
+    f.filter.map_end = BASE;
+    struct buf batch = make_batch("abc", "", COMPRESSION_LZ4);
+    cr_assert(filter_how(&f, buf_slice(&batch), 0));
+    cr_assert_not(filter_how(&f, buf_slice(&batch), LOG_FILTER_USELESS));
+    struct log_last_batch last[] = {{42, BASE + 2, 3}};
+    f.filter.producers = last;
+    f.filter.producer_count = 1;
+    cr_assert(filter_how(&f, buf_slice(&batch), LOG_FILTER_USELESS));
+    cr_assert_eq(f.header.count, 0);
+    cr_assert_eq(f.header.base_sequence, 11);
+    buf_fini(&batch);
     filtering_fini(&f);
+}
+
+// ---- fates ----
+
+static void fates_of(struct log_fates *fates, const struct log_aborted *rows, int count)
+{
+    struct log_aborted *copy = mem_calloc((size_t)count + 1, sizeof *copy);
+    if (count > 0)
+        memcpy(copy, rows, (size_t)count * sizeof *rows);
+    log_fates_init(fates, copy, count);
+}
+
+static bool show_data(struct log_fates *fates, int64_t producer_id, int64_t offset)
+{
+    const struct log_aborted *entry;
+    struct batch_header header = {
+        .base_offset = offset, .producer_id = producer_id, .attributes = BATCH_TRANSACTIONAL};
+    bool aborted = log_fates_aborted(fates, &header);
+    cr_assert_eq(log_fates_show(fates, (struct slice){0}, &header, &entry), aborted);
+    cr_assert_null(entry);
+    return aborted;
+}
+
+// Whether the marker is of no use; *first: of its index entry, -1: none.
+static bool show_marker(struct log_fates *fates, int64_t producer_id, int64_t offset, bool commit,
+                        int64_t *first)
+{
+    const struct log_aborted *entry;
+    struct shown marker = make_marker(producer_id, offset, commit);
+    bool useless = log_fates_show(fates, buf_slice(&marker.bytes), &marker.header, &entry);
+    *first = entry != NULL ? entry->first : -1;
+    buf_fini(&marker.bytes);
+    return useless;
+}
+
+Test(fates, interleaved_transactions_are_told_apart)
+{
+    struct log_fates fates;
+    int64_t first;
+    // In no order: producer 1 aborts twice and commits between, producer 2 aborts.
+    fates_of(&fates, (struct log_aborted[]){{1, 30, 40, 30}, {2, 11, 35, 11}, {1, 10, 20, 10}}, 3);
+    cr_assert_not(show_data(&fates, 1, 9));
+    cr_assert(show_data(&fates, 1, 10));
+    cr_assert(show_data(&fates, 2, 11));
+    cr_assert_not(show_data(&fates, 3, 12));
+    cr_assert(show_data(&fates, 1, 19));
+    cr_assert_not(show_marker(&fates, 1, 20, false, &first));
+    cr_assert_eq(first, 10);
+    cr_assert_not(show_data(&fates, 1, 21));
+    cr_assert_not(show_marker(&fates, 1, 25, true, &first));
+    cr_assert_eq(first, -1);
+    cr_assert(show_data(&fates, 1, 30));
+    cr_assert_not(show_marker(&fates, 2, 35, false, &first));
+    cr_assert_eq(first, 11);
+    cr_assert_not(show_marker(&fates, 1, 40, false, &first));
+    cr_assert_eq(first, 30);
+    cr_assert_not(show_marker(&fates, 3, 50, true, &first));
+    log_fates_fini(&fates);
+}
+
+Test(fates, a_marker_without_batches_is_of_no_use)
+{
+    struct log_fates fates;
+    int64_t first;
+    fates_of(&fates, (struct log_aborted[]){{1, 10, 20, 10}}, 1);
+    cr_assert(show_marker(&fates, 1, 20, false, &first), "all of its batches are gone");
+    cr_assert_eq(first, -1);
+    cr_assert(show_marker(&fates, 1, 21, true, &first), "an empty transaction");
+    cr_assert(show_marker(&fates, 2, 22, false, &first));
+    cr_assert_not(show_data(&fates, 2, 23));
+    cr_assert_not(show_marker(&fates, 2, 24, false, &first), "aborted, but no row says so: it stays");
+    cr_assert_eq(first, -1);
+    log_fates_fini(&fates);
+}
+
+Test(fates, batches_outside_of_transactions_and_other_control_records_are_kept)
+{
+    struct log_fates fates;
+    const struct log_aborted *entry;
+    int64_t first;
+    fates_of(&fates, (struct log_aborted[]){{1, 10, 20, 10}}, 1);
+    struct batch_header plain = {.base_offset = 12, .producer_id = 1};
+    cr_assert_not(log_fates_show(&fates, (struct slice){0}, &plain, &entry));
+    cr_assert(show_marker(&fates, 1, 20, false, &first), "not one of its batches");
+    struct shown other = make_marker(1, 30, true);
+    other.bytes.data[BATCH_HEADER_SIZE + 8] = 3; // type of the control record
+    cr_assert_not(log_fates_show(&fates, buf_slice(&other.bytes), &other.header, &entry));
+    buf_fini(&other.bytes);
+    log_fates_fini(&fates);
 }
 
 Test(filter, records_that_cannot_be_read_are_an_error)
@@ -362,13 +527,6 @@ Test(dirty, only_whole_segments_below_the_limit_and_the_active_one_are_cleaned)
     dirty = find(&state, &config, 0, 30);
     cr_assert_eq(dirty.end, 10);
     state.segments[1]->sealed = true;
-    state.segments[1]->aborted.entries = 1; // also when it was cleaned elsewhere
-    dirty = find(&state, &config, 0, 30);
-    cr_assert_eq(dirty.end, 10);
-    dirty = find(&state, &config, 20, 30);
-    cr_assert_eq(dirty.end, dirty.first);
-    cr_assert_eq(dirty.dirty_bytes, 0);
-    state.segments[1]->aborted.entries = 0;
     dirty = find(&state, &config, 30, 30);
     cr_assert_eq(dirty.dirty_bytes, 0);
     cr_assert_not(log_dirty_due(&dirty, &config));
@@ -421,8 +579,10 @@ Test(dirty, groups_are_no_larger_than_a_segment_its_index_and_31_bits_of_offsets
     struct log_config config = log_config_default();
     config.segment_bytes = 1000;
     config.index_bytes_max = 100;
-    struct log_source s[] = {
-        {0, 10, 400, 8, 12}, {10, 20, 400, 8, 12}, {20, 30, 300, 8, 12}, {30, 40, 100, 8, 12}};
+    struct log_source s[] = {{0, 10, 400, 8, 12, false},
+                             {10, 20, 400, 8, 12, false},
+                             {20, 30, 300, 8, 12, false},
+                             {30, 40, 100, 8, 12, false}};
     cr_assert_eq(log_dirty_group(s, 4, &config), 2);
     cr_assert_eq(log_dirty_group(s + 2, 2, &config), 2);
     cr_assert_eq(log_dirty_group(s, 1, &config), 1);
