@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "log/files.h"
 #include "log/scan.h"
+#include "log/settle.h"
 #include "log/state.h"
 
 #include <stdlib.h>
@@ -697,6 +698,8 @@ static enum status load_producers(struct loading *loading)
     for (int i = 0; i < state->count && status == ST_OK && from < state->end; i++)
         if (i + 1 == state->count || state->segments[i + 1]->base > from)
             status = note_producers(loading, state->segments[i], from);
+    if (status == ST_OK)
+        status = log_settle_transactions(loading->load, state, from);
     if (status == ST_OK)
         status = save_all_aborted(loading);
     return status == ST_OK ? drop_snapshots(loading) : status;

@@ -78,6 +78,13 @@ static void open_transaction(struct log_producers *producers, struct log_produce
     *(producer->behind != NULL ? &producer->behind->before : &producers->open_last) = producer;
 }
 
+void log_producers_reopen(struct log_producers *producers, struct log_producer *producer, int64_t first)
+{
+    close_transaction(producers, producer);
+    if (first >= 0)
+        open_transaction(producers, producer, first);
+}
+
 // The end of the producer's transaction, as Kafka's ProducerAppendInfo and completeTxn see it. The index
 // entry's stable offset is where the earliest transaction begins that is open then.
 static bool end_transaction(struct log_producers *producers, struct log_producer *producer,

@@ -55,6 +55,9 @@ enum sequence_verdict log_producers_check(const struct log_producers *producers,
 bool log_producers_note(struct log_producers *producers, const struct batch_header *header,
                         const struct log_marker *marker, int64_t now_ms, struct log_aborted *aborted);
 
+// The producer's open transaction begins at first and not where it was thought to; -1: none is open.
+void log_producers_reopen(struct log_producers *producers, struct log_producer *producer, int64_t first);
+
 // The first offset of the earliest transaction that is open or whose marker the watermark has not passed;
 // INT64_MAX when there is none (ProducerStateManager.firstUnstableOffset).
 int64_t log_producers_unstable(const struct log_producers *producers, int64_t high_watermark);

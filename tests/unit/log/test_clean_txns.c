@@ -250,6 +250,57 @@ Test(clean_txns, sequences_and_epochs_survive_without_a_snapshot)
     txns_destroy(txns);
 }
 
+static void set_segment_bytes(struct txns *txns, int32_t bytes)
+{
+    struct help *help = &txns->compact.help;
+    help->config.log.segment_bytes = bytes;
+    log_configure(help->log, &help->config.log);
+}
+
+// A round after which horizons pass and that joins no segments.
+static void age_apart(struct txns *txns)
+{
+    fill(txns, 40);
+    set_segment_bytes(txns, 1);
+    clean(txns);
+    set_segment_bytes(txns, 2000);
+    fake_advance_ms(txns->compact.help.env, retention_ms);
+}
+
+// A snapshot between a transaction's records and its marker speaks of it as open; the log says nothing of it
+// any more. Newer snapshots may be damaged, or cut away.
+Test(clean_txns, an_old_snapshot_does_not_open_what_was_cleaned_away)
+{
+    struct txns *txns = txns_new(8);
+    struct help *help = &txns->compact.help;
+    help->config.producer_expiry_ms = retention_ms / 2; // no batch tells that the producer went on
+    restart(txns, 0);
+    int64_t first = log_end(help->log);
+    txns_write(txns, 0, 5);
+    fill(txns, 40);
+    int64_t marker = log_end(help->log);
+    txns_end(txns, 0, false);
+    for (int round = 0; round < 4; round++)
+        age_apart(txns);
+    txns->tombstones_gone = true;
+    cr_assert_eq(txns_check(txns, first_dirty(txns)).markers, 0);
+    txns_write(txns, 2, 3);
+    help_flush(help);
+    int left = 0;
+    for (int64_t base = 0; base < log_end(help->log); base++) {
+        char path[64];
+        snprintf(path, sizeof path, "/data/t-0/%020lld.snapshot", (long long)base);
+        if (base > first && base <= marker)
+            left += fake_file(help->env, path) != NULL;
+        else
+            (void)path_unlink(help->env, path);
+    }
+    cr_assert_gt(left, 0);
+    restart(txns, 1);
+    txns_check(txns, 0); // only the other producer's is open
+    txns_destroy(txns);
+}
+
 static int entries_of(const struct txns *txns)
 {
     const struct log_state *state = &txns->compact.help.log->state;
@@ -269,16 +320,14 @@ Test(clean_txns, joined_segments_keep_the_entries_of_all)
     fill(txns, 30);
     int segments = txns->compact.help.log->state.count;
     cr_assert_eq(entries_of(txns), 60);
-    txns->compact.help.config.log.segment_bytes = 1 << 20;
-    log_configure(txns->compact.help.log, &txns->compact.help.config.log);
+    set_segment_bytes(txns, 1 << 20);
     clean(txns);
     cr_assert_lt(txns->compact.help.log->state.count, segments);
     cr_assert_eq(entries_of(txns), 60, "all were met");
     restart(txns, 1);
     cr_assert_eq(entries_of(txns), 60);
     txns_check(txns, 0);
-    txns->compact.help.config.log.segment_bytes = 2000;
-    log_configure(txns->compact.help.log, &txns->compact.help.config.log);
+    set_segment_bytes(txns, 2000);
     fill_and_clean(txns);
     cr_assert_lt(entries_of(txns), 12, "but for batches that end a segment or are a producer's last");
     restart(txns, 0);
