@@ -5,6 +5,8 @@
 #include "log_help.h"
 
 #include "base/bytes.h"
+#include "base/mem.h"
+#include "log/fates.h"
 #include "log/internal.h"
 
 #include <criterion/criterion.h>
@@ -365,5 +367,58 @@ Test(transactions, markers_that_are_none_are_told)
             cr_assert_neq(log_marker_parse(slice_of(bytes, cut), &step->header, &marker), ST_OK);
     }
     cr_assert_gt(markers, 10);
+    free(golden);
+}
+
+// ---- compaction ----
+
+static void fates_of_index(struct log_fates *fates, const struct golden *golden)
+{
+    int count = (int)(golden->index_len / LOG_ABORTED_ENTRY);
+    struct log_aborted *rows = mem_calloc((size_t)count, sizeof *rows);
+    for (int i = 0; i < count; i++)
+        log_aborted_parse(golden->index + (size_t)i * LOG_ABORTED_ENTRY, &rows[i]);
+    log_fates_init(fates, rows, count);
+}
+
+// Shows the batches that are not gone, as ShowFates.java does; *told grows by what it would print.
+static void show_all(const struct golden *golden, bool gone[BATCHES], char **told)
+{
+    struct log_fates fates;
+    const struct log_aborted *entry;
+    char entries[4096] = "";
+    size_t at = 0;
+    fates_of_index(&fates, golden);
+    for (int i = 0; i < BATCHES; i++) {
+        const struct step *step = &golden->steps[i];
+        bool data = (step->header.attributes & BATCH_CONTROL) == 0;
+        struct slice batch = slice_of(golden->log + step->from, batch_size(&step->header));
+        if (gone[i])
+            continue;
+        bool useless = log_fates_show(&fates, batch, &step->header, &entry);
+        *told += sprintf(*told, "batch %lld %d\n", (long long)step->header.base_offset, useless);
+        gone[i] = data && (useless || (i + 1) % 3 == 0);
+        if (entry != NULL)
+            at += (size_t)snprintf(entries + at, sizeof entries - at, "entry %lld %lld %lld\n",
+                                   (long long)entry->producer_id, (long long)entry->first,
+                                   (long long)entry->last);
+    }
+    *told += sprintf(*told, "%s", entries);
+    log_fates_fini(&fates);
+}
+
+Test(transactions, what_compaction_may_discard_is_what_kafkas_cleaner_may)
+{
+    struct golden *golden = golden_new();
+    bool gone[BATCHES] = {false};
+    static uint8_t expected[BYTES_MAX];
+    static char told[BYTES_MAX];
+    char *at = told;
+    size_t len = read_all("fates.txt", expected);
+    show_all(golden, gone, &at);
+    at += sprintf(at, "round\n");
+    show_all(golden, gone, &at);
+    cr_assert_eq((size_t)(at - told), len);
+    cr_assert_arr_eq(told, expected, len);
     free(golden);
 }
