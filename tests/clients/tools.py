@@ -17,6 +17,7 @@ MAIN = {
     "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
 }
 RECORDS = 1000
 LINES = "".join(f"key-{number % 97}\tvalue-{number}\n" for number in range(RECORDS))
@@ -100,6 +101,8 @@ def commands(replication):
         ("describe moved", topics, "--describe --topic tools", None,
          r"(?s)(Partition: \d\s+Leader: \d\s+Replicas: " + ",".join(map(str, moved(replication))) + r"\s.*?){6}"),
         ("cancel moves", moves, f"--cancel {plan}", None, r"None of the specified partition .* active"),
+        ("describe log dirs", "kafka-log-dirs", "--describe --topic-list tools --broker-list 1", None,
+         r'(?s)"broker":1,(?=.*"logDir":"/)(?=.*"partition":"tools-5","size":\d+,"offsetLag":0,"isFuture":false)'),
         ("elect", "kafka-leader-election", "--election-type preferred --all-topic-partitions", None, ""),
         ("elect again", "kafka-leader-election", "--election-type preferred --topic tools --partition 0", None,
          r"(?i)(success|already)"),
