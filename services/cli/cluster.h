@@ -60,7 +60,8 @@ bool cluster_running(const char *data);
 // The registry of running clusters: $XDG_RUNTIME_DIR/millrace, else /tmp/millrace-UID (0700, own).
 enum status registry_add(const struct cluster *cluster);
 void registry_remove(const struct cluster *cluster);
-// A short directory of one's own in the registry, for sockets when DATA's path is too long.
+// A directory for sockets: DATA/run, else one of one's own in the registry, else in /tmp/millrace-UID; the
+// first whose path is short enough for a socket's.
 enum status registry_run_dir(const char *data, char run[CLUSTER_PATH_MAX]);
 
 // The cluster a command is about: --data when given, else $MILLRACE_DATA, else the newest running one of this

@@ -18,17 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ENTRY_MAX = 4096, SOCKET_DIR_MAX = 70 };
+enum { ENTRY_MAX = 4096, SOCKET_DIR_MAX = 70, RUN_NAME = 17 };
 
-// The directory, made when absent. DENIED when somebody else owns it or others may enter.
-static enum status registry_dir(char dir[CLUSTER_PATH_MAX])
+// Makes a directory that is the user's alone. DENIED when somebody else owns it or others may enter.
+static enum status own_dir(const char *dir)
 {
-    const char *runtime = getenv("XDG_RUNTIME_DIR");
     struct stat info;
-    if (runtime != NULL && runtime[0] == '/' && stat(runtime, &info) == 0 && info.st_uid == getuid())
-        snprintf(dir, CLUSTER_PATH_MAX, "%.480s/millrace", runtime);
-    else
-        snprintf(dir, CLUSTER_PATH_MAX, "/tmp/millrace-%u", (unsigned)getuid());
     if (mkdir(dir, 0700) != 0 && errno != EEXIST)
         return status_from_errno(errno);
     if (lstat(dir, &info) != 0)
@@ -36,6 +31,23 @@ static enum status registry_dir(char dir[CLUSTER_PATH_MAX])
     if (!S_ISDIR(info.st_mode) || info.st_uid != getuid() || (info.st_mode & 077) != 0)
         return ST_DENIED;
     return ST_OK;
+}
+
+static void short_dir(char dir[CLUSTER_PATH_MAX])
+{
+    snprintf(dir, CLUSTER_PATH_MAX, "/tmp/millrace-%u", (unsigned)getuid());
+}
+
+// The directory, made when absent.
+static enum status registry_dir(char dir[CLUSTER_PATH_MAX])
+{
+    const char *runtime = getenv("XDG_RUNTIME_DIR");
+    struct stat info;
+    if (runtime != NULL && runtime[0] == '/' && stat(runtime, &info) == 0 && info.st_uid == getuid())
+        snprintf(dir, CLUSTER_PATH_MAX, "%.480s/millrace", runtime);
+    else
+        short_dir(dir);
+    return own_dir(dir);
 }
 
 static uint64_t data_hash(const char *data)
@@ -83,6 +95,10 @@ enum status registry_run_dir(const char *data, char run[CLUSTER_PATH_MAX])
     if (strlen(run) <= SOCKET_DIR_MAX)
         return directory_make(run);
     enum status status = registry_dir(dir);
+    if (strlen(dir) > SOCKET_DIR_MAX - RUN_NAME) {
+        short_dir(dir);
+        status = own_dir(dir);
+    }
     if (status != ST_OK)
         return status;
     snprintf(run, CLUSTER_PATH_MAX, "%.480s/%016" PRIx64, dir, data_hash(data));

@@ -69,6 +69,17 @@ def alive(pid):
         return False
 
 
+def test_paths_too_long_for_a_socket(tmp_path):
+    deep = tmp_path / ("d" * 60)
+    deep.mkdir()
+    cli = Cli(deep)
+    try:
+        cli.up()
+        assert len(cli.json("status")["daemons"]) == 3
+    finally:
+        cli.down()
+
+
 def test_up_status_down_and_up_again_with_the_same_ports_and_records(cli):
     first = cli.up()
     assert [d["role"] for d in first["daemons"]] == ["controller", "storage", "coordinator"]
