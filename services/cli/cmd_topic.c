@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPLICAS_TEXT = 256 };
-
 struct topic_create {
     struct admin_options options;
     const char *name;
@@ -160,15 +158,6 @@ static enum cli_exit topic_list(int argc, char **argv)
     return code;
 }
 
-static struct slice nodes_text(const int32_t *nodes, int32_t count, char text[REPLICAS_TEXT])
-{
-    size_t len = 0;
-    text[0] = '\0';
-    for (int i = 0; i < count && len < REPLICAS_TEXT - 16; i++)
-        len += (size_t)snprintf(text + len, REPLICAS_TEXT - len, "%s%d", i > 0 ? "," : "", nodes[i]);
-    return slice_str(text);
-}
-
 static int by_partition(const void *a, const void *b)
 {
     const struct kafka_metadata_response_metadata_response_partition *left = a, *right = b;
@@ -180,7 +169,6 @@ static int by_partition(const void *a, const void *b)
 static void topic_rows(struct table *table,
                        const struct kafka_metadata_response_metadata_response_topic *topic)
 {
-    char text[REPLICAS_TEXT];
     qsort(topic->partitions, (size_t)topic->partitions_count, sizeof *topic->partitions, by_partition);
     for (int p = 0; p < topic->partitions_count; p++) {
         const struct kafka_metadata_response_metadata_response_partition *partition = &topic->partitions[p];
@@ -188,8 +176,8 @@ static void topic_rows(struct table *table,
         table_number(table, partition->partition_index);
         table_number(table, partition->leader_id);
         table_number(table, partition->leader_epoch);
-        table_text(table, nodes_text(partition->replica_nodes, partition->replica_nodes_count, text));
-        table_text(table, nodes_text(partition->isr_nodes, partition->isr_nodes_count, text));
+        table_nodes(table, partition->replica_nodes, partition->replica_nodes_count);
+        table_nodes(table, partition->isr_nodes, partition->isr_nodes_count);
         table_text(table, partition->error_code == 0 ? slice_str("ok")
                                                      : slice_str(kafka_error_name(partition->error_code)));
     }

@@ -169,15 +169,6 @@ enum cli_exit topic_reassign(int argc, char **argv)
 
 // ---- reassignments ----
 
-static struct slice nodes_text(const int32_t *nodes, int32_t count, char text[TEXT_MAX])
-{
-    size_t len = 0;
-    text[0] = '\0';
-    for (int i = 0; i < count && len < TEXT_MAX - 16; i++)
-        len += (size_t)snprintf(text + len, TEXT_MAX - len, "%s%d", i > 0 ? "," : "", nodes[i]);
-    return slice_str(text);
-}
-
 static void moving_print(const struct kafka_list_partition_reassignments_response *response, bool json)
 {
     static const char *const columns[] = {"topic", "partition", "replicas", "adding", "removing"};
@@ -186,13 +177,11 @@ static void moving_print(const struct kafka_list_partition_reassignments_respons
         for (int32_t p = 0; p < response->topics[t].partitions_count; p++) {
             const struct kafka_list_partition_reassignments_response_ongoing_partition_reassignment
                 *partition = &response->topics[t].partitions[p];
-            char text[TEXT_MAX];
             table_text(table, response->topics[t].name);
             table_number(table, partition->partition_index);
-            table_text(table, nodes_text(partition->replicas, partition->replicas_count, text));
-            table_text(table, nodes_text(partition->adding_replicas, partition->adding_replicas_count, text));
-            table_text(table,
-                       nodes_text(partition->removing_replicas, partition->removing_replicas_count, text));
+            table_nodes(table, partition->replicas, partition->replicas_count);
+            table_nodes(table, partition->adding_replicas, partition->adding_replicas_count);
+            table_nodes(table, partition->removing_replicas, partition->removing_replicas_count);
         }
     table_print(&table, json, "nothing moves");
 }

@@ -55,6 +55,15 @@ void table_text(struct table *table, struct slice text)
         cell_put_take(table, CELL_TEXT, mem_strndup((const char *)text.data, text.len));
 }
 
+void table_nodes(struct table *table, const int32_t *nodes, int32_t count)
+{
+    char text[256] = "";
+    size_t len = 0;
+    for (int i = 0; i < count && len < sizeof text - 16; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%d", i > 0 ? "," : "", nodes[i]);
+    table_text(table, slice_str(text));
+}
+
 void table_number(struct table *table, int64_t number)
 {
     cell_put_take(table, CELL_BARE, mem_printf("%" PRId64, number));

@@ -19,6 +19,8 @@ struct table *table_new(const char *const *names, int count);
 // Fill the cells of a row from left to right; after the last column the next row begins.
 void table_text(struct table *table, struct slice text);
 void table_number(struct table *table, int64_t number);
+// Node ids as "1,2,3"; cut behind about 240 characters.
+void table_nodes(struct table *table, const int32_t *nodes, int32_t count);
 void table_bool(struct table *table, bool value);
 void table_none(struct table *table); // "-" or null
 
