@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 enum { METRICS_PER_SLICE = 16 };
 
@@ -16,18 +15,6 @@ struct metrics_walk {
     struct env *env;
     size_t position;
 };
-
-static int64_t resident_bytes(void)
-{
-    long pages = 0, resident = 0;
-    FILE *file = fopen("/proc/self/statm", "re");
-    if (file == NULL)
-        return 0;
-    if (fscanf(file, "%ld %ld", &pages, &resident) != 2)
-        resident = 0;
-    fclose(file);
-    return (int64_t)resident * sysconf(_SC_PAGESIZE);
-}
 
 static double cpu_seconds(void)
 {
@@ -39,6 +26,7 @@ static double cpu_seconds(void)
 
 static void process_metrics_print(struct buf *out)
 {
+    int64_t own;
     buf_printf(out,
                "# HELP millrace_build_info Version of the program.\n# TYPE millrace_build_info gauge\n"
                "millrace_build_info{version=\"%s\"} 1\n",
@@ -46,7 +34,7 @@ static void process_metrics_print(struct buf *out)
     buf_printf(out,
                "# HELP process_resident_memory_bytes Resident memory.\n"
                "# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes %lld\n",
-               (long long)resident_bytes());
+               (long long)heap_resident(&own));
     buf_printf(out,
                "# HELP process_cpu_seconds_total User and system time.\n"
                "# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total %.3f\n",

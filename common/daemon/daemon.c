@@ -9,7 +9,6 @@
 #include "rpc/zmq.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +20,6 @@
 
 enum {
     POOL_THREADS_DEFAULT = 2,
-    HEAP_BLOCK_MAX = 8 << 20, // larger ones are the kernel's to map and unmap
-    HEAP_KEPT_MAX = 32 << 20, // free memory at the heap's end
     DRAIN_MS_MAX = 10000,
     READY_POLL_MS = 5, // until the daemon is ready for the first time
     EXIT_FAILED = 1,
@@ -88,6 +85,7 @@ static void drain_begin(struct daemon *daemon, uint32_t signal)
     DIAG_INFO(&daemon->env->diag, "draining signal=%s", signal == SIGTERM ? "TERM" : "INT");
     daemon->phase = DAEMON_DRAINING;
     timer_stop(daemon->env, &daemon->ready_timer);
+    timer_stop(daemon->env, &daemon->heap_timer);
     timer_start_ms(daemon->env, &daemon->drain_timer, DRAIN_MS_MAX);
     if (daemon->spec->drain != NULL)
         daemon->spec->drain(daemon->service, on_drained, daemon);
@@ -125,14 +123,6 @@ static void on_ready_poll(struct timer *timer)
 }
 
 // ---- the process ----
-
-// Requests and batches are blocks of up to a megabyte. Left to itself the allocator gives the heap's end back
-// to the kernel between two of them and has its pages zeroed again a moment later.
-static void heap_prepare(void)
-{
-    mallopt(M_MMAP_THRESHOLD, HEAP_BLOCK_MAX);
-    mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_MAX);
-}
 
 // Before any thread exists: signals are taken by signalfd alone, files are the owner's.
 static void process_prepare(void)
@@ -282,6 +272,7 @@ static enum status env_start(struct daemon *daemon)
     while (daemon->incarnation == 0);
     timer_init(&daemon->drain_timer, on_drain_late, daemon);
     timer_init(&daemon->ready_timer, on_ready_poll, daemon);
+    heap_start(daemon);
     return ST_OK;
 }
 
@@ -322,6 +313,7 @@ static void daemon_end(struct daemon *daemon)
     }
     timer_stop(daemon->env, &daemon->drain_timer);
     timer_stop(daemon->env, &daemon->ready_timer);
+    timer_stop(daemon->env, &daemon->heap_timer);
     DIAG_INFO(&daemon->env->diag, "ended exit_code=%d", daemon->exit_code);
     env_posix_destroy(&daemon->env);
     mem_free(daemon->who);

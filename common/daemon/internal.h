@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inside of the skeleton, shared by daemon.c (life), settings.c (arguments and configuration), admin.c
-// (HTTP), report.c (ready file, survey, start-up line).
+// (HTTP), report.c (ready file, survey, start-up line), heap.c (free memory).
 #ifndef DAEMON_INTERNAL_H
 #define DAEMON_INTERNAL_H
 
@@ -31,6 +31,8 @@ struct daemon {
     int signal_fd;
     struct timer drain_timer;
     struct timer ready_timer;
+    struct timer heap_timer;
+    int heap_checks;  // in a row that found too much held
     char *who;        // "storage-1"
     char *endpoint;   // "tcp://host:port" of rpc for others
     char *rpc_bound;  // "host:port"
@@ -64,5 +66,15 @@ void report_started(struct daemon *daemon);
 // Writes the ready file, if one is wanted, with what is known now.
 void report_ready_file(struct daemon *daemon, bool ready);
 enum status report_survey_start(struct daemon *daemon);
+
+// ---- heap.c ----
+// Tells the allocator what to keep; before any thread exists.
+void heap_prepare(void);
+
+// Gives back what stays free, from now until heap_timer is stopped.
+void heap_start(struct daemon *daemon);
+
+// Bytes resident; *own: those of them that are no file's. 0 when the kernel does not say.
+int64_t heap_resident(int64_t *own);
 
 #endif
