@@ -102,6 +102,7 @@ struct env_ops {
                                 int64_t at);
     enum status (*file_truncate)(struct env *env, struct file *file, int64_t size);
     enum status (*file_reserve)(struct env *env, struct file *file, int64_t at, int64_t len);
+    void (*file_write_out)(struct env *env, struct file *file, int64_t at, int64_t len);
     enum status (*file_sync)(struct env *env, struct file *file);
     enum status (*file_sync_fs)(struct env *env, struct file *file);
     enum status (*file_size)(struct env *env, struct file *file, int64_t *size);
@@ -246,6 +247,12 @@ static inline enum status file_truncate(struct env *env, struct file *file, int6
 static inline enum status file_reserve(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     return env->ops->file_reserve(env, file, at, len);
+}
+// A hint: what was written in the range starts on its way to the disk now (sync_file_range), so that a later
+// sync finds less to do. Says nothing of durability; a failure is told by that sync.
+static inline void file_write_out(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    env->ops->file_write_out(env, file, at, len);
 }
 // fdatasync: the content and the size are durable when it returns ST_OK. After any other result the file must
 // not be trusted nor retried (the page cache proves nothing).

@@ -135,6 +135,11 @@ static enum status posix_file_reserve(struct env *env, struct file *file, int64_
     return rc == 0 ? ST_OK : status_from_errno(errno);
 }
 
+static void posix_file_write_out(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    sync_file_range(file->fd, at, len, SYNC_FILE_RANGE_WRITE);
+}
+
 static enum status posix_file_sync(struct env *env, struct file *file)
 {
     // EINTR is not retried: after any failure the page cache proves nothing.
@@ -180,6 +185,7 @@ void file_ops_fill(struct env_ops *ops)
     ops->file_pwritev = posix_file_pwritev;
     ops->file_truncate = posix_file_truncate;
     ops->file_reserve = posix_file_reserve;
+    ops->file_write_out = posix_file_write_out;
     ops->file_sync = posix_file_sync;
     ops->file_sync_fs = posix_file_sync_fs;
     ops->file_size = posix_file_size;

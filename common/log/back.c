@@ -9,6 +9,8 @@
 #include "base/mem.h"
 #include "log/part.h"
 
+enum { WRITE_OUT_MIN = 16 << 10 }; // smaller writes of one log are left to the block's sync
+
 struct write_back {
     struct job job;
     struct log_set *set;
@@ -101,11 +103,20 @@ static void sync_parts(struct write_back *back)
     }
 }
 
+// A block's sync would otherwise meet all of its bytes at once, and every flush round meanwhile waits behind
+// them on the disk.
+static void write_part(struct write_back *back, struct part *part)
+{
+    part->status = log_part_write(part);
+    if (part->status == ST_OK && !part->sync && part->bytes >= WRITE_OUT_MIN)
+        file_write_out(back->set->env, part->handle->file, part->at, part->bytes);
+}
+
 static void back_run(struct job *job)
 {
     struct write_back *back = (struct write_back *)job;
     for (int i = 0; i < back->parts.count; i++)
-        back->parts.rows[i].status = log_part_write(&back->parts.rows[i]);
+        write_part(back, &back->parts.rows[i]);
     sync_parts(back);
     struct journal *journal = &back->set->journal;
     if (back->block != 0)

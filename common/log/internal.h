@@ -22,7 +22,7 @@ enum {
     LOG_ROUND_PARTS_MAX = 1024,  // logs of one flush round or write-back
     LOG_ROUND_DIRECT_MAX = 256,  // of those, segments written directly
     LOG_ROUND_MAX = 32 << 20,    // bytes of one flush round or write-back
-    LOG_BACKLOG_MAX = 4 << 20,   // bytes in the journal alone at which they are written to their segments,
+    LOG_BACKLOG_MAX = 256 << 10, // bytes in the journal alone at which they are written to their segments,
     LOG_BACKLOG_MS = 100,        // or when one has been there for so long
     LOG_RETRY_MS = 1000,         // how often a full disk is looked at
     LOG_READ_MAX = 1 << 20,      // bytes of one cold read, but for the first batch

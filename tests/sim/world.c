@@ -334,6 +334,7 @@ const struct env_ops sim_env_ops = {
     .file_pwritev = sim_file_pwritev,
     .file_truncate = sim_file_truncate,
     .file_reserve = sim_file_reserve,
+    .file_write_out = sim_file_write_out,
     .file_sync = sim_file_sync,
     .file_sync_fs = sim_file_sync_fs,
     .file_size = sim_file_size,

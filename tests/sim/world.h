@@ -197,6 +197,7 @@ enum status sim_file_pwritev(struct env *env, struct file *file, const struct io
                              int64_t at);
 enum status sim_file_truncate(struct env *env, struct file *file, int64_t size);
 enum status sim_file_reserve(struct env *env, struct file *file, int64_t at, int64_t len);
+void sim_file_write_out(struct env *env, struct file *file, int64_t at, int64_t len);
 enum status sim_file_sync(struct env *env, struct file *file);
 enum status sim_file_sync_fs(struct env *env, struct file *file);
 enum status sim_file_size(struct env *env, struct file *file, int64_t *size);

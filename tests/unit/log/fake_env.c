@@ -372,6 +372,14 @@ static enum status fake_sync(struct env *env, struct file *file)
     return ST_OK;
 }
 
+static void fake_write_out(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    (void)env;
+    (void)file;
+    (void)at;
+    (void)len;
+}
+
 static void fake_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     fake_of(env)->needed += len;
@@ -537,6 +545,7 @@ static const struct env_ops fake_ops = {
     .file_pwritev = fake_pwritev,
     .file_truncate = fake_truncate,
     .file_reserve = fake_reserve,
+    .file_write_out = fake_write_out,
     .file_sync = fake_sync,
     .file_sync_fs = fake_sync_fs,
     .file_size = fake_size,
