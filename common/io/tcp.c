@@ -28,7 +28,7 @@ struct stream {
     int error; // errno of a failed connect; recv and send report it
     bool connecting;
     bool hangup_told;
-    bool in_set; // whether epoll knows it
+    uint32_t armed; // the bits epoll has for it; 0: it is not in the set
 };
 
 struct listener {
@@ -58,14 +58,15 @@ static void stream_arm(struct stream *stream)
 {
     struct posix_env *px = stream->px;
     uint32_t bits = stream_bits(stream);
-    if (bits != 0 && stream->in_set)
+    if (bits == stream->armed)
+        return;
+    if (bits != 0 && stream->armed != 0)
         source_change(px, &stream->source, bits);
     else if (bits != 0)
-        stream->in_set = source_add(px, &stream->source, bits) == ST_OK;
-    else if (stream->in_set) {
+        bits = source_add(px, &stream->source, bits) == ST_OK ? bits : 0;
+    else
         epoll_ctl(px->epoll_fd, EPOLL_CTL_DEL, stream->source.fd, NULL);
-        stream->in_set = false;
-    }
+    stream->armed = bits;
 }
 
 static void stream_connected(struct stream *stream, uint32_t bits)
@@ -110,8 +111,7 @@ static void posix_stream_handle(struct env *env, struct stream *stream, stream_f
 {
     stream->on_event = on_event;
     stream->context = context;
-    if (!stream->in_set)
-        stream_arm(stream);
+    stream_arm(stream);
 }
 
 static void posix_stream_want(struct env *env, struct stream *stream, int events)
