@@ -13,7 +13,9 @@
 #include "conn/output.h"
 
 enum {
-    CONN_SCRATCH = 64 << 10,      // bytes read ahead at most, also what is copied rather than referenced
+    CONN_SCRATCH = 64 << 10, // bytes read ahead at most, also what is copied rather than referenced
+    CONN_BULK = 32 << 10,    // a frame of so many bytes is a large one: behind it no more is read ahead than
+    CONN_AHEAD_BULK = 512,
     CONN_READS_PER_TURN = 4,      // receive calls of one connection and turn
     CONN_REQUESTS_PER_TURN = 16,  // requests begun by one connection and turn
     CONN_SEND_PER_TURN = 1 << 20, // bytes sent by one connection and turn
@@ -49,12 +51,13 @@ struct conn {
     bool handshaken; // a first whole request came in
     bool starved;    // does not read because of queued_max
     bool blocked;    // output waits for STREAM_WRITABLE
+    bool bulk;       // the last frame was a large one
     const char *why; // reason to close, set by whoever finds it
     struct conn_bytes bytes;
     struct conn_peer peer;
     struct conn_pending *first, *last;
-    int pending;  // requests begun and not yet taken off the list
-    int produces; // of these, Produce
+    int pending;           // requests begun and not yet taken off the list
+    int produces;          // of these, Produce
     int64_t produce_bytes; // frames of those
     struct conn_frame frame;
     uint8_t *ahead; // read but not yet cut into frames

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // From bytes to frames. Small frames are copied out of the listener's scratch buffer into a block of exactly
 // their size, so that a kept record batch pins no more than itself; larger ones are received straight into
-// their block. Memory grows with the bytes that really arrive: a block begins with at most 1 MiB and doubles
-// when it is full, whatever the length prefix promises; a length outside the limits ends the connection
-// before anything is allocated.
+// their block, and behind a large one only the next one's head is read ahead, so that little is copied.
+// Memory grows with the bytes that really arrive: a block begins with at most 1 MiB and doubles when it is
+// full, whatever the length prefix promises; a length outside the limits ends the connection before anything
+// is allocated.
 #include "conn/conn.h"
 
 #include "base/assert.h"
@@ -58,6 +59,7 @@ static bool frame_begin(struct conn *conn, size_t need)
 {
     size_t have = ahead_left(conn) - PREFIX;
     ASSERT(have < need);
+    conn->bulk = need >= CONN_BULK;
     struct block *block = block_new(need < CONN_FRAME_FIRST ? need : CONN_FRAME_FIRST);
     if (block == NULL)
         return false;
@@ -110,8 +112,8 @@ static enum status read_ahead(struct conn *conn)
     ahead_drop(conn);
     conn->ahead = scratch;
     conn->ahead_len = left;
-    size_t got = 0;
-    enum status status = conn->bytes.ops->recv(&conn->bytes, scratch + left, CONN_SCRATCH - left, &got);
+    size_t got = 0, room = conn->bulk ? CONN_AHEAD_BULK : CONN_SCRATCH;
+    enum status status = conn->bytes.ops->recv(&conn->bytes, scratch + left, room - left, &got);
     if (status != ST_OK)
         return status;
     conn->ahead_len += got;
@@ -208,6 +210,7 @@ enum conn_cut conn_cut(struct conn *conn, struct block **block, struct slice *fr
         return CONN_CUT_BAD;
     }
     *frame = block_slice(*block);
+    conn->bulk = false;
     conn->ahead_at += PREFIX + (size_t)length;
     if (ahead_left(conn) == 0)
         ahead_drop(conn);
