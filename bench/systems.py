@@ -62,7 +62,9 @@ class System:
 
 class Floor(System):
     """bench/tools/floor.c: one process, or three."""
-    text = "floor: receives, checks the CRC, writes, syncs in groups, acknowledges; nothing else (`bench/tools/floor.c`)"
+    text = ("floor: receives, checks the CRC, writes over one recycled file, syncs in groups, acknowledges; nothing else "
+            "(`bench/tools/floor.c`)")
+    mode = []
 
     def __init__(self, cell):
         super().__init__(cell)
@@ -74,7 +76,7 @@ class Floor(System):
         port = cluster.free_port()
         words = [str(port), directory] if arguments else ["follow", str(port), directory]
         with on(BROKER_CORE):
-            process = subprocess.Popen([tool("floor")] + words + list(arguments), stdout=subprocess.PIPE, text=True)
+            process = subprocess.Popen([tool("floor")] + self.mode + words + list(arguments), stdout=subprocess.PIPE, text=True)
         self.processes.append(process)
         if process.stdout.readline() != "ready\n":
             raise RuntimeError("floor does not start")
@@ -100,6 +102,12 @@ class Floor(System):
             process.kill()
             process.wait()
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class FloorAppend(Floor):
+    """What is written stays: ext4 has blocks to find and its journal to commit with every sync."""
+    text = "floor-append: the same into a file that grows, as everyone must who keeps what came before"
+    mode = ["append"]
 
 
 class Millrace(System):
@@ -170,7 +178,7 @@ class KafkaFlush(Kafka):
     settings = dict(Kafka.settings, **{"log.flush.interval.messages": "1"})
 
 
-SYSTEMS = {"floor": Floor, "millrace": Millrace, "kafka": Kafka, "kafka-flush": KafkaFlush}
+SYSTEMS = {"floor": Floor, "floor-append": FloorAppend, "millrace": Millrace, "kafka": Kafka, "kafka-flush": KafkaFlush}
 
 
 def key(name, cell):

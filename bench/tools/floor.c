@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The least a durable broker can do, as the denominator of the comparisons: receive, check the CRC, write
-// into one recycled file, let a thread fdatasync again and again, acknowledge. No offsets, no index, no
-// reads.
-//   floor PORT DIRECTORY PARTITIONS [PORT_OF_FOLLOWER ...]    speaks Kafka (ApiVersions, Metadata, Produce
-//   version 3) as
+// into one recycled file (with `append` into one that grows), let a thread fdatasync again and again,
+// acknowledge. No offsets, no index, no reads.
+//   floor [append] PORT DIRECTORY PARTITIONS [PORT_OF_FOLLOWER ...]    speaks Kafka (ApiVersions, Metadata,
+//   Produce version 3) as
 //       node 1 and leader of every topic; with followers it acknowledges when it is durable on all of them
 //       too
-//   floor follow PORT DIRECTORY                               a follower: frames of length, position and
-//   records in,
+//   floor [append] follow PORT DIRECTORY                               a follower: frames of length, position
+//   and records in,
 //       durable positions out
 // Prints "ready" when it listens; ends with its parent or by a signal.
 #include "floor.h"
@@ -273,11 +273,13 @@ int main(int argc, char **argv)
 {
     static struct floor floor;
     char path[4096];
+    bool appends = argc > 1 && strcmp(argv[1], "append") == 0;
+    argc -= appends;
+    argv += appends;
     bool follows = argc == 4 && strcmp(argv[1], "follow") == 0;
     if (!follows && (argc < 4 || argc > 4 + FOLLOWERS_MAX)) {
-        fprintf(
-            stderr,
-            "usage: floor PORT DIRECTORY PARTITIONS [PORT_OF_FOLLOWER ...] | floor follow PORT DIRECTORY\n");
+        fprintf(stderr, "usage: floor [append] PORT DIRECTORY PARTITIONS [PORT_OF_FOLLOWER ...] | follow "
+                        "PORT DIRECTORY\n");
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -287,7 +289,7 @@ int main(int argc, char **argv)
     floor.epoll = epoll_create1(0);
     floor.partitions = follows ? 0 : (int32_t)strtol(argv[3], NULL, 10);
     snprintf(path, sizeof path, "%s/floor", argv[follows ? 3 : 2]);
-    floor.disk = disk_open(path, FILE_BYTES);
+    floor.disk = disk_open(path, FILE_BYTES, appends);
     listen_on(&floor, argv[follows ? 2 : 1]);
     for (int i = 4; i < argc; i++)
         follower_join(&floor, argv[i]);

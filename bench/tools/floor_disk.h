@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The floor's disk: one file of written blocks that is overwritten round and round, so that fdatasync has no
-// metadata to write, and a thread that syncs again as soon as the last sync has ended and something is new.
+// The floor's disk: one file, and a thread that syncs again as soon as the last sync has ended and something
+// is new. The file is made of written blocks that are overwritten round and round, so that fdatasync has no
+// metadata to write; or it is appended to, as by everyone who keeps what came before, and emptied when full.
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct disk;
 
-// A file PATH of size bytes, all written and synced before this returns. Ends the program when it cannot.
-struct disk *disk_open(const char *path, int64_t size);
+// A file PATH of size bytes, all written and synced before this returns; with appends an empty one that grows
+// to size. Ends the program when it cannot.
+struct disk *disk_open(const char *path, int64_t size, bool appends);
 
 // Writes len bytes (at most the file) and returns the position behind them, counted since the start.
 uint64_t disk_append(struct disk *disk, const void *data, size_t len);
