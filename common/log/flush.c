@@ -189,6 +189,14 @@ static void sync_together(struct log_round *round)
     each_part(round, together_step);
 }
 
+// All of them are on their way to the disk before the first sync waits for its own.
+static enum status write_out_step(struct log_round *round, struct part *part)
+{
+    if (!part->journal && part->sync && part->bytes > 0)
+        file_write_out(round->set->env, part->handle->file, part->at, part->bytes);
+    return ST_OK;
+}
+
 static bool any_new_dir(const struct log_round *round)
 {
     bool any = false;
@@ -203,6 +211,8 @@ static void write_direct(struct log_round *round)
     if (round->together && any_new_dir(round))
         sync_together(round); // see log_make_directory
     each_part(round, write_step);
+    if (round->direct > 1)
+        each_part(round, write_out_step);
     if (round->together && round->together_status == ST_OK)
         sync_together(round);
     else if (!round->together)
