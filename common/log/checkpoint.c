@@ -12,6 +12,11 @@
 #include "base/mem.h"
 #include "log/internal.h"
 
+enum {
+    POINTS_US = 1000000, // recovery points are saved for what was written at most so often,
+    POINTS_LOG_US = 100  // and more rarely with many logs: the loop copies all of them
+};
+
 static const char epochs_name[] = "leader-epoch-checkpoint";
 
 struct saved_log {
@@ -28,6 +33,7 @@ struct log_checkpoint {
     struct log_offset_row *points, *watermarks, *starts, *cleaned;
     int count, start_count, point_count, watermark_count, cleaned_count;
     int syncs; // of files and directories of logs
+    bool points_only;
     bool any_epochs;
     enum status status; // of writing; ST_CANCELLED: not tried
 };
@@ -157,6 +163,9 @@ enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thr
     struct log_set *set = checkpoint->set;
     enum status status = checkpoint->syncs > set->config.sync_each_max ? write_together(checkpoint, thread)
                                                                        : write_apart(checkpoint);
+    if (status == ST_OK && checkpoint->points_only)
+        return checkpoint->status = write_offsets(set, "recovery-point-offset-checkpoint", checkpoint->points,
+                                                  checkpoint->point_count, true);
     if (status == ST_OK) // a lower one than is true costs work, never data
         status = write_offsets(set, "cleaner-offset-checkpoint", checkpoint->cleaned,
                                checkpoint->cleaned_count, false);
@@ -232,21 +241,46 @@ static void checkpoint_run(struct log_op *op)
 
 static void checkpoint_finish(struct log_op *op)
 {
+    op->set->points_after_us = env_now_us(op->set->env) + POINTS_US + op->set->count * POINTS_LOG_US;
     log_checkpoint_done(op->data);
     if (op->on_set_done != NULL)
         op->on_set_done(op->set, op->status, op->context);
 }
 
-void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *context)
+static void checkpoint_queue(struct log_set *set, void (*prepare)(struct log_op *), log_set_done_fn *done,
+                             void *context)
 {
     struct log_op *op = log_op_new(set, NULL);
+    set->unsaved_bytes = 0;
     op->on_set_done = done;
     op->context = context;
-    op->prepare = checkpoint_prepare;
+    op->prepare = prepare;
     op->run = checkpoint_run;
     op->finish = checkpoint_finish;
     op->beside = true;
     log_op_queue(op);
+}
+
+void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *context)
+{
+    checkpoint_queue(set, checkpoint_prepare, done, context);
+}
+
+static void points_prepare(struct log_op *op)
+{
+    struct log_checkpoint *checkpoint = log_checkpoint_new(op->set);
+    checkpoint->points_only = true;
+    op->data = checkpoint;
+}
+
+// Recovery reads what was written behind the recovery points; by the clock alone that may be gigabytes.
+void log_checkpoint_work(struct log_set *set)
+{
+    if (set->unsaved_bytes < set->config.checkpoint_bytes || set->closing || set->status != ST_OK ||
+        env_now_us(set->env) < set->points_after_us)
+        return;
+    set->points_after_us = INT64_MAX; // until this one is done
+    checkpoint_queue(set, points_prepare, NULL, NULL);
 }
 
 void log_checkpoint_fire(struct timer *timer)

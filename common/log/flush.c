@@ -383,6 +383,7 @@ void log_set_work(struct log_set *set)
     if (!set->running && may_start_round(set))
         log_round_start(set);
     log_back_work(set);
+    log_checkpoint_work(set);
 }
 
 void log_set_idle(struct log_set *set)

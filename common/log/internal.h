@@ -195,6 +195,8 @@ struct log_set {
     struct log *reclaims, *reclaims_last; // with segments below the start
     bool reclaiming;                      // an op removes some of them
     int64_t points_us;                    // when recovery points were last saved for them
+    int64_t unsaved_bytes;                // written since recovery points were last saved
+    int64_t points_after_us;              // when those bytes may have them saved again
     struct log_doomed *doomed;            // renamed files that wait for their removal
     struct log_budget own_budget;         // when the config names none
     struct log_cleaner *cleaner;
@@ -267,7 +269,8 @@ void log_reader_ended(struct log *log); // may free the log
 bool log_swap_overtook(struct log *log, int64_t segment_base, uint64_t swaps, struct log_parked *parked);
 
 // ---- aborted.c ----
-// As log_find_aborted, for all that the log's segments have of [their first offset, to), also below the start.
+// As log_find_aborted, for all that the log's segments have of [their first offset, to), also below the
+// start.
 void log_list_aborted(struct log *log, int64_t to, log_aborted_fn *done, void *context);
 
 // ---- clean.c ----
@@ -313,6 +316,7 @@ struct log_checkpoint *log_checkpoint_new(struct log_set *set);
 enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thread thread); // blocking
 void log_checkpoint_done(struct log_checkpoint *checkpoint);                                 // loop; frees it
 void log_checkpoint_fire(struct timer *timer);
+void log_checkpoint_work(struct log_set *set); // saves recovery points when enough was written
 // log-start-offset-checkpoint alone; the rows' names are borrowed. Blocking.
 enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);
 

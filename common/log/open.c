@@ -23,6 +23,7 @@ struct log_set_config log_set_config_default(void)
                                    .lent_bytes_max = 128 << 20,
                                    .free_bytes_min = 64 << 20,
                                    .checkpoint_ms = 60000,
+                                   .checkpoint_bytes = 64 << 20,
                                    .journal_block_bytes = 16 << 20,
                                    .sync_each_max = 16,
                                    .open_files_max = 4096,

@@ -340,6 +340,7 @@ static void part_written(struct part *part)
         log->flushed = log->written;
     log_account_tail(log, -part->bytes);
     metric_inc(&log->set->m_written_bytes, part->bytes);
+    log->set->unsaved_bytes += part->bytes;
     log_back_settle(log, part->bytes);
     segment->written += part->bytes;
     segment->index.written += (int64_t)part->index.len;

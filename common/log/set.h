@@ -43,6 +43,8 @@ struct log_set_config {
         lent_bytes_max; // memory that answers made of cold reads hold; above it they are sent from the file
     int64_t free_bytes_min;      // below this much free disk space appends are refused (ST_NO_SPACE)
     int64_t checkpoint_ms;       // how often recovery points, watermarks and epochs are saved (60,000)
+    int64_t checkpoint_bytes;    // recovery points also after so many bytes written, so that recovery has no
+                                 // more to read than this and what a second brings (64 MiB)
     int64_t journal_block_bytes; // of each of the journal's LOG_JOURNAL_BLOCKS files, a multiple of
                                  // LOG_JOURNAL_UNIT, at least two; 0: no journal
     int32_t sync_each_max;  // files and directories that one job syncs one by one; more: by one syncfs (16)
