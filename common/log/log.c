@@ -374,15 +374,17 @@ static bool must_roll(const struct log *log, struct log_segment *segment, size_t
            batch_last_offset(header) - segment->base > INT32_MAX;
 }
 
-// A new active segment begins at log_end, so that segments join without a gap.
+// A new active segment begins at log_end, so that segments join without a gap. Its snapshot says so too when
+// there is no producer: without one recovery would look for them in every batch from the log's start.
 struct log_segment *log_roll(struct log *log)
 {
     struct log_state *state = &log->state;
-    if (state->count > 0)
+    bool first = state->count == 0;
+    if (!first)
         log_segment_finish(state->segments[state->count - 1]);
     struct log_segment *segment = log_state_add_segment(state, state->end);
     segment->created_ms = env_wall_ms(log->set->env);
-    if (state->producers.by_id.count > 0 &&
+    if ((!first || state->producers.by_id.count > 0) &&
         log_producers_print(&state->producers, &segment->snapshot) != ST_OK)
         buf_clear(&segment->snapshot); // too large: recovery reads the batches instead
     return segment;

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENTRIES_MAX = 256 };
+enum { ENTRIES_MAX = 1024 };
 
 struct entry {
     char name[256];
@@ -298,6 +298,7 @@ static enum status fake_pread(struct env *env, struct file *file, void *data, si
     *got = len < bytes->len - from ? len : bytes->len - from;
     if (*got > 0)
         memcpy(data, bytes->data + from, *got);
+    fake_of(env)->read_bytes += (int64_t)*got;
     return ST_OK;
 }
 

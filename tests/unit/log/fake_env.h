@@ -29,6 +29,7 @@ struct fake_env {
     bool sync_fails;     // file_sync returns ST_IO
     bool sync_fs_fails;  // file_sync_fs does
     int syncs, fs_syncs; // calls: of files and directories, of everything
+    int64_t read_bytes;  // by file_pread
     int64_t needed;      // bytes announced by file_will_need
     bool pool_last;      // jobs of the pool run when no other queue has any
     int64_t space;       // bytes that may still be written or reserved; < 0: any number
