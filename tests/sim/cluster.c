@@ -12,6 +12,8 @@ enum { CONTROLLER_PORT = 7000, STORAGE_PORT = 7100, COORDINATOR_PORT = 7200, KAF
 static void daemon_failed(void *context, const char *why)
 {
     struct daemon_sim *daemon = context;
+    if (daemon->process == NULL)
+        return; // dead already: the callback that it died in says so once more
     // A daemon that refuses to go on is a dead process; the nemesis starts it again like any other.
     if (daemon->process->world->verbose)
         fprintf(stderr, "%10.6f FAILED %s: %s\n", (double)daemon->process->world->now_us / 1e6,
