@@ -313,6 +313,8 @@ static void subscription_fill(Millrace__Subscription *item, struct replica *repl
     item->flushed = log_flushed(replica->log);
     item->has_log_start = true;
     item->log_start = log_start_saved(replica->log);
+    item->has_partition_epoch = true;
+    item->partition_epoch = replica->state.partition_epoch;
 }
 
 // What a replica took from the former leader counts for the new one only as far as the subscription says it

@@ -19,7 +19,7 @@ enum {
     HEARTBEAT_MS = 200,
     WATERMARK_DELAY_MS = 5,
     PACE_US_MAX = 1000000, // then what paces is looked at again: it may have changed
-    SILENT_US = 1000000, // a stream that answers no heartbeats for so long
+    SILENT_US = 1000000,   // a stream that answers no heartbeats for so long
     STREAMS_MAX = 1024
 };
 
@@ -362,9 +362,11 @@ static void subscribe_one(struct stream_out *stream, const Millrace__Subscriptio
     }
     if (replica->state.role != PARTITION_LEADER || replica->log == NULL || log_lost(replica->log))
         return;
-    // It may be about to throw away what it has: what it says of itself counts once the mark is gone.
+    // It may be about to throw away what it has: what it says of itself counts once the mark is gone. If it
+    // knows of more than we do, a mark that is gone may be still to come here, and end the subscription.
     const struct partition_replica *follower = partition_replica(&replica->state, stream->follower);
-    if (follower != NULL && follower->failed) {
+    bool behind = asked->has_partition_epoch && asked->partition_epoch > replica->state.partition_epoch;
+    if (behind || (follower != NULL && follower->failed)) {
         result->status = ST_AGAIN;
         return;
     }
