@@ -4,7 +4,8 @@
 // one write. The journal's blocks are made here too, each before the one written then is full. When all are
 // there and in use, every log that the oldest one still serves is synced, then it takes its next number and
 // may be written again. A block that serves a log whose disk has failed stays as it is, since nothing else
-// may have what was acknowledged: small appends then are synced in their segments, until the next start.
+// may have what was acknowledged: small appends then are synced in their segments, until the log is back
+// (heal.c).
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/part.h"
@@ -267,7 +268,8 @@ static bool someone_waits(const struct log_set *set)
 
 void log_back_work(struct log_set *set)
 {
-    if (set->writing || set->ended || (set->stalled_logs > 0 && timer_running(&set->retry)))
+    if (set->writing || set->ended || log_op_alone(set) ||
+        (set->stalled_logs > 0 && timer_running(&set->retry)))
         return;
     if (wants_block(set)) {
         make_block(set);

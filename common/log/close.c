@@ -165,6 +165,7 @@ static void close_prepare(struct log_op *op)
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
     timer_stop(set->env, &set->expiry);
+    timer_stop(set->env, &set->heal);
     for (struct log *log = set->first; log != NULL; log = log->next)
         if (log->status == ST_OK && log->tail_bytes == 0 && !log->lost)
             log->synced = log->written; // true once close_segment has synced, and saved only then
@@ -240,6 +241,7 @@ void log_set_abandon(struct log_set **pointer)
     timer_stop(set->env, &set->checkpoint);
     timer_stop(set->env, &set->back);
     timer_stop(set->env, &set->expiry);
+    timer_stop(set->env, &set->heal);
     log_reclaim_abandon(set);
     log_start_abandon(set);
     log_ops_release(set); // `ended`: nothing is started

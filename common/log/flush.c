@@ -69,7 +69,7 @@ static bool joins_group(const struct log_round *round, const struct log *log)
     const struct journal *journal = &round->set->journal;
     int64_t bytes = log->tail_bytes - log->backlog;
     return journal->block_bytes > 0 && log_part_journals(log) &&
-           journal_fits(journal, round->journaled + 1, round->journaled_bytes + bytes);
+           journal_takes(journal, round->journaled + 1, round->journaled_bytes + bytes);
 }
 
 static void collect_log(struct log_round *round, struct log *log)

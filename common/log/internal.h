@@ -110,6 +110,8 @@ struct log {
                    // name to leave the directory
     bool in_backlog;
     struct log_clean clean;
+    int64_t heal_us; // offline: when it is read anew; else since when it is back
+    int64_t heal_ms; // the pause before that
     struct log *next_dirty;
     struct log *back_next, *back_previous;
     struct log *served_next, *served_previous; // with the same journal_oldest
@@ -142,6 +144,7 @@ struct log_op {
     int64_t voids_below; // only of what ends at or below; 0: of everything
     bool keeps;          // a removal that only takes the files out of the way
     bool beside;         // runs on the saver's thread, beside rounds; no other op meanwhile
+    bool alone;          // beside no write-back
     struct journal_place place;
     void *context;
     void *data; // the op's own
@@ -180,11 +183,15 @@ struct log_set {
     int64_t failures; // of logs and of the directory
     bool ended;       // being taken down: no job is started
     int64_t running_since_us, space_checked_us;
-    int count, stalled_logs, readers;
+    int count, stalled_logs, offline_logs, readers;
     int open_files;
     enum status status;
     log_durable_fn *on_durable;
-    struct timer retry, checkpoint, back;
+    struct timer retry, checkpoint, back, heal;
+    log_may_heal_fn *may_heal; // NULL: what is offline stays so
+    log_healed_fn *on_healed;
+    bool healing;                           // an op that reads logs anew is queued or runs
+    bool alone;                             // an op of that kind runs
     struct log *raised_first;               // see log_start_note
     struct log_raise *raises, *raises_last; // moves of the start that no op has taken yet
     struct log **due;                       // heap, the earliest first
@@ -205,6 +212,7 @@ struct log_set {
     struct metric m_lent_bytes;
     struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
     struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting;
+    struct metric m_offline, m_healed, m_heal_failures;
 };
 
 // ---- ring.c ----
@@ -284,8 +292,14 @@ void log_clean_cut(struct log *log, int64_t to); // the log is being cut there
 // ---- ops.c ----
 struct log_op *log_op_new(struct log_set *set, struct log *log);
 void log_op_queue(struct log_op *op);
+void log_op_queue_first(struct log_op *op);
+bool log_op_alone(const struct log_set *set); // one that runs beside no write-back runs or is the first
 bool log_op_ready(const struct log_set *set); // the first one may run
 void log_op_submit(struct log_set *set);
+bool log_is_journaled(const struct log *log); // a crash would still find something of it in the journal
+// A state read anew takes the place of the log's, which gets the old one back for its owner to end. The tail
+// must have been dropped. The log ends where the state does, all of it durable, and starts at `start`.
+void log_install(struct log *log, struct log_state *state, int64_t start);
 void log_ops_release(struct log_set *set);  // what waits for disk space is tried again
 enum status log_op_void(struct log_op *op); // what the journal says of its log is void; flusher
 // An empty segment's files, durably; flusher.
@@ -297,6 +311,10 @@ enum status log_segment_make(const struct log_load *load, int64_t base);
 void log_start_note(struct log *log);
 void log_start_forget(struct log *log);
 void log_start_abandon(struct log_set *set);
+
+// ---- heal.c: logs that are offline come back ----
+void log_heal_fire(struct timer *timer);
+void log_heal_later(struct log *log); // it has failed, once more perhaps
 
 // ---- expiry.c: when retention looks at which log ----
 void log_expiry_fire(struct timer *timer);

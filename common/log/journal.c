@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-enum { FILL_STEP = 1 << 20 };
+enum { FILL_STEP = 1 << 20, VOIDS_SHARE = 8 }; // of the last block an eighth is for voids alone
 
 void journal_init(struct journal *journal, struct env *env, const char *dir, int64_t block_bytes)
 {
@@ -50,6 +50,18 @@ bool journal_fits(const struct journal *journal, int items, int64_t bytes)
     if (journal->head <= journal->ready && need <= journal->block_bytes - journal->used)
         return true;
     return journal->head < journal->ready && need <= journal->block_bytes - JOURNAL_PAGE;
+}
+
+bool journal_takes(const struct journal *journal, int items, int64_t bytes)
+{
+    int64_t need = group_bytes(items, bytes);
+    int64_t spared = journal_pages(journal->block_bytes / VOIDS_SHARE);
+    if (journal->head < journal->ready && need <= journal->block_bytes - journal->used)
+        return true;
+    int64_t next = journal->head + 1 == journal->ready ? need + spared : need;
+    if (journal->head < journal->ready)
+        return next <= journal->block_bytes - JOURNAL_PAGE;
+    return journal->head == journal->ready && need + spared <= journal->block_bytes - journal->used;
 }
 
 bool journal_wants_block(const struct journal *journal)

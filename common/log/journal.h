@@ -75,6 +75,10 @@ void journal_fini(struct journal *journal); // closes its files; no job may run
 // Whether a group of so many items and bytes of batches has room in the blocks that are ready.
 bool journal_fits(const struct journal *journal, int items, int64_t bytes);
 
+// The same for a group of records: leaves room in the last block that is ready for groups that say what is
+// void, which may have to be written before any block can be given back.
+bool journal_takes(const struct journal *journal, int items, int64_t bytes);
+
 // Takes the place of a group that fits. No other may be taken until journal_wrote.
 struct journal_place journal_take(struct journal *journal, int items, int64_t bytes);
 // The group is durable (place->bytes > 0) or came to nothing (0).

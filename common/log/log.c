@@ -58,6 +58,8 @@ void log_free(struct log *log)
     *(log->previous != NULL ? &log->previous->next : &set->first) = log->next;
     *(log->next != NULL ? &log->next->previous : &set->last) = log->previous;
     set->count--;
+    if (log->status != ST_OK)
+        metric_set(&set->m_offline, --set->offline_logs);
     if (map_get(&set->by_name, slice_str(log->name)) == log)
         map_remove(&set->by_name, slice_str(log->name));
     log_drop_tail(log);
@@ -289,7 +291,9 @@ void log_go_offline(struct log *log, enum status status)
     log->set->failures++;
     DIAG_ERROR(&log->set->env->diag, "partition taken offline log=%s status=%s", log->name,
                status_name(status));
+    metric_set(&log->set->m_offline, ++log->set->offline_logs);
     log_let_go(log);
+    log_heal_later(log);
 }
 
 void log_set_go_offline(struct log_set *set, enum status status)

@@ -300,6 +300,21 @@ static void mark_lost(struct log *log, const struct known *known, const char *wh
                (long long)known->recovery_point);
 }
 
+// Until its files can be read (heal.c) the log is what the checkpoints say of it, and they go on saying so.
+static void mark_unread(struct log *log, const struct known *known, enum status status)
+{
+    log_state_fini(&log->state);
+    log_state_init(&log->state, log->set->config.producers_max);
+    log->state.end = known->recovery_point > known->start ? known->recovery_point : known->start;
+    log->written = log->flushed = log->ring.floor = log->state.end;
+    log->recovery_point = log->synced = known->recovery_point;
+    log->start = log->start_saved = known->start;
+    log->high_watermark = known->high_watermark < log->state.end ? known->high_watermark : log->state.end;
+    log->clean.first_dirty = known->first_dirty;
+    log_start_note(log);
+    log_go_offline(log, status);
+}
+
 static void install_state(struct log *log, const struct known *known)
 {
     struct log_state *state = &log->state;
@@ -383,8 +398,7 @@ static void recover_log(struct opening *opening, const char *name)
         return;
     }
     if (status != ST_OK) {
-        log_go_offline(log, status);
-        log->recovery_point = log->synced = known->recovery_point;
+        mark_unread(log, known, status);
         return;
     }
     install_state(log, known);
@@ -548,6 +562,13 @@ static void init_metrics(struct log_set *set)
     set->m_resting = (struct metric){.name = "millrace_log_retention_paused",
                                      .help = "1 while time retention rests because the clock has leapt.",
                                      .kind = METRIC_GAUGE};
+    set->m_offline = (struct metric){.name = "millrace_log_offline",
+                                     .help = "Partitions that their disk has failed.",
+                                     .kind = METRIC_GAUGE};
+    set->m_healed = (struct metric){.name = "millrace_log_healed_total",
+                                    .help = "Times that a failed partition was read anew and is back."};
+    set->m_heal_failures = (struct metric){.name = "millrace_log_heal_failures_total",
+                                           .help = "Times that its disk still failed when it was tried."};
     set->m_lent_bytes = (struct metric){.name = "millrace_log_lent_bytes",
                                         .help = "Memory of cold reads that answers hold.",
                                         .kind = METRIC_GAUGE};
@@ -561,7 +582,8 @@ void log_set_each_metric(struct log_set *set,
                             &set->m_tail_bytes,       &set->m_written_bytes, &set->m_journal_bytes,
                             &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
                             &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
-                            &set->m_resting,          &set->m_lent_bytes};
+                            &set->m_resting,          &set->m_lent_bytes,    &set->m_offline,
+                            &set->m_healed,           &set->m_heal_failures};
     for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++) {
         all[i]->labels = set->config.labels;
         act(set->env->metrics, all[i]);
@@ -594,6 +616,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     timer_init(&set->back, log_back_fire, set);
     timer_init(&set->expiry, log_expiry_fire, set);
     set->cleaner = log_cleaner_new(set, &config->clean);
+    timer_init(&set->heal, log_heal_fire, set);
     struct opening opening = {.set = set};
     map_init(&opening.known, 0);
     enum status status = open_steps(&opening, config);

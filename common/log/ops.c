@@ -54,6 +54,7 @@ static void op_done(struct job *job)
     struct log_op *op = (struct log_op *)job;
     struct log_set *set = op->set;
     bool last = op->last, beside = op->beside;
+    set->alone = false;
     bool waits = op->status == ST_NO_SPACE && op->again != NULL && !set->closing && !op->log->deleted;
     if (beside)
         set->saving = false;
@@ -95,6 +96,16 @@ void log_op_queue(struct log_op *op)
     log_set_work(set);
 }
 
+void log_op_queue_first(struct log_op *op)
+{
+    struct log_set *set = op->set;
+    op->next = set->ops_first;
+    set->ops_first = op;
+    if (set->ops_last == NULL)
+        set->ops_last = op;
+    log_set_work(set);
+}
+
 // A set being closed waits until everything is written that can be.
 static bool all_written(const struct log_set *set)
 {
@@ -103,8 +114,7 @@ static bool all_written(const struct log_set *set)
     return (set->dirty_first == NULL && set->backlog == 0) || set->stalled_logs > 0;
 }
 
-// Whether a crash would still find something of the log in the journal.
-static bool is_journaled(const struct log *log)
+bool log_is_journaled(const struct log *log)
 {
     return log->journal_newest >= log->set->journal.tail;
 }
@@ -116,12 +126,19 @@ bool log_op_ready(const struct log_set *set)
         return false;
     if (op->last)
         return all_written(set);
+    if (op->alone && set->writing)
+        return false;
     if (op->log == NULL)
         return true;
     if (op->log->writing || op->log->clean.swapping ||
         (op->settle && op->log->backlog > 0 && op->log->status == ST_OK))
         return false;
-    return !op->voids || !is_journaled(op->log) || journal_fits(&set->journal, 1, 0);
+    return !op->voids || !log_is_journaled(op->log) || journal_fits(&set->journal, 1, 0);
+}
+
+bool log_op_alone(const struct log_set *set)
+{
+    return set->alone || (set->ops_first != NULL && set->ops_first->alone);
 }
 
 void log_op_submit(struct log_set *set)
@@ -131,9 +148,10 @@ void log_op_submit(struct log_set *set)
     if (set->ops_first == NULL)
         set->ops_last = NULL;
     set->ended = op->last;
+    set->alone = op->alone;
     if (op->prepare != NULL)
         op->prepare(op);
-    op->voids = op->voids && is_journaled(op->log);
+    op->voids = op->voids && log_is_journaled(op->log);
 #ifdef PLANTED_TRUNCATION_NOT_JOURNALED
     op->voids = false;
 #endif
@@ -202,17 +220,16 @@ static void end_change(struct log_op *op)
         op->on_log_done(log, op->status, op->context);
 }
 
-// The new state takes the place of the old one.
-static void install(struct log *log, struct change *change, int64_t start)
+void log_install(struct log *log, struct log_state *state, int64_t start)
 {
     for (int i = 0; i < log->state.count; i++)
         log_close_handle(log, log->state.segments[i]);
     struct log_state old = log->state;
-    log->state = change->state;
-    change->state = old; // freed by end_change
+    log->state = *state;
+    *state = old;
     log->state.epochs.changed = true;
     log->touched = true;
-    log->ring.written = log->ring.flushed = log->ring.count; // prepare dropped the tail
+    log->ring.written = log->ring.flushed = log->ring.count; // the tail is dropped
     log_drop_recent(log);
     log->start = log->start_saved = start;
     log_start_note(log);
@@ -301,7 +318,8 @@ static void truncate_finish(struct log_op *op)
     if (op->status != ST_OK && !change->nothing)
         log_go_offline(op->log, op->status);
     else if (!change->nothing)
-        install(op->log, change, op->log->start < change->state.end ? op->log->start : change->state.end);
+        log_install(op->log, &change->state,
+                    op->log->start < change->state.end ? op->log->start : change->state.end);
     end_change(op);
 }
 
@@ -402,7 +420,7 @@ static void fully_finish(struct log_op *op)
         segment->exists = true;
         segment->created_ms = env_wall_ms(log->set->env);
         change->state.end = op->offset;
-        install(log, change, op->offset);
+        log_install(log, &change->state, op->offset);
         log->on_disk = true;
         log->lost = false;
     }

@@ -395,6 +395,8 @@ void log_part_finish(struct part *part, uint64_t block)
         part_journaled(part, block);
     else if (log->status == ST_OK)
         part_written(part);
+    else if (part->journal)
+        log->journal_newest = block; // nobody was told, but a replay would find it
     log_let_go(log);
     mem_free(part->iov);
     buf_fini(&part->index);

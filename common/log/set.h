@@ -110,7 +110,7 @@ int log_set_count(const struct log_set *set);
 
 // Told on the loop for each log of a round. ST_OK: log_flushed has moved. ST_NO_SPACE: nothing was lost, the
 // batches wait in memory and are written when there is space again; appends are refused until then. Any other
-// status: the log is offline for good (log_status).
+// status: the log is offline (log_status).
 typedef void log_durable_fn(struct log *log, enum status status);
 
 // Starts a round when a log is dirty and none runs. Cheap; call it once after a turn's appends. on_durable is
@@ -125,6 +125,20 @@ enum status log_set_status(const struct log_set *set);
 
 // How often one of its logs, or the directory, was taken offline. Never less than before.
 int64_t log_set_failures(const struct log_set *set);
+
+// ---- the way back of a log that its disk has failed ----
+
+// Whether the log may be read anew now: nobody counts on what it said of its end any more. The records behind
+// what was durable are gone afterwards.
+typedef bool log_may_heal_fn(struct log *log);
+// The log works again (log_status), or its files lack what was durable (log_lost); end and start may be lower
+// than before.
+typedef void log_healed_fn(struct log *log);
+
+// From now on logs that are offline are tried again: a second later, then after pauses that double up to a
+// minute. Both are called on the loop; a log is given back only if may_heal still says so then. A set that is
+// offline as a whole stays so.
+void log_set_heal(struct log_set *set, log_may_heal_fn *may_heal, log_healed_fn *on_healed);
 
 // ---- retention (log/retention.h) ----
 

@@ -404,6 +404,13 @@ void dirs_clean(struct dirs *dirs, const struct log_clean_config *config)
             log_set_clean(dirs->rows[i].set, config);
 }
 
+void dirs_heal(struct dirs *dirs, log_may_heal_fn *may_heal, log_healed_fn *on_healed)
+{
+    for (int i = 0; i < dirs->count; i++)
+        if (dirs->rows[i].set != NULL)
+            log_set_heal(dirs->rows[i].set, may_heal, on_healed);
+}
+
 int64_t dirs_flush_age_us(const struct dirs *dirs)
 {
     int64_t age = 0;

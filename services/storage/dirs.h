@@ -55,6 +55,7 @@ enum status dirs_create(struct dirs *dirs, const char *name, struct uuid id, con
 void dirs_flush(struct dirs *dirs, log_durable_fn *on_durable);
 void dirs_retain(struct dirs *dirs, log_start_fn *on_start);
 void dirs_clean(struct dirs *dirs, const struct log_clean_config *config);
+void dirs_heal(struct dirs *dirs, log_may_heal_fn *may_heal, log_healed_fn *on_healed);
 int64_t dirs_flush_age_us(const struct dirs *dirs); // the highest
 bool dirs_work(const struct dirs *dirs);            // at least one does
 int64_t dirs_failures(const struct dirs *dirs);     // log_set_failures of all together

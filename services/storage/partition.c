@@ -200,6 +200,18 @@ void partition_truncated(struct partition *partition, int64_t to)
         partition->high_watermark = to;
 }
 
+void partition_reloaded(struct partition *partition, int64_t log_start, int64_t log_end,
+                        int64_t high_watermark)
+{
+    ASSERT(partition->role != PARTITION_LEADER && log_start <= log_end);
+    partition->log_start = log_start;
+    partition->log_end = partition->flushed = log_end;
+    if (partition->high_watermark > high_watermark)
+        partition->high_watermark = high_watermark;
+    if (partition->high_watermark < log_start)
+        partition->high_watermark = log_start;
+}
+
 int partition_acknowledged(struct partition *partition, int32_t node, uint64_t incarnation,
                            int32_t leader_epoch, int64_t flushed, int64_t now_us)
 {

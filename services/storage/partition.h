@@ -94,6 +94,11 @@ int partition_flushed(struct partition *partition, int64_t flushed);
 // its watermark is cut only after an unclean election, and then the watermark goes with it.
 void partition_truncated(struct partition *partition, int64_t to);
 
+// The log was read anew after its disk had failed, while another one leads or nobody: it says the same as to
+// partition_init. The watermark never rises by that.
+void partition_reloaded(struct partition *partition, int64_t log_start, int64_t log_end,
+                        int64_t high_watermark);
+
 // A follower acknowledges flushed (exclusive) in leader_epoch from incarnation. Other epochs, nodes,
 // incarnations are ignored.
 int partition_acknowledged(struct partition *partition, int32_t node, uint64_t incarnation,

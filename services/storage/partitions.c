@@ -82,6 +82,20 @@ static void partitions_on_start(struct log *log)
         replica_started(replica);
 }
 
+// A leader may not: its followers may have what is not durable here, and would keep it beside other records
+// of the same epoch. Once the controller has noted the failure whoever leads next does so in a new one.
+static bool partitions_may_heal(struct log *log)
+{
+    const struct replica *replica = log_user(log);
+    return replica != NULL && !replica->closing && !replica->cutting &&
+           replica->state.role != PARTITION_LEADER && report_failed(replica);
+}
+
+static void partitions_on_healed(struct log *log)
+{
+    replica_healed(log_user(log));
+}
+
 void partitions_flush(struct partitions *partitions)
 {
     streams_out_pump(partitions->out);
@@ -228,7 +242,7 @@ bool replica_linkable(struct replica *replica)
         return false;
     }
     if (!log_lost(replica->log))
-        return true;
+        return !report_failed(replica); // else the leader passes over it until the mark is gone
     // Reported at registration and taken out of the ISR by the controller: it may start empty and catch up.
     struct partition_replica *self = partition_replica(&replica->state, replica->state.self);
     if (self == NULL || self->in_isr)
@@ -567,6 +581,7 @@ void partitions_start(struct partitions *partitions)
     dirs_flush(partitions->options.dirs, partitions_on_durable);
     dirs_retain(partitions->options.dirs, partitions_on_start);
     clean_configure(partitions);
+    dirs_heal(partitions->options.dirs, partitions_may_heal, partitions_on_healed);
     strays_take(partitions);
     partitions->starting = true;
     for (size_t i = 0; i < image_topic_count(image); i++) {

@@ -8,6 +8,7 @@
 #include "partitions_state.h"
 #include "report.h"
 #include "stream_in.h"
+#include "stream_in_state.h"
 #include "stream_out.h"
 #include "watch.h"
 
@@ -202,5 +203,16 @@ void replica_durable(struct replica *replica, enum status status)
         wait_fail(&replica->start_waits, status);
         wait_fail(&replica->low_waits, status);
     }
+    partitions_room_made(replica->partitions);
+}
+
+void replica_healed(struct replica *replica)
+{
+    const struct log *log = replica->log;
+    replica->damaged_at = -1; // of the disk as it was; it is noticed again by who reads it
+    partition_reloaded(&replica->state, log_start(log), log_end(log), log_high_watermark(log));
+    if (replica->stream != NULL)
+        stream_in_wanted(replica, 0);
+    reports_soon(replica->partitions->reports);
     partitions_room_made(replica->partitions);
 }

@@ -126,6 +126,9 @@ void replica_wait_room(struct replica *replica, struct wait *wait, wait_fn *wake
 // The log was flushed, or failed (log_set's on_durable).
 void replica_durable(struct replica *replica, enum status status);
 
+// The log was offline and has been read anew: it ends where the disk says. The controller is told.
+void replica_healed(struct replica *replica);
+
 // Records at or behind offset could not be read back from the disk (ST_CORRUPT, ST_IO). The controller is
 // told: where another member lives, this replica leaves the ISR and leadership, drops its log from that
 // segment on and fills it again from the leader. With no other copy it goes on serving what is good.

@@ -36,6 +36,7 @@ struct check_log {
     int64_t durable; // told so
     bool flipped;    // a bit of it: what the disk holds proves nothing any more
     int64_t cut;     // a truncation to here is under way; INT64_MAX: none
+    bool offline;    // its disk has failed it, and it is not back
     bool removed;    // the node has begun to remove it; it may be back as it was until a new one is durable
 };
 

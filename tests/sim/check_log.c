@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a storage node's log has called durable is there when the node is back, with the same bytes, unless
 // the node asked for a truncation since; and nothing else is: what a truncation has cut does not come back.
-// Every batch is noted when it is appended; after each start the node's disk is compared with the notes.
+// Every batch is noted when it is appended; after each start, and when a log that was offline is back, the
+// node's disk is compared with the notes.
 // Replication would hide most of what one node loses. See check.h.
 #include "check.h"
 
@@ -143,6 +144,7 @@ static bool trusted(const struct daemon_sim *daemon, struct check_log *row)
 
 static void look_back(struct check *check, const struct daemon_sim *daemon, struct check_log *row)
 {
+    row->offline = false;
     row->cut = row->removed ? INT64_MAX : row->cut;
     row->log = NULL;
     if (row->removed) {
@@ -187,11 +189,24 @@ static struct check_log *row_of(struct check_node *node, const struct log *log)
     return row;
 }
 
-static void look_at_log(struct check_node *node, struct log *log)
+// Whether the log is of use, and what it has was looked at since it was not.
+static bool is_of_use(struct check *check, const struct daemon_sim *daemon, const struct log *log,
+                      struct check_log *row)
 {
-    struct check_log *row = row_of(node, log);
+    enum status status = log_status(log);
+    if (status == ST_OK && row->offline) {
+        look_back(check, daemon, row);
+        row->log = log;
+    }
+    row->offline = status != ST_NO_SPACE ? status != ST_OK : row->offline;
+    return status == ST_OK && !log_lost(log);
+}
+
+static void look_at_log(struct check *check, int at, struct log *log)
+{
+    struct check_log *row = row_of(&check->nodes[at], log);
     const struct replica *replica = log_user(log);
-    if (row == NULL || log_lost(log) || log_status(log) != ST_OK)
+    if (row == NULL || !is_of_use(check, &check->cluster->storage[at], log, row))
         return;
     if (replica == NULL || !replica->cutting)
         row->cut = INT64_MAX;
@@ -224,7 +239,7 @@ void check_log(struct check *check)
             look_back(check, daemon, &node->logs[k]);
         struct log *log = NULL;
         while ((log = dirs_next(partitions->options.dirs, log)) != NULL)
-            look_at_log(node, log);
+            look_at_log(check, i, log);
     }
 }
 

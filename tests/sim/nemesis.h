@@ -39,6 +39,7 @@ struct nemesis_plan {
     enum nemesis_ill ill;
     int victim;    // ILL_FLIPPED: the storage node
     bool segments; // ... the records themselves, else what is derived from them
+    bool restarts; // an operator restarts a node whose disk works again; else logs come back by themselves
 };
 
 // AIM_ELECTIONS: a controller as seen after the last event.
@@ -110,5 +111,6 @@ void nemesis_cut_begin(struct nemesis *nemesis);
 void nemesis_cut_turn(struct nemesis *nemesis);
 void nemesis_disk_begin(struct nemesis *nemesis);
 void nemesis_disk_heal(struct nemesis *nemesis);
+void nemesis_disk_check(struct nemesis *nemesis); // at the end: every log is back
 
 #endif

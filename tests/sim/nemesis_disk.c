@@ -65,23 +65,23 @@ static void spoil(struct nemesis *nemesis)
     disk_break(daemon->machine, calls, at);
 }
 
-static bool log_failed(const struct daemon_sim *daemon)
+// A log that is offline, NULL: none.
+static const struct log *failed_log(const struct daemon_sim *daemon)
 {
     struct partitions *partitions =
         daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
     struct log *log = NULL;
     while (partitions != NULL && (log = dirs_next(partitions_dirs(partitions), log)) != NULL)
         if (log_status(log) != ST_OK && log_status(log) != ST_NO_SPACE)
-            return true;
-    return false;
+            return log;
+    return NULL;
 }
 
-// The operator: a disk that works again is of use from the next start on.
 static void mend(struct nemesis *nemesis, struct daemon_sim *daemon)
 {
     disk_empty(daemon->machine);
     disk_mend(daemon->machine);
-    if (log_failed(daemon))
+    if (nemesis->plan.restarts && failed_log(daemon) != NULL)
         nemesis_stop(nemesis, daemon, nemesis_percent(nemesis, 50),
                      nemesis_between(nemesis, 1, RESTART_MS_MAX));
 }
@@ -263,6 +263,17 @@ void nemesis_disk_heal(struct nemesis *nemesis)
     each_daemon(nemesis, mend);
 }
 
+void nemesis_disk_check(struct nemesis *nemesis)
+{
+    for (int i = 0; i < CLUSTER_STORAGE; i++) {
+        const struct daemon_sim *daemon = &nemesis->cluster->storage[i];
+        const struct log *log = failed_log(daemon);
+        if (log != NULL)
+            history_violation(nemesis->cluster->history, "logs-come-back", "node %d: %s is still offline, %s",
+                              daemon->node_id, log_name(log), status_name(log_status(log)));
+    }
+}
+
 void nemesis_disk_begin(struct nemesis *nemesis)
 {
     struct nemesis_plan *plan = &nemesis->plan;
@@ -270,6 +281,7 @@ void nemesis_disk_begin(struct nemesis *nemesis)
     plan->ill = (enum nemesis_ill)nemesis_between(nemesis, ILL_FULL, removes ? ILL_FAILING : ILL_FLIPPED);
     plan->victim = (int)nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1);
     plan->segments = nemesis_percent(nemesis, 50);
+    plan->restarts = nemesis->cluster->world->seed / 4 % 2;
     timer_init(&nemesis->aimed, look, nemesis);
     timer_start_ms(nemesis->env, &nemesis->aimed, PAUSE_MS_MAX);
 }

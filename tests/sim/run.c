@@ -105,6 +105,7 @@ static void on_line(struct process *process, const char *line)
                  {"appends are refused", COUNT_appends_refused},
                  {"records cannot be read back", COUNT_damage_found},
                  {"dropping damaged records", COUNT_damage_refetched},
+                 {"partition is back, its disk works again", COUNT_log_returned},
                  {"checkpoint file is damaged", COUNT_checkpoint_remade},
                  {"partition.metadata was damaged and is repaired", COUNT_topic_id_repaired},
                  {"journal block given back", COUNT_journal_block_given_back}};
@@ -225,6 +226,8 @@ static void heal_and_check(struct run *run)
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         run->producers[i].finishing = true;
     run_for(run, REST_SECONDS * 1000000ll);
+    if (!history_failed(&run->history) && nemesis_spoils_disks(run->world.seed))
+        nemesis_disk_check(&run->nemesis);
     if (!history_failed(&run->history))
         check_logs(&run->check);
 }

@@ -26,8 +26,8 @@ struct entries {
 struct fake_node {
     struct fake_node *next;
     bool directory, locked;
-    bool lies;   // a sync has failed: what was not written counts as clean from then on
-    bool broken; // writes and syncs fail
+    bool lies;                   // a sync has failed: what was not written counts as clean from then on
+    size_t dirty_from, dirty_to; // but for these bytes, written since
     struct buf data, synced;
     struct entries *live, *kept; // directories
 };
@@ -35,6 +35,7 @@ struct fake_node {
 struct file {
     struct fake_node *node;
     bool write, locked;
+    char path[256];
 };
 
 struct job_queue {
@@ -275,10 +276,13 @@ static enum status fake_file_open(struct env *env, const char *path, int flags, 
     struct fake_node *node = entry != NULL ? entry->node : node_new(fake, false);
     if (entry == NULL)
         entry_set(dir->live, last, node);
-    if (flags & FILE_TRUNCATE)
+    if (flags & FILE_TRUNCATE) {
         buf_clear(&node->data);
+        node->lies = false; // nothing is left that could be wrong
+    }
     *file = mem_calloc(1, sizeof **file);
     **file = (struct file){.node = node, .write = (flags & FILE_WRITE) != 0};
+    snprintf((*file)->path, sizeof(*file)->path, "%s", path);
     return ST_OK;
 }
 
@@ -311,6 +315,21 @@ static void resize(struct buf *bytes, size_t len)
     bytes->len = len;
 }
 
+static bool is_broken(struct env *env, const struct file *file)
+{
+    const char *part = fake_of(env)->broken;
+    return part != NULL && strstr(file->path, part) != NULL;
+}
+
+static void note_dirty(struct fake_node *node, size_t from, size_t to)
+{
+    bool none = node->dirty_from == node->dirty_to;
+    if (none || from < node->dirty_from)
+        node->dirty_from = from;
+    if (none || to > node->dirty_to)
+        node->dirty_to = to;
+}
+
 static enum status fake_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,
                                 int64_t at)
 {
@@ -319,7 +338,7 @@ static enum status fake_pwritev(struct env *env, struct file *file, const struct
     size_t len = 0, from = (size_t)at;
     for (int i = 0; i < count; i++)
         len += iov[i].iov_len;
-    if (file->node->broken)
+    if (is_broken(env, file))
         return ST_IO;
     if (fake->space >= 0 && (int64_t)len > fake->space)
         return ST_NO_SPACE;
@@ -328,6 +347,7 @@ static enum status fake_pwritev(struct env *env, struct file *file, const struct
     size_t part = alive ? len : fake->changes == fake->die_at + 1 && len > 0 ? fake_random(env) % len : 0;
     if (part > 0 && from + part > file->node->data.len)
         resize(&file->node->data, from + part);
+    note_dirty(file->node, from, from + part);
     for (int i = 0; i < count && part > 0; i++) {
         size_t bytes = part < iov[i].iov_len ? part : iov[i].iov_len;
         memcpy(file->node->data.data + from, iov[i].iov_base, bytes);
@@ -362,9 +382,10 @@ static void copy(struct buf *to, const struct buf *from)
 
 static enum status fake_sync(struct env *env, struct file *file)
 {
-    bool fails = fake_of(env)->sync_fails || file->node->broken;
+    bool fails = fake_of(env)->sync_fails || is_broken(env, file);
     fake_of(env)->syncs++;
     file->node->lies |= fails;
+    file->node->dirty_from = file->node->dirty_to = 0;
     if (!change(fake_of(env)) || fails)
         return ST_IO;
     if (file->node->lies)
@@ -413,8 +434,9 @@ static void fake_drop_cache(struct env *env, struct file *file, int64_t at)
     size_t len = node->synced.len < node->data.len ? node->synced.len : node->data.len;
     if (!node->lies)
         return;
-    memset(node->data.data, 0, node->data.len); // never written: the blocks are new
-    memcpy(node->data.data, node->synced.data, len);
+    for (size_t i = 0; i < node->data.len; i++) // never written: the blocks are new
+        if (i < node->dirty_from || i >= node->dirty_to)
+            node->data.data[i] = i < len ? node->synced.data[i] : 0;
     node->lies = false;
 }
 
@@ -681,9 +703,9 @@ void fake_power_cut(struct env *env, bool torn)
     }
 }
 
-void fake_break(struct env *env, const char *path, bool broken)
+void fake_break(struct env *env, const char *part, bool broken)
 {
-    node_at(fake_of(env), path)->broken = broken;
+    fake_of(env)->broken = broken ? part : NULL;
 }
 
 struct buf *fake_file(struct env *env, const char *path)

@@ -27,6 +27,7 @@ struct fake_env {
     bool dead;
     bool any_order;      // jobs of different queues run in any order, else the oldest queue's first
     bool sync_fails;     // file_sync returns ST_IO
+    const char *broken;  // see fake_break, NULL: nothing is
     bool sync_fs_fails;  // file_sync_fs does
     int syncs, fs_syncs; // calls: of files and directories, of everything
     int64_t read_bytes;  // by file_pread
@@ -56,8 +57,9 @@ void fake_power_cut(struct env *env, bool torn);
 // The process dies (kill -9): everything written stays.
 void fake_revive(struct env *env);
 
-// Writes and syncs of one file end with ST_IO from now on, or no longer.
-void fake_break(struct env *env, const char *path, bool broken);
+// Writes and syncs of files whose path contains `part`, which stays, end with ST_IO from now on, or no
+// longer.
+void fake_break(struct env *env, const char *part, bool broken);
 
 // Bytes of a file for direct damage; NULL when absent.
 struct buf *fake_file(struct env *env, const char *path);

@@ -160,6 +160,24 @@ Test(partition, follower_takes_the_leaders_watermark_only_up_to_its_own_end)
     partition_fini(&p);
 }
 
+Test(partition, a_log_read_anew_says_where_it_starts_and_ends_and_raises_no_watermark)
+{
+    struct partition p;
+    struct partition_view view = view_of(2, 5, 7, 7);
+    partition_init(&p, 1, 0, 8, 0);
+    partition_view(&p, &view, 0);
+    partition_leader_watermark(&p, 5, 8);
+    partition_reloaded(&p, 1, 6, 6);
+    cr_assert_eq(p.log_start, 1);
+    cr_assert_eq(p.log_end, 6);
+    cr_assert_eq(p.flushed, 6);
+    cr_assert_eq(p.high_watermark, 6);
+    partition_reloaded(&p, 1, 9, 9);
+    cr_assert_eq(p.log_end, 9);
+    cr_assert_eq(p.high_watermark, 6);
+    partition_fini(&p);
+}
+
 Test(partition, idle_follower_stays_in_sync_by_the_stream_heartbeat)
 {
     struct partition p = leader_of_three(7);
