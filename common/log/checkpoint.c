@@ -7,7 +7,9 @@
 //
 // The checkpoint of the clock runs on the saver's thread, so that no flush round waits for it. Rounds and
 // write-backs only add to what it copied: the recovery points it saves stay true. Everything that takes away
-// (truncation, removal, segments below the start) is an op, and ops wait for it.
+// (truncation, removal, segments below the start) is an op, and ops wait for it. When a file of it cannot be
+// written it is tried again soon: the file is made anew each time, and the old one is as true as before. A
+// sync of what was written earlier is not repeated: after an error it proves nothing.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
@@ -35,6 +37,8 @@ struct log_checkpoint {
     int syncs; // of files and directories of logs
     bool points_only;
     bool any_epochs;
+    bool again;         // tried again when a file cannot be written; else that takes the directory offline
+    bool sync_failed;   // of what was written before
     enum status status; // of writing; ST_CANCELLED: not tried
 };
 
@@ -84,21 +88,25 @@ struct log_checkpoint *log_checkpoint_new(struct log_set *set)
     return checkpoint;
 }
 
-static enum status sync_file(struct env *env, const char *dir, struct log_segment_name name)
+static enum status sync_file(struct log_checkpoint *checkpoint, const struct saved_log *saved,
+                             const char *suffix)
 {
-    enum status status = log_file_sync(env, dir, name.text);
-    return status == ST_NOT_FOUND ? ST_OK : status;
+    struct log_segment_name name = log_segment_name(saved->index_base, suffix);
+    enum status status = log_file_sync(checkpoint->set->env, saved->path, name.text);
+    checkpoint->sync_failed = status != ST_OK && status != ST_NOT_FOUND;
+    return checkpoint->sync_failed ? status : ST_OK;
 }
 
-static enum status write_log(struct env *env, const struct saved_log *saved)
+static enum status write_log(struct log_checkpoint *checkpoint, const struct saved_log *saved)
 {
+    struct env *env = checkpoint->set->env;
     enum status status = ST_OK;
     if (saved->epochs.len > 0)
         status = log_file_replace(env, saved->path, epochs_name, buf_slice(&saved->epochs), true);
     if (status == ST_OK && saved->index_base >= 0)
-        status = sync_file(env, saved->path, log_segment_name(saved->index_base, ".index"));
+        status = sync_file(checkpoint, saved, ".index");
     if (status == ST_OK && saved->index_base >= 0)
-        status = sync_file(env, saved->path, log_segment_name(saved->index_base, ".timeindex"));
+        status = sync_file(checkpoint, saved, ".timeindex");
     return status;
 }
 
@@ -106,7 +114,7 @@ static enum status write_apart(struct log_checkpoint *checkpoint)
 {
     enum status status = ST_OK;
     for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
-        status = write_log(checkpoint->set->env, &checkpoint->logs[i]);
+        status = write_log(checkpoint, &checkpoint->logs[i]);
     return status;
 }
 
@@ -130,15 +138,22 @@ static enum status each_epochs(struct log_checkpoint *checkpoint,
     return status;
 }
 
+static enum status sync_all(struct log_checkpoint *checkpoint, enum log_thread thread)
+{
+    enum status status = log_sync_all(checkpoint->set, thread);
+    checkpoint->sync_failed = status != ST_OK;
+    return status;
+}
+
 // The first sync covers the index files too.
 static enum status write_together(struct log_checkpoint *checkpoint, enum log_thread thread)
 {
     enum status status = each_epochs(checkpoint, stage_epochs);
     if (status == ST_OK)
-        status = log_sync_all(checkpoint->set, thread);
+        status = sync_all(checkpoint, thread);
     if (status == ST_OK)
         status = each_epochs(checkpoint, install_epochs);
-    return status == ST_OK && checkpoint->any_epochs ? log_sync_all(checkpoint->set, thread) : status;
+    return status == ST_OK && checkpoint->any_epochs ? sync_all(checkpoint, thread) : status;
 }
 
 static enum status write_offsets(const struct log_set *set, const char *name,
@@ -200,7 +215,8 @@ void log_checkpoint_done(struct log_checkpoint *checkpoint)
         note_saved(&checkpoint->logs[i], status);
         buf_fini(&checkpoint->logs[i].epochs);
     }
-    if (status != ST_OK && status != ST_NO_SPACE && status != ST_CANCELLED)
+    bool passes = status == ST_NO_SPACE || (checkpoint->again && !checkpoint->sync_failed);
+    if (status != ST_OK && status != ST_CANCELLED && !passes)
         log_set_go_offline(set, status);
     mem_free(checkpoint->logs);
     mem_free(checkpoint->points);
@@ -231,7 +247,9 @@ static void checkpoint_prepare(struct log_op *op)
             rest(log);
         log_producers_expire(&log->state.producers, now_ms, set->config.producer_expiry_ms);
     }
-    op->data = log_checkpoint_new(set);
+    struct log_checkpoint *checkpoint = log_checkpoint_new(set);
+    checkpoint->again = true;
+    op->data = checkpoint;
 }
 
 static void checkpoint_run(struct log_op *op)
@@ -239,10 +257,29 @@ static void checkpoint_run(struct log_op *op)
     op->status = log_checkpoint_write(op->data, LOG_SAVER);
 }
 
+// One line when it begins to fail, one when it is over.
+static void note_failing(struct log_set *set, enum status status)
+{
+    bool fails = status != ST_OK && status != ST_NO_SPACE && set->status == ST_OK;
+    if (fails && !set->checkpoint_fails)
+        DIAG_ERROR(&set->env->diag, "checkpoints cannot be written, it is tried again dir=%s status=%s",
+                   set->path, status_name(status));
+    else if (!fails && set->checkpoint_fails)
+        DIAG_INFO(&set->env->diag, "checkpoints are written again dir=%s", set->path);
+    set->checkpoint_fails = fails;
+    metric_inc(&set->m_checkpoint_failures, fails);
+    if (fails && !set->closing)
+        timer_start_ms(set->env, &set->checkpoint, LOG_RETRY_MS);
+}
+
 static void checkpoint_finish(struct log_op *op)
 {
     op->set->points_after_us = env_now_us(op->set->env) + POINTS_US + op->set->count * POINTS_LOG_US;
-    log_checkpoint_done(op->data);
+    struct log_checkpoint *checkpoint = op->data;
+    bool partly = checkpoint->points_only && op->status == ST_OK; // the other files may fail still
+    log_checkpoint_done(checkpoint);
+    if (!partly)
+        note_failing(op->set, op->status);
     if (op->on_set_done != NULL)
         op->on_set_done(op->set, op->status, op->context);
 }
@@ -269,7 +306,7 @@ void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *contex
 static void points_prepare(struct log_op *op)
 {
     struct log_checkpoint *checkpoint = log_checkpoint_new(op->set);
-    checkpoint->points_only = true;
+    checkpoint->points_only = checkpoint->again = true;
     op->data = checkpoint;
 }
 

@@ -180,6 +180,7 @@ struct log_set {
     bool writing;               // likewise of the writer
     bool saving;                // an op of the saver's is
     bool closing, was_clean, low_space;
+    bool checkpoint_fails; // the last one of the clock's did, and is tried again
     int64_t failures; // of logs and of the directory
     bool ended;       // being taken down: no job is started
     int64_t running_since_us, space_checked_us;
@@ -212,7 +213,7 @@ struct log_set {
     struct metric m_lent_bytes;
     struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
     struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting;
-    struct metric m_offline, m_healed, m_heal_failures;
+    struct metric m_offline, m_healed, m_heal_failures, m_checkpoint_failures;
 };
 
 // ---- ring.c ----

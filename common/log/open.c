@@ -569,6 +569,8 @@ static void init_metrics(struct log_set *set)
                                     .help = "Times that a failed partition was read anew and is back."};
     set->m_heal_failures = (struct metric){.name = "millrace_log_heal_failures_total",
                                            .help = "Times that its disk still failed when it was tried."};
+    set->m_checkpoint_failures = (struct metric){.name = "millrace_log_checkpoint_failures_total",
+                                                 .help = "Checkpoints that could not be written."};
     set->m_lent_bytes = (struct metric){.name = "millrace_log_lent_bytes",
                                         .help = "Memory of cold reads that answers hold.",
                                         .kind = METRIC_GAUGE};
@@ -583,7 +585,7 @@ void log_set_each_metric(struct log_set *set,
                             &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
                             &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
                             &set->m_resting,          &set->m_lent_bytes,    &set->m_offline,
-                            &set->m_healed,           &set->m_heal_failures};
+                            &set->m_healed,           &set->m_heal_failures, &set->m_checkpoint_failures};
     for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++) {
         all[i]->labels = set->config.labels;
         act(set->env->metrics, all[i]);

@@ -104,8 +104,9 @@ static void raise_finish(struct log_op *op)
 {
     struct raising *raising = op->data;
     struct log_raise *next;
-    if (op->status != ST_OK && op->status != ST_NO_SPACE)
-        log_set_go_offline(op->set, op->status);
+    if (op->status != ST_OK) // who asked is told and asks again; the next checkpoint saves it, too
+        DIAG_WARN(&op->set->env->diag, "cannot save the start of partitions dir=%s status=%s", op->set->path,
+                  status_name(op->status));
     for (struct log_raise *raise = raising->raises; raise != NULL; raise = next) {
         next = raise->next;
         raise_end(raise, op->status);

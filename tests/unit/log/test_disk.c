@@ -90,6 +90,77 @@ Test(disk, after_a_failed_sync_recovery_believes_the_disk_and_not_the_memory)
     help_fini(&help);
 }
 
+static void on_saved(struct log_set *set, enum status status, void *context)
+{
+    struct help *help = context;
+    help->done = status;
+    help->done_calls++;
+}
+
+static bool file_says(struct help *help, const char *path, const char *text)
+{
+    struct buf *bytes = fake_file(help->env, path);
+    return bytes != NULL && memmem(bytes->data, bytes->len, text, strlen(text)) != NULL;
+}
+
+// Nothing of what it would say is lost, and nothing was that it does not say: recovery has more to read.
+Test(disk, a_checkpoint_file_that_cannot_be_written_is_written_when_the_disk_works)
+{
+    static const char *const files[] = {"leader-epoch-checkpoint", "cleaner-offset-checkpoint",
+                                        "recovery-point-offset-checkpoint", "replication-offset-checkpoint",
+                                        "log-start-offset-checkpoint"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        struct help help;
+        help_init(&help, 1);
+        help.config.journal_block_bytes = 0;
+        help_open(&help, true);
+        help_append(&help, 2, 100, 7);
+        help_flush(&help);
+        fake_break(help.env, files[i], true);
+        log_set_checkpoint(help.set, on_saved, &help);
+        fake_run(help.env);
+        cr_expect_eq(help.done, ST_IO);
+        for (int again = 0; again < 5; again++)
+            fake_advance_ms(help.env, 1000);
+        cr_expect_eq(log_set_status(help.set), ST_OK, "%s", files[i]);
+        cr_expect_eq(log_status(help.log), ST_OK);
+        cr_assert_eq(help_append(&help, 1, 100, 7), ST_OK);
+        help_flush(&help);
+        fake_break(help.env, files[i], false);
+        fake_advance_ms(help.env, 1000);
+        cr_expect(file_says(&help, "/data/recovery-point-offset-checkpoint", "t 0 3"), "%s", files[i]);
+        cr_expect(file_says(&help, "/data/t-0/leader-epoch-checkpoint", "7 0"), "%s", files[i]);
+        help_crash(&help, true, false);
+        help_open(&help, false);
+        cr_expect_eq(help_check_content(&help), 2);
+        help_fini(&help);
+    }
+}
+
+Test(disk, a_start_that_cannot_be_saved_is_told_and_saved_when_the_disk_works)
+{
+    struct help help;
+    help_init(&help, 1);
+    help_open(&help, true);
+    help_append(&help, 1, 100, 0);
+    help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    fake_break(help.env, "log-start", true);
+    log_raise_start(help.log, 1, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done, ST_IO);
+    cr_assert_eq(log_status(help.log), ST_OK);
+    cr_assert_eq(log_start_saved(help.log), 0);
+    fake_break(help.env, "log-start", false);
+    log_raise_start(help.log, 1, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done, ST_OK);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_expect_eq(log_start(help.log), 1);
+    help_fini(&help);
+}
+
 // A truncation waits until the journal's part of its log is written; that waits for space.
 Test(disk, a_change_behind_a_write_back_that_met_a_full_disk_goes_on_when_there_is_space)
 {
