@@ -193,10 +193,13 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
     change->load = log_load_of(log, 0);
     log_epochs_copy(&change->epochs, &log->state.epochs);
     log_state_init(&change->state, log->set->config.producers_max);
-    if (log->synced > recovery_point)
-        log->synced = recovery_point;
+    // Below where the log will end: a recovery that finds it at its recovery point takes it for one that
+    // nobody has written to, and leaves out the sync that makes the cut durable.
+    int64_t point = recovery_point > 0 ? recovery_point - 1 : 0;
+    if (log->synced > point)
+        log->synced = point;
     log_clean_cut(log, recovery_point);
-    if (log->recovery_point > recovery_point)
+    if (log->recovery_point > point)
         change->checkpoint = log_checkpoint_new(log->set);
 }
 
