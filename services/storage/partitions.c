@@ -157,10 +157,17 @@ static bool may_be_dropped(const struct replica *replica, const struct log *log)
     return !in_isr && (!log_has_files(log) || (placed != NULL && placed->leader >= 0));
 }
 
-static struct log_config replica_log_config(const struct replica *replica)
+static const struct settings_known *settings_of(const struct replica *replica)
 {
+    struct settings_known *known = &replica->partitions->known;
     const struct partitions_options *options = &replica->partitions->options;
-    return settings_log(options->image, replica->topic, options->node_id, options->config);
+    if (known->any && uuid_equal(known->topic, replica->topic_id))
+        return known;
+    known->any = true;
+    known->topic = replica->topic_id;
+    settings_topic(options->image, replica->topic, options->node_id, &known->replica);
+    known->log = settings_log(options->image, replica->topic, options->node_id, options->config);
+    return known;
 }
 
 // Whether the log may be in a directory that is missing. While the node starts that is possible of every log
@@ -188,7 +195,7 @@ static void replica_open(struct replica *replica)
     const struct partitions_options *options = &partitions->options;
     char name[LOG_NAME_SIZE];
     snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
-    struct log_config config = replica_log_config(replica);
+    struct log_config config = settings_of(replica)->log;
     struct log *log = dirs_find(options->dirs, name);
     if (log != NULL && may_be_dropped(replica, log)) {
         log_drop(partitions, log);
@@ -255,15 +262,14 @@ bool replica_linkable(struct replica *replica)
 
 // ---- following the image ----
 
-static void view_fill(const struct partitions *partitions, const struct image_topic *topic,
+static void view_fill(const struct partitions *partitions, int32_t min_isr,
                       const struct image_partition *from, struct partition_view *view)
 {
     const struct partitions_options *options = &partitions->options;
-    *view =
-        (struct partition_view){.leader = from->leader,
-                                .leader_epoch = from->leader_epoch,
-                                .partition_epoch = from->partition_epoch,
-                                .min_isr = settings_min_isr(options->image, topic->name, options->node_id)};
+    *view = (struct partition_view){.leader = from->leader,
+                                    .leader_epoch = from->leader_epoch,
+                                    .partition_epoch = from->partition_epoch,
+                                    .min_isr = min_isr};
     if (from->replicas.count > PARTITION_REPLICAS_MAX) {
         view->leader = -1; // no controller of ours makes such a partition
         return;
@@ -288,9 +294,9 @@ static void replica_view(struct replica *replica)
     struct partition_view view;
     if (from == NULL || replica->log == NULL || replica->closing)
         return;
-    settings_topic(partitions->options.image, topic->name, partitions->options.node_id, &replica->settings);
+    replica->settings = settings_of(replica)->replica;
     replica->balancing = from->balancing;
-    view_fill(partitions, topic, from, &view);
+    view_fill(partitions, replica->settings.min_isr, from, &view);
     streams_out_heard(replica);
     int before = partition_isr_size(&replica->state);
     int change = partition_view(&replica->state, &view, env_now_us(partitions->options.env));
@@ -402,6 +408,7 @@ static void on_config(void *context, Millrace__ResourceType type, const char *na
     struct partitions *partitions = context;
     struct map_entry *at = NULL;
     void *found;
+    partitions->known.any = false;
     pace_refresh(&partitions->pace, partitions->options.image, partitions->options.node_id,
                  env_now_us(partitions->options.env));
     if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER)
@@ -410,10 +417,8 @@ static void on_config(void *context, Millrace__ResourceType type, const char *na
         struct replica *replica = found;
         if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC && strcmp(name, replica->topic) != 0)
             continue;
-        if (replica->log != NULL) {
-            struct log_config config = replica_log_config(replica);
-            log_configure(replica->log, &config);
-        }
+        if (replica->log != NULL)
+            log_configure(replica->log, &settings_of(replica)->log);
         replica_view(replica);
     }
 }
@@ -577,6 +582,7 @@ void partitions_start(struct partitions *partitions)
     struct image *image = partitions->options.image;
     ASSERT(!partitions->started);
     partitions->started = true;
+    partitions->known.any = false;
     pace_refresh(&partitions->pace, image, partitions->options.node_id, env_now_us(partitions->options.env));
     dirs_flush(partitions->options.dirs, partitions_on_durable);
     dirs_retain(partitions->options.dirs, partitions_on_start);

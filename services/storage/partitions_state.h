@@ -26,6 +26,13 @@ struct partitions {
     struct wait_list room_waits; // replicas whose append_waits wait for memory
     struct timer room;           // wakes them
     struct pace pace;
+    // Of the topic asked for last: its partitions come in a row. Until a setting changes.
+    struct settings_known {
+        bool any;
+        struct uuid topic;
+        struct replica_settings replica;
+        struct log_config log;
+    } known;
     struct isr *isr;
     struct reports *reports;
     struct streams_in *in;

@@ -69,10 +69,9 @@ static const char *word(const struct reader *reader, const char *key, const char
     return image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, fallback);
 }
 
-int32_t settings_min_isr(const struct image *image, const char *topic, int32_t node_id)
+static int32_t min_isr(const struct reader *reader)
 {
-    struct reader reader = {.image = image, .topic = topic, .node_id = node_id};
-    int32_t value = number32(&reader, "min.insync.replicas", "min.insync.replicas", 1);
+    int32_t value = number32(reader, "min.insync.replicas", "min.insync.replicas", 1);
     return value < 1 ? 1 : value;
 }
 
@@ -95,7 +94,7 @@ void settings_topic(const struct image *image, const char *topic, int32_t node_i
                     struct replica_settings *settings)
 {
     struct reader reader = {.image = image, .topic = topic, .node_id = node_id};
-    settings->min_isr = settings_min_isr(image, topic, node_id);
+    settings->min_isr = min_isr(&reader);
     settings->message_bytes_max = number32(&reader, "max.message.bytes", "message.max.bytes", 1048588);
     settings->before_ms_max =
         number(&reader, "message.timestamp.before.max.ms", "log.message.timestamp.before.max.ms", INT64_MAX);

@@ -10,7 +10,6 @@
 
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
                     struct replica_settings *settings);
-int32_t settings_min_isr(const struct image *image, const char *topic, int32_t node_id);
 
 // process: what this process was started with.
 struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id,
