@@ -33,6 +33,7 @@ struct member {
     int64_t sent_us; // when the call under way was made
     int64_t lease_until_us;
     int64_t lease_offset; // what the image must have before the lease counts, see on_heartbeat
+    int64_t told_offset;  // what it had by the last heartbeat
     bool registered, unfenced, draining, leaving;
     struct controllers_pending *call;
     struct timer next;  // heartbeat or registration
@@ -179,11 +180,24 @@ static void send_registration(struct member *member)
     mem_free(lost);
 }
 
+// Whether the last heartbeat came too early: the image has since reached what a node must have to be
+// unfenced, which is worth saying at once.
+static bool has_caught_up(const struct member *member)
+{
+    int64_t needed =
+        member->registered_offset > member->lease_offset ? member->registered_offset : member->lease_offset;
+    return member->registered && member->state != MEMBER_ACTIVE && member->told_offset < needed &&
+           follow_offset(member->options.follow) >= needed;
+}
+
 static void on_caught_up(void *context, enum status status)
 {
     struct member *member = context;
-    if (status == ST_OK)
-        settle(member, "");
+    if (status != ST_OK)
+        return;
+    settle(member, "");
+    if (has_caught_up(member) && member->call == NULL && !member->leaving)
+        next_in(member, 0);
 }
 
 static bool refusal(enum status status)
@@ -251,7 +265,7 @@ static void send_heartbeat(struct member *member, bool leaving, int64_t timeout_
     Millrace__HeartbeatRequest request = MILLRACE__HEARTBEAT_REQUEST__INIT;
     request.node_id = member->node_id;
     request.incarnation = options->incarnation;
-    request.metadata_offset = follow_offset(options->follow);
+    request.metadata_offset = member->told_offset = follow_offset(options->follow);
     if (options->flush_age_ms != NULL) {
         request.has_flush_age_ms = true;
         request.flush_age_ms = options->flush_age_ms(options->context);
@@ -272,7 +286,7 @@ static int64_t heartbeat_ms(const struct member *member)
 static void next_heartbeat(struct member *member)
 {
     int64_t passed_ms = (env_now_us(member->options.env) - member->sent_us) / 1000;
-    int64_t left = heartbeat_ms(member) - passed_ms;
+    int64_t left = has_caught_up(member) ? 0 : heartbeat_ms(member) - passed_ms;
     next_in(member, left > 0 ? left : 0);
 }
 
