@@ -228,7 +228,7 @@ static enum status apply_one(struct follow *follow, struct arena *arena, struct 
     }
     Millrace__MetadataRecord *record;
     enum status status = records_unpack(arena, bytes, &record);
-    return status == ST_OK ? image_apply_some(image, record, offset, RECORDS_PER_TURN) : status;
+    return status == ST_OK ? image_apply_some(image, record, bytes, offset, RECORDS_PER_TURN) : status;
 }
 
 // A refused record stops us at its offset: every voter has the same one. It is told once, then asked for

@@ -54,7 +54,7 @@ struct image_partition {
     // KIP-455, both empty unless a reassignment runs: members of replicas that come and that leave. The
     // target ones stand first among the replicas, in their order.
     struct image_ids adding, removing;
-    bool balancing; // the balancer began it
+    bool balancing;          // the balancer began it
     struct image_ids failed; // replicas whose logs their nodes cannot use
 };
 
@@ -90,9 +90,10 @@ void image_reset(struct image *image);
 enum status image_apply(struct image *image, const Millrace__MetadataRecord *record, int64_t offset);
 
 // The same in slices: of a decision's end, which applies everything since its beginning, at most max records
-// are applied. AGAIN: more are left, to be called again with the same; image_offset has not moved yet.
-enum status image_apply_some(struct image *image, const Millrace__MetadataRecord *record, int64_t offset,
-                             size_t max);
+// are applied. AGAIN: more are left, to be called again with the same; image_offset has not moved yet. bytes:
+// the record as it was unpacked from, which saves packing it where it is kept for later; empty: not at hand.
+enum status image_apply_some(struct image *image, const Millrace__MetadataRecord *record, struct slice bytes,
+                             int64_t offset, size_t max);
 
 // Whether the log so far ends inside a decision: what it holds of it is not in the image.
 bool image_decision_open(const struct image *image);

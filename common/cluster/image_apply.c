@@ -388,11 +388,11 @@ enum status image_apply_body(struct image *image, const Millrace__MetadataRecord
 
 enum status image_apply(struct image *image, const Millrace__MetadataRecord *record, int64_t offset)
 {
-    return image_apply_some(image, record, offset, SIZE_MAX);
+    return image_apply_some(image, record, (struct slice){0}, offset, SIZE_MAX);
 }
 
-enum status image_apply_some(struct image *image, const Millrace__MetadataRecord *record, int64_t offset,
-                             size_t max)
+enum status image_apply_some(struct image *image, const Millrace__MetadataRecord *record, struct slice bytes,
+                             int64_t offset, size_t max)
 {
     ASSERT(offset > image->offset);
     if (record->version != IMAGE_RECORD_VERSION)
@@ -406,7 +406,7 @@ enum status image_apply_some(struct image *image, const Millrace__MetadataRecord
     if (record->body_case == MILLRACE__METADATA_RECORD__BODY_DECISION)
         status = image_decision_mark(image, record->decision, offset, max);
     else if (image->decision_open)
-        status = image_decision_keep(image, record);
+        status = image_decision_keep(image, record, bytes);
     else
         status = image_apply_body(image, record, offset);
     if (status != ST_OK)

@@ -23,9 +23,11 @@ void image_decision_forget(struct image *image)
     image->decision_open = false;
 }
 
-enum status image_decision_keep(struct image *image, const Millrace__MetadataRecord *record)
+enum status image_decision_keep(struct image *image, const Millrace__MetadataRecord *record,
+                                struct slice bytes)
 {
-    enum status status = records_put(&image->decision, record);
+    enum status status =
+        bytes.len > 0 ? records_put_packed(&image->decision, bytes) : records_put(&image->decision, record);
     return status == ST_OK ? ST_OK : image_refuse(image, status, "a decision is too large");
 }
 

@@ -59,7 +59,8 @@ enum status image_refuse(struct image *image, enum status status, const char *fo
 // inside an open decision is kept for its end; what is open as records, for a snapshot.
 enum status image_decision_mark(struct image *image, const Millrace__DecisionRecord *record, int64_t offset,
                                 size_t max);
-enum status image_decision_keep(struct image *image, const Millrace__MetadataRecord *record);
+enum status image_decision_keep(struct image *image, const Millrace__MetadataRecord *record,
+                                struct slice bytes);
 enum status image_decision_encode(const struct image *image, struct buf *out);
 void image_decision_forget(struct image *image);
 

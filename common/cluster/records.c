@@ -21,6 +21,20 @@ enum status records_put(struct buf *out, const Millrace__MetadataRecord *record)
     return ST_OK;
 }
 
+enum status records_put_packed(struct buf *out, struct slice record)
+{
+    if (record.len > RECORDS_RECORD_MAX)
+        return ST_LIMIT;
+    uint8_t prefix[VARINT64_MAX];
+    size_t prefix_len = (size_t)uvarint64_put(prefix, record.len);
+    enum status status = buf_reserve(out, prefix_len + record.len);
+    if (status == ST_OK) {
+        buf_append(out, prefix, prefix_len);
+        buf_append(out, record.data, record.len);
+    }
+    return status;
+}
+
 enum status records_next(struct slice *rest, struct slice *record)
 {
     if (rest->len == 0)

@@ -13,6 +13,9 @@ enum { RECORDS_RECORD_MAX = 1 << 20 }; // bytes of one packed record
 // Appends one record; NULL appends length 0. LIMIT: the buffer or RECORDS_RECORD_MAX is exceeded.
 enum status records_put(struct buf *out, const Millrace__MetadataRecord *record);
 
+// Appends one that is packed already.
+enum status records_put_packed(struct buf *out, struct slice record);
+
 // Takes the next record's bytes off the front of *rest (a slice of length 0 for an entry without metadata).
 // NOT_FOUND at the end, TRUNCATED when only the beginning of a record is there (nothing is taken), MALFORMED.
 enum status records_next(struct slice *rest, struct slice *record);

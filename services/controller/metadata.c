@@ -59,7 +59,7 @@ static enum status apply_records(struct image *image, struct slice records, int6
         arena_reset(&arena);
         status = records_unpack(&arena, bytes, &record);
         if (status == ST_OK)
-            status = image_apply(image, record, *offset);
+            status = image_apply_some(image, record, bytes, *offset, SIZE_MAX);
         if (status != ST_OK)
             break;
         (*offset)++;

@@ -178,5 +178,5 @@ enum status put_mark(struct image *image, Millrace__DecisionRecord__Mark mark, s
     body.mark = mark;
     Millrace__MetadataRecord record = record_of(MILLRACE__METADATA_RECORD__BODY_DECISION);
     record.decision = &body;
-    return image_apply_some(image, &record, image_offset(image) + 1, max);
+    return image_apply_some(image, &record, (struct slice){0}, image_offset(image) + 1, max);
 }
