@@ -72,7 +72,8 @@ enum file_flags {
 };
 
 struct file_info {
-    int64_t size; // bytes
+    int64_t size;        // bytes
+    int64_t modified_ns; // when its content last changed, since 1970 by the wall clock
     bool directory;
 };
 

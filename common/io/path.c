@@ -23,7 +23,9 @@ static enum status posix_path_info(struct env *env, const char *path, struct fil
     struct stat st;
     if (stat(path, &st) != 0)
         return errno == ENOTDIR ? ST_NOT_FOUND : status_from_errno(errno);
-    *info = (struct file_info){.size = st.st_size, .directory = S_ISDIR(st.st_mode)};
+    *info = (struct file_info){.size = st.st_size,
+                               .modified_ns = st.st_mtim.tv_sec * 1000000000ll + st.st_mtim.tv_nsec,
+                               .directory = S_ISDIR(st.st_mode)};
     return ST_OK;
 }
 

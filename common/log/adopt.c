@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "log/files.h"
+#include "log/manifest.h"
 #include "log/internal.h"
 
 #include <stdio.h>
@@ -459,7 +460,9 @@ static enum status extend_checkpoint(struct log_adoption *adoption, int file)
 // that is named and not yet there is lost, which the node says.
 enum status log_adoption_commit(struct log_adoption *adoption)
 {
-    enum status status = ST_OK;
+    enum status status = log_file_remove(adoption->env, adoption->to, LOG_MANIFEST_NAME);
+    if (status == ST_OK)
+        status = path_sync_dir(adoption->env, adoption->to);
     for (int i = 0; i < 3 && status == ST_OK; i++)
         status = extend_checkpoint(adoption, i);
     for (int i = 0; i < adoption->count && status == ST_OK; i++) {

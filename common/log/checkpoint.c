@@ -238,16 +238,20 @@ static void rest(struct log *log)
         log_close_handle(log, log->state.segments[i]);
 }
 
-static void checkpoint_prepare(struct log_op *op)
+static void rest_all(struct log_set *set)
 {
-    struct log_set *set = op->set;
     int64_t now_ms = env_now_ms(set->env);
     for (struct log *log = set->first; log != NULL; log = log->next) {
         if (!log->touched)
             rest(log);
         log_producers_expire(&log->state.producers, now_ms, set->config.producer_expiry_ms);
     }
-    struct log_checkpoint *checkpoint = log_checkpoint_new(set);
+}
+
+static void checkpoint_prepare(struct log_op *op)
+{
+    rest_all(op->set);
+    struct log_checkpoint *checkpoint = log_checkpoint_new(op->set);
     checkpoint->again = true;
     op->data = checkpoint;
 }
@@ -323,6 +327,9 @@ void log_checkpoint_work(struct log_set *set)
 void log_checkpoint_fire(struct timer *timer)
 {
     struct log_set *set = timer->context;
-    log_set_checkpoint(set, NULL, NULL);
+    if (log_resume_unchanged(set))
+        rest_all(set); // what is saved is true, and stays with the manifest
+    else
+        log_set_checkpoint(set, NULL, NULL);
     timer_start_ms(set->env, timer, set->config.checkpoint_ms);
 }

@@ -454,7 +454,8 @@ static void choose_next(struct log_cleaner *cleaner)
         back_off(cleaner);
         return;
     }
-    struct log *log = choose(cleaner, true);
+    bool untouched = cleaner->set->manifest != MANIFEST_NONE; // which a checkpoint ends
+    struct log *log = untouched ? NULL : choose(cleaner, true);
     if (log != NULL) {
         ask(cleaner, log);
     } else if (choose(cleaner, false) != NULL) {

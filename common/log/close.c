@@ -15,6 +15,7 @@ struct closing {
     struct log_checkpoint *checkpoint;
     struct log_set *set;
     enum status status;
+    bool unchanged;      // since the start: the files are as the last clean stop left them
     bool together;       // everything that is written is synced at once
     struct log **staged; // have a snapshot that is not installed yet
     int staged_count;
@@ -42,6 +43,10 @@ static enum status append_entries(const struct closing *closing, struct log *log
     if (status == ST_OK && !closing->together)
         status = file_sync(env, file);
     file_close(env, &file);
+    if (status == ST_OK) {
+        index->written = wanted;
+        buf_clear(&index->pending);
+    }
     return status;
 }
 
@@ -166,6 +171,11 @@ static void close_prepare(struct log_op *op)
     timer_stop(set->env, &set->checkpoint);
     timer_stop(set->env, &set->expiry);
     timer_stop(set->env, &set->heal);
+    timer_stop(set->env, &set->look);
+    closing->unchanged = log_resume_unchanged(set);
+    if (closing->unchanged)
+        return;
+    log_resume_prepare(set);
     for (struct log *log = set->first; log != NULL; log = log->next)
         if (log->status == ST_OK && log->tail_bytes == 0 && !log->lost)
             log->synced = log->written; // true once close_segment has synced, and saved only then
@@ -177,6 +187,8 @@ static void close_run(struct log_op *op)
     static const char marker[] = "{\"version\":0,\"brokerEpoch\":-1}";
     struct log_set *set = op->set;
     struct closing *closing = op->data;
+    if (closing->unchanged)
+        return;
     op->status = close_logs(closing);
     // After a failure the old recovery points stand: the next start scans from there.
     if (op->status == ST_OK)
@@ -185,6 +197,8 @@ static void close_run(struct log_op *op)
         op->status = journal_remove(set->env, set->path, (int)(set->journal.tail % JOURNAL_BLOCKS));
     if (op->status == ST_OK)
         op->status = log_file_replace(set->env, set->path, ".kafka_cleanshutdown", slice_str(marker), true);
+    if (op->status == ST_OK)
+        log_resume_save(set);
 }
 
 // A turn later, when the flusher's completion has been dealt with: its queue goes too.
@@ -204,7 +218,8 @@ static void close_finish(struct log_op *op)
 {
     struct closing *closing = op->data;
     struct log_set *set = op->set;
-    log_checkpoint_done(closing->checkpoint);
+    if (closing->checkpoint != NULL)
+        log_checkpoint_done(closing->checkpoint);
     closing->status = op->status;
     timer_init(&set->retry, close_fire, closing);
     timer_start_us(set->env, &set->retry, 0);
@@ -242,6 +257,7 @@ void log_set_abandon(struct log_set **pointer)
     timer_stop(set->env, &set->back);
     timer_stop(set->env, &set->expiry);
     timer_stop(set->env, &set->heal);
+    timer_stop(set->env, &set->look);
     log_reclaim_abandon(set);
     log_start_abandon(set);
     log_ops_release(set); // `ended`: nothing is started

@@ -376,7 +376,7 @@ static bool may_start_round(const struct log_set *set)
 
 void log_set_work(struct log_set *set)
 {
-    if (set->ended)
+    if (set->ended || !log_resume_left(set))
         return;
     if (!set->running && log_op_ready(set))
         log_op_submit(set);

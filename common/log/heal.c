@@ -179,8 +179,9 @@ static void heal_finish(struct log_op *op)
 
 static bool is_due(struct log *log, int64_t now_us)
 {
-    return log->status != ST_OK && !log->deleted && log->jobs == 0 && !log->clean.swapping &&
-           log->heal_us <= now_us && log->set->may_heal(log);
+    // ST_MISMATCH: files of another topic, to which no id may be given here.
+    return log->status != ST_OK && log->status != ST_MISMATCH && !log->deleted && log->jobs == 0 &&
+           !log->clean.swapping && log->heal_us <= now_us && log->set->may_heal(log);
 }
 
 // From the recovery point on disk: index entries and epochs behind it are made durable by the next checkpoint

@@ -109,6 +109,8 @@ struct log {
     bool held;     // dirty, but its direct write waits for the write-back it is in, or for a log of the same
                    // name to leave the directory
     bool in_backlog;
+    bool adopting;  // its new id is not in partition.metadata yet
+    bool leftovers; // renamed files of removed segments lie in the directory; known while the set is closing
     struct log_clean clean;
     int64_t heal_us; // offline: when it is read anew; else since when it is back
     int64_t heal_ms; // the pause before that
@@ -150,6 +152,14 @@ struct log_op {
     void *data; // the op's own
 };
 
+// What a start has made of the manifest (resume.c): it and the marker go before anything is changed.
+enum log_manifest_use {
+    MANIFEST_NONE,
+    MANIFEST_STANDS,
+    MANIFEST_GOES, // a job removes it
+    MANIFEST_STUCK // which has failed: nothing of the set may be changed any more
+};
+
 struct log_round;
 struct log_raise;
 struct log_doomed;
@@ -181,6 +191,9 @@ struct log_set {
     bool saving;                // an op of the saver's is
     bool closing, was_clean, low_space;
     bool checkpoint_fails; // the last one of the clock's did, and is tried again
+    enum log_manifest_use manifest;
+    struct log *look_next; // whose files are looked at next; NULL: everybody's have been
+    struct timer look;
     int64_t failures; // of logs and of the directory
     bool ended;       // being taken down: no job is started
     int64_t running_since_us, space_checked_us;
@@ -212,7 +225,7 @@ struct log_set {
     struct log_lent *lent;
     struct metric m_lent_bytes;
     struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
-    struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting;
+    struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting, m_resumed;
     struct metric m_offline, m_healed, m_heal_failures, m_checkpoint_failures;
 };
 
@@ -338,6 +351,38 @@ void log_checkpoint_fire(struct timer *timer);
 void log_checkpoint_work(struct log_set *set); // saves recovery points when enough was written
 // log-start-offset-checkpoint alone; the rows' names are borrowed. Blocking.
 enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);
+
+// ---- resume.c: the end of a clean stop, and the start behind it ----
+struct log_resume;
+// On the loop while the set is closing: notes which directories hold what is no log's state.
+void log_resume_prepare(struct log_set *set);
+// Writes the manifest, when the marker is durable and nothing may change any more. Blocking; flusher. Without
+// it the next start opens every log.
+void log_resume_save(struct log_set *set);
+// Reads the manifest if it belongs to the marker that is there. Blocking; start-up.
+struct log_resume *log_resume_new(struct log_set *set);
+void log_resume_destroy(struct log_resume **resume);
+// The name of a directory found, in byte order: true when its log was made from the manifest.
+bool log_resume_take(struct log_resume *resume, const char *name);
+// Behind the last name: whether the manifest told of all there should be. others: logs it did not tell of. If
+// so it stays while nothing changes.
+bool log_resume_whole(struct log_resume *resume, int others);
+// Marker and manifest go, durably. Blocking; start-up or flusher.
+enum status log_resume_discard(struct log_set *set);
+// Whether a job may be started; if not, log_set_work is called again when it may.
+bool log_resume_left(struct log_set *set);
+// Whether nothing has happened since the start that the files do not say: there is nothing to save.
+bool log_resume_unchanged(const struct log_set *set);
+// The files of an active segment as the manifest has them; before the first write to it. Blocking; flusher.
+enum status log_resume_look(const struct log *log, const struct log_segment *segment);
+void log_resume_init(struct log_set *set);
+void log_resume_begin_looks(struct log_set *set); // at all others, in the background
+void log_resume_forget(struct log *log);
+
+// ---- reclaim.c ----
+// Names of the logs with renamed files; a name may come twice.
+void log_reclaim_each_doomed(struct log_set *set, void (*each)(const char *name, void *context),
+                             void *context);
 
 // ---- open.c, close.c ----
 void log_set_each_metric(struct log_set *set,

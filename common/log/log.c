@@ -55,6 +55,7 @@ void log_free(struct log *log)
 {
     struct log_set *set = log->set;
     ASSERT(!log->dirty && log->readers == 0);
+    log_resume_forget(log);
     *(log->previous != NULL ? &log->previous->next : &set->first) = log->next;
     *(log->next != NULL ? &log->next->previous : &set->last) = log->previous;
     set->count--;

@@ -13,7 +13,7 @@
 enum { IDENTITY_BYTES_MAX = 4096 };
 
 static const char short_of_point[] = "its log does not reach its recovery point";
-static const char marker_name[] = ".kafka_cleanshutdown";
+static const char marker_name[] = ".kafka_cleanshutdown"; // Kafka's: everything was synced
 
 struct log_set_config log_set_config_default(void)
 {
@@ -40,9 +40,10 @@ struct known {
 
 struct opening {
     struct log_set *set;
+    struct log_resume *resume;
     struct log_replay *replay;
     struct map known;
-    char **dirs; // logs found
+    char **dirs; // logs found that the manifest does not tell of
     int count, cap;
     bool unsynced; // recovery has written what is still to be synced, by one syncfs
     enum status status;
@@ -203,6 +204,8 @@ static bool list_entry(const char *name, void *context)
     struct opening *opening = context;
     struct log_set *set = opening->set;
     struct file_info info;
+    if (log_resume_take(opening->resume, name))
+        return true;
     struct log_path path = log_path_join(set->path, name);
     if (path_info(set->env, path.text, &info) != ST_OK || !info.directory)
         return true;
@@ -413,6 +416,8 @@ static void recover_log(struct opening *opening, const char *name)
 static void recover_all(struct opening *opening)
 {
     struct log_set *set = opening->set;
+    for (const struct log *log = set->first; log != NULL; log = log->next)
+        known_of(opening, log->name)->found = true; // by the manifest
     for (int i = 0; i < opening->count; i++)
         recover_log(opening, opening->dirs[i]);
     struct map_entry *at = NULL;
@@ -474,16 +479,23 @@ static enum status recover(struct opening *opening)
     return status;
 }
 
-// Kafka's marker says that everything was synced; it goes before anything may change.
-static enum status take_marker(struct log_set *set)
+static bool has_marker(const struct log_set *set)
 {
     struct file_info info;
     struct log_path path = log_path_join(set->path, marker_name);
-    set->was_clean = path_info(set->env, path.text, &info) == ST_OK;
-    if (!set->was_clean)
-        return ST_OK;
-    enum status status = path_unlink(set->env, path.text);
-    return status == ST_OK ? path_sync_dir(set->env, set->path) : status;
+    return path_info(set->env, path.text, &info) == ST_OK;
+}
+
+static enum status load_checkpoints(struct opening *opening)
+{
+    enum status status = load_offsets(opening, "recovery-point-offset-checkpoint", take_recovery_point);
+    if (status == ST_OK)
+        status = load_offsets(opening, "replication-offset-checkpoint", take_watermark);
+    if (status == ST_OK)
+        status = load_offsets(opening, "log-start-offset-checkpoint", take_start);
+    if (status == ST_OK)
+        status = load_offsets(opening, "cleaner-offset-checkpoint", take_first_dirty);
+    return status;
 }
 
 static enum status open_steps(struct opening *opening, const struct log_set_config *config)
@@ -494,25 +506,21 @@ static enum status open_steps(struct opening *opening, const struct log_set_conf
         status = lock_dir(set);
     if (status == ST_OK)
         status = log_sync_open(set);
+    set->was_clean = status == ST_OK && has_marker(set);
+    opening->resume = log_resume_new(set);
     if (status == ST_OK)
         status = path_list(set->env, set->path, list_entry, opening);
     if (status == ST_OK)
-        status = load_identity(set, opening->count > 0);
+        status = load_identity(set, set->first != NULL || opening->count > 0);
     if (status == ST_OK)
         status = log_set_adopt(set, config->cluster_id, config->node_id);
+    if (status == ST_OK && log_resume_whole(opening->resume, opening->count))
+        return ST_OK;
     if (status == ST_OK)
-        status = take_marker(set);
+        status = log_resume_discard(set);
     if (status == ST_OK)
-        status = load_offsets(opening, "recovery-point-offset-checkpoint", take_recovery_point);
-    if (status == ST_OK)
-        status = load_offsets(opening, "replication-offset-checkpoint", take_watermark);
-    if (status == ST_OK)
-        status = load_offsets(opening, "log-start-offset-checkpoint", take_start);
-    if (status == ST_OK)
-        status = load_offsets(opening, "cleaner-offset-checkpoint", take_first_dirty);
-    if (status != ST_OK)
-        return status;
-    return recover(opening);
+        status = load_checkpoints(opening);
+    return status == ST_OK ? recover(opening) : status;
 }
 
 static void opening_fini(struct opening *opening)
@@ -523,6 +531,7 @@ static void opening_fini(struct opening *opening)
         mem_free(value);
     map_fini(&opening->known);
     log_replay_destroy(&opening->replay);
+    log_resume_destroy(&opening->resume);
     for (int i = 0; i < opening->count; i++)
         mem_free(opening->dirs[i]);
     mem_free(opening->dirs);
@@ -571,6 +580,8 @@ static void init_metrics(struct log_set *set)
                                            .help = "Times that its disk still failed when it was tried."};
     set->m_checkpoint_failures = (struct metric){.name = "millrace_log_checkpoint_failures_total",
                                                  .help = "Checkpoints that could not be written."};
+    set->m_resumed = (struct metric){.name = "millrace_log_resumed_total",
+                                     .help = "Logs made from the manifest, without opening their files."};
     set->m_lent_bytes = (struct metric){.name = "millrace_log_lent_bytes",
                                         .help = "Memory of cold reads that answers hold.",
                                         .kind = METRIC_GAUGE};
@@ -585,7 +596,8 @@ void log_set_each_metric(struct log_set *set,
                             &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
                             &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
                             &set->m_resting,          &set->m_lent_bytes,    &set->m_offline,
-                            &set->m_healed,           &set->m_heal_failures, &set->m_checkpoint_failures};
+                            &set->m_healed,           &set->m_heal_failures, &set->m_checkpoint_failures,
+                            &set->m_resumed};
     for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++) {
         all[i]->labels = set->config.labels;
         act(set->env->metrics, all[i]);
@@ -617,6 +629,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     timer_init(&set->checkpoint, log_checkpoint_fire, set);
     timer_init(&set->back, log_back_fire, set);
     timer_init(&set->expiry, log_expiry_fire, set);
+    log_resume_init(set);
     set->cleaner = log_cleaner_new(set, &config->clean);
     timer_init(&set->heal, log_heal_fire, set);
     struct opening opening = {.set = set};
@@ -629,6 +642,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     }
     timer_start_ms(env, &set->checkpoint, set->config.checkpoint_ms);
     log_set_clean(set, &config->clean);
+    log_resume_begin_looks(set);
     *result = set;
     return ST_OK;
 }

@@ -151,6 +151,8 @@ void log_op_submit(struct log_set *set)
     set->alone = op->alone;
     if (op->prepare != NULL)
         op->prepare(op);
+    if (set->manifest == MANIFEST_STUCK && op->status == ST_OK)
+        op->status = set->status;
     op->voids = op->voids && log_is_journaled(op->log);
 #ifdef PLANTED_TRUNCATION_NOT_JOURNALED
     op->voids = false;
@@ -560,6 +562,7 @@ static void adopt_run(struct log_op *op)
 
 static void adopt_finish(struct log_op *op)
 {
+    op->log->adopting = false;
     if (op->status != ST_OK)
         log_go_offline(op->log, op->status);
 }
@@ -568,6 +571,7 @@ void log_adopt(struct log *log, struct uuid id)
 {
     struct log_op *op = log_op_new(log->set, log);
     log->id = id;
+    log->adopting = true;
     op->run = adopt_run;
     op->finish = adopt_finish;
     log_op_queue(op);

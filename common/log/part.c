@@ -193,6 +193,11 @@ static enum status open_segment(struct part *part)
         return status;
     part->handle = log_handle_new(env, file);
     part->opened = true;
+    if (segment->unseen)
+        status = log_resume_look(part->log, segment);
+    if (status != ST_OK)
+        return status;
+    segment->unseen = false;
     if (part->back)
         return ST_OK; // its space was taken when it went to the journal
     segment->reserved = part->at;

@@ -8,6 +8,7 @@
 #include "log/internal.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     LOGS_MAX = 64,                 // of one op: appends wait meanwhile
@@ -140,6 +141,13 @@ static void doomed_unlink(struct log_doomed *doomed)
     if (doomed->next != NULL)
         doomed->next->previous = doomed->previous;
     metric_inc(&set->m_doomed_bytes, -doomed->bytes);
+}
+
+void log_reclaim_each_doomed(struct log_set *set, void (*each)(const char *name, void *context),
+                             void *context)
+{
+    for (const struct log_doomed *doomed = set->doomed; doomed != NULL; doomed = doomed->next)
+        each(doomed->path + strlen(set->path) + 1, context);
 }
 
 static void doomed_fire(struct timer *timer)

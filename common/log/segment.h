@@ -55,8 +55,9 @@ struct log_segment {
     struct log_handle *handle; // NULL when closed
     struct buf snapshot;       // producer snapshot at base, until written
     bool exists;               // the files exist
-    bool found;                // they did before this process: created_ms is when it came upon them
+    bool found;                // a load has come upon them: created_ms is when
     bool sealed;               // rolled, and its files are final and synced
+    bool unseen;               // known by the manifest: nobody has looked at the files yet; the flusher's
 };
 
 struct log_segment *log_segment_new(int64_t base);

@@ -62,14 +62,16 @@ struct log_set_config log_set_config_default(void);
 // Opens (and creates, when the path is absent or empty) a data directory, locks it, reads its identity and
 // recovers every log in it: from its recovery point the log is scanned, cut behind the last whole valid
 // batch, indexes, epochs and producer state are rebuilt, everything is synced, and the recovery points are
-// saved. One warning line per log that lost bytes. Blocks. ST_AGAIN: locked by another process; ST_MISMATCH:
+// saved. One warning line per log that lost bytes. Behind a clean stop the logs are as that has left them and
+// none of their files is opened (resume.c). Blocks. ST_AGAIN: locked by another process; ST_MISMATCH:
 // belongs to another cluster or node, or holds logs without meta.properties; ST_UNSUPPORTED: version of
 // meta.properties; else the I/O error; a line in the diagnostics says more.
 enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
                          struct log_set **set);
 
-// Writes everything, saves snapshots, checkpoints and Kafka's clean-shutdown marker, calls done on the loop,
-// after which nothing of the set may be used. Nothing may be appended meanwhile. status: the first error met.
+// Writes everything, saves snapshots, checkpoints, Kafka's clean-shutdown marker and the manifest, calls done
+// on the loop, after which nothing of the set may be used. Nothing may be appended meanwhile. status: the
+// first error met.
 typedef void log_set_closed_fn(enum status status, void *context);
 void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context);
 

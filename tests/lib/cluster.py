@@ -178,6 +178,10 @@ class Daemon:
         code = self.process.wait(seconds)
         assert code == 0, "%s ended with %d\n%s" % (self.name, code, self.log_tail())
 
+    def forget_stop(self):
+        """Of one that has been stopped: the next start looks at every file, as after a stop by Apache Kafka."""
+        os.remove(os.path.join(self.data, "millrace-manifest"))
+
     def freeze(self):
         self.signal(signal.SIGSTOP)
 

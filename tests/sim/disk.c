@@ -26,7 +26,8 @@ struct inode {
     struct pending *pending;
     int pending_count, pending_cap;
     int64_t allocated; // bytes that it takes of the disk
-    bool stale;        // an fsync has failed: `data` holds what neither is durable nor waits for it
+    int64_t modified_us;
+    bool stale; // an fsync has failed: `data` holds what neither is durable nor waits for it
     struct process *locked_by;
 };
 
@@ -192,6 +193,7 @@ enum status sim_file_pwritev(struct env *env, struct file *file, const struct io
     struct machine *machine = machine_of(env);
     ASSERT(file->writable && file->process->alive);
     enum status status = change(machine, DISK_WRITES, file->path);
+    file->inode->modified_us = machine->world->now_us;
     for (int i = 0; i < count && status == ST_OK; i++) {
         int64_t len = grow(machine, file->inode, at + (int64_t)iov[i].iov_len) - at;
         if (len < (int64_t)iov[i].iov_len)
@@ -215,6 +217,7 @@ enum status sim_file_truncate(struct env *env, struct file *file, int64_t size)
         machine->changes_at_cut = 0;
     }
     enum status status = change(machine, DISK_WRITES, file->path);
+    file->inode->modified_us = machine->world->now_us;
     if (status == ST_OK)
         cut(machine, file->inode, size);
     return status;
@@ -347,7 +350,9 @@ enum status sim_path_info(struct env *env, const char *path, struct file_info *i
     const struct inode *inode = inode_at(env, path);
     if (inode == NULL)
         return ST_NOT_FOUND;
-    *info = (struct file_info){.size = (int64_t)inode->size, .directory = inode->directory};
+    *info = (struct file_info){.size = (int64_t)inode->size,
+                               .modified_ns = inode->modified_us * 1000,
+                               .directory = inode->directory};
     return ST_OK;
 }
 

@@ -28,6 +28,7 @@ struct fake_node {
     bool directory, locked;
     bool lies;                   // a sync has failed: what was not written counts as clean from then on
     size_t dirty_from, dirty_to; // but for these bytes, written since
+    int64_t modified_ns;
     struct buf data, synced;
     struct entries *live, *kept; // directories
 };
@@ -261,6 +262,7 @@ void fake_advance_ms(struct env *env, int64_t ms)
 
 static enum status fake_file_open(struct env *env, const char *path, int flags, struct file **file)
 {
+    fake_of(env)->opens++;
     struct fake_env *fake = fake_of(env);
     const char *last;
     struct fake_node *dir = walk(fake, path, &last);
@@ -345,6 +347,7 @@ static enum status fake_pwritev(struct env *env, struct file *file, const struct
     bool alive = change(fake);
     // The process may die in the middle of a write.
     size_t part = alive ? len : fake->changes == fake->die_at + 1 && len > 0 ? fake_random(env) % len : 0;
+    file->node->modified_ns = ++fake->modified_ns;
     if (part > 0 && from + part > file->node->data.len)
         resize(&file->node->data, from + part);
     note_dirty(file->node, from, from + part);
@@ -364,6 +367,7 @@ static enum status fake_truncate(struct env *env, struct file *file, int64_t siz
     ASSERT(file->write);
     if (!change(fake_of(env)))
         return ST_IO;
+    file->node->modified_ns = ++fake_of(env)->modified_ns;
     resize(&file->node->data, (size_t)size);
     return ST_OK;
 }
@@ -453,7 +457,8 @@ static enum status fake_info(struct env *env, const char *path, struct file_info
     struct fake_node *node = node_at(fake_of(env), path);
     if (node == NULL)
         return ST_NOT_FOUND;
-    *info = (struct file_info){.size = (int64_t)node->data.len, .directory = node->directory};
+    *info = (struct file_info){
+        .size = (int64_t)node->data.len, .modified_ns = node->modified_ns, .directory = node->directory};
     return ST_OK;
 }
 
@@ -521,7 +526,10 @@ static enum status fake_sync_dir(struct env *env, const char *path)
     if (node == NULL || !node->directory)
         return ST_NOT_FOUND;
     fake_of(env)->syncs++;
-    if (!change(fake_of(env)))
+    const char *broken = fake_of(env)->broken;
+    size_t len = broken != NULL ? strlen(broken) : 0;
+    bool fails = len > 0 && strlen(path) >= len && strcmp(path + strlen(path) - len, broken) == 0;
+    if (fails || !change(fake_of(env)))
         return ST_IO;
     *node->kept = *node->live;
     return ST_OK;

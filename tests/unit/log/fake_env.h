@@ -20,6 +20,7 @@ struct fake_env {
     struct timer *timers[16];
     int timer_count;
     int64_t now_us, wall_ms;
+    int64_t modified_ns; // of the file written last: no two writes come at one time
     struct prng prng;
     struct metric_registry metrics;
     long changes; // file changes so far
@@ -30,6 +31,7 @@ struct fake_env {
     const char *broken;  // see fake_break, NULL: nothing is
     bool sync_fs_fails;  // file_sync_fs does
     int syncs, fs_syncs; // calls: of files and directories, of everything
+    int opens;           // of files
     int64_t read_bytes;  // by file_pread
     int64_t needed;      // bytes announced by file_will_need
     bool pool_last;      // jobs of the pool run when no other queue has any
@@ -57,8 +59,8 @@ void fake_power_cut(struct env *env, bool torn);
 // The process dies (kill -9): everything written stays.
 void fake_revive(struct env *env);
 
-// Writes and syncs of files whose path contains `part`, which stays, end with ST_IO from now on, or no
-// longer.
+// Writes and syncs of files whose path contains `part`, which stays, and syncs of a directory that ends with
+// it, end with ST_IO from now on, or no longer.
 void fake_break(struct env *env, const char *part, bool broken);
 
 // Bytes of a file for direct damage; NULL when absent.

@@ -212,6 +212,50 @@ static void act_expiring(struct story *story)
     flush(story);
 }
 
+static void stop_and_start(struct story *story)
+{
+    if (dead(story))
+        return;
+    help_close(&story->help);
+    if (!dead(story))
+        help_open(&story->help, false);
+}
+
+// Starts from manifests, each followed by another kind of first change; none of them may be taken for true
+// after it. Every start but the first stands on what the one before it has left.
+static void append_and_flush(struct story *story, int count, size_t value_len, int32_t epoch)
+{
+    for (int i = 0; i < count && story->help.set != NULL; i++) // it died while it was stopped
+        help_append(&story->help, 1 + i % 3, value_len, epoch);
+    if (story->help.set != NULL)
+        flush(story);
+}
+
+// Starts from manifests, each followed by another kind of first change; none of them may be taken for true
+// after it. Every start but the first stands on what the one before it has left.
+static void act_resumed(struct story *story)
+{
+    struct help *help = &story->help;
+    append_and_flush(story, 6, 100, 1);
+    stop_and_start(story);
+    append_and_flush(story, 2, 100, 2); // through the journal
+    stop_and_start(story);
+    append_and_flush(story, 5, 2000, 2); // directly, into new segments
+    stop_and_start(story);
+    if (!dead(story))
+        truncate(story, log_flushed(help->log) - 9);
+    stop_and_start(story);
+    if (!dead(story))
+        raise_start(story, 5);
+    stop_and_start(story);
+    stop_and_start(story); // nothing has changed
+    if (!dead(story))
+        log_set_checkpoint(help->set, NULL, NULL);
+    fake_run(help->env);
+    append_and_flush(story, 12, 200, 4);
+    stop_and_start(story);
+}
+
 // Checkpoints while rounds, write-backs and changes are under way; the threads take turns by chance.
 static void act_beside(struct story *story)
 {
@@ -238,11 +282,11 @@ static void act_beside(struct story *story)
 }
 
 // Each scenario also with one syncfs in the place of what it would sync one by one.
-enum story_kind { PLAIN, JOURNALED, EXPIRING, BESIDE, TOGETHER, STORIES = 2 * TOGETHER };
+enum story_kind { PLAIN, JOURNALED, EXPIRING, BESIDE, RESUMED, TOGETHER, STORIES = 2 * TOGETHER };
 
 static void story_init(struct story *story, uint64_t seed, enum story_kind kind)
 {
-    static void (*const acts[])(struct story *) = {act, act_journaled, act_expiring, act_beside};
+    static void (*const acts[])(struct story *) = {act, act_journaled, act_expiring, act_beside, act_resumed};
     bool together = kind >= TOGETHER;
     kind = together ? kind - TOGETHER : kind;
     *story = (struct story){.expect = {.cut_pending = -1}, .act = acts[kind]};
