@@ -57,8 +57,7 @@ static void check_fire(struct timer *timer)
     struct cluster *cluster = check->cluster;
     for (int i = 0; i < CLUSTER_STORAGE; i++) {
         const struct daemon_sim *daemon = &cluster->storage[i];
-        struct partitions *partitions =
-            daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+        struct partitions *partitions = cluster_partitions(daemon);
         for (int p = 0; partitions != NULL && p < HISTORY_PARTITIONS; p++) {
             const struct replica *replica = partitions_find_named(partitions, slice_str("t"), p);
             if (replica != NULL)

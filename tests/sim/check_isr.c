@@ -41,8 +41,7 @@ static bool is_member(const struct check_isr *isr, int32_t node)
 
 static const struct replica *replica_at(const struct daemon_sim *daemon, int partition)
 {
-    struct partitions *partitions =
-        daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+    struct partitions *partitions = cluster_partitions(daemon);
     return partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
 }
 

@@ -230,7 +230,7 @@ void check_log(struct check *check)
         struct check_node *node = &check->nodes[i];
         if (daemon->process == NULL || daemon->storage == NULL || (turn != NULL && turn != daemon->process))
             continue;
-        struct partitions *partitions = storage_partitions(daemon->storage);
+        struct partitions *partitions = cluster_partitions(daemon);
         if (partitions == NULL)
             continue;
         bool back = node->generation != daemon->process->generation;

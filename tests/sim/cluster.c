@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "partitions.h"
 
 #include <stdio.h>
 
@@ -173,6 +174,22 @@ void cluster_start(struct daemon_sim *daemon)
     else if (status != ST_OK)
         history_violation(daemon->cluster->history, "starts-on-its-own-data", "%s does not start: %s", name,
                           status_text(status));
+}
+
+struct partitions *cluster_partitions(const struct daemon_sim *daemon)
+{
+    struct partitions *partitions =
+        daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+    return partitions != NULL && partitions_dirs(partitions) != NULL ? partitions : NULL;
+}
+
+void cluster_drain(struct daemon_sim *daemon, void (*done)(void *daemon))
+{
+    struct buf reason;
+    buf_init(&reason, 256);
+    if (storage_ready(daemon->storage, &reason))
+        storage_drain(daemon->storage, done, daemon);
+    buf_fini(&reason);
 }
 
 void cluster_stop(struct daemon_sim *daemon, bool power_cut)

@@ -56,6 +56,13 @@ struct daemon_sim *cluster_daemon(struct cluster *cluster, int i);
 // Starts a daemon that is down.
 void cluster_start(struct daemon_sim *daemon);
 
+// The replicas of a storage node; NULL while it is down or its logs are being closed.
+struct partitions *cluster_partitions(const struct daemon_sim *daemon);
+
+// Begins to stop a storage node cleanly, if it works and is not stopping yet; done gets the daemon, from
+// within its process, when it may exit.
+void cluster_drain(struct daemon_sim *daemon, void (*done)(void *daemon));
+
 // Ends it as kill -9, or as a power cut of its machine.
 void cluster_stop(struct daemon_sim *daemon, bool power_cut);
 

@@ -132,6 +132,22 @@ static void clock_jump(struct nemesis *nemesis)
     world_count(nemesis->cluster->world, COUNT_clock_jump);
 }
 
+static void nemesis_on_drained(void *context)
+{
+    struct daemon_sim *daemon = context;
+    world_count(daemon->cluster->world, COUNT_clean_stop);
+    cluster_stop(daemon, false);
+    world_at(daemon->cluster->world, 1000, NULL, revive, daemon);
+}
+
+// As an operator restarts a node. Any other fault may meet it on the way.
+static void clean_stop(struct nemesis *nemesis)
+{
+    struct daemon_sim *daemon = &nemesis->cluster->storage[nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1)];
+    if (daemon->process != NULL)
+        cluster_drain(daemon, nemesis_on_drained);
+}
+
 static void nemesis_step(struct timer *timer)
 {
     struct nemesis *nemesis = timer->context;
@@ -156,6 +172,9 @@ static void nemesis_step(struct timer *timer)
     case FAULT_CLOCK_JUMP:
         clock_jump(nemesis);
         break;
+    case FAULT_CLEAN_STOP:
+        clean_stop(nemesis);
+        break;
     default:
         weather(nemesis);
     }
@@ -167,7 +186,7 @@ static void nemesis_step(struct timer *timer)
 static void plan_anywhere(struct nemesis *nemesis)
 {
     struct nemesis_plan *plan = &nemesis->plan;
-    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2};
+    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2, 2};
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i] * (int)nemesis_between(nemesis, 0, 2);
     plan->weights[FAULT_LINKS_HEAL] += plan->weights[FAULT_LINKS_CUT] / 2 + 1;
@@ -185,7 +204,7 @@ static void plan_anywhere(struct nemesis *nemesis)
 static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
 {
     struct nemesis_plan *plan = &nemesis->plan;
-    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5};
+    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5, 1};
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i];
     plan->kinds[kind] = 1;

@@ -21,6 +21,7 @@ enum nemesis_fault {
     FAULT_LINKS_HEAL,
     FAULT_CLOCK_JUMP,
     FAULT_WEATHER,
+    FAULT_CLEAN_STOP, // of a storage node
     NEMESIS_FAULTS
 };
 

@@ -56,8 +56,7 @@ void nemesis_cut_turn(struct nemesis *nemesis)
 
 static bool leads(const struct daemon_sim *daemon)
 {
-    struct partitions *partitions =
-        daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+    struct partitions *partitions = cluster_partitions(daemon);
     return partitions != NULL && partitions_led(partitions) > 0;
 }
 

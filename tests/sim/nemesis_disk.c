@@ -68,8 +68,7 @@ static void spoil(struct nemesis *nemesis)
 // A log that is offline, NULL: none.
 static const struct log *failed_log(const struct daemon_sim *daemon)
 {
-    struct partitions *partitions =
-        daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+    struct partitions *partitions = cluster_partitions(daemon);
     struct log *log = NULL;
     while (partitions != NULL && (log = dirs_next(partitions_dirs(partitions), log)) != NULL)
         if (log_status(log) != ST_OK && log_status(log) != ST_NO_SPACE)
@@ -143,8 +142,7 @@ static int64_t on_all(struct nemesis *nemesis, int partition)
 {
     for (int i = 0; i < CLUSTER_STORAGE; i++) {
         const struct daemon_sim *daemon = &nemesis->cluster->storage[i];
-        struct partitions *partitions =
-            daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+        struct partitions *partitions = cluster_partitions(daemon);
         const struct replica *replica =
             partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
         if (replica != NULL && replica->state.role == PARTITION_LEADER &&

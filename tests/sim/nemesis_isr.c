@@ -60,8 +60,7 @@ static void look(struct timer *timer)
     }
     for (int i = 0; i < CLUSTER_STORAGE; i++) {
         struct daemon_sim *daemon = &nemesis->cluster->storage[i];
-        struct partitions *partitions =
-            daemon->process != NULL && daemon->storage != NULL ? storage_partitions(daemon->storage) : NULL;
+        struct partitions *partitions = cluster_partitions(daemon);
         for (int p = 0; partitions != NULL && p < HISTORY_PARTITIONS; p++) {
             const struct replica *replica = partitions_find_named(partitions, slice_str("t"), p);
             int32_t node;

@@ -108,6 +108,7 @@ static void on_line(struct process *process, const char *line)
                  {"partition is back, its disk works again", COUNT_log_returned},
                  {"checkpoint file is damaged", COUNT_checkpoint_remade},
                  {"partition.metadata was damaged and is repaired", COUNT_topic_id_repaired},
+                 {"resumed from the manifest", COUNT_resumed},
                  {"journal block given back", COUNT_journal_block_given_back}};
     struct run *run = (struct run *)process->world; // its first member
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {

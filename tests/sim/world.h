@@ -35,7 +35,8 @@ enum { WORLD_MACHINES_MAX = 16 };
                                 X(appends_refused) X(disk_emptied) X(disk_failing) X(io_error)               \
                                     X(sync_lost_bytes) X(disk_working) X(replica_failed) X(replica_mended)   \
                                         X(log_returned) X(bit_flipped) X(damage_found) X(damage_refetched)   \
-                                            X(checkpoint_remade) X(topic_id_repaired) X(batches_read)
+                                            X(checkpoint_remade) X(topic_id_repaired) X(batches_read)         \
+                                                X(clean_stop) X(resumed)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
