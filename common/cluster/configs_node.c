@@ -99,7 +99,7 @@ const struct configs_key configs_node_keys[] = {
     {"process.roles", CONFIGS_LIST, NULL, NULL, 0, 0, NULL, false, "Kafka's role list; here every role is a program of its own."},
     {"producer.id.expiration.ms", CONFIGS_INT, "86400000", NULL, 1, I32, NULL, true, "How long an idle producer's state is kept."},
     {"queued.max.requests", CONFIGS_INT, "500", NULL, 1, I32, NULL, false, "Requests that may wait."},
-    {"replica.alter.log.dirs.io.max.bytes.per.second", CONFIGS_LONG, LONG_MAX_TEXT, NULL, 0, I64, NULL, true, "Most bytes per second copied between a node's directories; without effect, nothing is moved between them."},
+    {"replica.alter.log.dirs.io.max.bytes.per.second", CONFIGS_LONG, LONG_MAX_TEXT, NULL, 0, I64, NULL, true, "Most bytes per second copied between a node's directories."},
     {"replica.fetch.max.bytes", CONFIGS_INT, "1048576", NULL, 0, I32, NULL, false, "Bytes per partition and replication message."},
     {"replica.lag.time.max.ms", CONFIGS_LONG, "30000", NULL, 0, 0, NULL, false, "A follower that is behind for so long leaves the ISR."},
     {"replica.selector.class", CONFIGS_STRING, NULL, NULL, 0, 0, NULL, false, "Who chooses the replica a consumer reads from."},

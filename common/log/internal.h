@@ -98,6 +98,8 @@ struct log {
     struct log_cursors cursors; // where cold reads ended
     enum status status;
     bool on_disk; // the directory exists
+    bool future;  // see log_create_future
+    bool on_hold; // see log_hold
     bool lost, stalled, busy;
     bool deleted;  // log_delete was called
     bool gone;     // and has been answered: the last cold read frees it
@@ -239,6 +241,9 @@ void log_ring_fini(struct log_ring *ring);
 
 // ---- log.c ----
 struct log *log_new(struct log_set *set, const char *name, struct uuid id, const struct log_config *config);
+// The same without an entry in by_name, in a directory of another name.
+struct log *log_new_in(struct log_set *set, const char *dir, const char *name,
+                       const struct log_config *config);
 bool log_name_ok(const char *name);
 void log_free(struct log *log);      // takes it out of the set
 void log_drop_tail(struct log *log); // unwritten batches leave memory; the state is not touched
@@ -251,6 +256,11 @@ void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_close_handle(struct log *log, struct log_segment *segment);
 struct log_load log_load_of(const struct log *log, int64_t recovery_point);
 struct log_segment *log_roll(struct log *log); // a new active segment, in memory
+
+// ---- future.c ----
+// The name of the log a directory's name says it is to replace; false: it is no such directory's.
+bool log_future_split(const char *dir, char name[LOG_NAME_MAX]);
+bool log_future_exists(const struct log_set *set, const char *name);
 
 // ---- flush.c ----
 void log_retry_fire(struct timer *timer);

@@ -27,13 +27,13 @@ struct log_config log_config_default(void)
                                .delete_retention_ms = 24ll * 3600 * 1000};
 }
 
-struct log *log_new(struct log_set *set, const char *name, struct uuid id, const struct log_config *config)
+struct log *log_new_in(struct log_set *set, const char *dir, const char *name,
+                       const struct log_config *config)
 {
     struct log *log = mem_calloc(1, sizeof *log);
     log->set = set;
     log->name = mem_strdup(name);
-    log->path = mem_printf("%s/%s", set->path, name);
-    log->id = id;
+    log->path = mem_printf("%s/%s", set->path, dir);
     log->config = *config;
     log->due_at = -1;
     log->bytes_max = INT64_MAX;
@@ -47,6 +47,13 @@ struct log *log_new(struct log_set *set, const char *name, struct uuid id, const
         set->first = log;
     set->last = log;
     set->count++;
+    return log;
+}
+
+struct log *log_new(struct log_set *set, const char *name, struct uuid id, const struct log_config *config)
+{
+    struct log *log = log_new_in(set, name, name, config);
+    log->id = id;
     map_put(&set->by_name, slice_str(name), log);
     return log;
 }
@@ -163,6 +170,22 @@ int64_t log_segment_start(const struct log *log, int64_t offset)
 int64_t log_size(const struct log *log)
 {
     return log->bytes;
+}
+int64_t log_tail_bytes(const struct log *log)
+{
+    return log->tail_bytes;
+}
+void log_hold(struct log *log, bool held)
+{
+    log->on_hold = held;
+}
+bool log_is_read(const struct log *log)
+{
+    return log->readers > 0;
+}
+bool log_held(const struct log *log)
+{
+    return log->on_hold;
 }
 bool log_lost(const struct log *log)
 {
@@ -342,6 +365,8 @@ static enum status may_append(const struct log *log, size_t len, const struct ba
         return ST_OUT_OF_RANGE;
     if (header->leader_epoch < log_epochs_last(&log->state.epochs))
         return ST_STALE;
+    if (log->on_hold)
+        return ST_LIMIT;
     // A batch larger than a cap passes when it is alone.
     if (log->tail_bytes > 0 && log->tail_bytes + (int64_t)len > log->set->config.tail_bytes_max)
         return ST_LIMIT;

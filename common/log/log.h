@@ -34,7 +34,8 @@ struct log_config {
     int64_t compaction_lag_ms_max; // max.compaction.lag.ms: older ones call for cleaning whatever the ratio
     int64_t delete_retention_ms;   // delete.retention.ms: how long tombstones stay
 };
-// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, 5 minutes, -1, true, 1 minute; compact: false, 0.5, 0, no limit, 1 day
+// 1 GiB, 7 days, 4096, 10 MiB, true, 7 days, 5 minutes, -1, true, 1 minute; compact: false, 0.5, 0, no limit,
+// 1 day
 struct log_config log_config_default(void);
 
 // A new, empty log in memory; its directory appears with the first record. name: "topic-partition", at most
@@ -42,6 +43,14 @@ struct log_config log_config_default(void);
 // name whose recorded files are gone exists already: see log_lost.
 enum status log_create(struct log_set *set, const char *name, struct uuid id, const struct log_config *config,
                        struct log **log);
+
+// A log that is to take the place of another directory's log of that name (KIP-113): a directory of its own,
+// "NAME.UNIQUE-future", and nobody finds it by its name; otherwise a log like any other, recovered at a
+// start, in which it is met by log_set_next_future. ST_EXISTS: the set has the name already, either way;
+// ST_INVALID: bad, or too long for the directory's name.
+enum status log_create_future(struct log_set *set, const char *name, struct uuid id,
+                              const struct log_config *config, struct log **log);
+bool log_is_future(const struct log *log);
 
 void log_configure(struct log *log, const struct log_config *config);
 const char *log_name(const struct log *log);
@@ -59,7 +68,8 @@ int64_t log_flushed(const struct log *log);
 int64_t log_written(const struct log *log);
 // Base of the segment that holds offset: a log_truncate to it reads nothing of that segment.
 int64_t log_segment_start(const struct log *log, int64_t offset);
-int64_t log_size(const struct log *log); // bytes of all segments, tail included
+int64_t log_size(const struct log *log);       // bytes of all segments, tail included
+int64_t log_tail_bytes(const struct log *log); // of these, in memory only or in the journal
 
 // ST_OK; ST_NO_SPACE while it waits for disk space; else the error that took it offline.
 enum status log_status(const struct log *log);
@@ -67,6 +77,7 @@ enum status log_status(const struct log *log);
 // The files that recovery expected are gone or end below the recorded recovery point: the log must not be
 // taken for what it was. Refuses appends (ST_CORRUPT) until log_truncate_fully says where it starts anew.
 bool log_lost(const struct log *log);
+bool log_is_read(const struct log *log);   // a read or look-up on the pool is under way
 bool log_has_files(const struct log *log); // its directory is there
 
 // The watermark kept in replication-offset-checkpoint; saved at the next checkpoint, read back at open (0
@@ -83,6 +94,10 @@ int64_t log_high_watermark(const struct log *log);
 // lost; or log_status.
 enum status log_append(struct log *log, struct block *block, size_t from, size_t len,
                        const struct batch_header *header);
+
+// While held, appends are refused as if the tail were full (ST_LIMIT). Everything else goes on.
+void log_hold(struct log *log, bool held);
+bool log_held(const struct log *log);
 
 // ---- producer sequences (KIP-98, KIP-360) ----
 
@@ -205,6 +220,15 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
 // so refuses readers, before done; after a crash in between it is where it was. Moves of one turn are made
 // durable together. Segments that lie below the start are removed some time later.
 void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context);
+
+// The directory of a future log, which must have files, takes the partition's own name. From then on the node
+// has it twice: should it die, the next start decides (both directories hold all that was acknowledged).
+void log_take_name(struct log *future, log_done_fn *done, void *context);
+
+// The set finds an installed future log by its name from now on: it is one like any other. What only the log
+// whose place it takes still knows comes along: producers and epochs whose records are gone. That one is good
+// for nothing but log_delete afterwards. Both have the same start and end.
+void log_promote(struct log *future, struct log *old);
 
 // Takes the log out of the set and keeps its files: the directory is renamed durably to Kafka's name for a
 // stray, "NAME.UNIQUE-stray", which no start looks at. done as log_delete's.

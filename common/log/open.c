@@ -209,9 +209,10 @@ static bool list_entry(const char *name, void *context)
     struct log_path path = log_path_join(set->path, name);
     if (path_info(set->env, path.text, &info) != ST_OK || !info.directory)
         return true;
+    char replaced[LOG_NAME_MAX];
     if (ends_with(name, "-delete"))
         log_remove_dir_later(set, name);
-    else if (log_name_ok(name)) {
+    else if (log_name_ok(name) || log_future_split(name, replaced)) {
         if (opening->count == opening->cap) {
             opening->cap = opening->cap ? opening->cap * 2 : 16;
             opening->dirs = mem_realloc(opening->dirs, (size_t)opening->cap * sizeof *opening->dirs);
@@ -377,12 +378,18 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     return status;
 }
 
-static void recover_log(struct opening *opening, const char *name)
+static void recover_log(struct opening *opening, const char *dir)
 {
     struct log_set *set = opening->set;
+    char name[LOG_NAME_MAX];
+    bool future = log_future_split(dir, name);
+    if (!future)
+        snprintf(name, sizeof name, "%s", dir);
     struct known *known = known_of(opening, name);
     known->found = true;
-    struct log *log = log_new(set, name, (struct uuid){{0}}, &set->config.log);
+    struct log *log = future ? log_new_in(set, dir, name, &set->config.log)
+                             : log_new(set, name, (struct uuid){{0}}, &set->config.log);
+    log->future = future;
     log->on_disk = true; // whatever comes of it, it stays listed
     enum status id_status = load_id(log);
     if (id_status == ST_IO)
@@ -413,13 +420,30 @@ static void recover_log(struct opening *opening, const char *name)
                   name, (long long)log->state.end, (long long)report.dropped_bytes, report.why);
 }
 
+// A crash may leave more than one of a name, or one beside the log itself: of a move that was given up. The
+// checkpoints and the journal speak of one log of a name.
+static void recover_future(struct opening *opening, const char *dir)
+{
+    struct log_set *set = opening->set;
+    char name[LOG_NAME_MAX];
+    if (log_future_split(dir, name) && map_get(&set->by_name, slice_str(name)) == NULL &&
+        !log_future_exists(set, name))
+        recover_log(opening, dir);
+    else
+        log_remove_dir_later(set, dir);
+}
+
 static void recover_all(struct opening *opening)
 {
     struct log_set *set = opening->set;
     for (const struct log *log = set->first; log != NULL; log = log->next)
         known_of(opening, log->name)->found = true; // by the manifest
     for (int i = 0; i < opening->count; i++)
-        recover_log(opening, opening->dirs[i]);
+        if (log_name_ok(opening->dirs[i]))
+            recover_log(opening, opening->dirs[i]);
+    for (int i = 0; i < opening->count; i++)
+        if (!log_name_ok(opening->dirs[i]))
+            recover_future(opening, opening->dirs[i]);
     struct map_entry *at = NULL;
     struct slice key;
     void *value;
@@ -676,7 +700,7 @@ struct log *log_set_find(struct log_set *set, const char *name)
 struct log *log_set_next(struct log_set *set, struct log *log)
 {
     struct log *next = log == NULL ? set->first : log->next;
-    while (next != NULL && next->deleted)
+    while (next != NULL && (next->deleted || next->future))
         next = next->next;
     return next;
 }

@@ -538,7 +538,8 @@ static void log_leave(struct log *log, bool keeps, log_done_fn *done, void *cont
     op->finish = delete_finish;
     log->deleted = true; // from now on the name may be used anew: a new log writes nothing before the rename
     log->generation++;
-    map_remove(&log->set->by_name, slice_str(log->name));
+    if (!log->future)
+        map_remove(&log->set->by_name, slice_str(log->name));
     map_put(&log->set->leaving, slice_str(log->name), log);
     log_op_queue(op);
 }

@@ -107,6 +107,8 @@ struct log *log_set_find(struct log_set *set, const char *name);
 // Iteration in order of creation (found ones: by name); start with NULL, NULL at the end.
 struct log *log_set_next(struct log_set *set, struct log *log);
 int log_set_count(const struct log_set *set);
+// The same for future logs (log_create_future), which those above pass over.
+struct log *log_set_next_future(struct log_set *set, struct log *log);
 
 // ---- flushing ----
 

@@ -34,6 +34,7 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_OFFSET_FOR_LEADER_EPOCH,  API_OWN, storage_offset_for_leader_epoch},
     {KAFKA_API_DESCRIBE_CONFIGS,         API_OWN, handle_describe_configs},
     {KAFKA_API_ALTER_CONFIGS,            API_CONTROLLER, NULL},
+    {KAFKA_API_ALTER_REPLICA_LOG_DIRS,   API_OWN, storage_alter_replica_log_dirs},
     {KAFKA_API_DESCRIBE_LOG_DIRS,        API_OWN, storage_describe_log_dirs},
     {KAFKA_API_CREATE_PARTITIONS,        API_CONTROLLER, NULL},
     {KAFKA_API_DELETE_GROUPS,            API_SPLIT, NULL},

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "kafka/messages/describe_log_dirs.h"
+#include "moves.h"
 #include "partitions.h"
 #include "storage.h"
 
@@ -103,12 +104,24 @@ static bool choose(struct storage_request *request, struct partitions *partition
 
 // ---- the answer ----
 
-static void partition_fill(answer_partition_t *answer, const struct replica *replica)
+// What of a replica is in the directory: its log, or the copy with which it is moved there; NULL: nothing.
+static const struct log *log_in(const struct replica *replica, const struct log_set *set)
 {
-    int64_t lag = replica->state.high_watermark - log_end(replica->log);
+    const struct log *future = moves_future(replica);
+    if (log_owner_set(replica->log) == set)
+        return replica->log;
+    return future != NULL && log_owner_set(future) == set ? future : NULL;
+}
+
+// As in Kafka a copy lags behind the log, and that behind the watermark.
+static void partition_fill(answer_partition_t *answer, const struct replica *replica, const struct log *log)
+{
+    bool future = log != replica->log;
+    int64_t lag = (future ? log_end(replica->log) : replica->state.high_watermark) - log_end(log);
     answer->partition_index = replica->index;
-    answer->partition_size = log_size(replica->log);
+    answer->partition_size = log_size(log);
     answer->offset_lag = lag > 0 ? lag : 0;
+    answer->is_future_key = future;
 }
 
 // The replicas of one directory, grouped by topic. False: not enough memory.
@@ -124,14 +137,15 @@ static bool topics_fill(struct arena *arena, const struct chosen *chosen, const 
         return false;
     for (size_t i = 0; i < chosen->count; i++) {
         const struct replica *replica = chosen->rows[i];
-        if (log_owner_set(replica->log) != set)
+        const struct log *log = log_in(replica, set);
+        if (log == NULL)
             continue;
         if (last == NULL || strcmp(last, replica->topic) != 0) {
             result->topics[result->topics_count++] =
                 (answer_topic_t){.name = slice_str(replica->topic), .partitions = partitions};
             last = replica->topic;
         }
-        partition_fill(partitions++, replica);
+        partition_fill(partitions++, replica, log);
         result->topics[result->topics_count - 1].partitions_count++;
     }
     return true;

@@ -361,6 +361,19 @@ static bool dir_works(const struct dir *dir)
     return status == ST_OK || status == ST_NO_SPACE;
 }
 
+bool dirs_works(const struct dirs *dirs, int i)
+{
+    return dir_works(&dirs->rows[i]);
+}
+
+bool dirs_whole(const struct dirs *dirs)
+{
+    for (int i = 0; i < dirs->count; i++)
+        if (!dir_works(&dirs->rows[i]))
+            return false;
+    return true;
+}
+
 bool dirs_work(const struct dirs *dirs)
 {
     for (int i = 0; i < dirs->count; i++)

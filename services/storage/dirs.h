@@ -58,6 +58,8 @@ void dirs_clean(struct dirs *dirs, const struct log_clean_config *config);
 void dirs_heal(struct dirs *dirs, log_may_heal_fn *may_heal, log_healed_fn *on_healed);
 int64_t dirs_flush_age_us(const struct dirs *dirs); // the highest
 bool dirs_work(const struct dirs *dirs);            // at least one does
+bool dirs_works(const struct dirs *dirs, int i);    // this one does
+bool dirs_whole(const struct dirs *dirs);           // all do
 int64_t dirs_failures(const struct dirs *dirs);     // log_set_failures of all together
 
 // ---- one by one, as log.dirs names them ----

@@ -7,6 +7,7 @@
 #include "request.h"
 
 void storage_describe_log_dirs(struct storage_request *request);       // describe_log_dirs.c
+void storage_alter_replica_log_dirs(struct storage_request *request);  // alter_replica_log_dirs.c
 void storage_produce(struct storage_request *request);                 // produce.c
 void storage_fetch(struct storage_request *request);                   // fetch.c
 void storage_list_offsets(struct storage_request *request);            // list_offsets.c

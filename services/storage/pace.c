@@ -9,6 +9,7 @@
 
 #define LEADER_RATE    "leader.replication.throttled.rate"
 #define FOLLOWER_RATE  "follower.replication.throttled.rate"
+#define MOVES_RATE     "replica.alter.log.dirs.io.max.bytes.per.second"
 #define BALANCER_RATE  "millrace.balancer.bytes.per.second"
 #define BALANCER_BYTES "52428800" // as in cluster/configs_node.c
 
@@ -28,6 +29,7 @@ void pace_refresh(struct pace *pace, const struct image *image, int32_t node_id,
 {
     refresh(&pace->leader, rate_of(image, node_id, LEADER_RATE, NULL), now_us);
     refresh(&pace->follower, rate_of(image, node_id, FOLLOWER_RATE, NULL), now_us);
+    refresh(&pace->moves, rate_of(image, node_id, MOVES_RATE, NULL), now_us);
     refresh(&pace->balancer, rate_of(image, node_id, BALANCER_RATE, BALANCER_BYTES), now_us);
 }
 

@@ -15,6 +15,7 @@ enum pace_why { PACE_LEADER = 1, PACE_FOLLOWER = 2, PACE_BALANCER = 4 }; // bits
 struct pace {
     struct throttle leader, balancer; // of what this node sends
     struct throttle follower;         // of what it takes
+    struct throttle moves;            // of what it copies between its directories, see moves.h
 };
 
 // Takes the node's rates from the image.

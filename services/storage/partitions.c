@@ -67,7 +67,10 @@ static void partitions_on_durable(struct log *log, enum status status)
     if (replica == NULL)
         return;
     struct partitions *partitions = replica->partitions;
-    replica_durable(replica, status);
+    if (log == replica->log)
+        replica_durable(replica, status);
+    else
+        moves_durable(replica);
     if (status == ST_OK || status == ST_NO_SPACE)
         return;
     reports_soon(partitions->reports);
@@ -78,7 +81,7 @@ static void partitions_on_durable(struct log *log, enum status status)
 static void partitions_on_start(struct log *log)
 {
     struct replica *replica = log_user(log);
-    if (replica != NULL)
+    if (replica != NULL && replica->log == log)
         replica_started(replica);
 }
 
@@ -87,7 +90,7 @@ static void partitions_on_start(struct log *log)
 static bool partitions_may_heal(struct log *log)
 {
     const struct replica *replica = log_user(log);
-    return replica != NULL && !replica->closing && !replica->cutting &&
+    return replica != NULL && replica->log == log && !replica->closing && !replica->cutting &&
            replica->state.role != PARTITION_LEADER && report_failed(replica);
 }
 
@@ -137,7 +140,7 @@ static void log_on_deleted(struct log *log, enum status status, void *context)
         open_waiting(partitions);
 }
 
-static void log_drop(struct partitions *partitions, struct log *log)
+void partitions_drop_log(struct partitions *partitions, struct log *log)
 {
     DIAG_INFO(&partitions->options.env->diag, "removing partition=%s", log_name(log));
     log_attach(log, NULL);
@@ -170,6 +173,11 @@ static const struct settings_known *settings_of(const struct replica *replica)
     return known;
 }
 
+struct log_config replica_log_config(const struct replica *replica)
+{
+    return settings_of(replica)->log;
+}
+
 // Whether the log may be in a directory that is missing. While the node starts that is possible of every log
 // not found; later only of those the controller has noted as failed: new ones are made in what is there.
 static bool is_elsewhere(const struct replica *replica)
@@ -187,6 +195,21 @@ static bool is_dropped(const struct replica *replica, const struct log *log)
            !log_lost(log) && placed != NULL && image_ids_have(&placed->isr, options->node_id);
 }
 
+// A new log, where somebody wants it (moves_prefer) or where there are the fewest.
+static enum status log_make(struct replica *replica, const char *name, struct log **log)
+{
+    struct partitions *partitions = replica->partitions;
+    struct log_config config = replica_log_config(replica);
+    struct dirs *dirs = partitions->options.dirs;
+    int dir = moves_preferred(partitions->moves, replica->topic_id, replica->index);
+    enum status status = dir >= 0 && dirs_works(dirs, dir)
+                             ? log_create(dirs_set(dirs, dir), name, replica->topic_id, &config, log)
+                             : dirs_create(dirs, name, replica->topic_id, &config, log);
+    if (status == ST_OK)
+        moves_unprefer(partitions->moves, replica->topic_id, replica->index);
+    return status;
+}
+
 // The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
 // log of the same name is removed first; log_on_deleted comes back here then.
 static void replica_open(struct replica *replica)
@@ -195,10 +218,9 @@ static void replica_open(struct replica *replica)
     const struct partitions_options *options = &partitions->options;
     char name[LOG_NAME_SIZE];
     snprintf(name, sizeof name, "%s-%d", replica->topic, replica->index);
-    struct log_config config = settings_of(replica)->log;
     struct log *log = dirs_find(options->dirs, name);
     if (log != NULL && may_be_dropped(replica, log)) {
-        log_drop(partitions, log);
+        partitions_drop_log(partitions, log);
         return;
     }
     if (log != NULL && !uuid_equal(log_id(log), replica->topic_id))
@@ -208,12 +230,13 @@ static void replica_open(struct replica *replica)
         return;
     }
     if (log == NULL) {
-        enum status status = dirs_create(options->dirs, name, replica->topic_id, &config, &log);
+        enum status status = log_make(replica, name, &log);
         if (status != ST_OK) {
             DIAG_WARN(&options->env->diag, "cannot create partition=%s why=%s", name, status_text(status));
             return; // tried again at the next tick
         }
     } else {
+        struct log_config config = replica_log_config(replica);
         log_configure(log, &config);
     }
     if (is_dropped(replica, log))
@@ -242,7 +265,8 @@ static void drop_damaged(struct replica *replica)
 
 bool replica_linkable(struct replica *replica)
 {
-    if (replica->log == NULL || replica->cutting || log_status(replica->log) != ST_OK)
+    if (replica->log == NULL || replica->cutting || log_held(replica->log) ||
+        log_status(replica->log) != ST_OK)
         return false;
     if (replica->damaged_at >= 0 && report_spared(replica)) {
         drop_damaged(replica);
@@ -333,8 +357,9 @@ static void replica_remove(struct replica *replica)
     replica->state.role = PARTITION_OFFLINE;
     map_remove(&partitions->replicas, partitions_key(key, replica->topic_id, replica->index));
     replica_act(replica, PARTITION_ROLE);
+    moves_give_up(replica);
     if (replica->log != NULL)
-        log_drop(partitions, replica->log);
+        partitions_drop_log(partitions, replica->log);
     replica_free(replica);
 }
 
@@ -362,6 +387,8 @@ static void on_partition(void *context, const struct image_topic *topic, const s
     const struct image_partition *any = after ? after : before;
     struct replica *replica = partitions_find(partitions, topic->id, any->index);
     bool ours = after != NULL && image_ids_have(&after->replicas, partitions->options.node_id);
+    if (after == NULL)
+        moves_unprefer(partitions->moves, topic->id, any->index);
     if (!ours) {
         if (replica != NULL)
             replica_remove(replica);
@@ -458,6 +485,7 @@ struct partitions *partitions_new(const struct partitions_options *options)
                         .help = "Directories of partitions that were set aside: another topic's id in them."};
     metric_add(options->env->metrics, &partitions->strays);
     watch_init(partitions);
+    partitions->moves = moves_new(partitions);
     partitions->isr = isr_new(partitions);
     partitions->reports = reports_new(partitions);
     partitions->in = streams_in_new(partitions);
@@ -490,7 +518,7 @@ static const struct image_topic *placed_by_name(const struct partitions *partiti
     return topic;
 }
 
-static void log_keep_aside(struct partitions *partitions, struct log *log)
+void partitions_keep_aside(struct partitions *partitions, struct log *log)
 {
     metric_inc(&partitions->strays, 1);
     partitions->removals++;
@@ -510,7 +538,7 @@ static void stray_set_aside(struct partitions *partitions, struct log *log, cons
     snprintf(name, sizeof name, "%s", log_name(log));
     DIAG_ERROR(&options->env->diag, "files of a partition carry the id of another topic log=%s end=%" PRId64,
                name, had);
-    log_keep_aside(partitions, log);
+    partitions_keep_aside(partitions, log);
     if (in_isr && dirs_create(options->dirs, name, topic->id, &config, &log) == ST_OK)
         log_declare_lost(log, had);
 }
@@ -522,7 +550,7 @@ static void stray_take(struct partitions *partitions, struct log *log)
     bool nameless = uuid_is_zero(log_id(log));
     bool empty = log_end(log) == 0 && !log_lost(log) && log_status(log) == ST_OK;
     if (topic == NULL || empty) {
-        log_drop(partitions, log); // nobody of that name belongs here, or nothing is in it
+        partitions_drop_log(partitions, log); // nobody of that name belongs here, or nothing is in it
     } else if (nameless) {
         return; // lost, and reported as such
     } else if (uuid_near(log_id(log), topic->id)) {
@@ -543,17 +571,33 @@ static bool has_more(const struct log *a, const struct log *b)
     return epoch != other ? epoch > other : log_end(a) >= log_end(b);
 }
 
-// A partition in two directories: one was missing when it was made anew in the other. Whichever stays, it has
-// to catch up before it counts.
+// Whether a has every record of b: of one leader epoch the same offset is the same record.
+static bool has_all(const struct log *a, const struct log *b)
+{
+    int32_t epoch;
+    int64_t end;
+    if (log_lost(a) || log_lost(b) || log_status(a) != ST_OK || !uuid_equal(log_id(a), log_id(b)))
+        return false;
+    log_epoch_end(a, log_last_epoch(b), &epoch, &end);
+    bool same = log_end(b) == log_start(b) || (epoch == log_last_epoch(b) && log_end(b) <= end);
+    return same && log_start(a) <= log_start(b);
+}
+
+// A partition in two directories: one was missing when it was made anew in the other, and whichever stays has
+// to catch up before it counts; or a move between the two (moves.h) was not over, then one has everything.
 static struct log *twin_set_aside(struct partitions *partitions, struct log *log)
 {
     struct log *other = dirs_find(partitions->options.dirs, log_name(log));
     if (other == log)
         return log;
     struct log *stays = has_more(log, other) ? log : other;
-    DIAG_ERROR(&partitions->options.env->diag, "partition is in two directories log=%s used=%s",
-               log_name(log), log_set_path(log_owner_set(stays)));
-    log_keep_aside(partitions, stays == log ? other : log);
+    struct log *goes = stays == log ? other : log;
+    DIAG_WARN(&partitions->options.env->diag, "partition is in two directories log=%s used=%s", log_name(log),
+              log_set_path(log_owner_set(stays)));
+    if (has_all(stays, goes))
+        partitions_drop_log(partitions, goes);
+    else
+        partitions_keep_aside(partitions, goes);
     return stays == log ? log : NULL;
 }
 
@@ -596,6 +640,7 @@ void partitions_start(struct partitions *partitions)
             on_partition(partitions, topic, NULL, topic->partitions[k]);
     }
     partitions->starting = false;
+    moves_start(partitions->moves);
     image_listen(image, &partitions->listener);
     timer_start_ms(partitions->options.env, &partitions->tick, TICK_MS);
 }
@@ -626,6 +671,7 @@ void partitions_close(struct partitions *partitions, partitions_closed_fn *done,
     timer_stop(partitions->options.env, &partitions->room);
     if (partitions->started)
         image_unlisten(partitions->options.image, &partitions->listener);
+    moves_stop(partitions->moves);
     replicas_silence(partitions);
     partitions->closed = done;
     partitions->closed_context = context;
@@ -652,6 +698,7 @@ void partitions_destroy(struct partitions **pointer)
     metric_remove(partitions->options.env->metrics, &partitions->damaged);
     metric_remove(partitions->options.env->metrics, &partitions->strays);
     watch_fini(partitions);
+    moves_destroy(&partitions->moves);
     isr_destroy(&partitions->isr);
     reports_destroy(&partitions->reports);
     streams_out_destroy(&partitions->out);

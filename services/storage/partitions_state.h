@@ -5,6 +5,7 @@
 #define STORAGE_PARTITIONS_STATE_H
 
 #include "base/map.h"
+#include "moves.h"
 #include "pace.h"
 #include "partitions.h"
 
@@ -33,6 +34,7 @@ struct partitions {
         struct replica_settings replica;
         struct log_config log;
     } known;
+    struct moves *moves;
     struct isr *isr;
     struct reports *reports;
     struct streams_in *in;
@@ -56,6 +58,13 @@ struct slice partitions_key(uint8_t bytes[PARTITIONS_KEY_SIZE], struct uuid topi
 // The replica a pair of protobuf fields names; NULL when there is none or the id is malformed.
 struct replica *partitions_find_proto(struct partitions *partitions, ProtobufCBinaryData topic,
                                       int32_t index);
+
+// Removes a log's files; or keeps them out of the way (log_set_aside). It is nobody's any more.
+void partitions_drop_log(struct partitions *partitions, struct log *log);
+void partitions_keep_aside(struct partitions *partitions, struct log *log);
+
+// The settings of a replica's log.
+struct log_config replica_log_config(const struct replica *replica);
 
 // A log holds less in memory than before: what waits for room is tried again, soon.
 void partitions_room_made(struct partitions *partitions);

@@ -48,7 +48,8 @@ struct replica {
     bool cutting;   // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
     struct replica_settings settings;
-    struct log *log; // NULL while an older log of this name is being deleted
+    struct log *log;   // NULL while an older log of this name is being deleted
+    struct move *move; // to another directory, see moves.h; NULL: none
 
     struct wait_list commit_waits; // woken when the watermark reaches their offset
     struct wait_list flush_waits;  // ... when the own log is durable up to it

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// A log that takes the place of another directory's (KIP-113): copied, installed, promoted, the old one
+// removed, with appends before, between and behind. The n-th change of a file is the moment of death, for
+// every n: one of the two directories has all that was acknowledged, and the other one nothing that this one
+// lacks.
+#include "log_help.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+struct story {
+    struct help help; // of /data; help.log is the replica's log, wherever it is
+    struct log_set *other;
+    struct log *future;
+    int64_t durable;
+    int64_t start;
+};
+
+static struct fake_env *fake(const struct story *story)
+{
+    return fake_of(story->help.env);
+}
+
+static void open_other(struct story *story)
+{
+    cr_assert_eq(log_set_open(story->help.env, "/other", &story->help.config, &story->other), ST_OK);
+    log_flush(story->other, NULL);
+}
+
+static void story_init(struct story *story, uint64_t seed, int32_t segment_bytes)
+{
+    *story = (struct story){0};
+    help_init(&story->help, seed);
+    story->help.config.log.segment_bytes = segment_bytes;
+    story->help.producer_id = 77;
+    help_open(&story->help, true);
+    open_other(story);
+}
+
+static void flush(struct story *story)
+{
+    struct help *help = &story->help;
+    log_flush(log_owner_set(help->log), NULL);
+    fake_run(help->env);
+    if (log_flushed(help->log) > story->durable)
+        story->durable = log_flushed(help->log);
+}
+
+static void append_some(struct story *story, int count, int32_t epoch)
+{
+    for (int i = 0; i < count && !fake(story)->dead; i++)
+        help_append(&story->help, 1 + i % 3, 100 + 10 * (size_t)i, epoch);
+}
+
+// ---- copying, as services/storage/moves.c does ----
+
+static void take(struct story *story, struct slice bytes)
+{
+    struct block *block = block_copy(bytes);
+    for (size_t at = 0; at < bytes.len;) {
+        struct batch_header header;
+        cr_assert_eq(batch_parse(slice_of(bytes.data + at, bytes.len - at), &header), ST_OK);
+        if (log_append(story->future, block, at, batch_size(&header), &header) != ST_OK)
+            break;
+        at += batch_size(&header);
+    }
+    block_unref(&block);
+}
+
+static void on_read(struct log *log, enum status status, struct piece *piece, const struct log_found *found,
+                    void *context)
+{
+    if (status == ST_OK && piece->len > 0)
+        take(context, slice_of(piece->data, piece->len));
+    piece_release(piece);
+    log_flush(((struct story *)context)->other, NULL);
+}
+
+static void copy_once(struct story *story)
+{
+    struct log *log = story->help.log;
+    struct piece pieces[LOG_PIECES];
+    struct log_found found;
+    int count;
+    struct log_range range = {
+        .from = log_end(story->future), .up_to = log_end(log), .max_bytes = 2000, .min_one = true};
+    range.from = range.from > log_start(log) ? range.from : log_start(log);
+    enum status status = log_read(log, &range, pieces, LOG_PIECES, &count, &found);
+    if (status == ST_AGAIN || (count > 0 && pieces[0].file != NULL))
+        log_read_async(log, &range, on_read, story);
+    for (int i = 0; i < count; i++) {
+        if (pieces[0].file == NULL)
+            take(story, slice_of(pieces[i].data, pieces[i].len));
+        piece_release(&pieces[i]);
+    }
+    log_flush(story->other, NULL);
+    fake_run(story->help.env);
+}
+
+static void copy(struct story *story)
+{
+    for (int i = 0; i < 200 && log_end(story->future) < log_end(story->help.log) && !fake(story)->dead; i++)
+        copy_once(story);
+}
+
+static void begin(struct story *story)
+{
+    struct help *help = &story->help;
+    cr_assert_eq(log_create_future(story->other, "t-0", log_id(help->log), &help->config.log, &story->future),
+                 ST_OK);
+    log_truncate_fully(story->future, log_start_base(help->log), help_on_done, help);
+    fake_run(help->env);
+}
+
+static void install(struct story *story)
+{
+    log_take_name(story->future, help_on_done, &story->help);
+    fake_run(story->help.env);
+}
+
+static void exchange(struct story *story)
+{
+    struct help *help = &story->help;
+    struct log *old = help->log;
+    log_promote(story->future, old);
+    help->log = story->future;
+    story->future = NULL;
+    log_attach(old, NULL);
+    log_attach(help->log, help);
+    log_set_checkpoint(story->other, NULL, NULL);
+    log_delete(old, help_on_done, help);
+    fake_run(help->env);
+}
+
+// Steps that are skipped once the process is dead, as a process would.
+static void act(struct story *story)
+{
+    append_some(story, 12, 1);
+    flush(story);
+    append_some(story, 6, 2);
+    flush(story);
+    if (!fake(story)->dead)
+        begin(story);
+    if (!fake(story)->dead)
+        copy(story);
+    append_some(story, 5, 3);
+    flush(story);
+    if (!fake(story)->dead)
+        install(story);
+    append_some(story, 4, 3);
+    flush(story);
+    if (!fake(story)->dead)
+        copy(story);
+    if (!fake(story)->dead)
+        exchange(story);
+    append_some(story, 9, 4);
+    if (!fake(story)->dead)
+        flush(story);
+}
+
+// ---- after an accident ----
+
+static void crash(struct story *story, bool power, bool torn)
+{
+    fake(story)->dead = true;
+    fake_run(story->help.env);
+    if (story->other != NULL)
+        log_set_abandon(&story->other);
+    help_crash(&story->help, power, torn);
+}
+
+// The log to go on with, as the node finds it (twin_set_aside in services/storage/partitions.c).
+static struct log *choose(struct story *story)
+{
+    struct log *here = log_set_find(story->help.set, "t-0"), *there = log_set_find(story->other, "t-0");
+    if (here == NULL || there == NULL)
+        return here != NULL ? here : there;
+    return log_end(here) > log_end(there) ? here : there;
+}
+
+static void check_after(struct story *story, long at)
+{
+    struct help *help = &story->help;
+    help_open(help, false);
+    open_other(story);
+    help->log = choose(story);
+    cr_assert(help->log != NULL || story->durable == 0, "gone after death at change %ld", at);
+    struct log *future = log_set_next_future(story->other, NULL);
+    cr_assert(future == NULL || (log_set_next_future(story->other, future) == NULL && log_is_future(future)));
+    cr_assert(future == NULL || !log_lost(future), "the copy is lost after death at change %ld", at);
+    if (help->log == NULL)
+        return;
+    cr_assert_eq(log_status(help->log), ST_OK);
+    cr_assert_not(log_lost(help->log));
+    cr_assert_geq(log_end(help->log), story->durable, "death at change %ld: ends at %lld, acknowledged %lld",
+                  at, (long long)log_end(help->log), (long long)story->durable);
+    help_check_content(help);
+}
+
+static bool die_at(long n, bool power, bool torn, int32_t segment_bytes)
+{
+    struct story story;
+    story_init(&story, (uint64_t)n, segment_bytes);
+    fake(&story)->changes = 0;
+    fake(&story)->die_at = n;
+    act(&story);
+    bool reached = fake(&story)->dead;
+    crash(&story, power, torn);
+    check_after(&story, n);
+    crash(&story, power, torn);
+    help_fini(&story.help);
+    return reached;
+}
+
+Test(future, death_at_every_step_of_a_move_keeps_one_whole_log)
+{
+    for (int kind = 0; kind < 6; kind++) {
+        long n = 0;
+        while (die_at(n, kind % 3 > 0, kind % 3 > 1, kind < 3 ? 1500 : 900000))
+            n++;
+        cr_assert_gt(n, 30, "the move has %ld steps", n);
+    }
+}
+
+// ---- one without accidents ----
+
+static void close_other(enum status status, void *context)
+{
+    *(struct log_set **)context = NULL;
+}
+
+Test(future, a_copy_goes_by_its_own_name_until_it_is_promoted)
+{
+    struct story story;
+    story_init(&story, 1, 1500);
+    struct help *help = &story.help;
+    append_some(&story, 12, 1);
+    flush(&story);
+    begin(&story);
+    struct log *again;
+    cr_assert_eq(log_create_future(story.other, "t-0", log_id(help->log), &help->config.log, &again),
+                 ST_EXISTS);
+    cr_assert_null(log_set_find(story.other, "t-0"));
+    cr_assert_null(log_set_next(story.other, NULL));
+    cr_assert_eq(log_set_next_future(story.other, NULL), story.future);
+    cr_assert_eq(log_set_count(story.other), 0);
+    copy(&story);
+    install(&story);
+    cr_assert_eq(help->done, ST_OK);
+    cr_assert_null(log_set_find(story.other, "t-0"));
+    exchange(&story);
+    cr_assert_eq(log_set_find(story.other, "t-0"), help->log);
+    cr_assert_null(log_set_next_future(story.other, NULL));
+    cr_assert_null(log_set_find(help->set, "t-0"));
+    struct batch_place place;
+    struct batch_header known = {.producer_id = 77, .base_sequence = 0, .last_offset_delta = 0};
+    known.base_sequence = (int32_t)help->batches[help->count - 1].base;
+    known.last_offset_delta = (int32_t)(log_end(help->log) - 1 - help->batches[help->count - 1].base);
+    cr_assert_eq(log_check_sequence(help->log, &known, &place), SEQUENCE_DUPLICATE);
+    append_some(&story, 4, 2);
+    flush(&story);
+    int count = help_check_content(help);
+    log_set_close(story.other, close_other, &story.other);
+    fake_run(help->env);
+    cr_assert_null(story.other);
+    open_other(&story);
+    help->log = log_set_find(story.other, "t-0");
+    cr_assert_eq(help_check_content(help), count);
+    crash(&story, false, false);
+    help_fini(help);
+}
+
+Test(future, a_copy_is_recovered_and_can_be_given_up)
+{
+    struct story story;
+    story_init(&story, 1, 1500);
+    struct help *help = &story.help;
+    append_some(&story, 12, 1);
+    flush(&story);
+    begin(&story);
+    copy(&story);
+    int64_t end = log_end(story.future);
+    cr_assert_eq(end, log_end(help->log));
+    crash(&story, true, false);
+    help_open(help, false);
+    open_other(&story);
+    story.future = log_set_next_future(story.other, NULL);
+    cr_assert_not_null(story.future);
+    cr_assert_eq(log_end(story.future), end);
+    log_delete(story.future, help_on_done, help);
+    fake_run(help->env);
+    cr_assert_eq(help->done, ST_OK);
+    crash(&story, true, false);
+    help_open(help, false);
+    open_other(&story);
+    cr_assert_null(log_set_next_future(story.other, NULL));
+    cr_assert_null(log_set_find(story.other, "t-0"));
+    help_check_content(help);
+    crash(&story, false, false);
+    help_fini(help);
+}
+
+Test(future, names_too_long_for_a_copys_directory_are_refused)
+{
+    struct story story;
+    story_init(&story, 1, 1500);
+    struct log_config config = log_config_default();
+    struct log *log;
+    char name[300];
+    for (int len = 230; len <= 255; len++) {
+        snprintf(name, sizeof name, "%0*d-0", len - 2, 0);
+        bool fits = len + 4 + (int)strlen(".-future") <= 255;
+        cr_assert_eq(log_create_future(story.other, name, (struct uuid){{1}}, &config, &log),
+                     fits ? ST_OK : ST_INVALID, "%d characters", len);
+    }
+    crash(&story, false, false);
+    help_fini(&story.help);
+}
+
+Test(future, held_appends_are_refused_as_if_there_were_no_room)
+{
+    struct story story;
+    story_init(&story, 1, 1500);
+    append_some(&story, 2, 1);
+    log_hold(story.help.log, true);
+    cr_assert_eq(help_append(&story.help, 1, 100, 1), ST_LIMIT);
+    log_hold(story.help.log, false);
+    cr_assert_eq(help_append(&story.help, 1, 100, 1), ST_OK);
+    crash(&story, false, false);
+    help_fini(&story.help);
+}
