@@ -83,7 +83,9 @@ void log_segment_note(struct log_segment *segment, const struct batch_header *he
     int64_t last = batch_last_offset(header);
     if (segment->size == 0)
         segment->first_timestamp = header->max_timestamp;
-    if (header->max_timestamp > segment->max_timestamp) {
+    // A batch that compaction has emptied (clean_job.c) has no record of that time any more. Kafka's cleaner
+    // takes it into account all the same, and its DumpLogSegments then finds fault with the time index.
+    if (header->count > 0 && header->max_timestamp > segment->max_timestamp) {
         segment->max_timestamp = header->max_timestamp;
         segment->max_timestamp_last = last;
     }

@@ -44,7 +44,7 @@ struct log_segment {
     int64_t first_timestamp;    // max timestamp of the first batch, -1 unknown; segment.ms
     int64_t created_ms;         // wall clock when the first batch came, or when it was found
     uint64_t jitter;            // drawn for segment.jitter.ms; 0: not yet
-    int64_t max_timestamp;      // -1: none
+    int64_t max_timestamp;      // of batches with records, -1: none
     int64_t max_timestamp_last; // last offset of the batch that has it
     int64_t last_time_entry;    // timestamp of the newest time index entry, -1
     int64_t since_entry;        // bytes appended since the last index entry

@@ -3,6 +3,7 @@
 // between; tombstones by the clock; reads while files are swapped; what holds it back and what it survives.
 #include "compact_help.h"
 
+#include "base/bytes.h"
 #include "log/internal.h"
 
 #include <criterion/criterion.h>
@@ -198,6 +199,61 @@ Test(compaction, segments_join_when_everything_is_scanned)
     compact_open(&compact);
     cr_assert_eq(log_end(help->log), end, "%s", fake_of(help->env)->last_line);
     compact_check(&compact, clean);
+    compact_fini(&compact);
+}
+
+// ---- the time index ----
+
+static struct slice file_of(struct compact *compact, int64_t base, const char *suffix)
+{
+    char path[100];
+    snprintf(path, sizeof path, "/data/t-0/%s", log_segment_name(base, suffix).text);
+    const struct buf *file = fake_file(compact->help.env, path);
+    return file != NULL ? buf_slice(file) : (struct slice){0};
+}
+
+// An entry names a batch by its last offset; it must have a record of that time (DumpLogSegments).
+static void check_time_entry(struct slice batches, int64_t timestamp, int64_t offset)
+{
+    struct batch_header header = {0};
+    while (batches.len > 0) {
+        cr_assert_eq(batch_parse(batches, &header), ST_OK);
+        if (batch_last_offset(&header) >= offset)
+            break;
+        batches = slice_of(batches.data + batch_size(&header), batches.len - batch_size(&header));
+    }
+    cr_assert_eq(batch_last_offset(&header), offset);
+    cr_assert_eq(header.max_timestamp, timestamp);
+    cr_assert_gt(header.count, 0, "the time index names an empty batch at %lld", (long long)offset);
+}
+
+static int check_time_index(struct compact *compact, int64_t end)
+{
+    int entries = 0;
+    for (int64_t base = 0; base < end; base++) {
+        struct slice times = file_of(compact, base, ".timeindex"), batches = file_of(compact, base, ".log");
+        for (size_t at = 0; at + LOG_TIME_ENTRY <= times.len; at += LOG_TIME_ENTRY, entries++)
+            check_time_entry(batches, (int64_t)load_be64(times.data + at),
+                             base + (int64_t)load_be32(times.data + at + 8));
+    }
+    return entries;
+}
+
+Test(compaction, the_time_index_names_batches_that_have_records)
+{
+    struct compact compact;
+    compact_init(&compact, 9);
+    for (int how = 0; how < 3; how++) {
+        compact_append(&compact, 90);
+        compact_clean(&compact);
+        int64_t end = log_end(compact.help.log);
+        help_close(&compact.help);
+        cr_assert_gt(check_time_index(&compact, end), 5);
+        if (how == 1) // it is made anew from the batches
+            cr_assert_eq(path_unlink(compact.help.env, "/data/recovery-point-offset-checkpoint"), ST_OK);
+        compact_open(&compact);
+        compact_check(&compact, compact_first_dirty(&compact));
+    }
     compact_fini(&compact);
 }
 
