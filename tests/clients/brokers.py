@@ -21,6 +21,7 @@ class Brokers:
     replication = 1
     can_kill = True
     alone = False  # one node: no other takes over
+    directories = {}  # node -> its log.dirs, two of them; of a cluster of somebody else's none is known
 
     def leader(self, topic, partition=0):
         return wire.Metadata(self.bootstrap, topic).partitions[partition].leader
@@ -46,6 +47,9 @@ class Millrace(Brokers):
         settings = {"all": defaults,
                     "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
         self.cluster = cluster.Cluster(controllers=3, storage=3, coordinators=2, settings=settings)
+        self.directories = {node.id: [f"{node.data}/{name}" for name in "ab"] for node in self.cluster.storage}
+        for node in self.cluster.storage:
+            node.settings["log.dirs"] = ",".join(self.directories[node.id])
 
     def __enter__(self):
         self.cluster.__enter__()
@@ -69,7 +73,8 @@ class ApacheKafka(Brokers):
 
     def __init__(self, defaults):
         alike = {key: value for key, value in defaults.items() if "replica" not in key}  # one node has one replica
-        self.node = apache_kafka.ApacheKafka({**SETTINGS, **alike})
+        self.node = apache_kafka.ApacheKafka({**SETTINGS, **alike}, directories=2)
+        self.directories = {1: self.node.directories}
         self.bootstrap = self.node.bootstrap
 
     def __enter__(self):

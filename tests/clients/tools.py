@@ -44,7 +44,25 @@ def moved(replication):
     return list(range(replication, 0, -1))
 
 
-def commands(replication):
+def moves_of_directories(directories):
+    """Each node's replicas to its last directory (KIP-113); {directories} is the plan's file."""
+    if not directories:
+        return []
+    moves, plan = "kafka-reassign-partitions", "--reassignment-json-file {directories}"
+    there = "".join(rf'(?=.*"tools-5","size":\d+,"offsetLag":0,"isFuture":false[^]]*\],"error":null,"logDir":"{paths[-1]}")'
+                    for paths in directories.values())
+    return [
+        ("move to directories", moves, f"--execute {plan} --replica-alter-log-dirs-throttle 10000000", None,
+         r"Successfully started moving log directory to .* for replica tools-5 with broker \d"),
+        ("verify directories", moves, f"--verify {plan}", None,
+         r"(?s)Reassignment of replica tools-5-\d completed successfully.*Clearing broker-level throttles"),
+        ("describe directories", "kafka-log-dirs", "--describe --topic-list tools", None, f"(?s){there}"),
+        ("consume what was moved", "kafka-console-consumer",
+         f"--topic tools --from-beginning --max-messages {RECORDS}", None, rf"(?s:(value-\d+\n){{{RECORDS}}})"),
+    ]
+
+
+def commands(replication, directories):
     """In their order; arguments are split at spaces; {plan} is the file of a reassignment."""
     moves, plan = "kafka-reassign-partitions", "--reassignment-json-file {plan}"
     topics, groups, configs, offsets = "kafka-topics", "kafka-consumer-groups", "kafka-configs", "kafka-get-offsets"
@@ -103,6 +121,7 @@ def commands(replication):
         ("cancel moves", moves, f"--cancel {plan}", None, r"None of the specified partition .* active"),
         ("describe log dirs", "kafka-log-dirs", "--describe --topic-list tools --broker-list 1", None,
          r'(?s)"broker":1,(?=.*"logDir":"/)(?=.*"partition":"tools-5","size":\d+,"offsetLag":0,"isFuture":false)'),
+        *moves_of_directories(directories),
         ("elect", "kafka-leader-election", "--election-type preferred --all-topic-partitions", None, ""),
         ("elect again", "kafka-leader-election", "--election-type preferred --topic tools --partition 0", None,
          r"(?i)(success|already)"),
@@ -120,14 +139,24 @@ class Tools:
         self.log = tempfile.NamedTemporaryFile("w", dir=directory, prefix="tools-", suffix=".log", delete=False)
         self.properties = pathlib.Path(directory) / "tools-log4j2.properties"
         self.properties.write_text(LOG)
-        self.plan = pathlib.Path(directory) / "tools-plan.json"
-        self.plan.write_text(json.dumps({"version": 1, "partitions": [
-            {"topic": "tools", "partition": p, "replicas": moved(brokers.replication)} for p in range(6)]}))
+        nodes = moved(brokers.replication)
+        rows = [{"topic": "tools", "partition": p, "replicas": nodes} for p in range(6)]
+        self.plans = {"plan": self.write_plan(directory, "plan", rows)}
+        if brokers.directories:
+            paths = [brokers.directories[node][-1] for node in nodes]
+            self.plans["directories"] = self.write_plan(directory, "directories",
+                                                        [{**row, "log_dirs": paths} for row in rows])
+
+    @staticmethod
+    def write_plan(directory, name, rows):
+        path = pathlib.Path(directory) / f"tools-{name}.json"
+        path.write_text(json.dumps({"version": 1, "partitions": rows}))
+        return path
 
     def call(self, tool, arguments, text):
         options = ["-Xmx256m", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={self.properties}"]
         command = ["java", *options, "-cp", f"{LIB}/*", MAIN[tool], "--bootstrap-server", self.brokers.bootstrap,
-                   *arguments.format(plan=self.plan).split()]
+                   *arguments.format(**self.plans).split()]
         return subprocess.run(command, input=text, stdout=subprocess.PIPE, stderr=self.log, text=True, timeout=120)
 
     def step(self, tool, arguments, text, pattern):
@@ -143,7 +172,7 @@ class Tools:
 
     def run(self, say):
         results = {}
-        for step, tool, arguments, text, pattern in commands(self.brokers.replication):
+        for step, tool, arguments, text, pattern in commands(self.brokers.replication, self.brokers.directories):
             name = f"{tool} {step}"
             results[name] = self.step(tool, arguments, text, pattern)
             say(f"{name}: {results[name]}")

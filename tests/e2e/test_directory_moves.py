@@ -4,6 +4,7 @@
 import glob
 import os
 import random
+import shutil
 import socket
 import struct
 
@@ -251,6 +252,32 @@ def test_a_directory_that_fails_ends_the_moves_to_it():
         cluster.produce("t", ["x"])
         assert len(cluster.consume("t")) == 3001
         node.heal_disk()
+
+
+@pytest.mark.parametrize("grows", [False, True])
+def test_of_a_partition_left_in_two_directories_one_stays(grows):
+    """As a death between the two renamings of a move leaves it, or one a little later."""
+    with with_dirs() as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("t")
+        cluster.produce("t", ["%d" % n for n in range(100)])
+        (home,) = places(node).values()
+        other = "b" if home == "a" else "a"
+        node.kill()
+        node.start().wait_ready()  # the journal's records are in the segments
+        if grows:
+            shutil.copytree(path_of(node, home) + "/t-0", path_of(node, other) + "/t-0.kept")
+            cluster.produce("t", ["%d" % n for n in range(100, 200)])
+        node.kill()
+        if grows:
+            os.rename(path_of(node, other) + "/t-0.kept", path_of(node, other) + "/t-0")
+        else:
+            shutil.copytree(path_of(node, home) + "/t-0", path_of(node, other) + "/t-0")
+        node.start().wait_ready()
+        wait_until(lambda: len(folders(node)) == 1, 20, "one to be removed")
+        assert [int(value) for *_, value in cluster.consume("t")] == list(range(200 if grows else 100))
+        assert not glob.glob(os.path.join(node.data, "?", "*stray"))
+        assert not grows or folders(node) == [home + "/t-0"]
 
 
 @pytest.mark.parametrize("power", [False, True])

@@ -53,9 +53,9 @@ def free_ports(count):
 class ApacheKafka:
     """A node of its own directory; `settings` are server.properties keys, `heap` its maximal heap, `options` further
     options of the JVM, `ports` those of clients and of the controller when others have to know them, `level` how much it
-    says in its file `log`."""
+    says in its file `log`, `directories` how many log.dirs it has."""
 
-    def __init__(self, settings=None, heap="1g", options=(), ports=None, level="WARN"):
+    def __init__(self, settings=None, heap="1g", options=(), ports=None, level="WARN", directories=1):
         self.level = level
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="apache-kafka-"))
         client, controller = ports or free_ports(2)
@@ -66,7 +66,8 @@ class ApacheKafka:
         values = dict(ALONE)
         values["listeners"] = f"CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}"
         values["controller.quorum.voters"] = f"1@127.0.0.1:{controller}"
-        values["log.dirs"] = str(self.directory / "data")
+        self.directories = [str(self.directory / f"data{number or ''}") for number in range(directories)]
+        values["log.dirs"] = ",".join(self.directories)
         values.update(settings or {})
         self.properties = self.directory / "server.properties"
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in values.items()))
