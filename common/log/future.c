@@ -115,7 +115,7 @@ void log_promote(struct log *future, struct log *old)
     struct log_set *set = future->set;
     struct log_producers producers = future->state.producers;
     ASSERT(future->future && future->start == old->start && future->state.end == old->state.end);
-    ASSERT(map_get(&set->by_name, slice_str(future->name)) == NULL);
+    ASSERT(future->flushed == future->state.end && map_get(&set->by_name, slice_str(future->name)) == NULL);
     future->future = false;
     map_put(&set->by_name, slice_str(future->name), future);
     future->state.producers = old->state.producers;
