@@ -11,6 +11,7 @@ import struct
 import pytest
 
 from cluster import FAULT_SHIM, Cluster, Load, wait_until
+from test_compaction import KEYS, check_newest, produce_rounds
 from test_directories import Reader
 
 LOG_DIR_NOT_FOUND, REPLICA_NOT_AVAILABLE, STORAGE_ERROR, INVALID_TOPIC = 57, 9, 56, 17
@@ -234,6 +235,26 @@ def test_deleted_records_and_deleted_topics_while_it_is_copied():
             assert [int(value) for *_, value in found] == list(range(4500, 5000))
             node.kill()
             node.start().wait_ready()
+
+
+def test_a_log_is_compacted_before_while_and_after_it_moves():
+    settings = {"storage": {"log.cleaner.backoff.ms": 50}}
+    with with_dirs(settings=settings) as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("t", cleanup_policy="compact", segment_bytes=20000, min_cleanable_dirty_ratio=0.01)
+        produce_rounds(cluster, "t", 0, 100)
+        throttle(cluster, node, 150000)
+        for rounds in range(100, 180, 20):
+            target = "b" if places(node)[0] == "a" else "a"
+            assert move(node, target) == {0: 0}
+            produce_rounds(cluster, "t", rounds, rounds + 20)
+            wait_moved(node, {0: target})
+            check_newest(cluster, "t", rounds + 20)
+        wait_until(lambda: len(check_newest(cluster, "t", 180)) < 180 * KEYS / 2, 60, "fewer records")
+        node.kill()
+        node.start().wait_ready()
+        check_newest(cluster, "t", 180)
+        wait_folders(node, [target + "/t-0"])
 
 
 @pytest.mark.skipif(not os.path.exists(FAULT_SHIM), reason="diskfault.so is not built (sanitizer build)")
