@@ -226,9 +226,9 @@ void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *co
 void log_take_name(struct log *future, log_done_fn *done, void *context);
 
 // The set finds an installed future log by its name from now on: it is one like any other. What only the log
-// whose place it takes still knows comes along: producers and epochs whose records are gone. That one is good
-// for nothing but log_delete afterwards. Both have the same start and end, and the future log is durable to
-// it.
+// whose place it takes still knows comes along: producers and epochs whose records are gone. Its compaction
+// begins anew. The old one is good for nothing but log_delete afterwards. Both have the same start and end,
+// and the future log is durable to it.
 void log_promote(struct log *future, struct log *old);
 
 // Takes the log out of the set and keeps its files: the directory is renamed durably to Kafka's name for a

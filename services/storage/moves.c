@@ -140,6 +140,11 @@ static void move_release(struct move *move)
     partitions_room_made(replica->partitions);
 }
 
+static bool held_too_long(const struct move *move)
+{
+    return move->hold_us != 0 && now_of(move) - move->hold_us >= HOLD_US_MAX;
+}
+
 static void move_rest(struct move *move, int64_t us)
 {
     move->state = MOVE_RESTING;
@@ -318,7 +323,7 @@ static void copy_read(struct move *move)
 static void copy_flush(struct move *move)
 {
     move->state = MOVE_FLUSHING;
-    move->again_us = now_of(move) + FLUSH_US;
+    move->again_us = now_of(move) + (move->hold_us != 0 ? HOLD_US_MAX : FLUSH_US);
     partitions_flush(move->moves->partitions);
 }
 
@@ -372,7 +377,7 @@ static void move_exchange(struct move *move)
     replica_durable(replica, ST_OK);
 }
 
-// All that the replica is waited for in at its log must have an end first: the copy knows nothing of it.
+// No move of the start is under way: those who wait for its end are told by the log that makes it.
 static bool is_quiet(const struct log *log)
 {
     return log_start_saved(log) == log_start(log);
@@ -437,7 +442,7 @@ static bool move_step(struct move *move)
         move_end(move, move->future);
         return false;
     }
-    bool too_long = move->hold_us != 0 && now_of(move) - move->hold_us > HOLD_US_MAX;
+    bool too_long = held_too_long(move);
     if (too_long || replica->log == NULL || !is_usable(replica->log) || replica->cutting) {
         move_release(move);
         move_rest(move, too_long ? HOLD_REST_US : REST_US);
@@ -451,9 +456,12 @@ static void moves_schedule(struct moves *moves, int active)
 {
     int64_t now_us = env_now_us(env_of(moves)), next_us = INT64_MAX;
     for (const struct move *move = moves->first; move != NULL; move = move->next) {
-        if (move->state == MOVE_BUSY || (move->state == MOVE_READY && active >= MOVES_AT_ONCE))
+        bool busy = move->state == MOVE_BUSY;
+        if ((busy && move->hold_us == 0) || (move->state == MOVE_READY && active >= MOVES_AT_ONCE))
             continue;
-        int64_t at_us = move->state == MOVE_READY ? now_us : move->again_us;
+        int64_t at_us = busy                        ? move->hold_us + HOLD_US_MAX
+                        : move->state == MOVE_READY ? now_us
+                                                    : move->again_us;
         next_us = at_us < next_us ? at_us : next_us;
     }
     if (next_us != INT64_MAX)
@@ -471,6 +479,8 @@ static void moves_fire(struct timer *timer)
         active += is_active(move);
     for (struct move *move = moves->first; move != NULL; move = next) {
         next = move->next;
+        if (move->state == MOVE_BUSY && held_too_long(move))
+            move_release(move); // what is under way takes its time
         bool waits = move->state == MOVE_BUSY || (move->state != MOVE_READY && move->again_us > now_us);
         if (waits || (active >= MOVES_AT_ONCE && !is_active(move)))
             continue;
