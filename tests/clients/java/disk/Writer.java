@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Writes what a log directory should hold: idempotent batches of every codec and, unless told otherwise,
 // transactions of two producers, interleaved, committed and aborted. Run from source by tests/clients/disk.py:
-//   java -cp LIB/* Writer.java BOOTSTRAP TOPIC PARTITIONS ROUND [plain]
+//   java -cp LIB/* Writer.java BOOTSTRAP TOPIC PARTITIONS ROUND [plain | keyed | both [TIMES]]
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Properties;
@@ -15,6 +15,7 @@ public class Writer {
     static final int RECORDS = 250, TRANSACTIONS = 12, IN_TRANSACTION = 25;
     static String bootstrap, topic;
     static int partitions;
+    static boolean keyed; // a compacted topic takes no other records
     static Random random;
 
     static KafkaProducer<byte[], byte[]> producer(String codec, String transactional) {
@@ -31,7 +32,7 @@ public class Writer {
         for (int i = 0; i < count; i++) {
             byte[] value = new byte[random.nextInt(3000)];
             random.nextBytes(value);
-            byte[] key = random.nextInt(4) == 0 ? null : ("key-" + random.nextInt(100)).getBytes();
+            byte[] key = !keyed && random.nextInt(4) == 0 ? null : ("key-" + random.nextInt(100)).getBytes();
             producer.send(new ProducerRecord<>(topic, random.nextInt(partitions), key, value));
         }
         producer.flush();
@@ -64,12 +65,15 @@ public class Writer {
         topic = args[1];
         partitions = Integer.parseInt(args[2]);
         int round = Integer.parseInt(args[3]);
+        int times = args.length > 5 ? Integer.parseInt(args[5]) : 1;
+        keyed = args.length > 4 && args[4].equals("keyed");
         random = new Random(round);
         for (String codec : CODECS)
             try (KafkaProducer<byte[], byte[]> one = producer(codec, null)) {
-                send(one, RECORDS);
+                for (int i = 0; i < times; i++)
+                    send(one, RECORDS);
             }
-        if (args.length < 5)
-            transactions(round);
+        for (int i = 0; i < times && (args.length < 5 || args[4].equals("both")); i++)
+            transactions(round * 1000 + i);
     }
 }
