@@ -9,7 +9,8 @@
 // - Each log's directory is there, and no other. Its files are looked at before the first write to them, and
 // a
 //   few at a time in the background; a difference takes the log offline, as damage does that is met later.
-// What the manifest does not tell of (a lost log, one with open transactions) is loaded as after a crash.
+// What the manifest does not tell of (a lost log, one with open transactions, a copy that is to take another
+// directory's place) is loaded as after a crash.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
@@ -51,8 +52,9 @@ static bool may_resume(const struct log *log)
 {
     const struct log_state *state = &log->state;
     const struct log_ended *ended = &state->producers.ended;
-    if (log->lost || log->status != ST_OK || log->synced != state->end || log->start_saved != log->start ||
-        state->epochs.changed || state->producers.open_first != NULL || ended->head < ended->count)
+    if (log->future || log->lost || log->status != ST_OK || log->synced != state->end ||
+        log->start_saved != log->start || state->epochs.changed || state->producers.open_first != NULL ||
+        ended->head < ended->count)
         return false;
     for (int i = 0; i < state->count; i++)
         if (!is_settled(state->segments[i], i + 1 == state->count))

@@ -399,3 +399,21 @@ Test(resume, renamed_files_are_swept)
     help_check_content(&help);
     help_fini(&help);
 }
+
+Test(resume, a_copy_that_is_to_take_another_directorys_place_is_loaded)
+{
+    struct help help;
+    struct log *copy;
+    fill(&help);
+    cr_assert_eq(log_create_future(help.set, "v-0", (struct uuid){{9}}, &help.config.log, &copy), ST_OK);
+    help_append_to(&help, copy, 3, 100, 1);
+    help_flush(&help);
+    stop(&help);
+    cr_assert_not(resumes(&help), "the manifest told of all");
+    check_log(&help);
+    copy = log_set_next_future(help.set, NULL);
+    cr_assert_not_null(copy);
+    cr_assert_eq(log_end(copy), 3);
+    cr_assert_null(log_set_find(help.set, "v-0"));
+    help_fini(&help);
+}
