@@ -277,19 +277,21 @@ static enum status copy_directory(struct log_adoption *adoption, struct candidat
 // The epochs Kafka knew: it also has those whose records a compaction has taken. Used when they say of every
 // batch what the batch says.
 static enum status save_epochs(struct log_adoption *adoption, const char *dir, struct log_state *state,
-                               int64_t start)
+                               struct log_adopted *adopted)
 {
     struct log_epochs known = {0};
     struct buf text;
     buf_init(&text, LOG_SMALL_FILE_MAX);
     enum status status = log_file_load(adoption->env, dir, epochs_name, &text);
     bool agree = status == ST_OK && log_epochs_parse(buf_slice(&text), &known) == ST_OK;
+    if (agree && known.count > 0)
+        adopted->last_epoch = known.rows[known.count - 1].epoch;
     if (agree)
         log_epochs_cut(&known, state->end);
     for (int i = 0; agree && i < state->epochs.count; i++)
         agree = log_epochs_at(&known, state->epochs.rows[i].start) == state->epochs.rows[i].epoch;
     struct log_epochs *right = agree ? &known : &state->epochs;
-    log_epochs_trim(right, start);
+    log_epochs_trim(right, adopted->start);
     buf_clear(&text);
     status = log_epochs_print(right, &text);
     if (status == ST_OK)
@@ -356,7 +358,7 @@ static enum status verify(struct log_adoption *adoption, struct candidate *candi
         state.producers.open_first != NULL ? state.producers.open_first->txn_first_offset : -1;
     for (int i = 0; i < state.count; i++)
         adopted->bytes += state.segments[i]->size;
-    if (status == ST_OK && (status = save_epochs(adoption, dir, &state, adopted->start)) != ST_OK)
+    if (status == ST_OK && (status = save_epochs(adoption, dir, &state, adopted)) != ST_OK)
         snprintf(why, LOG_ADOPT_WHY, "%s: %s", epochs_name, status_text(status));
     log_state_fini(&state);
     return status;
@@ -368,7 +370,7 @@ enum status log_adoption_add(struct log_adoption *adoption, int i, char *why, st
     struct file_info info;
     struct log_path source = log_path_join(adoption->from, candidate->name);
     struct log_path target = log_path_join(adoption->to, candidate->name);
-    *adopted = (struct log_adopted){0};
+    *adopted = (struct log_adopted){.last_epoch = -1};
     if (path_info(adoption->env, target.text, &info) == ST_OK) {
         snprintf(why, LOG_ADOPT_WHY, "the data directory has a partition of that name");
         return ST_EXISTS;

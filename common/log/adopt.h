@@ -33,6 +33,9 @@ struct log_adopted {
     int64_t start, end, bytes;
     int64_t dropped;  // bytes of an incomplete batch cut off its end; only after an unclean stop
     int64_t unstable; // where its earliest open transaction begins, -1: none
+    // The last leader epoch Kafka knew, -1: none. It may have no records, so that the copied log does not
+    // know it; clients that have seen it take no lower one.
+    int32_t last_epoch;
 };
 
 // Copies and verifies the i-th. ST_EXISTS: the data directory has one of that name; ST_NOT_FOUND: no topic id

@@ -26,6 +26,7 @@ struct topic {
     struct uuid id;
     int32_t partitions; // directories found
     int32_t last;       // highest index
+    int32_t last_epoch; // Kafka's, of all partitions
 };
 
 struct run {
@@ -77,7 +78,8 @@ static struct topic *topic_of(struct run *run, struct slice name)
         run->topics = mem_realloc(run->topics, (size_t)run->cap * sizeof *run->topics);
     }
     topic = &run->topics[run->count++];
-    *topic = (struct topic){.name = mem_strndup((const char *)name.data, name.len), .last = -1};
+    *topic =
+        (struct topic){.name = mem_strndup((const char *)name.data, name.len), .last = -1, .last_epoch = -1};
     return topic;
 }
 
@@ -141,6 +143,8 @@ static enum cli_exit take_partition(struct run *run, int i, struct topic *topic)
         return cli_fail(CLI_FAILED, "%s: has another topic id than other partitions of '%s'", name,
                         topic->name);
     topic->id = adopted.id;
+    if (adopted.last_epoch > topic->last_epoch)
+        topic->last_epoch = adopted.last_epoch;
     if (adopted.dropped > 0)
         fprintf(stderr,
                 "millrace: %s: Kafka was not stopped cleanly; %lld bytes of an incomplete batch left out\n",
@@ -203,6 +207,8 @@ static void note_fill(struct run *run, struct config_rows *configs, Millrace__Ad
         rows[i].name = topic->name;
         rows[i].topic_id = (ProtobufCBinaryData){sizeof topic->id.bytes, topic->id.bytes};
         rows[i].partitions = topic->partitions;
+        rows[i].has_last_epoch = true;
+        rows[i].last_epoch = topic->last_epoch;
         rows[i].n_configs = (size_t)run->options->configs.count;
         rows[i].configs = configs->list;
     }

@@ -152,7 +152,9 @@ static bool look_at_logs(const struct adopt *adopt, const Millrace__AdoptedTopic
         int64_t producer_id = log_producer_id_max(log);
         if (producer_id > request->producer_id_max)
             request->producer_id_max = producer_id;
-        request->last_epochs[request->n_last_epochs++] = log_last_epoch(log);
+        int32_t epoch = log_last_epoch(log);
+        request->last_epochs[request->n_last_epochs++] =
+            epoch > topic->last_epoch ? epoch : topic->last_epoch; // also of those without records
     }
     return true;
 }

@@ -137,6 +137,19 @@ Test(adopt, epochs_that_the_batches_contradict_are_not_believed)
     fake_env_destroy(&env);
 }
 
+Test(adopt, an_epoch_without_records_is_told_of)
+{
+    struct env *env = make_kafka();
+    struct log_adopted adopted;
+    put(env, "/kafka/t-0", "leader-epoch-checkpoint", "0\n4\n1 0\n2 5\n3 100\n7 200\n");
+    cr_assert_eq(adopt(env, &adopted), ST_OK);
+    cr_assert_eq(adopted.last_epoch, 7);
+    struct log_set *set = open_set(env);
+    cr_assert_eq(log_last_epoch(log_set_find(set, "t-0")), 3);
+    close_set(env, set);
+    fake_env_destroy(&env);
+}
+
 Test(adopt, damage_below_the_recovery_point_is_refused)
 {
     struct log_adopted adopted;
