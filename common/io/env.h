@@ -99,6 +99,7 @@ struct env_ops {
     enum status (*file_pread)(struct env *env, struct file *file, void *data, size_t len, int64_t at,
                               size_t *got);
     void (*file_will_need)(struct env *env, struct file *file, int64_t at, int64_t len);
+    bool (*file_cached)(struct env *env, struct file *file, int64_t at, int64_t len);
     enum status (*file_pwritev)(struct env *env, struct file *file, const struct iovec *iov, int count,
                                 int64_t at);
     enum status (*file_truncate)(struct env *env, struct file *file, int64_t size);
@@ -227,6 +228,12 @@ static inline enum status file_pread(struct env *env, struct file *file, void *d
 static inline void file_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     env->ops->file_will_need(env, file, at, len);
+}
+// Whether all of a range is in memory now, so that sending it at once will not wait for the disk. False also
+// when that cannot be known. Waits for nothing itself: the loop may call it.
+static inline bool file_cached(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    return env->ops->file_cached(env, file, at, len);
 }
 // Writes everything or fails.
 static inline enum status file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,

@@ -9,7 +9,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static enum status posix_file_open(struct env *env, const char *path, int flags, struct file **file)
@@ -55,6 +57,54 @@ static enum status posix_file_pread(struct env *env, struct file *file, void *da
 static void posix_file_will_need(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     (void)posix_fadvise(file->fd, at, len, POSIX_FADV_WILLNEED); // a hint: a file system may not take it
+}
+
+// Linux's cachestat (6.5), which not every C library and not every header knows: the same number on every
+// architecture, and its structures.
+enum { SYS_CACHESTAT = 451 };
+
+struct cachestat_range {
+    uint64_t at, len;
+};
+
+struct cachestat_pages {
+    uint64_t cached, dirty, written_back, evicted, recently_evicted;
+};
+
+static int64_t pages_of(int64_t at, int64_t len)
+{
+    int64_t page = sysconf(_SC_PAGESIZE);
+    return (at + len - 1) / page - at / page + 1;
+}
+
+bool file_cached_by_mapping(int fd, int64_t at, int64_t len)
+{
+    enum { PIECE = 256 }; // pages
+    unsigned char resident[PIECE];
+    int64_t page = sysconf(_SC_PAGESIZE), from = at / page * page, end = at + len;
+    bool cached = true;
+    for (; cached && from < end; from += PIECE * page) {
+        size_t size = (size_t)(end - from < PIECE * page ? end - from : PIECE * page);
+        void *map = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, from);
+        if (map == MAP_FAILED)
+            return false;
+        cached = mincore(map, size, resident) == 0;
+        for (int64_t i = 0; cached && i < pages_of(from, (int64_t)size); i++)
+            cached = resident[i] & 1;
+        munmap(map, size);
+    }
+    return cached;
+}
+
+static bool posix_file_cached(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    struct cachestat_range range = {.at = (uint64_t)at, .len = (uint64_t)len};
+    struct cachestat_pages pages;
+    if (len <= 0)
+        return true;
+    if (syscall(SYS_CACHESTAT, file->fd, &range, &pages, 0) == 0)
+        return pages.cached >= (uint64_t)pages_of(at, len);
+    return file_cached_by_mapping(file->fd, at, len); // an older kernel, or a sandbox that refuses the call
 }
 
 // Drops the first n bytes of what is left to write.
@@ -182,6 +232,7 @@ void file_ops_fill(struct env_ops *ops)
     ops->file_close = posix_file_close;
     ops->file_pread = posix_file_pread;
     ops->file_will_need = posix_file_will_need;
+    ops->file_cached = posix_file_cached;
     ops->file_pwritev = posix_file_pwritev;
     ops->file_truncate = posix_file_truncate;
     ops->file_reserve = posix_file_reserve;

@@ -101,6 +101,10 @@ void pool_queue_destroy(struct env *env, struct job_queue **queue);
 void pool_submit(struct env *env, struct job_queue *queue, struct job *job);
 void pool_finish_jobs(struct posix_env *px);
 
+// file.c: whether all of a range is in memory, without cachestat. A mapping of it is asked, which touches none
+// of its pages.
+bool file_cached_by_mapping(int fd, int64_t at, int64_t len);
+
 // file.c, path.c, tcp.c: their part of the table
 void file_ops_fill(struct env_ops *ops);
 void path_ops_fill(struct env_ops *ops);

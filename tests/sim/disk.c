@@ -13,6 +13,11 @@
 
 static const int64_t DISK_BYTES = 1ll << 40;
 
+enum {
+    CACHED_PER_10000 = 7000,
+    CACHED_US = 200000 // what was found in the cache stays until it is sent
+};
+
 struct pending { // a write not yet synced
     int64_t at;
     size_t len;
@@ -27,7 +32,9 @@ struct inode {
     int pending_count, pending_cap;
     int64_t allocated; // bytes that it takes of the disk
     int64_t modified_us;
-    bool stale; // an fsync has failed: `data` holds what neither is durable nor waits for it
+    bool stale;        // an fsync has failed: `data` holds what neither is durable nor waits for it
+    bool flipped;      // a bit of it has: what is read comes from the disk, not from a cache
+    int64_t cached_us; // when it was last said to be cached
     struct process *locked_by;
 };
 
@@ -187,6 +194,17 @@ void sim_file_will_need(struct env *env, struct file *file, int64_t at, int64_t 
     // Reads take no time here.
 }
 
+// Now it is, now it is not. A flipped bit is seen once a page has left the cache, so none was found there.
+bool sim_file_cached(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    struct world *world = machine_of(env)->world;
+    if (file->inode->flipped || !world_chance(world, CACHED_PER_10000))
+        return false;
+    file->inode->cached_us = world->now_us;
+    world_count(world, COUNT_cached_read);
+    return true;
+}
+
 enum status sim_file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,
                              int64_t at)
 {
@@ -323,10 +341,12 @@ bool disk_flip(struct machine *machine, struct slice path, size_t at, int bit)
 {
     struct inode *inode = map_get(&machine->files, path);
     if (inode == NULL || at >= inode->synced_size || at >= inode->size ||
-        inode->data[at] != inode->synced[at])
+        inode->data[at] != inode->synced[at] ||
+        (inode->cached_us > 0 && machine->world->now_us - inode->cached_us < CACHED_US))
         return false;
     inode->synced[at] ^= (uint8_t)(1u << bit);
     inode->data[at] = inode->synced[at];
+    inode->flipped = true;
     world_count(machine->world, COUNT_bit_flipped);
     if (machine->world->verbose)
         fprintf(stderr, "%10.6f DISK of machine %d: bit %d of byte %zu flipped in %.*s\n",

@@ -331,6 +331,7 @@ const struct env_ops sim_env_ops = {
     .file_close = sim_file_close,
     .file_pread = sim_file_pread,
     .file_will_need = sim_file_will_need,
+    .file_cached = sim_file_cached,
     .file_pwritev = sim_file_pwritev,
     .file_truncate = sim_file_truncate,
     .file_reserve = sim_file_reserve,

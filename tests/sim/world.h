@@ -36,7 +36,7 @@ enum { WORLD_MACHINES_MAX = 16 };
                                     X(sync_lost_bytes) X(disk_working) X(replica_failed) X(replica_mended)   \
                                         X(log_returned) X(bit_flipped) X(damage_found) X(damage_refetched)   \
                                             X(checkpoint_remade) X(topic_id_repaired) X(batches_read)         \
-                                                X(clean_stop) X(resumed)
+                                                X(clean_stop) X(resumed) X(cached_read)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
@@ -180,8 +180,8 @@ void disk_fill(struct machine *machine, int64_t room, bool hidden);
 void disk_empty(struct machine *machine);
 void disk_break(struct machine *machine, int calls, const char *failing_at);
 void disk_mend(struct machine *machine);
-// A bit at byte `at` of a file is another one from now on. False: that byte is not durable, or is being
-// overwritten.
+// A bit at byte `at` of a file is another one from now on. False: that byte is not durable, is being
+// overwritten, or was found in the cache a moment ago.
 bool disk_flip(struct machine *machine, struct slice path, size_t at, int bit);
 
 // The bytes of a file as processes see them, NULL when absent; and a walk over all paths.
@@ -193,6 +193,7 @@ extern const struct env_ops sim_env_ops;
 enum status sim_file_open(struct env *env, const char *path, int flags, struct file **file);
 void sim_file_close(struct env *env, struct file **file);
 void sim_file_will_need(struct env *env, struct file *file, int64_t at, int64_t len);
+bool sim_file_cached(struct env *env, struct file *file, int64_t at, int64_t len);
 enum status sim_file_pread(struct env *env, struct file *file, void *data, size_t len, int64_t at,
                            size_t *got);
 enum status sim_file_pwritev(struct env *env, struct file *file, const struct iovec *iov, int count,

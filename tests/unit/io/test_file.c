@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Files and directories of the real environment.
-#include "io/env_posix.h"
+#include "io/posix.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -146,4 +146,39 @@ Test(file, list_is_sorted_and_stops_when_told)
         snprintf(child, sizeof child, "%s/%s", dir, names[i]);
         cr_assert_eq(path_rmdir(env, child), ST_OK);
     }
+}
+
+// Whether all of a range is in memory, by both ways of asking.
+static bool cached(struct file *file, int64_t at, int64_t len)
+{
+    bool one = file_cached(env, file, at, len);
+    cr_assert_eq(file_cached_by_mapping(file->fd, at, len), one, "at %lld", (long long)at);
+    return one;
+}
+
+Test(file, what_is_in_memory_is_known_by_both_ways_of_asking)
+{
+    enum { PAGE = 4096, PAGES = 600, SIZE = PAGES * PAGE + 100 };
+    struct file *file = create();
+    uint8_t *data = calloc(1, SIZE);
+    size_t got;
+    cr_assert_eq(file_pwrite(env, file, data, SIZE, 0), ST_OK);
+    cr_expect(cached(file, 0, SIZE));
+    cr_expect(cached(file, 5000, 1));
+    cr_expect(cached(file, SIZE - 1, 1));
+    cr_assert_eq(file_sync(env, file), ST_OK);
+    file_drop_cache(env, file, 0);
+    if (cached(file, 0, 1)) {
+        free(data);
+        file_close(env, &file);
+        cr_skip_test("this file system keeps everything in memory");
+    }
+    cr_expect_not(cached(file, 0, SIZE));
+    cr_assert_eq(file_pread(env, file, data, PAGE, 0, &got), ST_OK);
+    cr_expect(cached(file, 10, PAGE - 10));
+    cr_expect_not(cached(file, 0, SIZE)); // whatever was read ahead
+    cr_assert_eq(file_pread(env, file, data, SIZE, 0, &got), ST_OK);
+    cr_expect(cached(file, PAGE - 1, SIZE - PAGE + 1));
+    free(data);
+    file_close(env, &file);
 }

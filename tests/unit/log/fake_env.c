@@ -411,6 +411,12 @@ static void fake_will_need(struct env *env, struct file *file, int64_t at, int64
     fake_of(env)->needed += len;
 }
 
+static bool fake_cached(struct env *env, struct file *file, int64_t at, int64_t len)
+{
+    fake_of(env)->cache_looks++;
+    return !fake_of(env)->cache_empty;
+}
+
 static enum status fake_sync_fs(struct env *env, struct file *file)
 {
     struct fake_env *fake = fake_of(env);
@@ -573,6 +579,7 @@ static const struct env_ops fake_ops = {
     .file_close = fake_file_close,
     .file_pread = fake_pread,
     .file_will_need = fake_will_need,
+    .file_cached = fake_cached,
     .file_pwritev = fake_pwritev,
     .file_truncate = fake_truncate,
     .file_reserve = fake_reserve,

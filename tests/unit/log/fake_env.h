@@ -34,6 +34,8 @@ struct fake_env {
     int opens;           // of files
     int64_t read_bytes;  // by file_pread
     int64_t needed;      // bytes announced by file_will_need
+    bool cache_empty;    // file_cached says no
+    int cache_looks;     // calls of file_cached
     bool pool_last;      // jobs of the pool run when no other queue has any
     int64_t space;       // bytes that may still be written or reserved; < 0: any number
     char last_line[1024];
