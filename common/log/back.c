@@ -132,7 +132,7 @@ static void finish_part(struct log_set *set, struct part *part)
     log->writing = false;
     log_part_finish(part, 0);
     log_set_stalled(log, status == ST_NO_SPACE);
-    log_ring_trim(&log->ring, LOG_RECENT_MAX);
+    log_trim_recent(log);
     if (log->held && log->status == ST_OK && !log->deleted)
         log_mark_dirty(log);
     log->held = false;

@@ -136,6 +136,7 @@ static void forget_places(struct log *log, int64_t end)
         gone++;
     log_ring_trim(&log->ring, log->ring.written - gone);
     log->cursors = (struct log_cursors){0};
+    log_verified_forget(log->set->verified, &log->known, end);
 }
 
 static void install(struct log *log, struct log_segment *segment_take, int64_t end)

@@ -277,6 +277,7 @@ void log_set_abandon(struct log_set **pointer)
     map_fini(&set->leaving);
     journal_fini(&set->journal);
     log_lent_unref(&set->lent);
+    log_verified_destroy(&set->verified);
     log_sync_close(set);
     file_close(set->env, &set->lock);
     mem_free(set->path);

@@ -281,7 +281,7 @@ static void finish_log(struct log_round *round, int *i)
     log_set_stalled(log, status == ST_NO_SPACE);
     if (status == ST_NO_SPACE)
         log_mark_dirty(log);
-    log_ring_trim(&log->ring, LOG_RECENT_MAX);
+    log_trim_recent(log);
     close_old_handles(log);
     if (round->set->on_durable != NULL && !log->deleted)
         round->set->on_durable(log, status);

@@ -95,7 +95,6 @@ static void install(struct heal *heal)
     struct log *log = heal->log;
     int64_t first = heal->state.count > 0 ? heal->state.segments[0]->base : 0;
     int64_t start = within(log->start, first, heal->state.end), saved = log->start_saved;
-    log->generation++;
     log_install(log, &heal->state, start);
     log->start_saved = within(saved, first, start); // a move of the start may still wait for its file
     log_epochs_trim(&log->state.epochs, log->start_saved);

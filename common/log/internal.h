@@ -15,6 +15,7 @@
 #include "log/retention.h"
 #include "log/set.h"
 #include "log/state.h"
+#include "log/verified.h"
 
 enum {
     LOG_RECENT_MAX = 256, // written batches remembered per log for reads without blocking
@@ -96,6 +97,7 @@ struct log {
     uint64_t generation;        // goes up with every truncation and removal; cold reads compare it
     int readers;                // cold reads in flight
     struct log_cursors cursors; // where cold reads ended
+    struct log_known known;     // what of its files is sent without being read
     enum status status;
     bool on_disk; // the directory exists
     bool future;  // see log_create_future
@@ -226,6 +228,7 @@ struct log_set {
     struct metric m_rounds, m_syncs, m_flush_us, m_tail_bytes, m_written_bytes;
     struct log_lent *lent;
     struct metric m_lent_bytes;
+    struct log_verified *verified;
     struct metric m_journal_bytes, m_journal_blocks, m_backlog_bytes, m_write_backs;
     struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting, m_resumed;
     struct metric m_offline, m_healed, m_heal_failures, m_checkpoint_failures;
@@ -250,6 +253,7 @@ void log_drop_tail(struct log *log); // unwritten batches leave memory; the stat
 void log_account_tail(struct log *log, int64_t bytes);
 void log_let_go(struct log *log); // of memory and files, when it is offline and in no job
 void log_drop_recent(struct log *log);
+void log_files_changed(struct log *log); // what is known of their content is void, also to reads under way
 void log_go_offline(struct log *log, enum status status);
 void log_set_go_offline(struct log_set *set, enum status status);
 void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
@@ -295,6 +299,9 @@ void log_back_fire(struct timer *timer);
 // ---- read.c: a job of the pool that looks at the log's files has begun or ended ----
 void log_reader_began(struct log *log);
 void log_reader_ended(struct log *log); // may free the log
+
+// The newest batches alone stay in the ring; older ones that are in the file are remembered by their place.
+void log_trim_recent(struct log *log);
 
 // Whether what a read has found at a segment may be a mixture of old and new files. If so, it is started
 // anew, now or when the swap is over. swaps: log->clean.swaps when it began.

@@ -72,6 +72,7 @@ void log_free(struct log *log)
         map_remove(&set->by_name, slice_str(log->name));
     log_drop_tail(log);
     log_drop_recent(log);
+    log_verified_forget(set->verified, &log->known, INT64_MAX);
     log_ring_fini(&log->ring);
     log_state_fini(&log->state);
     log_expiry_forget(log);
@@ -299,6 +300,12 @@ void log_drop_recent(struct log *log)
     }
 }
 
+void log_files_changed(struct log *log)
+{
+    log->generation++;
+    log_verified_forget(log->set->verified, &log->known, INT64_MAX);
+}
+
 void log_close_handle(struct log *log, struct log_segment *segment)
 {
     if (segment->handle == NULL)
@@ -336,6 +343,7 @@ void log_let_go(struct log *log)
         return;
     log_drop_tail(log);
     log_drop_recent(log);
+    log_verified_forget(log->set->verified, &log->known, INT64_MAX);
     for (int i = 0; i < log->state.count; i++)
         log_close_handle(log, log->state.segments[i]);
 }

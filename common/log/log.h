@@ -149,7 +149,7 @@ struct log_range {
     int64_t up_to;    // exclusive: no batch that reaches it or beyond (watermark, log_end)
     size_t max_bytes; // soft: whole batches up to this many bytes
     bool min_one;     // the first batch is returned even when larger than max_bytes
-    bool in_file;     // log_read_async may answer with a range of the file when much memory is lent
+    bool in_file;     // ranges of files are as good as memory, see below
 };
 
 struct log_found {
@@ -161,11 +161,12 @@ struct log_found {
 
 enum { LOG_PIECES = 16 }; // enough for any read to make progress
 
-// Reads without blocking: batches still in memory (pieces of blocks) and those among the log's last few
-// hundred that this process wrote (ranges of the segment file, for sendfile). The caller releases the pieces;
-// they stay valid over roll, truncation and deletion. *count is 0 when nothing is there. ST_AGAIN: the range
-// is older, use log_read_async; ST_OUT_OF_RANGE: from is below log_start or above log_end; or log_status when
-// offline.
+// Reads without blocking: batches still in memory (pieces of blocks), those among the log's last few hundred
+// that this process wrote (ranges of the segment file, for sendfile) and, with in_file, at most 1 MiB (or the
+// first batch) of older ones that it wrote or verified lately and that are in the page cache. The caller
+// releases the pieces; they stay valid over roll, truncation and deletion. *count is 0 when nothing is there.
+// ST_AGAIN: the range is older, use log_read_async; ST_OUT_OF_RANGE: from is below log_start or above
+// log_end; or log_status when offline.
 enum status log_read(struct log *log, const struct log_range *range, struct piece *pieces, int max,
                      int *count, struct log_found *found);
 

@@ -21,6 +21,8 @@ struct log_set_config log_set_config_default(void)
                                    .log = log_config_default(),
                                    .tail_bytes_max = 16 << 20,
                                    .lent_bytes_max = 128 << 20,
+                                   .verified_ms = 300000,
+                                   .verified_bytes_max = 16 << 20,
                                    .free_bytes_min = 64 << 20,
                                    .checkpoint_ms = 60000,
                                    .checkpoint_bytes = 64 << 20,
@@ -626,6 +628,7 @@ void log_set_each_metric(struct log_set *set,
         all[i]->labels = set->config.labels;
         act(set->env->metrics, all[i]);
     }
+    log_verified_each_metric(set->verified, set->config.labels, act);
 }
 
 enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
@@ -644,6 +647,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     map_init(&set->by_name, 0);
     map_init(&set->leaving, 0);
     set->lent = log_lent_new();
+    set->verified = log_verified_new(env, config->verified_ms, config->verified_bytes_max);
     init_metrics(set);
     set->flusher = env_queue_new(env, "flusher", 1);
     set->writer = env_queue_new(env, "writer", 1);

@@ -190,7 +190,7 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
 {
     struct change *change = op->data;
     struct log *log = op->log;
-    log->generation++;
+    log_files_changed(log);
     log_drop_tail(log);
     change->load = log_load_of(log, 0);
     log_epochs_copy(&change->epochs, &log->state.epochs);
@@ -227,6 +227,7 @@ static void end_change(struct log_op *op)
 
 void log_install(struct log *log, struct log_state *state, int64_t start)
 {
+    log_files_changed(log); // a read may have begun before the cut and end after it
     for (int i = 0; i < log->state.count; i++)
         log_close_handle(log, log->state.segments[i]);
     struct log_state old = log->state;
@@ -537,7 +538,7 @@ static void log_leave(struct log *log, bool keeps, log_done_fn *done, void *cont
     op->keeps = keeps;
     op->finish = delete_finish;
     log->deleted = true; // from now on the name may be used anew: a new log writes nothing before the rename
-    log->generation++;
+    log_files_changed(log);
     if (!log->future)
         map_remove(&log->set->by_name, slice_str(log->name));
     map_put(&log->set->leaving, slice_str(log->name), log);

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading. Without blocking: from the ring (log/ring.c), batches in memory or in files where this process
-// wrote them a moment ago. Anything older on the pool: index lookup, whole batches into memory, each checksum
-// verified, so that a flipped bit is seen before it is served and the loop never sleeps on a cold page.
+// wrote them a moment ago; and from older places in files that it wrote or verified lately (log/verified.h),
+// if they are still in memory. Anything else on the pool: index lookup, whole batches into memory, each
+// checksum verified, so that a flipped bit is seen before it is served and the loop never sleeps on a cold
+// page; what was verified is remembered for the next reader.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
 #include "log/scan.h"
 
 #include <stddef.h>
+
+enum { READ_PLACES_MAX = 4096, READ_PLACES_FIRST = 16 }; // batches of one cold read that are remembered
 
 // ---- from the ring ----
 
@@ -78,6 +82,26 @@ static void read_ring(const struct log_ring *ring, const struct log_range *range
     }
 }
 
+static void remember_entry(struct log *log, const struct log_entry *entry)
+{
+    const struct log_place place = {.base = entry->base,
+                                    .last = entry->last,
+                                    .position = entry->position,
+                                    .size = entry->size,
+                                    .epoch = entry->epoch};
+    if (entry->segment->handle != NULL)
+        log_verified_add(log->set->verified, &log->known, entry->segment->base, entry->segment->handle,
+                         &place);
+}
+
+void log_trim_recent(struct log *log)
+{
+    bool stays = log->status == ST_OK && !log->deleted;
+    for (uint32_t i = 0; stays && log->ring.written > LOG_RECENT_MAX + i; i++)
+        remember_entry(log, log_ring_at(&log->ring, i));
+    log_ring_trim(&log->ring, LOG_RECENT_MAX);
+}
+
 static enum status may_read(const struct log *log, int64_t from)
 {
     if (log->deleted)
@@ -101,6 +125,41 @@ static bool ring_covers(const struct log_ring *ring, int64_t offset)
     return entry->block != NULL || entry->segment->handle != NULL;
 }
 
+// ---- from files, by what is known of them ----
+
+// False when the batch wanted is not known, or not in memory: it is read on the pool then.
+static bool read_known(struct log *log, const struct log_range *range, struct piece *pieces, int *count,
+                       struct log_found *found)
+{
+    struct log_verified *verified = log->set->verified;
+    int at = log_state_segment_at(&log->state, range->from);
+    struct log_range some = *range;
+    if (some.max_bytes > LOG_READ_MAX)
+        some.max_bytes = LOG_READ_MAX;
+    struct log_stretch known;
+    int64_t base = at >= 0 ? log->state.segments[at]->base : -1;
+    if (at < 0 || !range->in_file || !log_verified_find(verified, &log->known, base, &some, &known))
+        return false;
+    if (known.len == 0)
+        return true;
+    if (!file_cached(log->set->env, known.handle->file, known.position, (int64_t)known.len)) {
+        log_verified_drop(verified, &log->known, base, &known);
+        return false;
+    }
+    pieces[(*count)++] = (struct piece){.file = known.handle->file,
+                                        .position = known.position,
+                                        .len = known.len,
+                                        .owner = log_handle_ref(known.handle),
+                                        .release = release_handle};
+    *found = (struct log_found){
+        .first = known.first, .next = known.next, .bytes = known.len, .leader_epoch = known.epoch};
+    log_cursors_note(&log->cursors, range->from,
+                     (struct log_cursor){.offset = known.next,
+                                         .base = base,
+                                         .position = known.position + (int64_t)known.len});
+    return true;
+}
+
 enum status log_read(struct log *log, const struct log_range *range, struct piece *pieces, int max,
                      int *count, struct log_found *found)
 {
@@ -112,8 +171,11 @@ enum status log_read(struct log *log, const struct log_range *range, struct piec
     int64_t up_to = range->up_to < log->state.end ? range->up_to : log->state.end;
     if (range->from >= up_to)
         return ST_OK;
-    if (!ring_covers(&log->ring, range->from))
-        return ST_AGAIN;
+    if (!ring_covers(&log->ring, range->from)) {
+        struct log_range readable = *range;
+        readable.up_to = up_to;
+        return max > 0 && read_known(log, &readable, pieces, count, found) ? ST_OK : ST_AGAIN;
+    }
     struct answer answer = {.pieces = pieces, .max = max, .count = count};
     read_ring(&log->ring, range, up_to, &answer, found);
     return ST_OK;
@@ -138,9 +200,11 @@ struct cold_read {
     int64_t begin;             // position of the batch wanted, as another read left it; -1: by the index
     struct log_handle *handle; // NULL: opened for the read
     // results
-    struct block *block;       // the bytes, or
+    struct block *block;       // the bytes; NULL: they are sent from
     struct log_handle *source; // the file they are in
-    int64_t position;          // where they begin in it
+    struct log_place *places;  // of the batches, the first READ_PLACES_MAX
+    int place_count, place_cap;
+    int64_t position; // where they begin in it
     size_t len;
     struct log_found found;
 };
@@ -218,8 +282,24 @@ static enum status find_batch(const struct cold_read *cold, struct file *file, s
     return status == ST_OK && batch_last_offset(header) >= cold->range.up_to ? ST_NOT_FOUND : status;
 }
 
+static void note_place(struct cold_read *cold, const struct batch_header *header)
+{
+    if (cold->place_count == READ_PLACES_MAX)
+        return;
+    if (cold->place_count == cold->place_cap) {
+        cold->place_cap = cold->place_cap ? cold->place_cap * 2 : READ_PLACES_FIRST;
+        cold->places = mem_realloc(cold->places, (size_t)cold->place_cap * sizeof *cold->places);
+    }
+    cold->places[cold->place_count++] = (struct log_place){.base = header->base_offset,
+                                                           .last = batch_last_offset(header),
+                                                           .position = cold->position + (int64_t)cold->len,
+                                                           .size = (uint32_t)batch_size(header),
+                                                           .epoch = header->leader_epoch};
+}
+
 static void note_batch(struct cold_read *cold, const struct batch_header *header)
 {
+    note_place(cold, header);
     if (cold->len == 0)
         cold->found.first = header->base_offset;
     cold->len += batch_size(header);
@@ -325,7 +405,7 @@ static void cold_run(struct job *job)
         return;
     if (cold->handle != NULL) {
         cold->status = read_batches(cold, cold->handle->file);
-        if (cold->status == ST_OK && cold->block == NULL)
+        if (cold->status == ST_OK)
             cold->source = log_handle_ref(cold->handle);
         return;
     }
@@ -336,7 +416,7 @@ static void cold_run(struct job *job)
     if (cold->status != ST_OK)
         return;
     cold->status = read_batches(cold, file);
-    if (cold->status == ST_OK && cold->block == NULL)
+    if (cold->status == ST_OK)
         cold->source = log_handle_new(cold->log->set->env, file);
     else
         file_close(cold->log->set->env, &file);
@@ -351,7 +431,9 @@ static void take_segment(struct cold_read *cold, int at)
     cold->written = segment->written;
     cold->index_bytes = segment->index.written;
     cold->begin = log_cursors_find(&cold->log->cursors, segment->base, cold->range.from);
-    cold->handle = segment->handle != NULL ? log_handle_ref(segment->handle) : NULL;
+    struct log_handle *handle =
+        segment->handle != NULL ? segment->handle : log_verified_handle(&cold->log->known, segment->base);
+    cold->handle = handle != NULL ? log_handle_ref(handle) : NULL;
 }
 
 // Behind a compaction gap the offset may be in a later segment.
@@ -392,6 +474,7 @@ static void cold_again(struct log_parked *parked)
     block_unref(&cold->block);
     log_handle_unref(&cold->source);
     cold->len = 0;
+    cold->place_count = 0;
     cold->found = (struct log_found){.first = cold->range.from, .next = cold->range.from, .leader_epoch = -1};
     cold->swaps = log->clean.swaps;
     cold->status = at < 0 ? ST_NOT_FOUND : ST_OK;
@@ -411,8 +494,16 @@ static struct piece piece_of_cold(const struct cold_read *cold)
                           .release = release_handle};
 }
 
+static void remember_places(const struct cold_read *cold)
+{
+    struct log *log = cold->log;
+    for (int i = 0; i < cold->place_count; i++)
+        log_verified_add(log->set->verified, &log->known, cold->base, cold->source, &cold->places[i]);
+}
+
 static struct piece cold_found(const struct cold_read *cold)
 {
+    remember_places(cold);
     struct log_cursor ended = {
         .offset = cold->found.next, .base = cold->base, .position = cold->position + (int64_t)cold->len};
     log_cursors_note(&cold->log->cursors, cold->range.from, ended);
@@ -444,6 +535,7 @@ static void cold_done(struct job *job)
     log_handle_unref(&cold->source);
     metric_set(&log->set->m_lent_bytes, log_lent_bytes(log->set->lent));
     cold->done(log, cold->status, &piece, &cold->found, cold->context);
+    mem_free(cold->places);
     mem_free(cold->path);
     mem_free(cold);
     log_reader_ended(log);

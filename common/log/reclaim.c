@@ -259,6 +259,7 @@ static int64_t leave_state(struct log *log, int count)
     int64_t bytes = 0;
     while (log->ring.written > 0 && log_ring_at(&log->ring, 0)->last < state->segments[count]->base)
         log_ring_trim(&log->ring, log->ring.written - 1);
+    log_verified_forget(log->set->verified, &log->known, state->segments[count]->base);
     for (int i = 0; i < count; i++) {
         bytes += state->segments[i]->size;
         log_close_handle(log, state->segments[i]);

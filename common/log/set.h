@@ -40,7 +40,10 @@ struct log_set_config {
         *budget;            // shared by the directories of a process, outlives the set; NULL: no common cap
     int64_t tail_bytes_max; // cap of one log's unwritten bytes
     int64_t
-        lent_bytes_max; // memory that answers made of cold reads hold; above it they are sent from the file
+        lent_bytes_max;  // memory that answers made of cold reads hold; above it they are sent from the file
+    int64_t verified_ms; // how long a batch that was written or verified counts as good; 0: it is verified
+                         // each time it is read, but for the log's newest
+    int64_t verified_bytes_max;  // memory that tells which batches are
     int64_t free_bytes_min;      // below this much free disk space appends are refused (ST_NO_SPACE)
     int64_t checkpoint_ms;       // how often recovery points, watermarks and epochs are saved (60,000)
     int64_t checkpoint_bytes;    // recovery points also after so many bytes written, so that recovery has no
@@ -56,7 +59,8 @@ struct log_set_config {
     struct log_clean_config clean;
 };
 
-// Kafka's defaults where it has them; budget NULL, tail 16 MiB, 128 MiB lent, 64 MiB free, 4096 files.
+// Kafka's defaults where it has them; budget NULL, tail 16 MiB, 128 MiB lent, verified for 5 minutes in 16
+// MiB, 64 MiB free, 4096 files.
 struct log_set_config log_set_config_default(void);
 
 // Opens (and creates, when the path is absent or empty) a data directory, locks it, reads its identity and

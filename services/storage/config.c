@@ -131,6 +131,13 @@ const struct config_row storage_config_rows[] = {
      .max = 1ll << 40,
      .help =
          "Disk space of a directory's journal, through which small appends become durable; 0: none is used."},
+    {.key = "log.read.verified.ms",
+     .type = CONFIG_INT,
+     .fallback = "300000",
+     .min = 0,
+     .max = INT32_MAX,
+     .help = "How long batches that were written or whose checksum was verified are sent from the page cache "
+             "without verifying it again; 0: every read verifies."},
     {.key = "log.segment.bytes",
      .type = CONFIG_INT,
      .fallback = "1073741824",

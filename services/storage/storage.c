@@ -235,6 +235,7 @@ static enum status open_directories(struct storage *storage)
     config.log.deletes = false; // until the image says how long a topic keeps its records
     config.node_id = (int32_t)config_int(storage->config, "node.id");
     config.journal_block_bytes = journal_block_bytes(config_int(storage->config, "log.journal.bytes"));
+    config.verified_ms = config_int(storage->config, "log.read.verified.ms");
     config.producer_expiry_ms = config_int(storage->config, "producer.id.expiration.ms");
     return dirs_open(storage->env, storage->config, &config, &storage->dirs);
 }

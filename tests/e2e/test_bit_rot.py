@@ -131,3 +131,22 @@ def test_a_controllers_files_are_refused_by_name(name, at):
         controller.start().wait_ready()
         wait_until(lambda: cluster.partition("t")["leader"] >= 0, 10, "the partition to be led")
         assert values(cluster) == list(range(COUNT))
+
+
+@pytest.mark.parametrize("ends", ["time", "restart"])
+def test_what_was_verified_once_is_verified_again(ends):
+    settings = {"storage": {"log.read.verified.ms": 1500 if ends == "time" else 3600000}}
+    with Cluster(settings=settings) as cluster:
+        fill(cluster)
+        node = cluster.storage[0]
+        node.stop()
+        node.start().wait_ready()  # it wrote nothing of it
+        assert wait_until(lambda: values(cluster), 20) == list(range(COUNT))
+        assert node.metric("millrace_log_verified_bytes") > COUNT * 1000 and "ERROR" not in node.log()
+        flip(find(node, "t-0/*0.log"), 70)
+        if ends == "restart":
+            node.stop()
+            node.start().wait_ready()
+        wait_until(lambda: node.metric("millrace_log_verified_bytes") == 0, 20, "what was verified to be forgotten")
+        read_what_can_be_read(cluster)
+        wait_until(lambda: "ERROR" in node.log(), 5, "the flipped bit to be seen")

@@ -234,7 +234,8 @@ static int64_t check_piece(struct checking *checking, struct piece *piece, int64
 static int64_t read_some(struct checking *checking, int64_t offset)
 {
     struct log *log = checking->compact->help.log;
-    struct log_range range = {.from = offset, .up_to = log_end(log), .max_bytes = 900, .min_one = true};
+    struct log_range range = {
+        .from = offset, .up_to = log_end(log), .max_bytes = 900, .min_one = true, .in_file = offset % 2};
     struct piece pieces[LOG_PIECES];
     struct log_found found;
     int count;

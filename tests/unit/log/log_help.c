@@ -218,8 +218,11 @@ static int64_t check_pieces(struct help *help, struct piece *pieces, int count, 
 
 static int64_t read_some(struct help *help, int64_t offset, int *seen)
 {
-    struct log_range range = {
-        .from = offset, .up_to = log_end(help->log), .max_bytes = 1500, .min_one = true};
+    struct log_range range = {.from = offset,
+                              .up_to = log_end(help->log),
+                              .max_bytes = 1500,
+                              .min_one = true,
+                              .in_file = *seen % 2};
     struct piece pieces[LOG_PIECES];
     struct log_found found;
     int count;
