@@ -123,3 +123,32 @@ bool record_next_header(struct record *record, struct record_header *header)
     record->header_count--;
     return true;
 }
+
+// ---- transaction markers ----
+
+enum { MARKER_KEY_SIZE = 4, MARKER_VALUE_SIZE = 6, MARKER_ABORT = 0, MARKER_COMMIT = 1 };
+
+// Later versions of key and value may have more behind what is known (EndTransactionMarker).
+enum status batch_marker_parse(struct slice batch, const struct batch_header *header,
+                               struct batch_marker *marker)
+{
+    struct batch_reader reader;
+    struct record record;
+    if (batch_compression(header) != COMPRESSION_NONE)
+        return ST_UNSUPPORTED;
+    enum status status = batch_reader_init(&reader, batch, header, NULL, NULL);
+    if (status == ST_OK)
+        status = batch_next(&reader, &record);
+    if (status != ST_OK)
+        return status;
+    if (record.key.len < MARKER_KEY_SIZE)
+        return ST_MALFORMED;
+    uint16_t type = load_be16(record.key.data + 2);
+    if (type != MARKER_ABORT && type != MARKER_COMMIT)
+        return ST_UNSUPPORTED;
+    if (record.value.data == NULL || record.value.len < MARKER_VALUE_SIZE)
+        return ST_MALFORMED;
+    marker->abort = type == MARKER_ABORT;
+    marker->coordinator_epoch = (int32_t)load_be32(record.value.data + 2);
+    return ST_OK;
+}

@@ -107,6 +107,19 @@ enum status batch_next(struct batch_reader *reader, struct record *record);
 // them.
 bool record_next_header(struct record *record, struct record_header *header);
 
+// ---- transaction markers ----
+
+// The record of a transaction marker (EndTxnMarker).
+struct batch_marker {
+    bool abort; // else commit
+    int32_t coordinator_epoch;
+};
+
+// Reads the marker in a whole control batch. ST_NOT_FOUND: the batch has no record any more (compacted);
+// ST_UNSUPPORTED: another kind of control record; ST_MALFORMED.
+enum status batch_marker_parse(struct slice batch, const struct batch_header *header,
+                               struct batch_marker *marker);
+
 // ---- validation of what a client sends ----
 
 struct batch_rules {

@@ -35,6 +35,12 @@ enum {
     LEDGER_RETRY_MS_MAX = 500
 };
 
+// Whose transaction a record belongs to.
+struct ledger_producer {
+    int64_t id;
+    int16_t epoch;
+};
+
 struct ledger_ops {
     // A record, in log order: at loading, and from inside ledger_append. value.data NULL: a tombstone.
     void (*apply)(void *context, int64_t timestamp_ms, struct slice key, struct slice value);
@@ -45,6 +51,13 @@ struct ledger_ops {
     void (*reset)(void *context);
     // All is loaded: decisions may begin.
     void (*ready)(void *context);
+    // As apply, of a record that counts when its producer's transaction commits. May be NULL: such records
+    // are passed over.
+    void (*apply_pending)(void *context, const struct ledger_producer *producer, int64_t timestamp_ms,
+                          struct slice key, struct slice value);
+    // The producer's transaction has ended: what is pending of it counts from now on (commit), or never.
+    // NULL when apply_pending is.
+    void (*apply_marker)(void *context, const struct ledger_producer *producer, bool commit);
 };
 
 struct ledger_config {
@@ -74,6 +87,13 @@ bool ledger_full(const struct ledger *ledger);
 // Adds a record to the open batch and applies it (ops->apply). value.data NULL: a tombstone. Copies. Only
 // while ready. ST_LIMIT: larger than LEDGER_RECORD_MAX, nothing is done.
 enum status ledger_append(struct ledger *ledger, struct slice key, struct slice value);
+
+// The same for a record of an open transaction (ops->apply_pending), and for the transaction's marker
+// (ops->apply_marker). The owner has seen to it that the transaction is open, or ends.
+enum status ledger_append_pending(struct ledger *ledger, const struct ledger_producer *producer,
+                                  struct slice key, struct slice value);
+enum status ledger_append_marker(struct ledger *ledger, const struct ledger_producer *producer, bool commit,
+                                 int32_t coordinator_epoch);
 
 // The owner has changed its state and will write it from ops->seal by ledger_snapshot (not applied again).
 void ledger_touch(struct ledger *ledger);

@@ -15,7 +15,9 @@ bool ledger_full(const struct ledger *ledger)
     return ledger->open.bytes.len >= LEDGER_PENDING_MAX;
 }
 
-static enum status collect(struct ledger *ledger, struct slice key, struct slice value)
+// Adds a record to the open batch; kind, producer and coordinator epoch are those of `like`.
+static enum status collect(struct ledger *ledger, const struct ledger_record *like, struct slice key,
+                           struct slice value)
 {
     struct ledger_batch *batch = &ledger->open;
     if (key.len + value.len > LEDGER_RECORD_MAX || key.len > SIZE_MAX - value.len)
@@ -29,6 +31,9 @@ static enum status collect(struct ledger *ledger, struct slice key, struct slice
         batch->records = mem_realloc(batch->records, batch->cap * sizeof *batch->records);
     }
     batch->records[batch->count++] = (struct ledger_record){
+        .kind = like->kind,
+        .producer = like->producer,
+        .coordinator_epoch = like->coordinator_epoch,
         .key_at = batch->bytes.len,
         .key_len = key.len,
         .value_at = batch->bytes.len + key.len,
@@ -41,14 +46,47 @@ static enum status collect(struct ledger *ledger, struct slice key, struct slice
     return ST_OK;
 }
 
+static int64_t last_timestamp(const struct ledger *ledger)
+{
+    return ledger->open.records[ledger->open.count - 1].timestamp_ms;
+}
+
 enum status ledger_append(struct ledger *ledger, struct slice key, struct slice value)
 {
     ASSERT(ledger->ready);
-    enum status status = collect(ledger, key, value);
+    struct ledger_record plain = {.kind = LEDGER_PLAIN};
+    enum status status = collect(ledger, &plain, key, value);
     if (status != ST_OK)
         return status;
-    ledger->config.ops->apply(ledger->config.context,
-                              ledger->open.records[ledger->open.count - 1].timestamp_ms, key, value);
+    ledger->config.ops->apply(ledger->config.context, last_timestamp(ledger), key, value);
+    ledger_kick(ledger);
+    return ST_OK;
+}
+
+enum status ledger_append_pending(struct ledger *ledger, const struct ledger_producer *producer,
+                                  struct slice key, struct slice value)
+{
+    ASSERT(ledger->ready && ledger->config.ops->apply_pending != NULL);
+    struct ledger_record pending = {.kind = LEDGER_PENDING, .producer = *producer};
+    enum status status = collect(ledger, &pending, key, value);
+    if (status != ST_OK)
+        return status;
+    ledger->config.ops->apply_pending(ledger->config.context, producer, last_timestamp(ledger), key, value);
+    ledger_kick(ledger);
+    return ST_OK;
+}
+
+enum status ledger_append_marker(struct ledger *ledger, const struct ledger_producer *producer, bool commit,
+                                 int32_t coordinator_epoch)
+{
+    ASSERT(ledger->ready && ledger->config.ops->apply_marker != NULL);
+    struct ledger_record marker = {.kind = commit ? LEDGER_COMMIT : LEDGER_ABORT,
+                                   .producer = *producer,
+                                   .coordinator_epoch = coordinator_epoch};
+    enum status status = collect(ledger, &marker, (struct slice){0}, (struct slice){0});
+    if (status != ST_OK)
+        return status;
+    ledger->config.ops->apply_marker(ledger->config.context, producer, commit);
     ledger_kick(ledger);
     return ST_OK;
 }
@@ -63,7 +101,8 @@ void ledger_touch(struct ledger *ledger)
 enum status ledger_snapshot(struct ledger *ledger, struct slice key, struct slice value)
 {
     ASSERT(ledger->ready && ledger->sealing);
-    return collect(ledger, key, value);
+    struct ledger_record plain = {.kind = LEDGER_PLAIN};
+    return collect(ledger, &plain, key, value);
 }
 
 void ledger_kick(struct ledger *ledger)
@@ -86,6 +125,15 @@ static struct batch_record record_of(const struct ledger_batch *batch, size_t i)
     };
 }
 
+// Whether two records may stand in one batch: a batch has one producer, and a marker stands alone.
+static bool go_together(const struct ledger_record *a, const struct ledger_record *b)
+{
+    if (a->kind != b->kind || a->kind == LEDGER_COMMIT || a->kind == LEDGER_ABORT)
+        return false;
+    return a->kind == LEDGER_PLAIN ||
+           (a->producer.id == b->producer.id && a->producer.epoch == b->producer.epoch);
+}
+
 // How many records the next append takes: those already flying again, else as many as fit.
 static size_t next_count(const struct ledger *ledger)
 {
@@ -95,25 +143,50 @@ static size_t next_count(const struct ledger *ledger)
     for (size_t i = ledger->sent; i < ledger->sealed.count; i++) {
         const struct ledger_record *record = &ledger->sealed.records[i];
         bytes += record->key_len + record->value_len + 32; // lengths, deltas and times of a record
-        if (count > 0 && bytes > LEDGER_BATCH_BYTES)
+        if (count > 0 && (bytes > LEDGER_BATCH_BYTES || !go_together(record - 1, record)))
             break;
         count++;
     }
     return count;
 }
 
-// The append as one record batch; NULL when memory is short.
-static struct block *build(struct ledger *ledger)
+static struct batch_spec spec_of(const struct ledger *ledger, const struct ledger_record *first)
+{
+    struct batch_spec spec = batch_spec_plain();
+    spec.base_offset = ledger->position;
+    spec.leader_epoch = ledger->leader_epoch;
+    if (first->kind == LEDGER_PLAIN)
+        return spec;
+    spec.producer_id = first->producer.id;
+    spec.producer_epoch = first->producer.epoch;
+    if (first->kind == LEDGER_PENDING) {
+        spec.attributes = BATCH_TRANSACTIONAL;
+        spec.base_sequence = 0; // as Kafka's coordinators: nobody looks at it
+    }
+    return spec;
+}
+
+static enum status build_records(const struct ledger *ledger, const struct batch_spec *spec, struct buf *out)
 {
     struct batch_record *records = mem_calloc(ledger->flying, sizeof *records);
     for (size_t i = 0; i < ledger->flying; i++)
         records[i] = record_of(&ledger->sealed, ledger->sent + i);
-    struct batch_spec spec = batch_spec_plain();
-    spec.base_offset = ledger->position;
-    spec.leader_epoch = ledger->leader_epoch;
+    enum status status = batch_build(spec, records, (int)ledger->flying, out);
+    mem_free(records);
+    return status;
+}
+
+// The append as one record batch; NULL when memory is short.
+static struct block *build(struct ledger *ledger)
+{
+    const struct ledger_record *first = &ledger->sealed.records[ledger->sent];
+    bool marker = first->kind == LEDGER_COMMIT || first->kind == LEDGER_ABORT;
+    struct batch_spec spec = spec_of(ledger, first);
     struct buf bytes;
     buf_init(&bytes, LEDGER_RECORD_MAX * 2);
-    enum status status = batch_build(&spec, records, (int)ledger->flying, &bytes);
+    enum status status = marker ? batch_build_marker(&spec, first->kind == LEDGER_COMMIT,
+                                                     first->coordinator_epoch, first->timestamp_ms, &bytes)
+                                : build_records(ledger, &spec, &bytes);
     struct batch_header header;
     if (status == ST_OK)
         status = batch_parse(buf_slice(&bytes), &header);
@@ -121,7 +194,6 @@ static struct block *build(struct ledger *ledger)
     if (block != NULL)
         ledger->flying_crc = header.crc;
     buf_fini(&bytes);
-    mem_free(records);
     return block;
 }
 

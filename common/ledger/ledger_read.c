@@ -7,6 +7,19 @@
 
 enum { READ_BYTES = 1 << 20, READ_AGAIN_MS = 10 };
 
+static void apply_record(struct ledger *ledger, const struct batch_header *header,
+                         const struct record *record)
+{
+    const struct ledger_ops *ops = ledger->config.ops;
+    struct ledger_producer producer = {header->producer_id, header->producer_epoch};
+    if (record->offset < ledger->position || record->key.data == NULL)
+        return;
+    if ((header->attributes & BATCH_TRANSACTIONAL) == 0)
+        ops->apply(ledger->config.context, record->timestamp, record->key, record->value);
+    else if (ops->apply_pending != NULL)
+        ops->apply_pending(ledger->config.context, &producer, record->timestamp, record->key, record->value);
+}
+
 static enum status apply_batch(struct ledger *ledger, struct slice bytes, const struct batch_header *header)
 {
     struct batch_reader reader;
@@ -14,15 +27,25 @@ static enum status apply_batch(struct ledger *ledger, struct slice bytes, const 
     buf_init(&scratch, compress_limits_default.bytes_max);
     enum status status = batch_reader_init(&reader, bytes, header, &compress_limits_default, &scratch);
     struct record record;
-    while (status == ST_OK && (status = batch_next(&reader, &record)) == ST_OK) {
-        if (record.offset >= ledger->position && record.key.data != NULL)
-            ledger->config.ops->apply(ledger->config.context, record.timestamp, record.key, record.value);
-    }
+    while (status == ST_OK && (status = batch_next(&reader, &record)) == ST_OK)
+        apply_record(ledger, header, &record);
     buf_fini(&scratch);
     return status == ST_NOT_FOUND ? ST_OK : status;
 }
 
-// Applies whole batches; transaction markers hold no state of the owner's.
+// One that has lost its record to compaction ends nothing: neither is there anything left of what it ended.
+static enum status apply_marker(struct ledger *ledger, struct slice batch, const struct batch_header *header)
+{
+    struct ledger_producer producer = {header->producer_id, header->producer_epoch};
+    struct batch_marker marker;
+    enum status status = batch_marker_parse(batch, header, &marker);
+    if (status == ST_OK && header->base_offset >= ledger->position &&
+        ledger->config.ops->apply_marker != NULL)
+        ledger->config.ops->apply_marker(ledger->config.context, &producer, !marker.abort);
+    return status == ST_NOT_FOUND || status == ST_UNSUPPORTED ? ST_OK : status;
+}
+
+// Applies whole batches.
 static enum status apply_bytes(struct ledger *ledger, struct slice bytes)
 {
     while (bytes.len > 0) {
@@ -35,8 +58,8 @@ static enum status apply_bytes(struct ledger *ledger, struct slice bytes)
         struct slice batch = slice_of(bytes.data, batch_size(&header));
         if (!batch_crc_ok(batch, &header))
             return ST_CORRUPT;
-        if ((header.attributes & BATCH_CONTROL) == 0)
-            status = apply_batch(ledger, batch, &header);
+        status = header.attributes & BATCH_CONTROL ? apply_marker(ledger, batch, &header)
+                                                   : apply_batch(ledger, batch, &header);
         if (status != ST_OK)
             return status;
         if (batch_last_offset(&header) >= ledger->position)

@@ -16,10 +16,15 @@ enum ledger_phase {
     LEDGER_SERVING
 };
 
+enum ledger_kind { LEDGER_PLAIN, LEDGER_PENDING, LEDGER_COMMIT, LEDGER_ABORT };
+
 struct ledger_record {
+    enum ledger_kind kind;
     size_t key_at, key_len, value_at, value_len;
     bool tombstone;
     int64_t timestamp_ms;
+    struct ledger_producer producer; // unless it is plain
+    int32_t coordinator_epoch;       // of a marker
 };
 
 // Records collected for appends; their bytes one after the other.

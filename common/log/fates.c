@@ -75,8 +75,8 @@ static bool show_data(struct log_fates *fates, const struct batch_header *header
 static bool show_marker(struct log_fates *fates, struct slice batch, const struct batch_header *header,
                         const struct log_aborted **entry)
 {
-    struct log_marker marker;
-    enum status status = log_marker_parse(batch, header, &marker);
+    struct batch_marker marker;
+    enum status status = batch_marker_parse(batch, header, &marker);
     if (status != ST_OK)
         return status == ST_NOT_FOUND; // emptied by an earlier cleaning; else another kind of control record
     int row = marker.abort ? find(fates, header->producer_id, batch_last_offset(header)) : -1;

@@ -579,7 +579,8 @@ static enum status save_all_aborted(struct loading *loading)
 
 // What the control batch at position says; false when it is no transaction marker.
 static enum status read_marker(struct loading *loading, struct file *file, int64_t position,
-                               const struct batch_header *header, struct log_marker *marker, bool *is_marker)
+                               const struct batch_header *header, struct batch_marker *marker,
+                               bool *is_marker)
 {
     uint8_t bytes[LOG_MARKER_MAX];
     size_t got, size = batch_size(header);
@@ -588,7 +589,7 @@ static enum status read_marker(struct loading *loading, struct file *file, int64
         return ST_OK;
     enum status status = file_pread(loading->load->env, file, bytes, size, position, &got);
     *is_marker =
-        status == ST_OK && got == size && log_marker_parse(slice_of(bytes, size), header, marker) == ST_OK;
+        status == ST_OK && got == size && batch_marker_parse(slice_of(bytes, size), header, marker) == ST_OK;
     return status;
 }
 
@@ -596,7 +597,7 @@ static enum status note_producer(struct loading *loading, struct log_segment *se
                                  int64_t position, const struct batch_header *header)
 {
     struct log_producers *producers = &loading->state->producers;
-    struct log_marker marker;
+    struct batch_marker marker;
     struct log_aborted aborted;
     bool is_marker = false;
     enum status status = ST_OK;

@@ -439,9 +439,10 @@ static struct log_segment *segment_for(struct log *log, size_t len, const struct
 static void note_producer(struct log *log, struct log_segment *segment, const struct batch_header *header,
                           struct slice batch)
 {
-    struct log_marker marker;
+    struct batch_marker marker;
     struct log_aborted aborted;
-    bool is_marker = header->attributes & BATCH_CONTROL && log_marker_parse(batch, header, &marker) == ST_OK;
+    bool is_marker =
+        header->attributes & BATCH_CONTROL && batch_marker_parse(batch, header, &marker) == ST_OK;
     if (log_producers_note(&log->state.producers, header, is_marker ? &marker : NULL,
                            env_now_ms(log->set->env), &aborted))
         log_segment_note_aborted(segment, &aborted);

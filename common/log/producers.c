@@ -88,7 +88,7 @@ void log_producers_reopen(struct log_producers *producers, struct log_producer *
 // The end of the producer's transaction, as Kafka's ProducerAppendInfo and completeTxn see it. The index
 // entry's stable offset is where the earliest transaction begins that is open then.
 static bool end_transaction(struct log_producers *producers, struct log_producer *producer,
-                            const struct log_marker *marker, int64_t last, struct log_aborted *aborted)
+                            const struct batch_marker *marker, int64_t last, struct log_aborted *aborted)
 {
     int64_t first = producer->txn_first_offset;
     if (first < 0)
@@ -212,7 +212,7 @@ static void push_batch(struct log_producer *producer, struct log_producer_batch 
 }
 
 bool log_producers_note(struct log_producers *producers, const struct batch_header *header,
-                        const struct log_marker *marker, int64_t now_ms, struct log_aborted *aborted)
+                        const struct batch_marker *marker, int64_t now_ms, struct log_aborted *aborted)
 {
     bool control = header->attributes & BATCH_CONTROL;
     if (header->producer_id < 0 || (control && marker == NULL))

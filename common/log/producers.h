@@ -53,7 +53,7 @@ enum sequence_verdict log_producers_check(const struct log_producers *producers,
 // batch is none or no transaction marker. True when it aborts a transaction that has records: *aborted
 // belongs into the segment's index.
 bool log_producers_note(struct log_producers *producers, const struct batch_header *header,
-                        const struct log_marker *marker, int64_t now_ms, struct log_aborted *aborted);
+                        const struct batch_marker *marker, int64_t now_ms, struct log_aborted *aborted);
 
 // The producer's open transaction begins at first and not where it was thought to; -1: none is open.
 void log_producers_reopen(struct log_producers *producers, struct log_producer *producer, int64_t first);

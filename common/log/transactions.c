@@ -1,36 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Markers, ended transactions, index entries. See transactions.h.
+// Ended transactions, index entries. See transactions.h.
 #include "log/transactions.h"
 
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 
-enum { KEY_SIZE = 4, VALUE_SIZE = 6, TYPE_ABORT = 0, TYPE_COMMIT = 1, ABORTED_VERSION = 0 };
-
-// Later versions of key and value may have more behind what is known (EndTransactionMarker).
-enum status log_marker_parse(struct slice batch, const struct batch_header *header, struct log_marker *marker)
-{
-    struct batch_reader reader;
-    struct record record;
-    if (batch_compression(header) != COMPRESSION_NONE)
-        return ST_UNSUPPORTED;
-    enum status status = batch_reader_init(&reader, batch, header, NULL, NULL);
-    if (status == ST_OK)
-        status = batch_next(&reader, &record);
-    if (status != ST_OK)
-        return status;
-    if (record.key.len < KEY_SIZE)
-        return ST_MALFORMED;
-    uint16_t type = load_be16(record.key.data + 2);
-    if (type != TYPE_ABORT && type != TYPE_COMMIT)
-        return ST_UNSUPPORTED;
-    if (record.value.data == NULL || record.value.len < VALUE_SIZE)
-        return ST_MALFORMED;
-    marker->abort = type == TYPE_ABORT;
-    marker->coordinator_epoch = (int32_t)load_be32(record.value.data + 2);
-    return ST_OK;
-}
+enum { ABORTED_VERSION = 0 };
 
 // ---- ended, not yet replicated ----
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Transactions as a log sees them (KIP-98): what a marker says, which transactions are open or ended but not
+// Transactions as a log sees them (KIP-98): which ones are open or ended but not
 // yet behind the watermark, and the entries of a segment's .txnindex, in Kafka's format (TransactionIndex):
 // per aborted transaction 34 bytes, in order of their markers. Pure.
 #ifndef LOG_TRANSACTIONS_H
@@ -13,17 +13,6 @@ enum {
     LOG_ABORTED_ENTRY = 34, // int16 version 0, int64 producer id, first, last and last stable offset
     LOG_MARKER_MAX = 4096   // bytes of a control batch that can be a marker; Kafka's have 78
 };
-
-// The record of a transaction marker (EndTxnMarker).
-struct log_marker {
-    bool abort; // else commit
-    int32_t coordinator_epoch;
-};
-
-// Reads the marker in a whole control batch. ST_NOT_FOUND: the batch has no record any more (compacted);
-// ST_UNSUPPORTED: another kind of control record; ST_MALFORMED.
-enum status log_marker_parse(struct slice batch, const struct batch_header *header,
-                             struct log_marker *marker);
 
 // ---- ended, not yet replicated ----
 

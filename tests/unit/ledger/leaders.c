@@ -132,6 +132,34 @@ static void owner_apply(void *context, int64_t timestamp_ms, struct slice key, s
     mem_free(value.data == NULL ? map_remove(&all->state, key) : map_put(&all->state, key, text_of(value)));
 }
 
+static void owner_apply_pending(void *context, const struct ledger_producer *producer, int64_t timestamp_ms,
+                                struct slice key, struct slice value)
+{
+    struct leaders *all = context;
+    all->pending_of = *producer;
+    mem_free(map_put(&all->pending, key, text_of(value)));
+}
+
+static void forget(struct map *map)
+{
+    void *value;
+    for (struct map_entry *at = NULL; map_next(map, &at, NULL, &value);)
+        mem_free(value);
+    map_fini(map);
+    map_init(map, 0);
+}
+
+static void owner_apply_marker(void *context, const struct ledger_producer *producer, bool commit)
+{
+    struct leaders *all = context;
+    struct slice key;
+    void *value;
+    cr_assert_eq(producer->id, all->pending_of.id);
+    for (struct map_entry *at = NULL; commit && map_next(&all->pending, &at, &key, &value);)
+        mem_free(map_put(&all->state, key, mem_strdup(value)));
+    forget(&all->pending);
+}
+
 static enum status owner_seal(void *context)
 {
     struct leaders *all = context;
@@ -143,20 +171,17 @@ static enum status owner_seal(void *context)
     return ledger_snapshot(all->ledger, slice_str(all->snapshot_key), slice_str(all->snapshot_value));
 }
 
-static void owner_forget(struct leaders *all)
+void leaders_forget(struct leaders *all)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&all->state, &at, NULL, &value);)
-        mem_free(value);
-    map_fini(&all->state);
-    map_init(&all->state, 0);
+    forget(&all->state);
+    forget(&all->pending);
 }
 
 static void owner_reset(void *context)
 {
     struct leaders *all = context;
     all->resets++;
-    owner_forget(all);
+    leaders_forget(all);
 }
 
 static void owner_ready(void *context)
@@ -164,7 +189,8 @@ static void owner_ready(void *context)
     ((struct leaders *)context)->readies++;
 }
 
-static const struct ledger_ops ops = {owner_apply, owner_seal, owner_reset, owner_ready};
+static const struct ledger_ops ops = {owner_apply, owner_seal,          owner_reset,
+                                      owner_ready, owner_apply_pending, owner_apply_marker};
 
 // ---- the cluster ----
 
@@ -222,6 +248,7 @@ void leaders_start(struct leaders *all)
 {
     memset(all, 0, sizeof *all);
     map_init(&all->state, 0);
+    map_init(&all->pending, 0);
     cr_assert_eq(env_posix_new("ledger-test", 1, &all->env), ST_OK);
     all->env->diag.level = DIAG_ERROR;
     for (int i = 0; i < 3; i++) {
@@ -274,8 +301,9 @@ void leaders_stop(struct leaders *all)
     }
     for (int i = 0; i < all->batches; i++)
         block_unref(&all->log[i]);
-    owner_forget(all);
+    leaders_forget(all);
     map_fini(&all->state);
+    map_fini(&all->pending);
     image_destroy(&all->image);
     env_posix_destroy(&all->env);
 }

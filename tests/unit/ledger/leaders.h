@@ -44,7 +44,9 @@ struct leaders {
     int64_t held_base;
 
     struct ledger *ledger;
-    struct map state; // key -> value (char *)
+    struct map state;   // key -> value (char *)
+    struct map pending; // the same, not committed yet; of one producer
+    struct ledger_producer pending_of;
     int readies, resets, seals, applied;
     bool seal_fails;
     const char *snapshot_key, *snapshot_value; // what seal writes
@@ -54,6 +56,8 @@ void leaders_start(struct leaders *all);
 void leaders_stop(struct leaders *all);
 // The owner opens the ledger.
 void leaders_own(struct leaders *all);
+// The owner's state is empty, as in a new process.
+void leaders_forget(struct leaders *all);
 // Appends a batch to the log directly, as a former owner did.
 void leaders_write(struct leaders *all, const char *key, const char *value);
 // Moves leadership to the other node.

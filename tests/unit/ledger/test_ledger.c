@@ -2,6 +2,8 @@
 // The owner's part of a ledger, one test per behaviour (design sections 3.3 and 5).
 #include "leaders.h"
 
+#include "kafka/batch.h"
+
 #include <criterion/criterion.h>
 #include <stdio.h>
 
@@ -323,4 +325,95 @@ Test(ledger, a_record_too_large_is_refused_and_nothing_is_done)
     cr_assert_eq(ledger_append(all.ledger, slice_str("k"), slice_of(bytes, len)), ST_LIMIT);
     cr_assert_eq(all.applied, 0);
     free(bytes);
+}
+
+// ---- transactions ----
+
+static const struct ledger_producer producer = {70, 3};
+
+static void put_pending(const char *key, const char *value)
+{
+    cr_assert_eq(ledger_append_pending(all.ledger, &producer, slice_str(key), slice_str(value)), ST_OK);
+}
+
+static void settle(void)
+{
+    struct note note = {0};
+    await_commit(&note);
+    leaders_await(&all, &note.done, 1);
+    cr_assert_eq(note.status, ST_OK);
+}
+
+Test(ledger, a_batch_has_one_producer_and_a_marker_stands_alone)
+{
+    leaders_put(&all, "a", "1");
+    put_pending("b", "2");
+    put_pending("c", "3");
+    leaders_put(&all, "d", "4");
+    cr_assert_eq(ledger_append_marker(all.ledger, &producer, true, 9), ST_OK);
+    leaders_put(&all, "e", "5");
+    settle();
+    static const int records[] = {1, 2, 1, 1, 1};
+    cr_assert_eq(all.batches, 5);
+    for (int i = 0; i < 5; i++) {
+        struct batch_header header;
+        struct batch_marker marker;
+        cr_assert_eq(batch_parse(block_slice(all.log[i]), &header), ST_OK);
+        cr_expect_eq(header.count, records[i], "batch %d", i);
+        cr_expect_eq(header.producer_id, i == 1 || i == 3 ? 70 : -1);
+        cr_expect_eq((header.attributes & BATCH_TRANSACTIONAL) != 0, i == 1 || i == 3);
+        cr_expect_eq((header.attributes & BATCH_CONTROL) != 0, i == 3);
+        if (i != 3)
+            continue;
+        cr_assert_eq(batch_marker_parse(block_slice(all.log[i]), &header, &marker), ST_OK);
+        cr_expect_eq(marker.coordinator_epoch, 9);
+        cr_expect_not(marker.abort);
+    }
+}
+
+static void own_again(void)
+{
+    ledger_destroy(&all.ledger);
+    all.readies = 0;
+    leaders_forget(&all);
+    leaders_own(&all);
+    leaders_await(&all, &all.readies, 1);
+}
+
+Test(ledger, what_is_pending_counts_when_its_marker_commits_it_also_at_the_next_owner)
+{
+    put_pending("a", "1");
+    cr_expect_str_eq(leaders_value(&all, "a"), "");
+    settle();
+    own_again();
+    cr_expect_str_eq(leaders_value(&all, "a"), "");
+    cr_expect_eq(all.pending.count, 1);
+    cr_assert_eq(ledger_append_marker(all.ledger, &producer, true, 9), ST_OK);
+    cr_expect_str_eq(leaders_value(&all, "a"), "1");
+    settle();
+    own_again();
+    cr_expect_str_eq(leaders_value(&all, "a"), "1");
+    cr_expect_eq(all.pending.count, 0);
+}
+
+Test(ledger, what_is_aborted_never_counts)
+{
+    put_pending("a", "1");
+    cr_assert_eq(ledger_append_marker(all.ledger, &producer, false, 9), ST_OK);
+    cr_expect_eq(all.pending.count, 0);
+    settle();
+    own_again();
+    cr_expect_str_eq(leaders_value(&all, "a"), "");
+    cr_expect_eq(all.pending.count, 0);
+}
+
+Test(ledger, a_marker_of_unknown_outcome_is_found_and_not_written_twice)
+{
+    put_pending("a", "1");
+    settle();
+    all.mode = APPEND_UNKNOWN;
+    cr_assert_eq(ledger_append_marker(all.ledger, &producer, true, 9), ST_OK);
+    settle();
+    cr_expect_eq(all.batches, 2);
+    cr_expect_eq(all.resets, 0);
 }

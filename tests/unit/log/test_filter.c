@@ -319,7 +319,7 @@ static bool filter_how(struct filtering *f, struct slice batch, unsigned how)
 Test(filter, a_marker_is_copied_while_needed_then_gets_a_horizon_and_goes_at_it)
 {
     struct filtering f;
-    struct log_marker marker;
+    struct batch_marker marker;
     filtering_init(&f);
     struct shown abort = make_marker(5, BASE, false);
     cr_assert(filter_how(&f, buf_slice(&abort.bytes), 0));
@@ -329,7 +329,7 @@ Test(filter, a_marker_is_copied_while_needed_then_gets_a_horizon_and_goes_at_it)
     cr_assert(f.header.attributes & BATCH_DELETE_HORIZON);
     cr_assert_eq(f.header.base_timestamp, NOW + RETENTION);
     cr_assert_eq(f.header.max_timestamp, 900000);
-    cr_assert_eq(log_marker_parse(buf_slice(&f.out), &f.header, &marker), ST_OK);
+    cr_assert_eq(batch_marker_parse(buf_slice(&f.out), &f.header, &marker), ST_OK);
     cr_assert(marker.abort);
     cr_assert_eq(marker.coordinator_epoch, 1);
     struct buf marked;
@@ -344,7 +344,7 @@ Test(filter, a_marker_is_copied_while_needed_then_gets_a_horizon_and_goes_at_it)
     cr_assert(filter_how(&f, buf_slice(&marked), LOG_FILTER_USELESS | LOG_FILTER_KEEP_HEADER));
     cr_assert_eq(f.header.count, 0);
     cr_assert_eq(f.header.attributes & BATCH_DELETE_HORIZON, 0);
-    cr_assert_eq(log_marker_parse(buf_slice(&f.out), &f.header, &marker), ST_NOT_FOUND);
+    cr_assert_eq(batch_marker_parse(buf_slice(&f.out), &f.header, &marker), ST_NOT_FOUND);
     struct log_last_batch last[] = {{5, -1, 3}}; // nothing else tells its epoch
     f.filter.producers = last;
     f.filter.producer_count = 1;

@@ -162,7 +162,7 @@ Test(producers, a_marker_closes_the_transaction_and_a_new_epoch_starts_over)
     note(&producers, 1, 0, 0, 3, 0);
     struct batch_header marker = batch_of(1, 1, -1, 1, 3);
     marker.attributes = BATCH_CONTROL | BATCH_TRANSACTIONAL;
-    struct log_marker commit = {.coordinator_epoch = 7};
+    struct batch_marker commit = {.coordinator_epoch = 7};
     struct log_aborted aborted;
     cr_assert(!log_producers_note(&producers, &marker, &commit, 0, &aborted));
     cr_assert_eq(check(&producers, 1, 0, 3, 1), SEQUENCE_FENCED);

@@ -337,7 +337,7 @@ Test(transactions, a_producer_with_an_open_transaction_is_never_forgotten)
     cr_assert_eq(log_producers_unstable(&producers, INT64_MAX), 10);
     log_producers_expire(&producers, 1000, 1);
     cr_assert_eq(producers.by_id.count, 3);
-    struct log_marker abort = {.abort = true, .coordinator_epoch = 5};
+    struct batch_marker abort = {.abort = true, .coordinator_epoch = 5};
     struct batch_header marker = {
         .producer_id = 1, .base_offset = 50, .attributes = BATCH_TRANSACTIONAL | BATCH_CONTROL};
     cr_assert(log_producers_note(&producers, &marker, &abort, 0, &aborted));
@@ -352,7 +352,7 @@ Test(transactions, a_producer_with_an_open_transaction_is_never_forgotten)
 Test(transactions, markers_that_are_none_are_told)
 {
     struct golden *golden = golden_new();
-    struct log_marker marker;
+    struct batch_marker marker;
     int markers = 0;
     for (int i = 0; i < BATCHES; i++) {
         struct step *step = &golden->steps[i];
@@ -361,10 +361,10 @@ Test(transactions, markers_that_are_none_are_told)
         if (!(step->header.attributes & BATCH_CONTROL))
             continue;
         markers++;
-        cr_assert_eq(log_marker_parse(slice_of(bytes, len), &step->header, &marker), ST_OK);
+        cr_assert_eq(batch_marker_parse(slice_of(bytes, len), &step->header, &marker), ST_OK);
         cr_assert(marker.coordinator_epoch >= 40 && marker.coordinator_epoch <= 42);
         for (size_t cut = BATCH_HEADER_SIZE; cut < len; cut++)
-            cr_assert_neq(log_marker_parse(slice_of(bytes, cut), &step->header, &marker), ST_OK);
+            cr_assert_neq(batch_marker_parse(slice_of(bytes, cut), &step->header, &marker), ST_OK);
     }
     cr_assert_gt(markers, 10);
     free(golden);

@@ -204,14 +204,14 @@ static void see_batch(struct reading *reading, struct slice batch, const struct 
     struct buf scratch;
     struct batch_reader reader;
     struct record record;
-    struct log_marker marker;
+    struct batch_marker marker;
     bool transactional = header->attributes & BATCH_TRANSACTIONAL;
     int producer = transactional ? (int)(header->producer_id - ID) : 0;
     hide(reading, header);
     if (header->count == 0)
         reading->view.empty++;
     if (header->attributes & BATCH_CONTROL) {
-        bool is_marker = log_marker_parse(batch, header, &marker) == ST_OK;
+        bool is_marker = batch_marker_parse(batch, header, &marker) == ST_OK;
         reading->view.markers += is_marker;
         if (is_marker && marker.abort)
             reading->hidden[producer] = false;
