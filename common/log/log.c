@@ -224,6 +224,40 @@ enum sequence_verdict log_check_sequence(const struct log *log, const struct bat
     return log_producers_check(&log->state.producers, header, duplicate);
 }
 
+static struct log_producer_view producer_view(const struct log_producer *producer)
+{
+    int count = producer->batch_count;
+    return (struct log_producer_view){
+        .id = producer->id,
+        .epoch = producer->epoch,
+        .coordinator_epoch = producer->coordinator_epoch,
+        .txn_first_offset = producer->txn_first_offset,
+        .last_sequence = count > 0 ? producer->batches[count - 1].last_sequence : -1,
+        .last_timestamp = producer->last_timestamp,
+    };
+}
+
+bool log_find_producer(const struct log *log, int64_t id, struct log_producer_view *view)
+{
+    const struct log_producer *producer = map_get_u64(&log->state.producers.by_id, (uint64_t)id);
+    if (producer != NULL)
+        *view = producer_view(producer);
+    return producer != NULL;
+}
+
+void log_each_producer(const struct log *log, log_producer_fn *each, void *context)
+{
+    for (const struct log_producer *at = log->state.producers.oldest; at != NULL; at = at->newer) {
+        struct log_producer_view view = producer_view(at);
+        each(context, &view);
+    }
+}
+
+size_t log_producer_count(const struct log *log)
+{
+    return log->state.producers.by_id.count;
+}
+
 int64_t log_producer_id_max(const struct log *log)
 {
     int64_t max = -1;

@@ -139,6 +139,22 @@ typedef void log_aborted_fn(struct log *log, enum status status, const struct lo
                             void *context);
 void log_find_aborted(struct log *log, int64_t from, int64_t to, log_aborted_fn *done, void *context);
 
+// What a log knows of a producer.
+struct log_producer_view {
+    int64_t id;
+    int16_t epoch;
+    int32_t coordinator_epoch; // of the last marker, -1: none
+    int64_t txn_first_offset;  // of the open transaction, -1: none
+    int32_t last_sequence;     // -1: none in this epoch
+    int64_t last_timestamp;    // of the last batch or marker
+};
+// false when nothing is known of it.
+bool log_find_producer(const struct log *log, int64_t id, struct log_producer_view *view);
+// All of them, the one idle longest first.
+typedef void log_producer_fn(void *context, const struct log_producer_view *view);
+void log_each_producer(const struct log *log, log_producer_fn *each, void *context);
+size_t log_producer_count(const struct log *log);
+
 // The largest producer id known of, -1: none.
 int64_t log_producer_id_max(const struct log *log);
 

@@ -18,9 +18,12 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Controller", "ReportReplicas", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "AllocateProducerIds", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Controller", "AdoptTopic", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Controller", "NeedTopic", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE},
     {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE},
     {"millrace.Coordinator", "CancelRelay", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Coordinator", "AddToTransaction", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
+    {"millrace.Coordinator", "WriteMarkers", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Storage", "Applied", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "OpenStream", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "Subscribe", RPC_CONTROL, RPC_STORAGE},
@@ -28,6 +31,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Storage", "LedgerOpen", RPC_CONTROL, RPC_COORDINATOR},
     {"millrace.Storage", "LedgerAppend", RPC_BULK, RPC_COORDINATOR},
     {"millrace.Storage", "LedgerRead", RPC_BULK, RPC_COORDINATOR},
+    {"millrace.Storage", "WriteMarkers", RPC_CONTROL, RPC_COORDINATOR},
     {.service = NULL},
 };
 

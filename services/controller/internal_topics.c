@@ -9,6 +9,8 @@
 #include "shards.h"
 #include "topics.h"
 
+#include <string.h>
+
 #define TYPE_TOPIC MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC
 
 bool internal_topics_is(struct slice name)
@@ -17,27 +19,42 @@ bool internal_topics_is(struct slice name)
            slice_is(name, SHARD_TOPIC_SHARE);
 }
 
-static int wanted_factor(const struct controller *controller)
+// One that exists, or is to be made: its name and its parameters.
+struct internal {
+    const char *name;
+    const char *partitions, *factor, *segment_bytes;
+};
+
+static const struct internal internals[] = {
+    {SHARD_TOPIC_GROUPS, "offsets.topic.num.partitions", "offsets.topic.replication.factor",
+     "offsets.topic.segment.bytes"},
+    {SHARD_TOPIC_TRANSACTIONS, "transaction.state.log.num.partitions",
+     "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes"},
+};
+enum { INTERNALS = sizeof internals / sizeof *internals };
+
+static int wanted_factor(const struct controller *controller, const struct internal *internal)
 {
-    return (int)config_int(controller->config, "offsets.topic.replication.factor");
+    return (int)config_int(controller->config, internal->factor);
 }
 
-static void create(struct controller *controller)
+static void create(struct controller *controller, const struct internal *internal)
 {
-    int live = nodes_live(controller, MILLRACE__ROLE__ROLE_STORAGE), wanted = wanted_factor(controller);
+    int live = nodes_live(controller, MILLRACE__ROLE__ROLE_STORAGE);
+    int wanted = wanted_factor(controller, internal);
     struct topics_error error = {0};
     struct decision decision;
     decision_init(&decision);
     struct uuid id = env_random_uuid(controller->env);
-    const char *segment = config_text(controller->config, "offsets.topic.segment.bytes");
-    decision_topic(&decision, id, SHARD_TOPIC_GROUPS, true);
-    decision_config(&decision, TYPE_TOPIC, SHARD_TOPIC_GROUPS, "cleanup.policy", "compact");
-    decision_config(&decision, TYPE_TOPIC, SHARD_TOPIC_GROUPS, "compression.type", "producer");
-    decision_config(&decision, TYPE_TOPIC, SHARD_TOPIC_GROUPS, "segment.bytes", segment);
-    int32_t count = (int32_t)config_int(controller->config, "offsets.topic.num.partitions");
+    const char *segment = config_text(controller->config, internal->segment_bytes);
+    decision_topic(&decision, id, internal->name, true);
+    decision_config(&decision, TYPE_TOPIC, internal->name, "cleanup.policy", "compact");
+    decision_config(&decision, TYPE_TOPIC, internal->name, "compression.type", "producer");
+    decision_config(&decision, TYPE_TOPIC, internal->name, "segment.bytes", segment);
+    int32_t count = (int32_t)config_int(controller->config, internal->partitions);
     if (topics_add_partitions(controller, &decision, id, 0, count, live < wanted ? live : wanted, NULL,
                               &error)) {
-        DIAG_INFO(&controller->env->diag, "creating " SHARD_TOPIC_GROUPS " partitions=%d", count);
+        DIAG_INFO(&controller->env->diag, "creating %s partitions=%d", internal->name, count);
         controller_decide(controller, &decision, "internal topic");
     }
     decision_fini(&decision);
@@ -130,28 +147,64 @@ static void raise_min_isr(struct controller *controller, const struct image_topi
     decision_fini(&decision);
 }
 
-static const struct image_topic *groups_topic(const struct controller *controller)
+static const struct image_topic *topic_of(const struct controller *controller,
+                                          const struct internal *internal)
 {
     return metadata_active(controller->metadata)
-               ? image_topic_named(metadata_image(controller->metadata), SHARD_TOPIC_GROUPS)
+               ? image_topic_named(metadata_image(controller->metadata), internal->name)
                : NULL;
+}
+
+// What one that exists lacks.
+static void ensure(struct controller *controller, const struct internal *internal)
+{
+    int wanted = wanted_factor(controller, internal);
+    const struct image_topic *topic = topic_of(controller, internal);
+    if (topic != NULL && any_lacks(topic, wanted))
+        raise(controller, topic, wanted);
+    topic = topic_of(controller, internal);
+    if (topic != NULL)
+        raise_min_isr(controller, topic);
+}
+
+static bool can_create(const struct controller *controller)
+{
+    return metadata_active(controller->metadata) && nodes_live(controller, MILLRACE__ROLE__ROLE_STORAGE) > 0;
 }
 
 void internal_topics_ensure(struct controller *controller)
 {
-    if (!metadata_active(controller->metadata) || nodes_live(controller, MILLRACE__ROLE__ROLE_STORAGE) == 0)
+    if (!can_create(controller))
         return;
-    if (groups_topic(controller) == NULL) {
+    if (topic_of(controller, &internals[0]) == NULL) {
         if (nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR) == 0)
             return;
-        create(controller);
+        create(controller, &internals[0]);
     }
-    const struct image_topic *topic = groups_topic(controller);
-    if (topic != NULL && any_lacks(topic, wanted_factor(controller)))
-        raise(controller, topic, wanted_factor(controller));
-    topic = groups_topic(controller);
-    if (topic != NULL)
-        raise_min_isr(controller, topic);
-    if (groups_topic(controller) != NULL)
+    for (size_t i = 0; i < INTERNALS; i++)
+        ensure(controller, &internals[i]);
+    if (topic_of(controller, &internals[0]) != NULL)
         shards_give(controller);
+}
+
+static const struct internal *internal_named(const char *name)
+{
+    for (size_t i = 0; i < INTERNALS; i++)
+        if (strcmp(internals[i].name, name) == 0)
+            return &internals[i];
+    return NULL;
+}
+
+enum status internal_topics_need(struct controller *controller, const char *name)
+{
+    const struct internal *internal = internal_named(name);
+    if (internal == NULL)
+        return ST_NOT_FOUND;
+    if (topic_of(controller, internal) != NULL)
+        return ST_OK;
+    if (!can_create(controller))
+        return ST_AGAIN;
+    create(controller, internal);
+    internal_topics_ensure(controller);
+    return topic_of(controller, internal) != NULL ? ST_OK : ST_AGAIN;
 }

@@ -6,6 +6,7 @@
 #include "adopt_topic.h"
 #include "alter_isr.h"
 #include "formation.h"
+#include "internal_topics.h"
 #include "nodes.h"
 #include "relay.h"
 #include "report_replicas.h"
@@ -115,6 +116,20 @@ static void on_adopt_topic(Millrace__Controller_Service *service, const Millrace
         adopt_topic(controller, request, closure, call);
 }
 
+static void on_need_topic(Millrace__Controller_Service *service, const Millrace__NeedTopicRequest *request,
+                          Millrace__Empty_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller == NULL)
+        return;
+    Millrace__Empty reply = MILLRACE__EMPTY__INIT;
+    enum status status = internal_topics_need(controller, request->name);
+    if (status == ST_OK)
+        closure(&reply, call);
+    else
+        rpc_fail(call, status, "the internal topic cannot be made");
+}
+
 static void on_relay(Millrace__Controller_Service *service, const Millrace__RelayRequest *request,
                      Millrace__RelayReply_Closure closure, void *call)
 {
@@ -135,6 +150,7 @@ void service_init(struct controller *controller)
     controller->service.report_replicas = on_report_replicas;
     controller->service.allocate_producer_ids = on_producer_ids;
     controller->service.adopt_topic = on_adopt_topic;
+    controller->service.need_topic = on_need_topic;
     controller->service.relay = on_relay;
     rpc_serve(controller->rpc, &controller->service.base);
 }

@@ -2,15 +2,20 @@
 // The API table. See apis.h.
 #include "apis.h"
 
+#include "kafka/messages/add_offsets_to_txn.h"
+#include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
+#include "kafka/messages/end_txn.h"
 #include "kafka/messages/heartbeat.h"
+#include "kafka/messages/init_producer_id.h"
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/leave_group.h"
 #include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/sync_group.h"
+#include "kafka/messages/txn_offset_commit.h"
 
 static struct slice join_group(const void *body, int16_t version)
 {
@@ -62,17 +67,51 @@ static struct slice delete_group(const void *body, int16_t version)
     return request->groups_names_count > 0 ? request->groups_names[0] : (struct slice){0};
 }
 
+static struct slice txn_commit_group(const void *body, int16_t version)
+{
+    return ((const struct kafka_txn_offset_commit_request *)body)->group_id;
+}
+
+static struct slice init_id(const void *body, int16_t version)
+{
+    return ((const struct kafka_init_producer_id_request *)body)->transactional_id;
+}
+
+// From version 4 on several transactions are named; those of other shards are refused one by one.
+static struct slice add_partitions_id(const void *body, int16_t version)
+{
+    const struct kafka_add_partitions_to_txn_request *add = body;
+    if (version < 4)
+        return add->v3_and_below_transactional_id;
+    return add->transactions_count > 0 ? add->transactions[0].transactional_id : slice_str("");
+}
+
+static struct slice add_offsets_id(const void *body, int16_t version)
+{
+    return ((const struct kafka_add_offsets_to_txn_request *)body)->transactional_id;
+}
+
+static struct slice end_id(const void *body, int16_t version)
+{
+    return ((const struct kafka_end_txn_request *)body)->transactional_id;
+}
+
 const struct coordinator_api coordinator_apis[] = {
-    {KAFKA_API_OFFSET_COMMIT, coordinator_offset_commit, commit_group},
-    {KAFKA_API_OFFSET_FETCH, coordinator_offset_fetch, fetch_group},
-    {KAFKA_API_JOIN_GROUP, coordinator_join_group, join_group},
-    {KAFKA_API_HEARTBEAT, coordinator_heartbeat, heartbeat_group},
-    {KAFKA_API_LEAVE_GROUP, coordinator_leave_group, leave_group},
-    {KAFKA_API_SYNC_GROUP, coordinator_sync_group, sync_group},
-    {KAFKA_API_DESCRIBE_GROUPS, coordinator_describe_groups, describe_group},
-    {KAFKA_API_LIST_GROUPS, coordinator_list_groups, NULL},
-    {KAFKA_API_DELETE_GROUPS, coordinator_delete_groups, delete_group},
-    {KAFKA_API_OFFSET_DELETE, coordinator_offset_delete, delete_offsets_group},
+    {KAFKA_API_OFFSET_COMMIT, coordinator_offset_commit, commit_group, false},
+    {KAFKA_API_OFFSET_FETCH, coordinator_offset_fetch, fetch_group, false},
+    {KAFKA_API_JOIN_GROUP, coordinator_join_group, join_group, false},
+    {KAFKA_API_HEARTBEAT, coordinator_heartbeat, heartbeat_group, false},
+    {KAFKA_API_LEAVE_GROUP, coordinator_leave_group, leave_group, false},
+    {KAFKA_API_SYNC_GROUP, coordinator_sync_group, sync_group, false},
+    {KAFKA_API_DESCRIBE_GROUPS, coordinator_describe_groups, describe_group, false},
+    {KAFKA_API_LIST_GROUPS, coordinator_list_groups, NULL, false},
+    {KAFKA_API_DELETE_GROUPS, coordinator_delete_groups, delete_group, false},
+    {KAFKA_API_OFFSET_DELETE, coordinator_offset_delete, delete_offsets_group, false},
+    {KAFKA_API_TXN_OFFSET_COMMIT, coordinator_txn_offset_commit, txn_commit_group, false},
+    {KAFKA_API_INIT_PRODUCER_ID, coordinator_init_producer_id, init_id, true},
+    {KAFKA_API_ADD_PARTITIONS_TO_TXN, coordinator_add_partitions_to_txn, add_partitions_id, true},
+    {KAFKA_API_ADD_OFFSETS_TO_TXN, coordinator_add_offsets_to_txn, add_offsets_id, true},
+    {KAFKA_API_END_TXN, coordinator_end_txn, end_id, true},
 };
 const int coordinator_api_count = sizeof coordinator_apis / sizeof *coordinator_apis;
 

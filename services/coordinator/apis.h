@@ -8,8 +8,10 @@
 struct coordinator_api {
     int16_t key;
     void (*handle)(struct coordinator_request *request);
-    // The (first) group a request is about, which decides its shard; data NULL: none. NULL: all shards.
-    struct slice (*group)(const void *body, int16_t version);
+    // The (first) group or transactional id a request is about, which decides its shard; data NULL: none.
+    // NULL: all shards.
+    struct slice (*id_of)(const void *body, int16_t version);
+    bool transactions; // shards of __transaction_state, else of __consumer_offsets
 };
 
 extern const struct coordinator_api coordinator_apis[];
@@ -28,6 +30,11 @@ void coordinator_offset_delete(struct coordinator_request *request);
 void coordinator_describe_groups(struct coordinator_request *request);
 void coordinator_list_groups(struct coordinator_request *request);
 void coordinator_delete_groups(struct coordinator_request *request);
+void coordinator_txn_offset_commit(struct coordinator_request *request);
+void coordinator_init_producer_id(struct coordinator_request *request);
+void coordinator_add_partitions_to_txn(struct coordinator_request *request);
+void coordinator_add_offsets_to_txn(struct coordinator_request *request);
+void coordinator_end_txn(struct coordinator_request *request);
 
 // How groups answer parked requests: functions of join_group.c and sync_group.c.
 void join_group_answered(void *context, void *waiter, const struct group_joined *answer);

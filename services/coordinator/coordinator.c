@@ -3,11 +3,13 @@
 // happens when is decided here; the parts know nothing of one another's life.
 #include "coordinator.h"
 
+#include "add_to_transaction.h"
 #include "apis.h"
 #include "base/assert.h"
 #include "base/mem.h"
 #include "cluster/shard.h"
 #include "coordinator_state.h"
+#include "group_markers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,9 +26,9 @@ enum {
 
 // ---- shards ----
 
-static void on_shard_reset(void *context, struct shard *shard)
+static void on_ledger_reset(void *context, struct ledger *ledger)
 {
-    request_fail_parked(context, shard);
+    request_fail_parked(context, ledger);
 }
 
 static void on_shard_clock(void *context, struct shard *shard)
@@ -34,7 +36,7 @@ static void on_shard_clock(void *context, struct shard *shard)
     request_settle(context);
 }
 
-static struct shard *shard_at(const struct coordinator *coordinator, int32_t index)
+struct shard *coordinator_shard_at(const struct coordinator *coordinator, int32_t index)
 {
     return map_get_u64(&coordinator->shards, (uint64_t)index);
 }
@@ -42,7 +44,13 @@ static struct shard *shard_at(const struct coordinator *coordinator, int32_t ind
 struct shard *coordinator_shard_of(const struct coordinator *coordinator, struct slice group_id)
 {
     const struct image_shard *shard = shard_of_key(coordinator->image, SHARD_TOPIC_GROUPS, group_id);
-    return shard == NULL ? NULL : shard_at(coordinator, shard->shard);
+    return shard == NULL ? NULL : coordinator_shard_at(coordinator, shard->shard);
+}
+
+struct txn_shard *coordinator_txn_shard_of(const struct coordinator *coordinator, struct slice id)
+{
+    const struct image_shard *shard = shard_of_key(coordinator->image, SHARD_TOPIC_TRANSACTIONS, id);
+    return shard == NULL ? NULL : map_get_u64(&coordinator->txn_shards, (uint64_t)shard->shard);
 }
 
 static void open_shard(struct coordinator *coordinator, const struct image_shard *assigned)
@@ -57,7 +65,7 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
         .owner = coordinator->node_id,
         .owner_epoch = assigned->owner_epoch,
         .metadata_offset = assigned->offset,
-        .on_reset = on_shard_reset,
+        .on_reset = on_ledger_reset,
         .on_clock = on_shard_clock,
         .context = coordinator,
     };
@@ -66,27 +74,75 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
 
 static void close_shard(struct coordinator *coordinator, struct shard *shard)
 {
-    request_fail_parked(coordinator, shard);
+    request_fail_parked(coordinator, shard_ledger(shard));
     map_remove_u64(&coordinator->shards, (uint64_t)shard_index(shard));
     shard_destroy(&shard);
 }
 
+static void open_txn_shard(struct coordinator *coordinator, const struct image_shard *assigned)
+{
+    struct txn_shard_options options = {
+        .env = coordinator->env,
+        .rpc = coordinator->rpc,
+        .image = coordinator->image,
+        .settings = &coordinator->txn_settings,
+        .storages = &coordinator->storages,
+        .coordinators = &coordinator->coordinators,
+        .index = assigned->shard,
+        .owner = coordinator->node_id,
+        .owner_epoch = assigned->owner_epoch,
+        .metadata_offset = assigned->offset,
+        .on_reset = on_ledger_reset,
+        .context = coordinator,
+    };
+    map_put_u64(&coordinator->txn_shards, (uint64_t)assigned->shard, txn_shard_new(&options));
+}
+
+static void close_txn_shard(struct coordinator *coordinator, struct txn_shard *shard)
+{
+    request_fail_parked(coordinator, txn_shard_ledger(shard));
+    map_remove_u64(&coordinator->txn_shards, (uint64_t)txn_shard_options(shard)->index);
+    txn_shard_destroy(&shard);
+}
+
 static void drain_on_change(struct coordinator *coordinator);
+
+// after: the assignment when this process is the owner, else NULL.
+static void group_shard_assigned(struct coordinator *coordinator, int32_t index,
+                                 const struct image_shard *after)
+{
+    struct shard *shard = coordinator_shard_at(coordinator, index);
+    if (shard != NULL && (after == NULL || shard_owner_epoch(shard) != after->owner_epoch)) {
+        close_shard(coordinator, shard);
+        shard = NULL;
+    }
+    if (after != NULL && shard == NULL)
+        open_shard(coordinator, after);
+}
+
+static void txn_shard_assigned(struct coordinator *coordinator, int32_t index,
+                               const struct image_shard *after)
+{
+    struct txn_shard *shard = map_get_u64(&coordinator->txn_shards, (uint64_t)index);
+    if (shard != NULL && (after == NULL || txn_shard_options(shard)->owner_epoch != after->owner_epoch)) {
+        close_txn_shard(coordinator, shard);
+        shard = NULL;
+    }
+    if (after != NULL && shard == NULL)
+        open_txn_shard(coordinator, after);
+}
 
 static void on_shard(void *context, const struct image_shard *before, const struct image_shard *after)
 {
     struct coordinator *coordinator = context;
     const struct image_shard *any = after != NULL ? after : before;
-    if (!coordinator->joined || strcmp(any->topic, SHARD_TOPIC_GROUPS) != 0)
+    if (!coordinator->joined)
         return;
-    struct shard *shard = shard_at(coordinator, any->shard);
-    bool ours = after != NULL && after->owner == coordinator->node_id;
-    if (shard != NULL && (!ours || shard_owner_epoch(shard) != after->owner_epoch)) {
-        close_shard(coordinator, shard);
-        shard = NULL;
-    }
-    if (ours && shard == NULL)
-        open_shard(coordinator, after);
+    const struct image_shard *ours = after != NULL && after->owner == coordinator->node_id ? after : NULL;
+    if (strcmp(any->topic, SHARD_TOPIC_GROUPS) == 0)
+        group_shard_assigned(coordinator, any->shard, ours);
+    else if (strcmp(any->topic, SHARD_TOPIC_TRANSACTIONS) == 0)
+        txn_shard_assigned(coordinator, any->shard, ours);
     drain_on_change(coordinator);
 }
 
@@ -107,8 +163,9 @@ static void join(struct coordinator *coordinator)
     coordinator->joined = true;
     for (size_t i = 0; i < image_shard_count(coordinator->image); i++)
         on_shard(coordinator, NULL, image_shard_at(coordinator->image, i));
-    DIAG_INFO(&coordinator->env->diag, "coordinating groups node=%" PRId32 " shards=%zu",
-              coordinator->node_id, coordinator->shards.count);
+    DIAG_INFO(&coordinator->env->diag,
+              "coordinating groups and transactions node=%" PRId32 " shards=%zu txn_shards=%zu",
+              coordinator->node_id, coordinator->shards.count, coordinator->txn_shards.count);
 }
 
 static enum status on_registered(void *context, int32_t node_id, struct uuid cluster_id)
@@ -163,6 +220,20 @@ static void serve_cancel_relay(Millrace__Coordinator_Service *service, const Mil
     closure(&empty, call);
 }
 
+static void serve_add_to_transaction(Millrace__Coordinator_Service *service,
+                                     const Millrace__AddToTransactionRequest *request,
+                                     Millrace__AddToTransactionReply_Closure closure, void *call)
+{
+    add_to_transaction(coordinator_of(service), request, closure, call);
+}
+
+static void serve_write_markers(Millrace__Coordinator_Service *service,
+                                const Millrace__WriteMarkersRequest *request,
+                                Millrace__WriteMarkersReply_Closure closure, void *call)
+{
+    group_markers(coordinator_of(service), request, closure, call);
+}
+
 // ---- life ----
 
 static void read_settings(struct coordinator *coordinator)
@@ -180,6 +251,13 @@ static void read_settings(struct coordinator *coordinator)
         .retention_check_ms = config_int(config, "offsets.retention.check.interval.ms"),
         .metadata_max = (int32_t)config_int(config, "offset.metadata.max.bytes"),
         .groups_max = (int32_t)config_int(config, "groups.per.shard.max"),
+    };
+    coordinator->txn_settings = (struct txn_settings){
+        .timeout_ms_max = (int32_t)config_int(config, "transaction.max.timeout.ms"),
+        .expiration_ms = config_int(config, "transactional.id.expiration.ms"),
+        .expiration_check_ms =
+            config_int(config, "transaction.remove.expired.transaction.cleanup.interval.ms"),
+        .ids_max = (int32_t)config_int(config, "transactional.ids.per.shard.max"),
     };
 }
 
@@ -216,6 +294,9 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     coordinator->node_id = -1;
     coordinator->image = image_new();
     map_init(&coordinator->shards, 0);
+    map_init(&coordinator->txn_shards, 0);
+    contacts_init(&coordinator->storages, options->rpc, env_random(options->env));
+    contacts_init(&coordinator->coordinators, options->rpc, env_random(options->env));
     map_init(&coordinator->requests.by_relay, env_random(options->env));
     timer_init(&coordinator->drain_timer, drain_on_timer, coordinator);
     read_settings(coordinator);
@@ -227,6 +308,7 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     if (status != ST_OK) {
         coordinator_destroy(&coordinator);
     } else {
+        coordinator->producer_ids = producer_ids_new(coordinator->controllers, options->incarnation);
         coordinator->service = (Millrace__Coordinator_Service)MILLRACE__COORDINATOR__INIT(serve_);
         rpc_serve(coordinator->rpc, &coordinator->service.base);
     }
@@ -264,6 +346,11 @@ void coordinator_destroy(struct coordinator **pointer)
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
         close_shard(coordinator, value);
+    for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
+        close_txn_shard(coordinator, value);
+    producer_ids_destroy(&coordinator->producer_ids);
+    contacts_fini(&coordinator->storages);
+    contacts_fini(&coordinator->coordinators);
     if (coordinator->member != NULL)
         member_destroy(&coordinator->member);
     if (coordinator->follow != NULL)
@@ -273,6 +360,7 @@ void coordinator_destroy(struct coordinator **pointer)
     ASSERT(coordinator->requests.count == 0);
     report_stop(coordinator);
     map_fini(&coordinator->shards);
+    map_fini(&coordinator->txn_shards);
     map_fini(&coordinator->requests.by_relay);
     image_destroy(&coordinator->image);
     mem_free(coordinator->rpc_endpoint);
@@ -299,9 +387,14 @@ static void drain_commits(struct coordinator *coordinator)
     timer_start_ms(coordinator->env, &coordinator->drain_timer, 0);
 }
 
+static size_t owned(const struct coordinator *coordinator)
+{
+    return coordinator->shards.count + coordinator->txn_shards.count;
+}
+
 static void drain_on_change(struct coordinator *coordinator)
 {
-    if (coordinator->drain == DRAIN_HANDOVER && coordinator->shards.count == 0)
+    if (coordinator->drain == DRAIN_HANDOVER && owned(coordinator) == 0)
         drain_commits(coordinator);
 }
 
@@ -332,7 +425,7 @@ void coordinator_drain(struct coordinator *coordinator, void (*done)(void *conte
     ASSERT(coordinator->drain == DRAIN_NONE && coordinator->member != NULL);
     coordinator->drained = done;
     coordinator->drained_context = context;
-    if (coordinator->shards.count == 0 || !has_peers(coordinator)) {
+    if (owned(coordinator) == 0 || !has_peers(coordinator)) {
         drain_commits(coordinator);
         return;
     }

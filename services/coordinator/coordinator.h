@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A coordinator: owner of shards of __consumer_offsets as the controller assigns them. It follows the image,
-// opens and closes shards, and serves the Coordinator rpc service (relayed Kafka requests). The daemon
-// (main.c) and the simulator create one each.
+// A coordinator: owner of shards of __consumer_offsets and __transaction_state as the controller assigns
+// them. It follows the image, opens and closes shards, and serves the Coordinator rpc service (relayed Kafka
+// requests). The daemon (main.c) and the simulator create one each.
 //
 // Life: coordinator_new, coordinator_start registers with the controller; shards open as the image says;
 // coordinator_drain hands them over and leaves; coordinator_destroy frees.

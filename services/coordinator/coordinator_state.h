@@ -5,6 +5,8 @@
 
 #include "cluster/controllers.h"
 #include "cluster/member.h"
+#include "cluster/contacts.h"
+#include "cluster/producer_ids.h"
 #include "coordinator.h"
 #include "request.h"
 
@@ -23,9 +25,13 @@ struct coordinator {
     struct image_listener listener;
     Millrace__Coordinator_Service service;
     struct shard_settings settings;
-    int32_t node_id;   // -1: not registered yet
-    bool joined;       // the image has had the registration
-    struct map shards; // by index
+    int32_t node_id;       // -1: not registered yet
+    bool joined;           // the image has had the registration
+    struct map shards;     // of __consumer_offsets, by index
+    struct map txn_shards; // of __transaction_state, by index
+    struct txn_settings txn_settings;
+    struct producer_ids *producer_ids;
+    struct contacts storages, coordinators; // whom transactions are told to and asked of
     struct requests requests;
     enum coordinator_drain drain;
     struct timer drain_timer;
@@ -33,13 +39,16 @@ struct coordinator {
     void (*drained)(void *context);
     void *drained_context;
     struct timer gauges; // sets the gauges
-    struct metric relayed, shard_count, group_count, parked_count;
+    struct metric relayed, shard_count, group_count, parked_count, txn_shard_count, txn_count;
 };
 
 // Whether it may decide anything: member of the cluster, lease held, not about to leave.
 bool coordinator_serving(const struct coordinator *coordinator);
 // The shard of a group id when this process owns it, else NULL.
 struct shard *coordinator_shard_of(const struct coordinator *coordinator, struct slice group_id);
+struct shard *coordinator_shard_at(const struct coordinator *coordinator, int32_t index);
+// The same for a transactional id.
+struct txn_shard *coordinator_txn_shard_of(const struct coordinator *coordinator, struct slice id);
 
 // ---- report.c ----
 void report_start(struct coordinator *coordinator); // registers metrics

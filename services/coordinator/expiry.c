@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which committed offsets a shard forgets: those whose retention is over, by the rules of Kafka's
 // OffsetExpirationCondition, and those of topics that are gone. A group that is empty and has no offset left
-// is forgotten too. A wall clock that leaps ahead must not delete everything at once: retention then rests
-// for an hour, long enough for somebody to look.
+// is forgotten too.
 #include "base/mem.h"
 #include "shard_state.h"
-
-#include <inttypes.h>
-
-enum { LEAP_MS = 3600000, REST_MS = 3600000 };
 
 // What counts as the beginning of an offset's retention in a group.
 struct basis {
@@ -76,29 +71,13 @@ static void expire_group(struct shard_group *cell)
             break;
     }
     map_fini(&basis.topics);
-    if (cell->offsets.count == 0 && group_idle(cell->group))
+    if (cell->offsets.count == 0 && cell->pending.count == 0 && group_idle(cell->group))
         shard_delete(cell);
-}
-
-// Whether retention rests because the wall clock has leapt against the monotonic one.
-static bool resting(struct shard *shard)
-{
-    int64_t wall_ms = env_wall_ms(shard->options.env), now_ms = env_now_ms(shard->options.env);
-    int64_t leap_ms = wall_ms - shard->checked_wall_ms - (now_ms - shard->checked_ms);
-    shard->checked_wall_ms = wall_ms;
-    shard->checked_ms = now_ms;
-    if (leap_ms > LEAP_MS) {
-        shard->paused_until_ms = now_ms + REST_MS;
-        DIAG_WARN(&shard->options.env->diag,
-                  "offset retention rests: the clock has leapt shard=%d leap_ms=%" PRId64,
-                  shard->options.index, leap_ms);
-    }
-    return now_ms < shard->paused_until_ms;
 }
 
 void shard_expire(struct shard *shard)
 {
-    if (resting(shard))
+    if (leap_resting(&shard->leap, shard->options.env, "offset retention"))
         return;
     void *value;
     for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);) {

@@ -105,6 +105,7 @@ struct group_identity {
     struct slice member_id;   // "" = not stated
     struct slice instance_id; // data NULL: not stated
     int32_t generation;       // not used by leave
+    bool transactional;       // commits in a transaction (KIP-447)
 };
 
 int16_t group_heartbeat(struct group *group, struct group_now now, const struct group_identity *who);

@@ -151,7 +151,8 @@ int16_t group_may_commit(struct group *group, struct group_now now, const struct
     if (who->generation < 0 && group->state == GROUP_EMPTY)
         return KAFKA_ERR_NONE; // a tool, or a consumer that manages its partitions itself
     if (who->generation < 0 && who->member_id.len == 0 && who->instance_id.data == NULL)
-        return KAFKA_ERR_UNKNOWN_MEMBER_ID;
+        return who->transactional ? KAFKA_ERR_NONE // a producer of old, which does not say for whom
+                                  : KAFKA_ERR_UNKNOWN_MEMBER_ID;
     int16_t error = group_member_validate(group, who->member_id, who->instance_id);
     if (error != KAFKA_ERR_NONE)
         return error;
@@ -159,7 +160,7 @@ int16_t group_may_commit(struct group *group, struct group_now now, const struct
         return KAFKA_ERR_ILLEGAL_GENERATION;
     struct group_member *member = group_member_find(group, who->member_id);
     member->unseen = false;
-    if (group->state == GROUP_COMPLETING)
+    if (group->state == GROUP_COMPLETING && !who->transactional)
         return KAFKA_ERR_REBALANCE_IN_PROGRESS;
     group_watch_session(group, member, now);
     return KAFKA_ERR_NONE;

@@ -12,7 +12,8 @@ static int16_t beat(struct coordinator_request *request, const struct kafka_hear
     struct shard_group *cell = shard_find(request->shard, in->group_id, false);
     if (cell == NULL)
         return KAFKA_ERR_UNKNOWN_MEMBER_ID;
-    struct group_identity who = {in->member_id, in->group_instance_id, in->generation_id};
+    struct group_identity who = {
+        .member_id = in->member_id, .instance_id = in->group_instance_id, .generation = in->generation_id};
     int16_t error = group_heartbeat(cell->group, shard_now(cell->shard), &who);
     shard_changed(cell);
     return error;

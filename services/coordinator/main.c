@@ -58,7 +58,7 @@ int main(int argc, char **argv)
     struct daemon_spec spec = {
         .name = "coordinator",
         .role = RPC_COORDINATOR,
-        .summary = "consumer groups and committed offsets",
+        .summary = "consumer groups, committed offsets and transactions",
         .rows = coordinator_config_rows,
         .row_count = coordinator_config_count,
         .create = create,

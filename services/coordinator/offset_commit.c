@@ -120,7 +120,9 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
     if (*cell == NULL)
         return request->version >= VERSION_GROUP_NOT_FOUND ? KAFKA_ERR_GROUP_ID_NOT_FOUND
                                                            : KAFKA_ERR_ILLEGAL_GENERATION;
-    struct group_identity who = {in->member_id, in->group_instance_id, in->generation_id_or_member_epoch};
+    struct group_identity who = {.member_id = in->member_id,
+                                 .instance_id = in->group_instance_id,
+                                 .generation = in->generation_id_or_member_epoch};
     return group_may_commit((*cell)->group, shard_now(request->shard), &who);
 }
 

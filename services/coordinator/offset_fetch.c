@@ -22,7 +22,12 @@ static partition_out partition_answer(const struct coordinator_request *request,
                          .committed_offset = -1,
                          .committed_leader_epoch = -1,
                          .metadata = slice_str("")};
+    const request_t *in = request->body;
     struct offset_commit commit;
+    if (in->require_stable && cell != NULL && shard_unstable(cell, name, index)) {
+        out.error_code = KAFKA_ERR_UNSTABLE_OFFSET_COMMIT; // KIP-447: the transaction is about to end
+        return out;
+    }
     if (cell == NULL || !offsets_get(&cell->offsets, name, index, &commit))
         return out;
     const struct image_topic *topic = image_topic_slice(request_image(request), name);
@@ -82,7 +87,7 @@ static bool put_all(struct coordinator_request *request, const struct shard_grou
     struct offset_commit commit;
     for (struct map_entry *at = NULL; out->partitions != NULL && offsets_next(topic, &at, &index, &commit);) {
         partition_out answer = partition_answer(request, cell, name, index);
-        if (answer.committed_offset >= 0)
+        if (answer.committed_offset >= 0 || answer.error_code != KAFKA_ERR_NONE)
             out->partitions[out->partitions_count++] = answer;
     }
     return out->partitions != NULL;

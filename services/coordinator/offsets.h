@@ -25,6 +25,7 @@ struct offset_commit {
     int64_t expire_ms;    // -1: by the group's retention (only OffsetCommit v2-4 can say otherwise)
     struct uuid topic_id; // zero: not known (written by an older Kafka)
     struct slice metadata;
+    uint64_t order; // of its record in the log, against others of the shard; not written
 };
 
 void offsets_init(struct offsets *offsets);

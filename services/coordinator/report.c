@@ -23,6 +23,8 @@ bool coordinator_ready(struct coordinator *coordinator, struct buf *reason)
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
         loading += shard_ready(value) ? 0 : 1;
+    for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
+        loading += txn_shard_ready(value) ? 0 : 1;
     if (loading > 0)
         buf_printf(reason, "%zu shards are being loaded", loading);
     return loading == 0;
@@ -38,6 +40,17 @@ static void dump_shard(struct shard *shard, struct buf *out)
                shard_count(shard), view.batches, view.records, view.reopens, view.drops);
 }
 
+static void dump_txn_shard(struct txn_shard *shard, struct buf *out)
+{
+    const struct txn_shard_options *options = txn_shard_options(shard);
+    struct ledger_view view = ledger_view(txn_shard_ledger(shard));
+    buf_printf(out,
+               "txn_shard.%" PRId32 "=owner_epoch=%" PRId32 " phase=%s position=%" PRId64 " log_end=%" PRId64
+               " ids=%zu batches=%" PRIu64 " records=%" PRIu64 " reopens=%" PRIu64 " drops=%" PRIu64 "\n",
+               options->index, options->owner_epoch, view.phase, view.position, view.log_end,
+               txn_shard_count(shard), view.batches, view.records, view.reopens, view.drops);
+}
+
 void coordinator_dump(struct coordinator *coordinator, struct buf *out)
 {
     enum member_state state =
@@ -50,15 +63,21 @@ void coordinator_dump(struct coordinator *coordinator, struct buf *out)
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
         dump_shard(value, out);
+    for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
+        dump_txn_shard(value, out);
 }
 
 static void on_gauges(struct timer *timer)
 {
     struct coordinator *coordinator = timer->context;
-    size_t groups = 0;
+    size_t groups = 0, ids = 0;
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
         groups += shard_count(value);
+    for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
+        ids += txn_shard_count(value);
+    metric_set(&coordinator->txn_shard_count, (int64_t)coordinator->txn_shards.count);
+    metric_set(&coordinator->txn_count, (int64_t)ids);
     metric_set(&coordinator->shard_count, (int64_t)coordinator->shards.count);
     metric_set(&coordinator->group_count, (int64_t)groups);
     metric_set(&coordinator->parked_count, (int64_t)coordinator->requests.parked);
@@ -78,8 +97,16 @@ void report_start(struct coordinator *coordinator)
         .name = "millrace_coordinator_groups", .help = "Groups in the owned shards.", .kind = METRIC_GAUGE};
     coordinator->parked_count =
         (struct metric){.name = "millrace_coordinator_parked_requests",
-                        .help = "JoinGroup and SyncGroup requests that wait for others.",
+                        .help = "Requests that wait for others: members, producer ids, other shards.",
                         .kind = METRIC_GAUGE};
+    coordinator->txn_shard_count = (struct metric){.name = "millrace_coordinator_transaction_shards",
+                                                   .help = "Shards of __transaction_state this process owns.",
+                                                   .kind = METRIC_GAUGE};
+    coordinator->txn_count = (struct metric){.name = "millrace_coordinator_transactional_ids",
+                                             .help = "Transactional ids in the owned shards.",
+                                             .kind = METRIC_GAUGE};
+    metric_add(registry, &coordinator->txn_shard_count);
+    metric_add(registry, &coordinator->txn_count);
     metric_add(registry, &coordinator->relayed);
     metric_add(registry, &coordinator->shard_count);
     metric_add(registry, &coordinator->group_count);
@@ -92,6 +119,8 @@ void report_stop(struct coordinator *coordinator)
 {
     struct metric_registry *registry = coordinator->env->metrics;
     timer_stop(coordinator->env, &coordinator->gauges);
+    metric_remove(registry, &coordinator->txn_shard_count);
+    metric_remove(registry, &coordinator->txn_count);
     metric_remove(registry, &coordinator->relayed);
     metric_remove(registry, &coordinator->shard_count);
     metric_remove(registry, &coordinator->group_count);

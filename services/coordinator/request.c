@@ -112,27 +112,44 @@ static void on_committed(void *context, enum status status)
     end_if_done(request);
 }
 
+static void wait_for(struct coordinator_request *request, size_t at, struct ledger *ledger)
+{
+    request->open++;
+    ledger_wait(ledger, &request->waits[at], on_committed, request);
+}
+
+// For the loaded shards of the kind the request is about.
+static void wait_for_all(struct coordinator_request *request)
+{
+    struct coordinator *coordinator = request->coordinator;
+    bool transactions = request->row->transactions;
+    const struct map *shards = transactions ? &coordinator->txn_shards : &coordinator->shards;
+    void *value;
+    size_t i = 0;
+    for (struct map_entry *at = NULL; map_next(shards, &at, NULL, &value);) {
+        struct ledger *ledger = transactions ? txn_shard_ledger(value) : shard_ledger(value);
+        if (ledger_ready(ledger))
+            wait_for(request, i++, ledger);
+    }
+}
+
 // One wait per ledger the answer was decided on. open is held up by one so that waits that end at once do
 // not end the request.
 static void begin_waits(struct coordinator_request *request)
 {
     struct coordinator *coordinator = request->coordinator;
-    size_t count = request->shard != NULL ? 1 : coordinator->shards.count;
+    size_t all = coordinator->shards.count + coordinator->txn_shards.count;
+    size_t count = request->ledger != NULL ? 1 : all;
     request->waits = arena_calloc(&request->arena, count + 1, sizeof *request->waits);
     if (request->waits == NULL) {
         request_fail(request, ST_LIMIT, "no memory to wait for a commit");
         return;
     }
     request->open = 1;
-    void *value;
-    size_t i = 0;
-    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
-        struct shard *shard = value;
-        if ((request->shard != NULL && shard != request->shard) || !shard_ready(shard))
-            continue;
-        request->open++;
-        ledger_wait(shard_ledger(shard), &request->waits[i++], on_committed, request);
-    }
+    if (request->ledger == NULL)
+        wait_for_all(request);
+    else if (ledger_ready(request->ledger))
+        wait_for(request, 0, request->ledger);
     request->open--;
     end_if_done(request);
 }
@@ -174,26 +191,43 @@ static enum status decode(struct coordinator_request *request, struct slice fram
                                 request->body);
 }
 
+static enum status find_all(const struct coordinator_request *request)
+{
+    const struct coordinator *coordinator = request->coordinator;
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+        if (!request->row->transactions && !shard_ready(value))
+            return ST_LOADING;
+    for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
+        if (request->row->transactions && !txn_shard_ready(value))
+            return ST_LOADING;
+    return ST_OK;
+}
+
 // The shard the request is about must be owned and loaded; requests about all shards need all of them loaded.
 static enum status find_shard(struct coordinator_request *request)
 {
     struct coordinator *coordinator = request->coordinator;
     if (!coordinator_serving(coordinator))
         return ST_NOT_LEADER;
-    struct slice group = request->row->group == NULL ? (struct slice){0}
-                                                     : request->row->group(request->body, request->version);
-    if (group.data != NULL) {
-        request->shard = coordinator_shard_of(coordinator, group);
-        if (request->shard == NULL)
-            return ST_NOT_LEADER;
-        return shard_ready(request->shard) ? ST_OK : ST_LOADING;
-    }
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
-        if (!shard_ready(value))
-            return ST_LOADING;
-    }
-    return ST_OK;
+    struct slice key = request->row->id_of == NULL ? (struct slice){0}
+                                                   : request->row->id_of(request->body, request->version);
+    if (key.data == NULL)
+        return find_all(request);
+    request->shard = NULL;
+    request->txn_shard = NULL;
+    request->ledger = NULL;
+    if (request->row->transactions)
+        request->txn_shard = coordinator_txn_shard_of(coordinator, key);
+    else
+        request->shard = coordinator_shard_of(coordinator, key);
+    if (request->txn_shard != NULL)
+        request->ledger = txn_shard_ledger(request->txn_shard);
+    if (request->shard != NULL)
+        request->ledger = shard_ledger(request->shard);
+    if (request->ledger == NULL)
+        return ST_NOT_LEADER;
+    return ledger_ready(request->ledger) ? ST_OK : ST_LOADING;
 }
 
 static void run(struct coordinator_request *request)
@@ -261,6 +295,22 @@ void request_park(struct coordinator_request *request)
     request->coordinator->requests.parked++;
 }
 
+void request_park_for(struct coordinator_request *request,
+                      void (*on_dropped)(struct coordinator_request *request), void *parked_in)
+{
+    request_park(request);
+    request->on_dropped = on_dropped;
+    request->parked_in = parked_in;
+}
+
+void request_run_again(struct coordinator_request *request)
+{
+    ASSERT(request->state == REQUEST_PARKED && request->on_dropped != NULL);
+    request->coordinator->requests.parked--;
+    request->on_dropped = NULL;
+    run(request);
+}
+
 static void on_image(void *context, enum status status)
 {
     struct coordinator_request *request = context;
@@ -286,7 +336,11 @@ bool request_wait_image(struct coordinator_request *request)
 
 static void forget(struct coordinator_request *request)
 {
-    struct slice group = request->row->group(request->body, request->version);
+    if (request->on_dropped != NULL) {
+        request->on_dropped(request);
+        return;
+    }
+    struct slice group = request->row->id_of(request->body, request->version);
     struct shard_group *cell = shard_find(request->shard, group, false);
     if (cell != NULL)
         group_forget(cell->group, request);
@@ -304,12 +358,12 @@ void request_cancel(struct coordinator *coordinator, const struct rpc_sender *se
     request_fail(request, ST_CANCELLED, "the client is gone");
 }
 
-void request_fail_parked(struct coordinator *coordinator, const struct shard *shard)
+void request_fail_parked(struct coordinator *coordinator, const struct ledger *ledger)
 {
     struct coordinator_request *next;
     for (struct coordinator_request *request = coordinator->requests.first; request != NULL; request = next) {
         next = request->next;
-        if (request->state != REQUEST_PARKED || (shard != NULL && request->shard != shard))
+        if (request->state != REQUEST_PARKED || (ledger != NULL && request->ledger != ledger))
             continue;
         forget(request);
         request_fail(request, ST_NOT_LEADER, "the shard has moved");
@@ -325,6 +379,12 @@ bool request_allowed(const struct coordinator_request *request, struct slice gro
     return authorise(&request->principal, rule->operation, RESOURCE_TYPE_GROUP, group_id);
 }
 
+bool request_allowed_txn(const struct coordinator_request *request, struct slice transactional_id)
+{
+    return authorise(&request->principal, authorise_rule(request->api->key)->operation,
+                     RESOURCE_TYPE_TRANSACTIONAL_ID, transactional_id);
+}
+
 const struct image *request_image(const struct coordinator_request *request)
 {
     return request->coordinator->image;
@@ -338,4 +398,10 @@ struct env *request_env(const struct coordinator_request *request)
 bool request_owns(const struct coordinator_request *request, struct slice group_id)
 {
     return request->shard != NULL && coordinator_shard_of(request->coordinator, group_id) == request->shard;
+}
+
+bool request_owns_txn(const struct coordinator_request *request, struct slice transactional_id)
+{
+    return request->txn_shard != NULL &&
+           coordinator_txn_shard_of(request->coordinator, transactional_id) == request->txn_shard;
 }

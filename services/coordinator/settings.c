@@ -27,5 +27,13 @@ const struct config_row coordinator_config_rows[] = {
         "How long committed offsets are kept once a group is empty (or, without members, since the commit)."),
     INT("offsets.retention.check.interval.ms", "600000", 1, INT32_MAX,
         "How often offsets are looked at for that."),
+    INT("transaction.max.timeout.ms", "900000", 1, INT32_MAX,
+        "Longest time-out a transactional producer may ask for."),
+    INT("transactional.id.expiration.ms", "604800000", 1, INT64_MAX / 1000,
+        "How long a transactional id without a transaction is remembered."),
+    INT("transaction.remove.expired.transaction.cleanup.interval.ms", "3600000", 1, INT32_MAX,
+        "How often transactional ids are looked at for that."),
+    INT("transactional.ids.per.shard.max", "100000", 1, INT32_MAX,
+        "Transactional ids in one shard; further ones are refused with COORDINATOR_NOT_AVAILABLE."),
 };
 const size_t coordinator_config_count = sizeof coordinator_config_rows / sizeof *coordinator_config_rows;

@@ -23,6 +23,7 @@ static struct shard_group *cell_new(struct shard *shard, struct slice group_id)
     cell->shard = shard;
     cell->group = group;
     offsets_init(&cell->offsets);
+    map_init(&cell->pending, 0);
     timer_init(&cell->timer, on_group_timer, cell);
     map_put(&shard->groups, group_id, cell);
     return cell;
@@ -32,6 +33,8 @@ static void cell_free(struct shard_group *cell)
 {
     timer_stop(cell->shard->options.env, &cell->timer);
     offsets_fini(&cell->offsets);
+    shard_forget_pending(cell);
+    map_fini(&cell->pending);
     group_destroy(&cell->group);
     mem_free(cell);
 }
@@ -53,6 +56,12 @@ static void cell_drop(struct shard_group *cell)
         unlist(cell);
     map_remove(&cell->shard->groups, group_id(cell->group));
     cell_free(cell);
+}
+
+struct shard_group *shard_cell(struct shard *shard, struct slice group_id)
+{
+    struct shard_group *cell = map_get(&shard->groups, group_id);
+    return cell != NULL ? cell : cell_new(shard, group_id);
 }
 
 struct shard_group *shard_find(struct shard *shard, struct slice group_id, bool create)
@@ -79,7 +88,7 @@ static void set_clock(struct shard_group *cell)
 
 void shard_changed(struct shard_group *cell)
 {
-    if (group_unused(cell->group) && cell->offsets.count == 0) {
+    if (group_unused(cell->group) && cell->offsets.count == 0 && cell->pending.count == 0) {
         cell_drop(cell);
         return;
     }
@@ -211,10 +220,11 @@ static enum status apply_offset(struct shard *shard, const struct record_key *ke
     }
     struct offset_commit commit;
     enum status status = offset_record_parse(value, &commit);
-    if (status == ST_OK && cell == NULL)
-        cell = cell_new(shard, key->group);
+    if (status == ST_OK)
+        cell = shard_cell(shard, key->group);
     if (status != ST_OK || cell == NULL)
         return status == ST_OK ? ST_NO_MEMORY : status;
+    commit.order = ++shard->order;
     return offsets_put(&cell->offsets, key->topic, key->partition, &commit);
 }
 
@@ -284,13 +294,14 @@ static void forget_groups(struct shard *shard)
         cell_free(value);
     map_fini(&shard->groups);
     map_init(&shard->groups, 0);
+    shard_forget_txns(shard);
     shard->dirty = NULL;
 }
 
 static void on_reset(void *context)
 {
     struct shard *shard = context;
-    shard->options.on_reset(shard->options.context, shard);
+    shard->options.on_reset(shard->options.context, shard->ledger);
     forget_groups(shard);
 }
 
@@ -308,12 +319,13 @@ static void on_expiry(struct timer *timer)
 
 struct shard *shard_new(const struct shard_options *options)
 {
-    static const struct ledger_ops ops = {on_apply, on_seal, on_reset, on_ready};
+    static const struct ledger_ops ops = {on_apply,          on_seal, on_reset, on_ready, shard_apply_pending,
+                                          shard_apply_marker};
     struct shard *shard = mem_calloc(1, sizeof *shard);
     shard->options = *options;
     map_init(&shard->groups, 0);
-    shard->checked_wall_ms = env_wall_ms(options->env);
-    shard->checked_ms = env_now_ms(options->env);
+    map_init(&shard->txns, 0);
+    leap_init(&shard->leap, options->env);
     timer_init(&shard->expiry, on_expiry, shard);
     timer_start_ms(options->env, &shard->expiry, options->settings->retention_check_ms);
     struct ledger_config config = {
@@ -340,6 +352,7 @@ void shard_destroy(struct shard **pointer)
     ledger_destroy(&shard->ledger);
     forget_groups(shard);
     map_fini(&shard->groups);
+    map_fini(&shard->txns);
     mem_free(shard);
 }
 

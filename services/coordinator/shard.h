@@ -25,9 +25,30 @@ struct shard_group {
     struct shard *shard;
     struct group *group;
     struct offsets offsets;
+    struct map pending;       // by producer id, struct offsets: of open transactions
     struct timer timer;       // group_tick
     struct shard_group *next; // in the shard's list of groups to be written
     bool listed;
+};
+
+// Who commits an offset in a transaction.
+struct shard_pending {
+    struct ledger_producer producer;
+    int64_t started_ms; // of the transaction; -1: not known
+};
+
+struct shard_end {
+    struct ledger_producer producer;
+    bool commit;
+    int32_t coordinator_epoch;
+    int64_t started_ms; // an older transaction than the one that waits changes nothing; -1: any
+};
+
+struct shard_check { // embedded, zero at first
+    struct shard *shard;
+    int64_t producer_id;
+    bool stale;
+    struct shard_check *next, *previous;
 };
 
 struct shard_options {
@@ -40,7 +61,7 @@ struct shard_options {
     int32_t owner, owner_epoch;
     int64_t metadata_offset;
     // The state is dropped: requests parked in its groups must be failed, ledger waits have ended.
-    void (*on_reset)(void *context, struct shard *shard);
+    void (*on_reset)(void *context, struct ledger *ledger);
     // A clock has changed groups: the answers they gave are to be settled.
     void (*on_clock)(void *context, struct shard *shard);
     void *context;
@@ -67,6 +88,22 @@ void shard_changed(struct shard_group *cell);
 enum status shard_commit(struct shard_group *cell, struct slice topic, int32_t partition,
                          const struct offset_commit *commit);
 enum status shard_forget(struct shard_group *cell, struct slice topic, int32_t partition);
+// ---- offsets of transactions: they count from the marker on that commits their producer's transaction ----
+
+// Whether the producer's transaction is open here: offsets of it wait.
+bool shard_txn_open(const struct shard *shard, const struct ledger_producer *producer);
+// Writes one offset to wait. started_ms: when the transaction began, as its coordinator has said. Statuses as
+// shard_commit.
+enum status shard_commit_pending(struct shard_group *cell, const struct shard_pending *pending,
+                                 struct slice topic, int32_t partition, const struct offset_commit *commit);
+// The transaction has ended: a marker is written when offsets wait here. ST_AGAIN: the ledger is full.
+enum status shard_end_txn(struct shard *shard, const struct shard_end *end);
+// Whether an offset of an open transaction waits for the partition (KIP-447).
+bool shard_unstable(const struct shard_group *cell, struct slice topic, int32_t partition);
+// While a transaction's coordinator is asked; stale once the transaction has ended meanwhile.
+void shard_check_begin(struct shard *shard, struct shard_check *check, int64_t producer_id);
+void shard_check_end(struct shard_check *check); // idempotent
+
 // Removes the group and its offsets; it must be empty. cell is gone.
 void shard_delete(struct shard_group *cell);
 // The topic is gone from the cluster: so are the offsets committed for it.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of a shard, shared by shard.c and expiry.c.
+// The inside of a shard, shared by shard.c, shard_txn.c and expiry.c.
 #ifndef SHARD_STATE_H
 #define SHARD_STATE_H
 
+#include "leap.h"
 #include "shard.h"
 
 struct shard {
@@ -10,9 +11,22 @@ struct shard {
     struct ledger *ledger;
     struct map groups;         // by id, struct shard_group
     struct shard_group *dirty; // to be written with the next batch, in the order of their change
+    uint64_t order;            // of the last offset's record
+    struct map txns;           // by producer id, struct shard_txn
+    struct shard_check *checks;
     struct timer expiry;
-    int64_t checked_wall_ms, checked_ms; // both clocks at the last look at retention
-    int64_t paused_until_ms;             // retention rests until then (monotonic)
+    struct leap leap; // of retention
 };
+
+// ---- shard.c ----
+// Makes the group known when it is not; NULL when memory is short.
+struct shard_group *shard_cell(struct shard *shard, struct slice group_id);
+
+// ---- shard_txn.c ----
+void shard_apply_pending(void *context, const struct ledger_producer *producer, int64_t timestamp_ms,
+                         struct slice key, struct slice value);
+void shard_apply_marker(void *context, const struct ledger_producer *producer, bool commit);
+void shard_forget_pending(struct shard_group *cell); // frees what waits in a group
+void shard_forget_txns(struct shard *shard);
 
 #endif

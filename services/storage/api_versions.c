@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ApiVersions: the rows of the API table with their ranges. Identical on every node of the cluster: several
 // clients take the table of the first node they meet for all (kafkajs), or a feature of one for a feature of
-// all (franz-go).
+// all (franz-go). A finalized feature says that every node has it: transaction.version 2 is what makes
+// clients use the flow of KIP-890.
 #include "apis.h"
 #include "answer_handlers.h"
 
@@ -48,6 +49,30 @@ static enum status advertise(struct storage_request *request, struct kafka_api_v
     return ST_OK;
 }
 
+// Versions before 4 cannot tell of a supported feature that begins at 0 (KAFKA-17011).
+enum { VERSION_FEATURE_ZERO = 4, TRANSACTION_VERSION = 2 };
+
+static enum status tell_features(struct storage_request *request,
+                                 struct kafka_api_versions_response *response)
+{
+    static const char name[] = "transaction.version";
+    response->supported_features =
+        kafka_structure_array(&kafka_api_versions_response_supported_feature_key_type, &request->arena, 1);
+    response->finalized_features =
+        kafka_structure_array(&kafka_api_versions_response_finalized_feature_key_type, &request->arena, 1);
+    if (response->supported_features == NULL || response->finalized_features == NULL)
+        return ST_LIMIT;
+    response->supported_features[0].name = slice_str(name);
+    response->supported_features[0].max_version = TRANSACTION_VERSION;
+    response->supported_features_count = request->version >= VERSION_FEATURE_ZERO ? 1 : 0;
+    response->finalized_features[0].name = slice_str(name);
+    response->finalized_features[0].min_version_level = TRANSACTION_VERSION;
+    response->finalized_features[0].max_version_level = TRANSACTION_VERSION;
+    response->finalized_features_count = 1;
+    response->finalized_features_epoch = 0; // it has not changed since the first release that has it
+    return ST_OK;
+}
+
 void handle_api_versions(struct storage_request *request)
 {
     const struct kafka_api_versions_request *asked = request->body;
@@ -63,7 +88,10 @@ void handle_api_versions(struct storage_request *request)
         keep(peer->software, sizeof peer->software, asked->client_software_name);
         keep(peer->software_version, sizeof peer->software_version, asked->client_software_version);
     }
-    if (advertise(request, &response) == ST_OK)
+    enum status status = advertise(request, &response);
+    if (status == ST_OK && request->version >= 3)
+        status = tell_features(request, &response);
+    if (status == ST_OK)
         storage_answer(request, &response);
     else
         storage_answer_close(request, "out of memory for an answer");

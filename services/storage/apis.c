@@ -32,6 +32,10 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_DELETE_RECORDS,           API_OWN, storage_delete_records},
     {KAFKA_API_INIT_PRODUCER_ID,         API_OWN, handle_init_producer_id},
     {KAFKA_API_OFFSET_FOR_LEADER_EPOCH,  API_OWN, storage_offset_for_leader_epoch},
+    {KAFKA_API_ADD_PARTITIONS_TO_TXN,    API_TRANSACTION, NULL},
+    {KAFKA_API_ADD_OFFSETS_TO_TXN,       API_TRANSACTION, NULL},
+    {KAFKA_API_END_TXN,                  API_TRANSACTION, NULL},
+    {KAFKA_API_TXN_OFFSET_COMMIT,        API_GROUP, NULL},
     {KAFKA_API_DESCRIBE_CONFIGS,         API_OWN, handle_describe_configs},
     {KAFKA_API_ALTER_CONFIGS,            API_CONTROLLER, NULL},
     {KAFKA_API_ALTER_REPLICA_LOG_DIRS,   API_OWN, storage_alter_replica_log_dirs},
@@ -141,6 +145,9 @@ static void dispatch(const struct api_row *row, struct storage_request *request)
         return;
     case API_GROUP:
         relay_group(request);
+        return;
+    case API_TRANSACTION:
+        relay_transaction(request);
         return;
     case API_CONTROLLER:
         relay_controller(request);

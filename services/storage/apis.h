@@ -12,11 +12,12 @@
 #include "request.h"
 
 enum api_route {
-    API_OWN,        // handle answers
-    API_GROUP,      // relayed to the owner of the one group it names
-    API_CONTROLLER, // relayed to the active controller
-    API_SPLIT,      // names several groups: split.c
-    API_LIST        // asked of every coordinator: lists.c
+    API_OWN,         // handle answers
+    API_GROUP,       // relayed to the owner of the one group it names
+    API_TRANSACTION, // relayed to the owner of the transactional id it names
+    API_CONTROLLER,  // relayed to the active controller
+    API_SPLIT,       // names several groups: split.c
+    API_LIST         // asked of every coordinator: lists.c
 };
 
 struct api_row {

@@ -4,6 +4,7 @@
 #ifndef STORAGE_HANDLERS_H
 #define STORAGE_HANDLERS_H
 
+#include "replica.h"
 #include "request.h"
 
 void storage_describe_log_dirs(struct storage_request *request);       // describe_log_dirs.c
@@ -13,5 +14,8 @@ void storage_fetch(struct storage_request *request);                   // fetch.
 void storage_list_offsets(struct storage_request *request);            // list_offsets.c
 void storage_delete_records(struct storage_request *request);          // delete_records.c
 void storage_offset_for_leader_epoch(struct storage_request *request); // offset_for_leader_epoch.c
+
+// What stands in line at the partition goes on: what it waited for is known (produce.c).
+void storage_produce_advance(struct replica *replica);
 
 #endif

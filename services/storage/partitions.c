@@ -3,6 +3,7 @@
 // into a view of one replica's state machine, a log created or adopted, or a log deleted.
 #include "partitions.h"
 
+#include "admission.h"
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -344,6 +345,7 @@ static void replica_view(struct replica *replica)
 static void replica_free(struct replica *replica)
 {
     watch_drop(replica);
+    admission_forget(replica);
     partition_fini(&replica->state);
     mem_free(replica->topic);
     mem_free(replica);
@@ -367,6 +369,7 @@ static void replica_add(struct partitions *partitions, const struct image_topic 
 {
     uint8_t key[PARTITIONS_KEY_SIZE];
     struct replica *replica = mem_calloc(1, sizeof *replica);
+    map_init(&replica->grants, 0);
     replica->partitions = partitions;
     replica->topic_id = topic->id;
     replica->index = index;
@@ -490,6 +493,7 @@ struct partitions *partitions_new(const struct partitions_options *options)
     partitions->reports = reports_new(partitions);
     partitions->in = streams_in_new(partitions);
     partitions->out = streams_out_new(partitions);
+    contacts_init(&partitions->coordinators, options->rpc, env_random(options->env));
     return partitions;
 }
 
@@ -703,6 +707,7 @@ void partitions_destroy(struct partitions **pointer)
     reports_destroy(&partitions->reports);
     streams_out_destroy(&partitions->out);
     streams_in_destroy(&partitions->in);
+    contacts_fini(&partitions->coordinators);
     mem_free((char *)(uintptr_t)partitions->options.rpc_endpoint);
     mem_free(partitions);
 }

@@ -5,6 +5,7 @@
 #define STORAGE_PARTITIONS_STATE_H
 
 #include "base/map.h"
+#include "cluster/contacts.h"
 #include "moves.h"
 #include "pace.h"
 #include "partitions.h"
@@ -39,7 +40,8 @@ struct partitions {
     struct reports *reports;
     struct streams_in *in;
     struct streams_out *out;
-    struct metric damaged; // replica_damaged
+    struct contacts coordinators; // whom transactions are asked of
+    struct metric damaged;        // replica_damaged
     struct metric strays;
     bool started;
     bool starting; // in partitions_start

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Produce, all versions: step 3 of a record's way. A batch is refused here or not at all; what is appended is
 // answered when it is as durable as the client asked for: acks=all when the watermark has passed it, acks=1
-// when it is flushed here, acks=0 not at all. A batch that is dear to validate goes to the pool; what comes later
-// for its partition stands in line behind it. Batches that find the log's tail full wait in order for the next
-// flush.
+// when it is flushed here, acks=0 not at all. A batch that is dear to validate goes to the pool; what comes
+// later for its partition stands in line behind it. Batches that find the log's tail full wait in order for
+// the next flush. The first batch of a transaction waits in that line until the transaction's coordinator has
+// let it in.
+#include "admission.h"
 #include "check.h"
 #include "handlers.h"
 #include "kafka/messages/produce.h"
@@ -17,6 +19,8 @@ typedef struct kafka_produce_response_partition_produce_response answer_t;
 
 enum {
     ZSTD_VERSION = 7,         // KIP-110
+    ABORTABLE_VERSION = 11,   // KIP-890: TRANSACTION_ABORTABLE is known
+    ADDING_VERSION = 12,      // KIP-890: partitions are added to the transaction by what is written to them
     LEADER_HINT_VERSION = 10, // KIP-951
     TOPIC_ID_VERSION = 13     // KIP-516
 };
@@ -33,6 +37,7 @@ struct produce_item {
     struct block *packed; // the batch packed anew, until the log has it; NULL: it is taken as it was sent
     struct batch_header header;
     struct check *check; // while it stands in line
+    int16_t refused;     // by its transaction's coordinator
     bool left_line;
     struct wait wait;
 };
@@ -211,6 +216,43 @@ static enum sequence_verdict check_sequence(const struct produce_item *item, con
     return verdict;
 }
 
+// Whether the batch fits the producer's transaction here. It was let in before it stood in line; what has
+// waited for room since may find its transaction ended, and asks anew when it is sent again.
+static int16_t transaction_error(const struct produce_item *item, const struct replica *replica)
+{
+    struct log_producer_view producer;
+    if (item->header.producer_id < 0)
+        return KAFKA_ERR_NONE;
+    if (item->header.attributes & BATCH_TRANSACTIONAL)
+        return admission_open(replica, &item->header) ? KAFKA_ERR_NONE : KAFKA_ERR_NOT_ENOUGH_REPLICAS;
+    bool open = log_find_producer(replica->log, item->header.producer_id, &producer) &&
+                producer.txn_first_offset >= 0 && producer.epoch == item->header.producer_epoch;
+    return open ? KAFKA_ERR_INVALID_TXN_STATE : KAFKA_ERR_NONE; // ProducerAppendInfo.appendDataBatch
+}
+
+static void item_put(struct produce_item *item, struct replica *replica)
+{
+    int16_t error = transaction_error(item, replica);
+    if (error != KAFKA_ERR_NONE) {
+        item_done(item, error);
+        return;
+    }
+    struct block *block = item_block(item);
+    struct slice batch = item_batch(item);
+    size_t from = (size_t)(batch.data - block->data);
+    enum status status = replica_append(replica, block, from, batch.len, &item->header);
+    if (status == ST_LIMIT) {
+        replica_wait_room(replica, &item->wait, item_on_room, item);
+        return;
+    }
+    if (status != ST_OK) {
+        item_done(item, lookup_error(status));
+        return;
+    }
+    item->answer->base_offset = item->header.base_offset;
+    item_wait(item, replica, replica->state.log_end);
+}
+
 // Sequence, ISR and log decide last, right before the append; nothing comes between them.
 static void item_append(struct produce_item *item, struct replica *replica)
 {
@@ -237,22 +279,9 @@ static void item_append(struct produce_item *item, struct replica *replica)
         return;
     case SEQUENCE_UNKNOWN:
     case SEQUENCE_APPEND:
-        break;
-    }
-    struct block *block = item_block(item);
-    struct slice batch = item_batch(item);
-    size_t from = (size_t)(batch.data - block->data);
-    enum status status = replica_append(replica, block, from, batch.len, &item->header);
-    if (status == ST_LIMIT) {
-        replica_wait_room(replica, &item->wait, item_on_room, item);
+        item_put(item, replica);
         return;
     }
-    if (status != ST_OK) {
-        item_done(item, lookup_error(status));
-        return;
-    }
-    item->answer->base_offset = item->header.base_offset;
-    item_wait(item, replica, replica->state.log_end);
 }
 
 static void item_checked(struct produce_item *item, struct replica *replica, const struct batch_rules *rules,
@@ -264,8 +293,8 @@ static void item_checked(struct produce_item *item, struct replica *replica, con
         item_refuse(item, refusal_error(result->status), result->verdict.why);
     } else if (item_batch(item).len > (size_t)replica->settings.segment_bytes) {
         item_refuse(item, KAFKA_ERR_RECORD_LIST_TOO_LARGE, "the record batch is larger than segment.bytes");
-    } else if (result->header.attributes & BATCH_TRANSACTIONAL) {
-        item_refuse(item, KAFKA_ERR_INVALID_TXN_STATE, "transactions are not served yet");
+    } else if (item->refused != KAFKA_ERR_NONE) {
+        item_refuse(item, item->refused, "the batch is not of an open transaction");
     } else {
         take_verdict(item, rules, result);
         item_append(item, replica);
@@ -280,12 +309,52 @@ static struct replica *item_replica(const struct produce_item *item)
                            item->answer->index);
 }
 
+static int16_t refused_error(const struct produce_item *item, int16_t error)
+{
+    if (error == KAFKA_ERR_TRANSACTION_ABORTABLE && item->produce->request->version < ABORTABLE_VERSION)
+        return KAFKA_ERR_INVALID_TXN_STATE;
+    return error;
+}
+
+// What is said about the batch anyway, without a look at its transaction.
+static bool known_otherwise(const struct produce_item *item, const struct replica *replica,
+                            const struct check_result *result)
+{
+    struct batch_place duplicate;
+    if (result->status != ST_OK || (result->header.attributes & BATCH_TRANSACTIONAL) == 0)
+        return true;
+    enum sequence_verdict verdict = log_check_sequence(replica->log, &result->header, &duplicate);
+    return verdict == SEQUENCE_DUPLICATE || verdict == SEQUENCE_FENCED;
+}
+
+// False: it waits for its transaction's coordinator.
+static bool item_admitted(struct produce_item *item, struct replica *replica,
+                          const struct check_result *result)
+{
+    const struct storage_request *request = item->produce->request;
+    const struct kafka_produce_request *body = request->body;
+    if (known_otherwise(item, replica, result))
+        return true;
+    struct admission_ask ask = {.header = &result->header,
+                                .transactional_id = body->transactional_id,
+                                .add = request->version >= ADDING_VERSION};
+    int16_t error = KAFKA_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED;
+    enum admission admission = ADMISSION_REFUSED;
+    if (body->transactional_id.data != NULL &&
+        authorise(&request->principal, OPERATION_WRITE, RESOURCE_TYPE_TRANSACTIONAL_ID,
+                  body->transactional_id))
+        admission = admission_check(replica, &ask, &error);
+    if (admission == ADMISSION_REFUSED)
+        item->refused = refused_error(item, error);
+    return admission != ADMISSION_WAITS;
+}
+
 static void line_advance(struct replica *replica)
 {
     while (replica->check_waits.first != NULL) {
         struct produce_item *item = replica->check_waits.first->context;
         struct check *check = item->check;
-        if (check_result(check) == NULL)
+        if (check_result(check) == NULL || !item_admitted(item, replica, check_result(check)))
             return;
         item->check = NULL;
         item->packed = check_take_packed(check);
@@ -295,12 +364,16 @@ static void line_advance(struct replica *replica)
     }
 }
 
+void storage_produce_advance(struct replica *replica)
+{
+    line_advance(replica);
+    partitions_flush(replica->partitions);
+}
+
 static void item_on_checked(void *context)
 {
     struct produce_item *item = context;
-    struct partitions *partitions = storage_partitions(item->produce->request->storage);
-    line_advance(item_replica(item)); // it is there: its end ends the line
-    partitions_flush(partitions);
+    storage_produce_advance(item_replica(item)); // it is there: its end ends the line
 }
 
 static void item_on_line_ended(struct wait *wait, enum status status)
@@ -316,7 +389,7 @@ static void item_validate(struct produce_item *item, struct replica *replica)
     struct check_rules rules = rules_of(item, &replica->settings);
     struct check_result result;
     bool known = check_now(item->records, &rules, &result);
-    if (known && replica->check_waits.first == NULL) {
+    if (known && replica->check_waits.first == NULL && item_admitted(item, replica, &result)) {
         item_checked(item, replica, &rules.batch, &result);
         return;
     }

@@ -4,14 +4,13 @@
 #include "relay.h"
 
 #include "base/assert.h"
-#include "base/map.h"
 #include "base/mem.h"
+#include "cluster/contacts.h"
 #include "cluster/shard.h"
+#include "protos/controller.pb-c.h"
 #include "protos/coordinator.pb-c.h"
 
-#include <string.h>
-
-enum { RETRY_MS = 20, CONTROLLER_LEAST_MS = 100 };
+enum { RETRY_MS = 20, CONTROLLER_LEAST_MS = 100, NEED_TOPIC_MS = 2000 };
 
 enum relay_state {
     RELAY_WAITING, // timer: look for the owner (again)
@@ -37,11 +36,6 @@ struct relay {
     struct block *response;
 };
 
-// The connection to one coordinator, kept while relays are made.
-struct owner {
-    struct rpc_peer *peer;
-};
-
 struct relays {
     struct env *env;
     struct rpc *rpc;
@@ -51,7 +45,8 @@ struct relays {
     struct relay *first, *last;
     int count;
     uint64_t next_id;
-    struct map owners; // node id → struct owner
+    struct contacts owners;             // coordinators
+    struct controllers_pending *needed; // an internal topic is asked for
     struct metric relayed, repeated, failed;
 };
 
@@ -167,27 +162,12 @@ static void relay_on_reply(const Millrace__RelayReply *reply, void *closure_data
         relay_fail(relay, result->status);
 }
 
-static struct rpc_peer *owner_peer(struct relays *relays, const struct image_node *node)
-{
-    struct owner *owner = map_get_u64(&relays->owners, (uint64_t)node->id);
-    if (owner == NULL) {
-        owner = mem_calloc(1, sizeof *owner);
-        map_put_u64(&relays->owners, (uint64_t)node->id, owner);
-    }
-    if (owner->peer != NULL && strcmp(rpc_peer_endpoint(owner->peer), node->rpc_endpoint) != 0)
-        rpc_peer_release(&owner->peer);
-    if (owner->peer == NULL)
-        owner->peer = rpc_peer(relays->rpc, node->rpc_endpoint,
-                               (struct rpc_node){.role = RPC_COORDINATOR, .node = node->id});
-    return owner->peer;
-}
-
 static void call_owner(struct relay *relay, const struct image_node *node)
 {
     struct relays *relays = relay->relays;
     const struct principal *principal = relay->call.principal;
     relay->parked_us = 0;
-    relay->peer = rpc_peer_ref(owner_peer(relays, node));
+    relay->peer = rpc_peer_ref(contacts_to(&relays->owners, node, RPC_COORDINATOR));
     Millrace__RelayRequest request = MILLRACE__RELAY_REQUEST__INIT;
     request.relay_id = relay->id;
     request.principal = (char *)(uintptr_t)principal->name;
@@ -238,13 +218,44 @@ static void ask_controller(struct relay *relay)
     relay->asked = controllers_invoke(relays->controllers, &call);
 }
 
+// The internal topic whose shards the request is for.
+static const char *topic_of(const struct relay *relay)
+{
+    return relay->call.target == RELAY_TRANSACTION ? SHARD_TOPIC_TRANSACTIONS : SHARD_TOPIC_GROUPS;
+}
+
 static const struct image_node *find_owner(const struct relay *relay)
 {
     const struct image *image = relay->relays->image;
-    if (relay->call.target == RELAY_GROUP)
-        return shard_owner(image, SHARD_TOPIC_GROUPS, relay->call.group);
+    if (relay->call.target == RELAY_GROUP || relay->call.target == RELAY_TRANSACTION)
+        return shard_owner(image, topic_of(relay), relay->call.key);
     const struct image_node *node = image_node(image, relay->call.node);
     return image_node_live(node, MILLRACE__ROLE__ROLE_COORDINATOR) ? node : NULL;
+}
+
+static void need_on_done(void *context, enum status status, const ProtobufCMessage *reply,
+                         struct slice payload, const char *text)
+{
+    struct relays *relays = context;
+    relays->needed = NULL;
+}
+
+// The first transactional producer of a cluster is what __transaction_state is made for.
+static void need_topic(struct relay *relay)
+{
+    struct relays *relays = relay->relays;
+    if (relay->call.target != RELAY_TRANSACTION || relays->needed != NULL ||
+        image_topic_named(relays->image, topic_of(relay)) != NULL)
+        return;
+    Millrace__NeedTopicRequest request = MILLRACE__NEED_TOPIC_REQUEST__INIT;
+    request.name = (char *)(uintptr_t)topic_of(relay);
+    struct controllers_call call = {.method = "NeedTopic",
+                                    .request = &request.base,
+                                    .timeout_ms = NEED_TOPIC_MS,
+                                    .idempotent = true,
+                                    .done = need_on_done,
+                                    .context = relays};
+    relays->needed = controllers_invoke(relays->controllers, &call);
 }
 
 static void relay_try(struct relay *relay)
@@ -254,10 +265,12 @@ static void relay_try(struct relay *relay)
         return;
     }
     const struct image_node *node = find_owner(relay);
-    if (node != NULL)
+    if (node != NULL) {
         call_owner(relay, node);
-    else
+    } else {
+        need_topic(relay);
         relay_park(relay);
+    }
 }
 
 static void relay_on_timer(struct timer *timer)
@@ -340,7 +353,7 @@ struct relays *relays_new(struct env *env, struct rpc *rpc, struct controllers *
     *relays =
         (struct relays){.env = env, .rpc = rpc, .controllers = controllers, .follow = follow, .image = image};
     relays->next_id = env_random(env);
-    map_init(&relays->owners, env_random(env));
+    contacts_init(&relays->owners, rpc, env_random(env));
     add_metric(relays, &relays->relayed, "millrace_storage_relays_total",
                "Requests passed on to coordinators and the controller.");
     add_metric(relays, &relays->repeated, "millrace_storage_relay_retries_total",
@@ -365,14 +378,9 @@ void relays_destroy(struct relays **pointer)
     if (relays == NULL)
         return;
     relays_cancel(relays);
-    struct map_entry *at = NULL;
-    void *value;
-    while (map_next(&relays->owners, &at, NULL, &value)) {
-        struct owner *owner = value;
-        rpc_peer_release(&owner->peer);
-        mem_free(owner);
-    }
-    map_fini(&relays->owners);
+    if (relays->needed != NULL)
+        controllers_cancel(relays->controllers, &relays->needed);
+    contacts_fini(&relays->owners);
     metric_remove(relays->env->metrics, &relays->relayed);
     metric_remove(relays->env->metrics, &relays->repeated);
     metric_remove(relays->env->metrics, &relays->failed);

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-// The rules of design section 1 as a table: per API the group it names, its own timeout, and whether it may
-// run twice. See relay_apis.h.
+// The rules of design section 1 as a table: per API the group or transactional id it names, its own timeout,
+// and whether it may run twice. See relay_apis.h.
 #include "relay_apis.h"
 
 #include "applied.h"
 #include "base/assert.h"
+#include "kafka/messages/add_offsets_to_txn.h"
+#include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/alter_partition_reassignments.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
 #include "kafka/messages/elect_leaders.h"
+#include "kafka/messages/end_txn.h"
 #include "kafka/messages/heartbeat.h"
+#include "kafka/messages/init_producer_id.h"
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/leave_group.h"
 #include "kafka/messages/list_partition_reassignments.h"
@@ -18,18 +22,24 @@
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/sync_group.h"
+#include "kafka/messages/txn_offset_commit.h"
 #include "storage.h"
 
 #include <stddef.h>
 
 enum { TIMEOUT_MS = 30000, GRACE_MS = 5000, OWN_TIMEOUT_MS_MAX = RPC_DEADLINE_MS_MAX - GRACE_MS };
 
-enum twice { NEVER, HARMLESS, HARMLESS_WITH_MEMBER };
+enum twice { NEVER, HARMLESS, HARMLESS_WITH_MEMBER, HARMLESS_IN_NEW_FLOW };
+
+// From here on EndTxn and TxnOffsetCommit belong to KIP-890's flow: their epoch is that of one transaction,
+// so that a second run cannot meet another one.
+enum { NEW_FLOW_VERSION = 5, TXN_BATCHED_VERSION = 4 };
 
 struct rule {
     int16_t api;
     enum twice twice;
-    int32_t group; // offset of the group's name in the request struct; -1: goes to the controller
+    int32_t
+        key; // offset of the group's or transactional id in the request struct; -1: goes to the controller
     int32_t (*own_timeout_ms)(const void *body, int16_t version); // NULL: 30 s
 };
 
@@ -70,6 +80,7 @@ static int32_t list_reassignments_timeout(const void *body, int16_t version)
 }
 
 #define GROUP_OF(api) offsetof(struct kafka_##api##_request, group_id)
+#define TXN_OF(api)   offsetof(struct kafka_##api##_request, transactional_id)
 
 // clang-format off
 static const struct rule rules[] = {
@@ -80,6 +91,12 @@ static const struct rule rules[] = {
     {KAFKA_API_LEAVE_GROUP,       NEVER,                GROUP_OF(leave_group),   NULL},
     {KAFKA_API_SYNC_GROUP,        HARMLESS,             GROUP_OF(sync_group),    NULL},
     {KAFKA_API_OFFSET_DELETE,     HARMLESS,             GROUP_OF(offset_delete), NULL},
+    {KAFKA_API_TXN_OFFSET_COMMIT, HARMLESS_IN_NEW_FLOW, GROUP_OF(txn_offset_commit), NULL},
+    {KAFKA_API_INIT_PRODUCER_ID,  NEVER,                TXN_OF(init_producer_id),    NULL},
+    {KAFKA_API_ADD_PARTITIONS_TO_TXN, HARMLESS,
+     offsetof(struct kafka_add_partitions_to_txn_request, v3_and_below_transactional_id), NULL},
+    {KAFKA_API_ADD_OFFSETS_TO_TXN, HARMLESS,            TXN_OF(add_offsets_to_txn),  NULL},
+    {KAFKA_API_END_TXN,           HARMLESS_IN_NEW_FLOW, TXN_OF(end_txn),             NULL},
     {KAFKA_API_CREATE_TOPICS,     NEVER,                -1, create_topics_timeout},
     {KAFKA_API_DELETE_TOPICS,     NEVER,                -1, delete_topics_timeout},
     {KAFKA_API_CREATE_PARTITIONS, NEVER,                -1, create_partitions_timeout},
@@ -101,10 +118,12 @@ static const struct rule *rule_of(int16_t api)
     UNREACHABLE("a relayed API without its rule");
 }
 
-static bool repeatable(const struct rule *rule, const void *body)
+static bool repeatable(const struct rule *rule, const void *body, int16_t version)
 {
     if (rule->twice == HARMLESS_WITH_MEMBER)
         return ((const struct kafka_join_group_request *)body)->member_id.len > 0;
+    if (rule->twice == HARMLESS_IN_NEW_FLOW)
+        return version >= NEW_FLOW_VERSION;
     return rule->twice == HARMLESS;
 }
 
@@ -142,7 +161,7 @@ static void relay_on_done(void *context, enum status status, struct block *respo
         applied_answer(request, response);
     else if (status == ST_CANCELLED)
         storage_answer_close(request, "the node stops");
-    else if (rule_of(request->api->key)->group >= 0)
+    else if (rule_of(request->api->key)->key >= 0)
         relay_answer_error(request, relay_group_error(status));
     else
         relay_answer_error(request, relay_controller_error(status));
@@ -165,7 +184,7 @@ static void relay_whole(struct storage_request *request, struct relay_call *call
     }
     call->frame = request->conn->block;
     call->principal = &request->principal;
-    call->repeatable = repeatable(rule, request->body);
+    call->repeatable = repeatable(rule, request->body, request->version);
     call->timeout_ms = timeout_ms(rule, request);
     call->done = relay_on_done;
     call->context = request;
@@ -173,12 +192,32 @@ static void relay_whole(struct storage_request *request, struct relay_call *call
     request->held = relay_start(storage_relays(request->storage), call);
 }
 
-void relay_group(struct storage_request *request)
+static struct slice key_of(const struct storage_request *request)
 {
     const struct rule *rule = rule_of(request->api->key);
-    ASSERT(rule->group >= 0);
-    const struct slice *group = (const void *)((const char *)request->body + rule->group);
-    struct relay_call call = {.target = RELAY_GROUP, .group = *group};
+    ASSERT(rule->key >= 0);
+    return *(const struct slice *)(const void *)((const char *)request->body + rule->key);
+}
+
+void relay_group(struct storage_request *request)
+{
+    struct relay_call call = {.target = RELAY_GROUP, .key = key_of(request)};
+    relay_whole(request, &call);
+}
+
+// What nodes of a Kafka cluster ask one another names several transactions: they are looked for where the
+// first one is.
+static struct slice transaction_of(const struct storage_request *request)
+{
+    const struct kafka_add_partitions_to_txn_request *add = request->body;
+    if (request->api->key != KAFKA_API_ADD_PARTITIONS_TO_TXN || request->version < TXN_BATCHED_VERSION)
+        return key_of(request);
+    return add->transactions_count > 0 ? add->transactions[0].transactional_id : slice_str("");
+}
+
+void relay_transaction(struct storage_request *request)
+{
+    struct relay_call call = {.target = RELAY_TRANSACTION, .key = transaction_of(request)};
     relay_whole(request, &call);
 }
 

@@ -9,6 +9,8 @@
 
 // API_GROUP: to the owner of the one group it names.
 void relay_group(struct storage_request *request);
+// API_TRANSACTION: to the owner of the transactional id it names.
+void relay_transaction(struct storage_request *request);
 // API_CONTROLLER: to the active controller.
 void relay_controller(struct storage_request *request);
 

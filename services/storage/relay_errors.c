@@ -4,14 +4,18 @@
 #include "relay_apis.h"
 
 #include "base/assert.h"
+#include "kafka/messages/add_offsets_to_txn.h"
+#include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/alter_configs.h"
 #include "kafka/messages/alter_partition_reassignments.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
 #include "kafka/messages/elect_leaders.h"
+#include "kafka/messages/end_txn.h"
 #include "kafka/messages/heartbeat.h"
 #include "kafka/messages/incremental_alter_configs.h"
+#include "kafka/messages/init_producer_id.h"
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/leave_group.h"
 #include "kafka/messages/list_partition_reassignments.h"
@@ -19,6 +23,7 @@
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/sync_group.h"
+#include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/unregister_broker.h"
 
 #define ARRAY(type, arena, count) kafka_structure_array(&type##_type, arena, count)
@@ -285,6 +290,91 @@ static void unregister_broker_error(struct storage_request *request, int16_t err
     storage_answer(request, &response);
 }
 
+static void init_producer_id_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_init_producer_id_response response;
+    kafka_defaults(&kafka_init_producer_id_response_message, &response);
+    response.error_code = error;
+    response.producer_epoch = -1;
+    storage_answer(request, &response);
+}
+
+static void add_offsets_to_txn_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_add_offsets_to_txn_response response;
+    kafka_defaults(&kafka_add_offsets_to_txn_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void end_txn_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_end_txn_response response;
+    kafka_defaults(&kafka_end_txn_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+// From version 4 on the error stands at the top.
+static void add_partitions_to_txn_error(struct storage_request *request, int16_t error)
+{
+    typedef struct kafka_add_partitions_to_txn_response_add_partitions_to_txn_topic_result topic;
+    const struct kafka_add_partitions_to_txn_request *asked = request->body;
+    struct kafka_add_partitions_to_txn_response response;
+    kafka_defaults(&kafka_add_partitions_to_txn_response_message, &response);
+    response.error_code = error;
+    int32_t count = request->version < 4 ? asked->v3_and_below_topics_count : 0;
+    response.results_by_topic_v3_and_below = ARRAY(
+        kafka_add_partitions_to_txn_response_add_partitions_to_txn_topic_result, &request->arena, count);
+    response.results_by_topic_v3_and_below_count = count;
+    bool ok = response.results_by_topic_v3_and_below != NULL;
+    for (int32_t i = 0; ok && i < count; i++) {
+        topic *to = &response.results_by_topic_v3_and_below[i];
+        to->name = asked->v3_and_below_topics[i].name;
+        to->results_by_partition_count = asked->v3_and_below_topics[i].partitions_count;
+        to->results_by_partition =
+            ARRAY(kafka_add_partitions_to_txn_response_add_partitions_to_txn_partition_result,
+                  &request->arena, to->results_by_partition_count);
+        ok = to->results_by_partition != NULL;
+        for (int32_t p = 0; ok && p < to->results_by_partition_count; p++) {
+            to->results_by_partition[p].partition_index = asked->v3_and_below_topics[i].partitions[p];
+            to->results_by_partition[p].partition_error_code = error;
+        }
+    }
+    if (ok)
+        storage_answer(request, &response);
+    else
+        no_memory(request);
+}
+
+static void txn_offset_commit_error(struct storage_request *request, int16_t error)
+{
+    typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic;
+    const struct kafka_txn_offset_commit_request *asked = request->body;
+    struct kafka_txn_offset_commit_response response;
+    kafka_defaults(&kafka_txn_offset_commit_response_message, &response);
+    response.topics = ARRAY(kafka_txn_offset_commit_response_txn_offset_commit_response_topic,
+                            &request->arena, asked->topics_count);
+    response.topics_count = asked->topics_count;
+    bool ok = response.topics != NULL;
+    for (int32_t i = 0; ok && i < asked->topics_count; i++) {
+        topic *to = &response.topics[i];
+        to->name = asked->topics[i].name;
+        to->partitions_count = asked->topics[i].partitions_count;
+        to->partitions = ARRAY(kafka_txn_offset_commit_response_txn_offset_commit_response_partition,
+                               &request->arena, to->partitions_count);
+        ok = to->partitions != NULL;
+        for (int32_t p = 0; ok && p < to->partitions_count; p++) {
+            to->partitions[p].partition_index = asked->topics[i].partitions[p].partition_index;
+            to->partitions[p].error_code = error;
+        }
+    }
+    if (ok)
+        storage_answer(request, &response);
+    else
+        no_memory(request);
+}
+
 // clang-format off
 static const struct {
     int16_t api;
@@ -296,6 +386,11 @@ static const struct {
     {KAFKA_API_HEARTBEAT, heartbeat_error},
     {KAFKA_API_LEAVE_GROUP, leave_group_error},
     {KAFKA_API_SYNC_GROUP, sync_group_error},
+    {KAFKA_API_INIT_PRODUCER_ID, init_producer_id_error},
+    {KAFKA_API_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn_error},
+    {KAFKA_API_ADD_OFFSETS_TO_TXN, add_offsets_to_txn_error},
+    {KAFKA_API_END_TXN, end_txn_error},
+    {KAFKA_API_TXN_OFFSET_COMMIT, txn_offset_commit_error},
     {KAFKA_API_CREATE_TOPICS, create_topics_error},
     {KAFKA_API_DELETE_TOPICS, delete_topics_error},
     {KAFKA_API_ALTER_CONFIGS, alter_configs_error},

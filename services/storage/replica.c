@@ -3,6 +3,7 @@
 // batch, and what the state machine answers is turned into wake-ups and messages.
 #include "replica.h"
 
+#include "admission.h"
 #include "base/assert.h"
 #include "isr.h"
 #include "partitions_state.h"
@@ -29,6 +30,7 @@ static void role_changed(struct replica *replica)
     wait_fail(&replica->commit_waits, ST_NOT_LEADER);
     wait_fail(&replica->flush_waits, ST_NOT_LEADER);
     wait_cancel(&replica->room);
+    admission_forget(replica);
     wait_fail(&replica->check_waits, ST_NOT_LEADER);
     wait_fail(&replica->append_waits, ST_NOT_LEADER);
     wait_fail(&replica->read_waits, ST_NOT_LEADER);

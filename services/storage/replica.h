@@ -4,6 +4,7 @@
 #ifndef STORAGE_REPLICA_H
 #define STORAGE_REPLICA_H
 
+#include "base/map.h"
 #include "log/set.h"
 #include "partition.h"
 #include "wait.h"
@@ -60,6 +61,8 @@ struct replica {
     struct wait_list read_waits;   // long polls: woken at any move of the watermark
 
     struct wait room; // in the partitions' list while append_waits has some
+
+    struct map grants; // leader: transactions that may write here, by producer id (admission.c)
 
     int32_t owner_epoch; // newest ledger owner epoch seen, -1: none
 

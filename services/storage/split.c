@@ -293,7 +293,7 @@ static bool part_start(struct split *split, struct split_part *part)
     struct relay_call call = {.frame = frame,
                               .principal = &request->principal,
                               .target = RELAY_GROUP,
-                              .group = split->api->group(request->body, part->places[0]),
+                              .key = split->api->group(request->body, part->places[0]),
                               .repeatable = split->api->repeatable,
                               .timeout_ms = TIMEOUT_MS,
                               .done = part_on_done,

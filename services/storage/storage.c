@@ -16,7 +16,7 @@
 #include "lost.h"
 #include "node_listeners.h"
 #include "partitions.h"
-#include "producer_ids.h"
+#include "cluster/producer_ids.h"
 #include "refused.h"
 #include "relay.h"
 #include "storage_rpc.h"
@@ -55,6 +55,7 @@ struct storage {
     struct member *member;
     struct partitions *partitions; // NULL before the node id is known
     struct ledgers *ledgers;
+    struct markers *markers;
     struct storage_rpc service;
     struct relays *relays;
     struct producer_ids *producer_ids;
@@ -133,7 +134,9 @@ static void make_partitions(struct storage *storage)
                                          .context = storage};
     storage->partitions = partitions_new(&options);
     storage->ledgers = ledgers_new(storage->env, storage->partitions, storage->image, storage->follow);
-    storage_rpc_serve(&storage->service, storage->rpc, storage->partitions, storage->ledgers);
+    storage->markers = markers_new(storage->partitions);
+    storage_rpc_serve(&storage->service, storage->rpc, storage->partitions, storage->ledgers,
+                      storage->markers);
 }
 
 static enum status storage_on_registered(void *context, int32_t node_id, struct uuid cluster_id)
@@ -290,7 +293,7 @@ static enum status make_parts(struct storage *storage)
         return status;
     storage->relays =
         relays_new(storage->env, storage->rpc, storage->controllers, storage->follow, storage->image);
-    storage->producer_ids = producer_ids_new(storage);
+    storage->producer_ids = producer_ids_new(storage->controllers, storage->options.incarnation);
     storage->auto_create = auto_create_new(storage);
     prepare_fetches(storage);
     status = adopt_new(storage, storage->dirs, &storage->adopt);
@@ -388,6 +391,8 @@ void storage_destroy(struct storage **pointer)
     relays_destroy(&storage->relays);
     if (storage->ledgers != NULL)
         ledgers_destroy(&storage->ledgers);
+    if (storage->markers != NULL)
+        markers_destroy(&storage->markers);
     if (storage->partitions != NULL)
         partitions_destroy(&storage->partitions);
     dirs_destroy(&storage->dirs);

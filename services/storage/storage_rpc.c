@@ -56,10 +56,17 @@ static void serve_ledger_read(Millrace__Storage_Service *service, const Millrace
     ledgers_read(of(service)->ledgers, request, closure, call);
 }
 
-void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct partitions *partitions,
-                       struct ledgers *ledgers)
+static void serve_write_markers(Millrace__Storage_Service *service,
+                                const Millrace__WriteMarkersRequest *request,
+                                Millrace__WriteMarkersReply_Closure closure, void *call)
 {
-    *storage = (struct storage_rpc){.partitions = partitions, .ledgers = ledgers};
+    markers_serve(of(service)->markers, request, closure, call);
+}
+
+void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct partitions *partitions,
+                       struct ledgers *ledgers, struct markers *markers)
+{
+    *storage = (struct storage_rpc){.partitions = partitions, .ledgers = ledgers, .markers = markers};
     millrace__storage__init(&storage->service, NULL);
     storage->service.applied = serve_applied;
     storage->service.open_stream = serve_open_stream;
@@ -68,5 +75,6 @@ void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct part
     storage->service.ledger_open = serve_ledger_open;
     storage->service.ledger_append = serve_ledger_append;
     storage->service.ledger_read = serve_ledger_read;
+    storage->service.write_markers = serve_write_markers;
     rpc_serve(rpc, &storage->service.base);
 }

@@ -4,6 +4,7 @@
 #define STORAGE_RPC_H
 
 #include "ledger.h"
+#include "markers.h"
 #include "partitions.h"
 
 // Embedded in the node; service is its first member, so that a method finds its context.
@@ -11,10 +12,11 @@ struct storage_rpc {
     Millrace__Storage_Service service;
     struct partitions *partitions;
     struct ledgers *ledgers;
+    struct markers *markers;
 };
 
 // Fills the service and offers it to other daemons (rpc_serve).
 void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct partitions *partitions,
-                       struct ledgers *ledgers);
+                       struct ledgers *ledgers, struct markers *markers);
 
 #endif

@@ -67,6 +67,12 @@ static void serve_report_replicas(Millrace__Controller_Service *service,
     rpc_fail(closure_data, ST_UNSUPPORTED, "");
 }
 
+static void serve_need_topic(Millrace__Controller_Service *service, const Millrace__NeedTopicRequest *request,
+                             Millrace__Empty_Closure closure, void *call)
+{
+    rpc_fail(call, ST_UNSUPPORTED, "");
+}
+
 static void serve_adopt_topic(Millrace__Controller_Service *service,
                               const Millrace__AdoptTopicRequest *request, Millrace__Empty_Closure closure,
                               void *closure_data)

@@ -158,7 +158,8 @@ void world_sync(struct world *world, const char *id, int32_t generation, const c
 
 static struct group_identity identity(const char *id, const char *instance, int32_t generation)
 {
-    return (struct group_identity){slice_str(id), slice_str(instance), generation};
+    return (struct group_identity){
+        .member_id = slice_str(id), .instance_id = slice_str(instance), .generation = generation};
 }
 
 int16_t world_heartbeat(struct world *world, const char *id, int32_t generation)

@@ -47,7 +47,7 @@ Test(group_static, the_former_id_is_fenced)
 {
     struct ask again;
     world_join(&w, (struct client){.instance = "i-b"}, &again);
-    struct group_identity old = {slice_str(b), slice_str("i-b"), 1};
+    struct group_identity old = {.member_id = slice_str(b), .instance_id = slice_str("i-b"), .generation = 1};
     cr_assert_eq(group_heartbeat(w.group, w.now, &old), KAFKA_ERR_FENCED_INSTANCE_ID);
     cr_assert_eq(group_may_commit(w.group, w.now, &old), KAFKA_ERR_FENCED_INSTANCE_ID);
     struct ask join;

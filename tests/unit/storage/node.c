@@ -14,7 +14,7 @@
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/list_groups.h"
 #include "kafka/messages/offset_fetch.h"
-#include "producer_ids.h"
+#include "cluster/producer_ids.h"
 #include "refused.h"
 #include "relay.h"
 #include "rpc/zmq.h"
@@ -464,7 +464,10 @@ static void open_owners(struct node *node)
 {
     for (int i = 0; i < COORDINATORS; i++) {
         struct owner *owner = &node->coordinators[i];
-        owner->service.coordinator = (Millrace__Coordinator_Service)MILLRACE__COORDINATOR__INIT(coordinator_);
+        owner->service.coordinator =
+            (Millrace__Coordinator_Service){.base = MILLRACE__COORDINATOR__BASE_INIT,
+                                            .relay = coordinator_relay,
+                                            .cancel_relay = coordinator_cancel_relay};
         owner->node = FIRST_COORDINATOR + i;
         coordinator_reopen(owner, node->env);
     }
@@ -491,7 +494,7 @@ static void open_node(struct node *node)
         .env = node->env, .rpc = node->rpc, .controllers = storage.controllers, .image = storage.image};
     cr_assert_eq(follow_new(&follow, &storage.follow), ST_OK);
     storage.relays = relays_new(node->env, node->rpc, storage.controllers, storage.follow, storage.image);
-    storage.producer_ids = producer_ids_new(&storage);
+    storage.producer_ids = producer_ids_new(storage.controllers, 5);
     storage.auto_create = auto_create_new(&storage);
 }
 

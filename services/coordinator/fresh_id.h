@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// A producer id for a request whose decision needs one (txn_step.wants_id): the request is parked until the
+// id is there and decided once more.
+#ifndef FRESH_ID_H
+#define FRESH_ID_H
+
+#include "request.h"
+
+// Parks the request and runs its handler again. false: no memory to wait.
+bool fresh_id_fetch(struct coordinator_request *request);
+
+// To be asked once per run of the handler. ST_OK: the id, or -1 when none was fetched; else why none came.
+enum status fresh_id_take(struct coordinator_request *request, int64_t *id);
+
+#endif

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// See group_markers.h.
+#include "group_markers.h"
+
+#include "base/mem.h"
+#include "cluster/shard.h"
+
+#include <string.h>
+
+struct marking;
+
+// One shard of the request.
+struct part {
+    struct marking *marking;
+    struct ledger_wait wait;
+};
+
+struct marking {
+    Millrace__WriteMarkersReply_Closure closure;
+    struct rpc_call *call;
+    int32_t *statuses; // one per partition
+    struct part *parts;
+    size_t count;
+    size_t open; // parts without a status, and one while the request is taken in
+};
+
+static void marking_end(struct marking *marking)
+{
+    Millrace__WriteMarkersReply reply = MILLRACE__WRITE_MARKERS_REPLY__INIT;
+    reply.status = marking->statuses;
+    reply.n_status = marking->count;
+    marking->closure(&reply, marking->call);
+    mem_free(marking->statuses);
+    mem_free(marking->parts);
+    mem_free(marking);
+}
+
+static void part_done(void *context, enum status status)
+{
+    struct part *part = context;
+    struct marking *marking = part->marking;
+    marking->statuses[part - marking->parts] = (int32_t)status;
+    if (--marking->open == 0)
+        marking_end(marking);
+}
+
+// A former owner of the transaction may still be sending.
+static bool outdated(const struct coordinator *coordinator, const Millrace__Marker *marker)
+{
+    const struct image_shard *shard =
+        image_shard(coordinator->image, SHARD_TOPIC_TRANSACTIONS, marker->shard);
+    return shard != NULL && marker->owner_epoch < shard->owner_epoch;
+}
+
+static void part_begin(struct coordinator *coordinator, const Millrace__Marker *marker, const char *topic,
+                       int32_t partition, struct part *part)
+{
+    struct shard *shard = NULL;
+    if (coordinator_serving(coordinator) && strcmp(topic, SHARD_TOPIC_GROUPS) == 0)
+        shard = coordinator_shard_at(coordinator, partition);
+    struct shard_end end = {.producer = {marker->producer_id, (int16_t)marker->producer_epoch},
+                            .commit = marker->commit,
+                            .coordinator_epoch = marker->owner_epoch,
+                            .started_ms = marker->started_ms};
+    enum status status = ST_OK;
+    if (shard == NULL)
+        status = ST_NOT_LEADER;
+    else if (!shard_ready(shard))
+        status = ST_LOADING;
+    else if (outdated(coordinator, marker))
+        status = ST_STALE;
+    else
+        status = shard_end_txn(shard, &end);
+    if (status == ST_OK)
+        ledger_wait(shard_ledger(shard), &part->wait, part_done, part);
+    else
+        part_done(part, status);
+}
+
+static size_t partitions_in(const Millrace__WriteMarkersRequest *request)
+{
+    size_t count = 0;
+    for (size_t m = 0; m < request->n_markers; m++)
+        for (size_t t = 0; t < request->markers[m]->n_topics; t++)
+            count += request->markers[m]->topics[t]->n_partitions;
+    return count;
+}
+
+void group_markers(struct coordinator *coordinator, const Millrace__WriteMarkersRequest *request,
+                   Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call)
+{
+    struct marking *marking = mem_calloc(1, sizeof *marking);
+    size_t count = partitions_in(request), at = 0;
+    *marking = (struct marking){.closure = closure, .call = call, .count = count, .open = count + 1};
+    marking->statuses = mem_calloc(count + 1, sizeof *marking->statuses);
+    marking->parts = mem_calloc(count + 1, sizeof *marking->parts);
+    for (size_t m = 0; m < request->n_markers; m++) {
+        const Millrace__Marker *marker = request->markers[m];
+        for (size_t t = 0; t < marker->n_topics; t++) {
+            const Millrace__MarkerTopic *topic = marker->topics[t];
+            for (size_t p = 0; p < topic->n_partitions; p++) {
+                struct part *part = &marking->parts[at++];
+                part->marking = marking;
+                part_begin(coordinator, marker, topic->name, topic->partitions[p], part);
+            }
+        }
+    }
+    if (--marking->open == 0)
+        marking_end(marking);
+}

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// See markers.h.
+#include "markers.h"
+
+#include "admission.h"
+#include "base/mem.h"
+#include "cluster/shard.h"
+#include "handlers.h"
+#include "partitions_state.h"
+
+enum { MARKER_BYTES_MAX = 256, PER_CALL_MAX = 1 << 20 };
+
+// ---- one marker ----
+
+static void on_committed(struct wait *wait, enum status status)
+{
+    struct marker_wait *waiting = wait->context;
+    waiting->done(waiting->context, status);
+}
+
+// A former owner of the transaction may still be sending: the image or the log knows a newer one.
+static bool outdated(const struct replica *replica, const struct marker *marker,
+                     const struct log_producer_view *producer)
+{
+    const struct image *image = replica->partitions->options.image;
+    const struct image_shard *shard = image_shard(image, SHARD_TOPIC_TRANSACTIONS, marker->shard);
+    return (shard != NULL && marker->owner_epoch < shard->owner_epoch) ||
+           (producer != NULL && marker->owner_epoch < producer->coordinator_epoch);
+}
+
+// Whether the marker is to be written. *status: what is answered when it is not.
+static bool wanted(const struct replica *replica, const struct marker *marker, enum status *status)
+{
+    struct log_producer_view producer;
+    bool known = log_find_producer(replica->log, marker->producer_id, &producer);
+    bool older = known && producer.epoch > marker->producer_epoch;
+    bool operator= marker->shard<0;
+    *status = ST_STALE;
+    if (outdated(replica, marker, known ? &producer : NULL))
+        return false;
+    *status = operator&& older ? ST_INVALID : ST_OK;
+    if (older || admission_newer(replica, marker->producer_id, marker->started_ms))
+        return false; // it has been here, and the producer has gone on
+    *status = ST_AGAIN;
+    return replica->append_waits.first == NULL &&
+           partition_isr_size(&replica->state) >= partition_isr_needed(&replica->state);
+}
+
+static struct block *build(const struct replica *replica, const struct marker *marker,
+                           struct batch_header *header)
+{
+    struct batch_spec spec = batch_spec_plain();
+    spec.producer_id = marker->producer_id;
+    spec.producer_epoch = marker->producer_epoch;
+    struct buf bytes;
+    buf_init(&bytes, MARKER_BYTES_MAX);
+    enum status status = batch_build_marker(&spec, marker->commit, marker->owner_epoch,
+                                            env_wall_ms(replica->partitions->options.env), &bytes);
+    if (status == ST_OK)
+        status = batch_parse(buf_slice(&bytes), header);
+    struct block *block = status == ST_OK ? block_copy(buf_slice(&bytes)) : NULL;
+    buf_fini(&bytes);
+    return block;
+}
+
+static enum status append(struct replica *replica, const struct marker *marker)
+{
+    struct batch_header header;
+    struct block *block = build(replica, marker, &header);
+    if (block == NULL)
+        return ST_NO_MEMORY;
+    enum status status = replica_append(replica, block, 0, block->len, &header);
+    block_unref(&block);
+    return status == ST_LIMIT ? ST_AGAIN : status;
+}
+
+void marker_write(struct replica *replica, const struct marker *marker, struct marker_wait *wait,
+                  marker_fn *done, void *context)
+{
+    enum status status;
+    wait->done = done;
+    wait->context = context;
+    if (wanted(replica, marker, &status))
+        status = append(replica, marker);
+    if (status != ST_OK) {
+        done(context, status);
+        return;
+    }
+    admission_end(replica, marker->producer_id);
+    int64_t end =
+        replica->state.log_end; // also of a marker that was here before: it may not be committed yet
+    if (replica->state.high_watermark >= end)
+        done(context, ST_OK);
+    else
+        wait_add(&replica->commit_waits, &wait->wait, end, on_committed, wait);
+    storage_produce_advance(replica); // what waited for the transaction that has just ended asks anew
+}
+
+// ---- the call ----
+
+struct marking;
+
+struct part {
+    struct marking *marking;
+    struct marker_wait wait;
+};
+
+struct marking {
+    struct markers *markers;
+    struct marking *next, *previous;
+    Millrace__WriteMarkersReply_Closure closure;
+    struct rpc_call *call;
+    int32_t *statuses;
+    struct part *parts;
+    size_t count;
+    size_t open; // parts without a status, and one while the request is taken in
+};
+
+struct markers {
+    struct partitions *partitions;
+    struct marking *first;
+};
+
+static void marking_free(struct marking *marking)
+{
+    *(marking->previous != NULL ? &marking->previous->next : &marking->markers->first) = marking->next;
+    if (marking->next != NULL)
+        marking->next->previous = marking->previous;
+    for (size_t i = 0; i < marking->count; i++)
+        wait_cancel(&marking->parts[i].wait.wait);
+    mem_free(marking->statuses);
+    mem_free(marking->parts);
+    mem_free(marking);
+}
+
+static void marking_end(struct marking *marking)
+{
+    Millrace__WriteMarkersReply reply = MILLRACE__WRITE_MARKERS_REPLY__INIT;
+    reply.status = marking->statuses;
+    reply.n_status = marking->count;
+    marking->closure(&reply, marking->call);
+    marking_free(marking);
+}
+
+static void part_done(void *context, enum status status)
+{
+    struct part *part = context;
+    struct marking *marking = part->marking;
+    marking->statuses[part - marking->parts] = (int32_t)status;
+    if (--marking->open == 0)
+        marking_end(marking);
+}
+
+static void part_begin(struct part *part, const Millrace__Marker *asked, const char *topic, int32_t partition)
+{
+    struct partitions *partitions = part->marking->markers->partitions;
+    struct replica *replica = partitions_find_named(partitions, slice_str(topic), partition);
+    struct marker marker = {.producer_id = asked->producer_id,
+                            .producer_epoch = (int16_t)asked->producer_epoch,
+                            .commit = asked->commit,
+                            .shard = asked->shard,
+                            .owner_epoch = asked->owner_epoch,
+                            .started_ms = asked->started_ms};
+    bool fenced;
+    enum status status =
+        replica == NULL || replica->internal ? ST_NOT_LEADER : replica_lead(replica, -1, &fenced);
+    if (status == ST_OK)
+        marker_write(replica, &marker, &part->wait, part_done, part);
+    else
+        part_done(part, status);
+}
+
+static size_t partitions_in(const Millrace__WriteMarkersRequest *request)
+{
+    size_t count = 0;
+    for (size_t m = 0; m < request->n_markers; m++)
+        for (size_t t = 0; t < request->markers[m]->n_topics; t++)
+            count += request->markers[m]->topics[t]->n_partitions;
+    return count;
+}
+
+static struct marking *marking_new(struct markers *markers, size_t count)
+{
+    struct marking *marking = mem_calloc(1, sizeof *marking);
+    marking->markers = markers;
+    marking->next = markers->first;
+    if (markers->first != NULL)
+        markers->first->previous = marking;
+    markers->first = marking;
+    marking->count = count;
+    marking->open = count + 1;
+    marking->statuses = mem_calloc(count + 1, sizeof *marking->statuses);
+    marking->parts = mem_calloc(count + 1, sizeof *marking->parts);
+    return marking;
+}
+
+void markers_serve(struct markers *markers, const Millrace__WriteMarkersRequest *request,
+                   Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call)
+{
+    size_t count = partitions_in(request), at = 0;
+    if (count > PER_CALL_MAX) {
+        rpc_fail(call, ST_LIMIT, "too many partitions in one call");
+        return;
+    }
+    struct marking *marking = marking_new(markers, count);
+    marking->closure = closure;
+    marking->call = call;
+    for (size_t m = 0; m < request->n_markers; m++) {
+        const Millrace__Marker *marker = request->markers[m];
+        for (size_t t = 0; t < marker->n_topics; t++) {
+            const Millrace__MarkerTopic *topic = marker->topics[t];
+            for (size_t p = 0; p < topic->n_partitions; p++) {
+                struct part *part = &marking->parts[at++];
+                part->marking = marking;
+                part_begin(part, marker, topic->name, topic->partitions[p]);
+            }
+        }
+    }
+    partitions_flush(markers->partitions);
+    if (--marking->open == 0)
+        marking_end(marking);
+}
+
+struct markers *markers_new(struct partitions *partitions)
+{
+    struct markers *markers = mem_calloc(1, sizeof *markers);
+    markers->partitions = partitions;
+    return markers;
+}
+
+void markers_destroy(struct markers **pointer)
+{
+    struct markers *markers = *pointer;
+    *pointer = NULL;
+    while (markers->first != NULL) {
+        rpc_fail(markers->first->call, ST_CLOSED, "the storage node stops");
+        marking_free(markers->first);
+    }
+    mem_free(markers);
+}
