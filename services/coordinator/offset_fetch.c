@@ -60,7 +60,8 @@ static bool fetch_topic(struct coordinator_request *request, const struct shard_
     for (int32_t i = 0; out->partitions != NULL && i < in->partition_indexes_count; i++) {
         const struct shard_group *from = error == KAFKA_ERR_NONE ? cell : NULL;
         out->partitions[i] = partition_answer(request, from, name, in->partition_indexes[i]);
-        out->partitions[i].error_code = error;
+        if (error != KAFKA_ERR_NONE)
+            out->partitions[i].error_code = error;
     }
     return out->partitions != NULL;
 }
