@@ -6,6 +6,7 @@
 #include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
+#include "kafka/messages/describe_transactions.h"
 #include "kafka/messages/end_txn.h"
 #include "kafka/messages/heartbeat.h"
 #include "kafka/messages/init_producer_id.h"
@@ -96,6 +97,12 @@ static struct slice end_id(const void *body, int16_t version)
     return ((const struct kafka_end_txn_request *)body)->transactional_id;
 }
 
+static struct slice describe_txn_id(const void *body, int16_t version)
+{
+    const struct kafka_describe_transactions_request *describe = body;
+    return describe->transactional_ids_count > 0 ? describe->transactional_ids[0] : (struct slice){0};
+}
+
 const struct coordinator_api coordinator_apis[] = {
     {KAFKA_API_OFFSET_COMMIT, coordinator_offset_commit, commit_group, false},
     {KAFKA_API_OFFSET_FETCH, coordinator_offset_fetch, fetch_group, false},
@@ -112,6 +119,8 @@ const struct coordinator_api coordinator_apis[] = {
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, coordinator_add_partitions_to_txn, add_partitions_id, true},
     {KAFKA_API_ADD_OFFSETS_TO_TXN, coordinator_add_offsets_to_txn, add_offsets_id, true},
     {KAFKA_API_END_TXN, coordinator_end_txn, end_id, true},
+    {KAFKA_API_DESCRIBE_TRANSACTIONS, coordinator_describe_transactions, describe_txn_id, true},
+    {KAFKA_API_LIST_TRANSACTIONS, coordinator_list_transactions, NULL, true},
 };
 const int coordinator_api_count = sizeof coordinator_apis / sizeof *coordinator_apis;
 

@@ -35,6 +35,8 @@ void coordinator_init_producer_id(struct coordinator_request *request);
 void coordinator_add_partitions_to_txn(struct coordinator_request *request);
 void coordinator_add_offsets_to_txn(struct coordinator_request *request);
 void coordinator_end_txn(struct coordinator_request *request);
+void coordinator_describe_transactions(struct coordinator_request *request);
+void coordinator_list_transactions(struct coordinator_request *request);
 
 // How groups answer parked requests: functions of join_group.c and sync_group.c.
 void join_group_answered(void *context, void *waiter, const struct group_joined *answer);

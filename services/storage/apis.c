@@ -35,6 +35,7 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_ADD_PARTITIONS_TO_TXN,    API_TRANSACTION, NULL},
     {KAFKA_API_ADD_OFFSETS_TO_TXN,       API_TRANSACTION, NULL},
     {KAFKA_API_END_TXN,                  API_TRANSACTION, NULL},
+    {KAFKA_API_WRITE_TXN_MARKERS,        API_OWN, storage_write_txn_markers},
     {KAFKA_API_TXN_OFFSET_COMMIT,        API_GROUP, NULL},
     {KAFKA_API_DESCRIBE_CONFIGS,         API_OWN, handle_describe_configs},
     {KAFKA_API_ALTER_CONFIGS,            API_CONTROLLER, NULL},
@@ -48,7 +49,10 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, API_CONTROLLER, NULL},
     {KAFKA_API_OFFSET_DELETE,            API_GROUP, NULL},
     {KAFKA_API_DESCRIBE_CLUSTER,         API_OWN, handle_describe_cluster},
+    {KAFKA_API_DESCRIBE_PRODUCERS,       API_OWN, storage_describe_producers},
     {KAFKA_API_UNREGISTER_BROKER,        API_CONTROLLER, NULL},
+    {KAFKA_API_DESCRIBE_TRANSACTIONS,    API_SPLIT, NULL},
+    {KAFKA_API_LIST_TRANSACTIONS,        API_LIST, NULL},
     {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, API_OWN, handle_describe_topic_partitions},
 };
 // clang-format on
@@ -59,7 +63,8 @@ enum {
     ARENA_PER_BYTE = 32,     // decoded bytes per byte of the frame: no honest request needs more
     ARENA_DECODE_MAX = 64 << 20,
     ARENA_ANSWER_MAX = 512 << 20, // request and answer together
-    ANSWER_MAX = 256 << 20        // encoded bytes of an answer, record bytes aside
+    ANSWER_MAX = 256 << 20,       // encoded bytes of an answer, record bytes aside
+    LIST_TRANSACTIONS_VERSION = 1
 };
 
 const struct api_row *api_row(int16_t key)
@@ -78,6 +83,8 @@ int16_t api_version_low(const struct api_row *row)
 
 int16_t api_version_high(const struct api_row *row)
 {
+    if (row->key == KAFKA_API_LIST_TRANSACTIONS)
+        return LIST_TRANSACTIONS_VERSION; // the next one filters by regular expression
     return kafka_api_stable_version(kafka_api(row->key));
 }
 

@@ -13,6 +13,8 @@ void storage_produce(struct storage_request *request);                 // produc
 void storage_fetch(struct storage_request *request);                   // fetch.c
 void storage_list_offsets(struct storage_request *request);            // list_offsets.c
 void storage_delete_records(struct storage_request *request);          // delete_records.c
+void storage_describe_producers(struct storage_request *request);      // describe_producers.c
+void storage_write_txn_markers(struct storage_request *request);       // write_txn_markers.c
 void storage_offset_for_leader_epoch(struct storage_request *request); // offset_for_leader_epoch.c
 
 // What stands in line at the partition goes on: what it waited for is known (produce.c).

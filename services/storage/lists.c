@@ -1,34 +1,134 @@
 // SPDX-License-Identifier: Apache-2.0
-// ListGroups: every live coordinator is asked for the groups of its shards; those that belong to another
-// node's list are left out. A coordinator that does not answer makes the list incomplete, which the answer
-// says with a retriable error.
+// ListGroups and ListTransactions: every live coordinator is asked for what its shards have; what belongs to
+// another node's list is left out. A coordinator that does not answer makes the list incomplete, which the
+// answer says with a retriable error. What differs between the APIs stands in a table.
 #include "lists.h"
 
+#include "base/assert.h"
 #include "base/mem.h"
 #include "cluster/shard.h"
 #include "frame.h"
 #include "kafka/messages/list_groups.h"
+#include "kafka/messages/list_transactions.h"
 #include "relay_apis.h"
 #include "storage.h"
 
 enum { TIMEOUT_MS = 10000, COORDINATORS_MAX = 1024 };
 
-typedef struct kafka_list_groups_response_listed_group listed_group;
+struct list_api {
+    int16_t key;
+    int32_t (*count)(const void *answer);
+    struct slice (*id)(const void *answer, int32_t i);
+    int16_t *(*error)(void *answer);
+    // Room for so many rows in response; false at the arena's cap.
+    bool (*begin)(void *response, int32_t rows, struct arena *arena);
+    // Adds row i of a part's answer.
+    void (*put)(void *response, const void *answer, int32_t i);
+    // Takes over what is no row from a part's answer.
+    void (*rest)(void *response, const void *answer);
+};
 
 struct list_part {
     struct list *list;
     struct relay *relay; // NULL once it has ended
     struct block *response;
-    struct kafka_list_groups_response *answer; // in the arena; NULL: none came
+    void *answer; // in the arena; NULL: none came
 };
 
 struct list {
     struct storage_request *request;
+    const struct list_api *api;
     struct list_part *parts;
     int32_t part_count;
     int32_t open;
     int16_t error;
 };
+
+// ---- ListGroups ----
+
+static int32_t groups_count(const void *answer)
+{
+    return ((const struct kafka_list_groups_response *)answer)->groups_count;
+}
+
+static struct slice groups_id(const void *answer, int32_t i)
+{
+    return ((const struct kafka_list_groups_response *)answer)->groups[i].group_id;
+}
+
+static int16_t *groups_error(void *answer)
+{
+    return &((struct kafka_list_groups_response *)answer)->error_code;
+}
+
+static bool groups_begin(void *out, int32_t rows, struct arena *arena)
+{
+    struct kafka_list_groups_response *response = out;
+    response->groups = arena_calloc(arena, (size_t)rows, sizeof *response->groups);
+    return response->groups != NULL;
+}
+
+static void groups_put(void *out, const void *answer, int32_t i)
+{
+    struct kafka_list_groups_response *response = out;
+    response->groups[response->groups_count++] =
+        ((const struct kafka_list_groups_response *)answer)->groups[i];
+}
+
+// ---- ListTransactions ----
+
+static int32_t transactions_count(const void *answer)
+{
+    return ((const struct kafka_list_transactions_response *)answer)->transaction_states_count;
+}
+
+static struct slice transactions_id(const void *answer, int32_t i)
+{
+    return ((const struct kafka_list_transactions_response *)answer)->transaction_states[i].transactional_id;
+}
+
+static int16_t *transactions_error(void *answer)
+{
+    return &((struct kafka_list_transactions_response *)answer)->error_code;
+}
+
+static bool transactions_begin(void *out, int32_t rows, struct arena *arena)
+{
+    struct kafka_list_transactions_response *response = out;
+    response->transaction_states = arena_calloc(arena, (size_t)rows, sizeof *response->transaction_states);
+    return response->transaction_states != NULL;
+}
+
+static void transactions_put(void *out, const void *answer, int32_t i)
+{
+    struct kafka_list_transactions_response *response = out;
+    response->transaction_states[response->transaction_states_count++] =
+        ((const struct kafka_list_transactions_response *)answer)->transaction_states[i];
+}
+
+static void transactions_rest(void *out, const void *answer)
+{
+    struct kafka_list_transactions_response *response = out;
+    const struct kafka_list_transactions_response *part = answer;
+    response->unknown_state_filters = part->unknown_state_filters;
+    response->unknown_state_filters_count = part->unknown_state_filters_count;
+}
+
+static const struct list_api list_apis[] = {
+    {KAFKA_API_LIST_GROUPS, groups_count, groups_id, groups_error, groups_begin, groups_put, NULL},
+    {KAFKA_API_LIST_TRANSACTIONS, transactions_count, transactions_id, transactions_error, transactions_begin,
+     transactions_put, transactions_rest},
+};
+
+static const struct list_api *list_api(int16_t key)
+{
+    for (size_t i = 0; i < sizeof list_apis / sizeof *list_apis; i++)
+        if (list_apis[i].key == key)
+            return &list_apis[i];
+    UNREACHABLE("a list without its functions");
+}
+
+// ---- merging ----
 
 static void list_free(struct list *list)
 {
@@ -40,10 +140,10 @@ static void list_free(struct list *list)
     mem_free(list);
 }
 
-static bool listed_here(const struct storage_request *request, struct slice group)
+static bool listed_here(const struct storage_request *request, struct slice id)
 {
     const struct image_node *front =
-        shard_front(storage_image(request->storage), request->principal.listener, group);
+        shard_front(storage_image(request->storage), request->principal.listener, id);
     return front == NULL || front->id == storage_node_id(request->storage);
 }
 
@@ -51,24 +151,23 @@ static int32_t listed_total(const struct list *list)
 {
     int32_t total = 0;
     for (int32_t i = 0; i < list->part_count; i++)
-        total += list->parts[i].answer != NULL ? list->parts[i].answer->groups_count : 0;
+        total += list->parts[i].answer != NULL ? list->api->count(list->parts[i].answer) : 0;
     return total;
 }
 
-static bool list_merge(struct list *list, struct kafka_list_groups_response *response)
+static bool list_merge(struct list *list, void *response)
 {
     struct storage_request *request = list->request;
-    listed_group *groups = arena_calloc(&request->arena, (size_t)listed_total(list), sizeof(listed_group));
-    if (groups == NULL)
+    if (!list->api->begin(response, listed_total(list), &request->arena))
         return false;
-    response->groups = groups;
-    response->groups_count = 0;
     for (int32_t i = 0; i < list->part_count; i++) {
-        const struct kafka_list_groups_response *part = list->parts[i].answer;
-        for (int32_t g = 0; part != NULL && g < part->groups_count; g++) {
-            if (listed_here(request, part->groups[g].group_id))
-                groups[response->groups_count++] = part->groups[g];
-        }
+        const void *part = list->parts[i].answer;
+        int32_t count = part != NULL ? list->api->count(part) : 0;
+        for (int32_t g = 0; g < count; g++)
+            if (listed_here(request, list->api->id(part, g)))
+                list->api->put(response, part, g);
+        if (part != NULL && list->api->rest != NULL)
+            list->api->rest(response, part);
     }
     return true;
 }
@@ -76,11 +175,16 @@ static bool list_merge(struct list *list, struct kafka_list_groups_response *res
 static void list_finish(struct list *list)
 {
     struct storage_request *request = list->request;
-    struct kafka_list_groups_response response;
-    kafka_defaults(&kafka_list_groups_response_message, &response);
-    response.error_code = list->error;
-    if (list_merge(list, &response))
-        storage_answer(request, &response); // encoded before the parts' blocks go
+    const struct kafka_message *message = request->api->response;
+    void *response = arena_alloc(&request->arena, message->structure->size);
+    bool done = response != NULL;
+    if (done) {
+        kafka_defaults(message, response);
+        *list->api->error(response) = list->error;
+        done = list_merge(list, response);
+    }
+    if (done)
+        storage_answer(request, response); // encoded before the parts' blocks go
     else
         storage_answer_close(request, "out of memory for an answer");
     list_free(list);
@@ -94,7 +198,7 @@ static void list_on_done(void *context, enum status status, struct block *respon
     part->relay = NULL;
     if (status == ST_OK) {
         part->response = block_ref(response);
-        part->answer = arena_alloc(&request->arena, sizeof *part->answer);
+        part->answer = arena_alloc(&request->arena, request->api->response->structure->size);
         if (part->answer == NULL)
             status = ST_LIMIT;
         else
@@ -103,8 +207,8 @@ static void list_on_done(void *context, enum status status, struct block *respon
     if (status != ST_OK) {
         part->answer = NULL;
         list->error = KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
-    } else if (part->answer->error_code != KAFKA_ERR_NONE) {
-        list->error = part->answer->error_code;
+    } else if (*list->api->error(part->answer) != KAFKA_ERR_NONE) {
+        list->error = *list->api->error(part->answer);
     }
     if (--list->open == 0)
         list_finish(list);
@@ -139,6 +243,7 @@ void list_request(struct storage_request *request)
     size_t nodes = image_node_count(image);
     struct list *list = mem_calloc(1, sizeof *list);
     list->request = request;
+    list->api = list_api(request->api->key);
     list->parts = mem_calloc(nodes + 1, sizeof *list->parts);
     request->held = list;
     request->on_cancelled = list_on_cancelled;

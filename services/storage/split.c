@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One part per shard that the request's groups lie in. What differs between the APIs stands in a table of
+// One part per shard that the request's groups, or transactional ids, lie in. What differs between the APIs stands in a table of
 // four functions each: the groups it names, a request for some of them, the answer about one, an error about
 // one.
 #include "split.h"
@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
+#include "kafka/messages/describe_transactions.h"
 #include "kafka/messages/offset_fetch.h"
 #include "relay_apis.h"
 #include "storage.h"
@@ -21,6 +22,7 @@ typedef struct kafka_offset_fetch_response_offset_fetch_response_group fetched_g
 
 struct split_api {
     int16_t key;
+    enum relay_target target; // RELAY_GROUP or RELAY_TRANSACTION: what a "group" is below
     bool repeatable;
     int32_t (*count)(const void *body);
     struct slice (*group)(const void *body, int32_t i);
@@ -209,12 +211,67 @@ static void fetch_error(void *out, int32_t to, struct slice group, int16_t error
     response->groups[to].error_code = error;
 }
 
+// ---- DescribeTransactions ----
+
+static int32_t transactions_count(const void *body)
+{
+    return ((const struct kafka_describe_transactions_request *)body)->transactional_ids_count;
+}
+
+static struct slice transaction_id(const void *body, int32_t i)
+{
+    return ((const struct kafka_describe_transactions_request *)body)->transactional_ids[i];
+}
+
+static void *transactions_part(const void *body, const int32_t *places, int32_t count, struct arena *arena)
+{
+    const struct kafka_describe_transactions_request *whole = body;
+    struct kafka_describe_transactions_request *part = arena_calloc(arena, 1, sizeof *part);
+    struct slice *ids = arena_calloc(arena, (size_t)count, sizeof *ids);
+    if (part == NULL || ids == NULL)
+        return NULL;
+    for (int32_t i = 0; i < count; i++)
+        ids[i] = whole->transactional_ids[places[i]];
+    part->transactional_ids = ids;
+    part->transactional_ids_count = count;
+    return part;
+}
+
+static bool transactions_begin(void *out, int32_t count, struct arena *arena)
+{
+    struct kafka_describe_transactions_response *response = out;
+    response->transaction_states =
+        kafka_structure_array(&kafka_describe_transactions_response_transaction_state_type, arena, count);
+    response->transaction_states_count = count;
+    return response->transaction_states != NULL;
+}
+
+static bool transactions_take(void *out, int32_t to, const void *answer, int32_t from, struct slice id)
+{
+    struct kafka_describe_transactions_response *response = out;
+    const struct kafka_describe_transactions_response *part = answer;
+    if (from >= part->transaction_states_count ||
+        !slice_equal(part->transaction_states[from].transactional_id, id))
+        return false;
+    response->transaction_states[to] = part->transaction_states[from];
+    return true;
+}
+
+static void transactions_error(void *out, int32_t to, struct slice id, int16_t error)
+{
+    struct kafka_describe_transactions_response *response = out;
+    response->transaction_states[to].transactional_id = id;
+    response->transaction_states[to].error_code = error;
+}
+
 static const struct split_api split_apis[] = {
-    {KAFKA_API_OFFSET_FETCH, true, fetch_count, fetch_group_name, fetch_part, fetch_begin, fetch_take,
+    {KAFKA_API_DESCRIBE_TRANSACTIONS, RELAY_TRANSACTION, true, transactions_count, transaction_id,
+     transactions_part, transactions_begin, transactions_take, transactions_error},
+    {KAFKA_API_OFFSET_FETCH, RELAY_GROUP, true, fetch_count, fetch_group_name, fetch_part, fetch_begin, fetch_take,
      fetch_error},
-    {KAFKA_API_DESCRIBE_GROUPS, true, describe_count, describe_group, describe_part, describe_begin,
+    {KAFKA_API_DESCRIBE_GROUPS, RELAY_GROUP, true, describe_count, describe_group, describe_part, describe_begin,
      describe_take, describe_error},
-    {KAFKA_API_DELETE_GROUPS, false, delete_count, delete_group, delete_part, delete_begin, delete_take,
+    {KAFKA_API_DELETE_GROUPS, RELAY_GROUP, false, delete_count, delete_group, delete_part, delete_begin, delete_take,
      delete_error},
 };
 
@@ -292,7 +349,7 @@ static bool part_start(struct split *split, struct split_part *part)
         return false;
     struct relay_call call = {.frame = frame,
                               .principal = &request->principal,
-                              .target = RELAY_GROUP,
+                              .target = split->api->target,
                               .key = split->api->group(request->body, part->places[0]),
                               .repeatable = split->api->repeatable,
                               .timeout_ms = TIMEOUT_MS,
@@ -308,7 +365,9 @@ static bool part_start(struct split *split, struct split_part *part)
 static int32_t *shards_of(struct split *split, int32_t count, int32_t *shard_count)
 {
     struct storage_request *request = split->request;
-    const struct image_topic *topic = image_topic_named(storage_image(request->storage), SHARD_TOPIC_GROUPS);
+    const char *name =
+        split->api->target == RELAY_TRANSACTION ? SHARD_TOPIC_TRANSACTIONS : SHARD_TOPIC_GROUPS;
+    const struct image_topic *topic = image_topic_named(storage_image(request->storage), name);
     *shard_count = topic != NULL && topic->partition_count > 0 ? (int32_t)topic->partition_count : 1;
     int32_t *shards = arena_calloc(&request->arena, (size_t)count, sizeof *shards);
     for (int32_t i = 0; shards != NULL && i < count; i++)

@@ -7,9 +7,10 @@ import time
 import pytest
 
 from cluster import Cluster, wait_until
-from transactional import (ABORTABLE, CONCURRENT, FENCED, INVALID_EPOCH, INVALID_MAPPING, INVALID_TIMEOUT,
-                           INVALID_TXN_STATE, NONE, PASSING, UNSTABLE, Producer, committed)
+from transactional import (ABORTABLE, FENCED, INVALID_EPOCH, INVALID_MAPPING, INVALID_TIMEOUT, INVALID_TXN_STATE, NONE,
+                           PASSING, UNSTABLE, Producer, committed, described, listed, producers, write_marker)
 
+NOT_FOUND = 105
 FLOWS = [pytest.param(False, id="old"), pytest.param(True, id="new")]
 
 
@@ -224,6 +225,52 @@ def test_offsets_that_come_late_do_not_hang_in_the_group(started, topic):
     wait_until(lambda: committed(node, group, topic, 0, stable=True) == (NONE, 3), 10, "the offset")
     assert repeat(lambda: producer.commit_offsets(group, topic, {0: 1})) == INVALID_TXN_STATE
     assert committed(node, group, topic, 0, stable=True) == (NONE, 3)
+
+
+def test_transactions_are_listed_and_described(started, topic):
+    node, producer = started.storage[0], begun(started, topic, True)
+    name = producer.id.encode()
+    assert described(node, producer.id) == (NONE, "Empty")
+    assert described(node, "nobody")[0] == NOT_FOUND
+    write(producer, topic, [b"a"])
+    assert described(node, producer.id) == (NONE, "Ongoing")
+    assert name in listed(node) and name in listed(node, ["Ongoing", "Dead"])
+    assert name not in listed(node, ["Empty"]) and b"Nonsense" in listed(node, ["Nonsense"])
+    assert producers(node, topic, 0) == {producer.producer_id: (0, -1, 0)}
+    assert producer.end(True) == NONE
+    wait_until(lambda: described(node, producer.id) == (NONE, "CompleteCommit"), 10, "the end")
+    (epoch, _, start), = producers(node, topic, 0).values()
+    assert (epoch, start) == (1, -1)
+
+
+def test_operator_ends_a_transaction_at_its_partitions(started, topic):
+    node, group, producer = started.storage[0], "g-" + topic, begun(started, topic, True)
+    write(producer, topic, [b"a"])
+    assert repeat(lambda: producer.commit_offsets(group, topic, {0: 5})) == NONE
+    started.produce(topic, ["behind"], "-p", "0")
+    assert write_marker(node, producer.producer_id, producer.epoch, False, topic, 0, 0) == NONE
+    wait_read(started, topic, ["behind"])
+    shard = next(p for p in range(50) if producer.producer_id in producers(node, "__consumer_offsets", p))
+    assert write_marker(node, producer.producer_id, producer.epoch, False, "__consumer_offsets", shard, 0) == NONE
+    wait_until(lambda: committed(node, group, topic, 0, stable=True) == (NONE, -1), 10, "the group")
+    assert producer.end(False) == NONE
+    wait_until(lambda: producers(node, topic, 0)[producer.producer_id][0] == 1, 10, "the marker")
+    assert write_marker(node, producer.producer_id, 0, True, topic, 0, 1000000) == INVALID_EPOCH
+
+
+def test_id_without_transactions_is_forgotten():
+    settings = {"coordinator": {"transactional.id.expiration.ms": 300,
+                                "transaction.remove.expired.transaction.cleanup.interval.ms": 100}}
+    with Cluster(settings=settings) as cluster:
+        cluster.create_topic("t", partitions=1)
+        node, producer = cluster.storage[0], begun(cluster, "t", False)
+        write(producer, "t", [b"a"])
+        time.sleep(1)  # an open one stays
+        assert described(node, producer.id) == (NONE, "Ongoing")
+        assert producer.end(True) == NONE
+        wait_until(lambda: described(node, producer.id)[0] == NOT_FOUND, 10, "the id to be forgotten")
+        assert producer.add("t", 0) == INVALID_MAPPING
+        assert producer.init() == NONE
 
 
 @pytest.mark.parametrize("new_flow", FLOWS)

@@ -174,3 +174,46 @@ def committed(node, group, topic, partition, stable=False):
     at = 4 + 1 + len(compact(topic)) + 1 + 4
     offset, _ = struct.unpack_from(">qi", answer, at)
     return struct.unpack_from(">h", answer, at + 12 + 1)[0], offset
+
+
+def ask(node, api, version, body):
+    """The answer of a flexible version to one request of its own connection."""
+    connection = Connection(node)
+    answer = connection.call(api, version, body + b"\0", True)
+    connection.close()
+    return answer
+
+
+def listed(node, states=()):
+    """The answer to ListTransactions, not taken apart."""
+    return ask(node, LIST, 1, array([compact(s) for s in states], True) + array([], True) + struct.pack(">q", -1))
+
+
+def described(node, transactional_id):
+    """(error, state) of DescribeTransactions."""
+    answer = ask(node, DESCRIBE, 0, array([compact(transactional_id)], True))
+    error = struct.unpack_from(">h", answer, 5)[0]
+    at = 7 + len(compact(transactional_id))
+    return error, answer[at + 1:at + answer[at]].decode()
+
+
+def producers(node, topic, partition):
+    """{producer id: (epoch, coordinator epoch, offset of the open transaction or -1)} of DescribeProducers."""
+    one = compact(topic) + array([struct.pack(">i", partition)], True) + b"\0"
+    answer = ask(node, DESCRIBE_PRODUCERS, 0, array([one], True))
+    at = 4 + 1 + len(compact(topic)) + 1 + 4
+    error, = struct.unpack_from(">h", answer, at)
+    assert error == NONE, error
+    count, at, found = answer[at + 3] - 1, at + 4, {}
+    for _ in range(count):
+        producer_id, epoch, _, _, coordinator_epoch, start = struct.unpack_from(">qiiqiq", answer, at)
+        found[producer_id], at = (epoch, coordinator_epoch, start), at + 37
+    return found
+
+
+def write_marker(node, producer_id, epoch, commit, topic, partition, coordinator_epoch):
+    """The error of WriteTxnMarkers."""
+    one = compact(topic) + array([struct.pack(">i", partition)], True) + b"\0"
+    marker = struct.pack(">qhb", producer_id, epoch, commit) + array([one], True)
+    answer = ask(node, MARKERS, 1, array([marker + struct.pack(">i", coordinator_epoch) + b"\0"], True))
+    return struct.unpack_from(">h", answer, 1 + 8 + 1 + len(compact(topic)) + 1 + 4)[0]
