@@ -62,6 +62,18 @@ static void serve_heartbeat(Millrace__Controller_Service *service, const Millrac
     closure(&reply, call);
 }
 
+static void serve_producer_ids(Millrace__Controller_Service *service,
+                               const Millrace__ProducerIdsRequest *request,
+                               Millrace__ProducerIdsReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_controller(service);
+    Millrace__ProducerIdsReply reply = MILLRACE__PRODUCER_IDS_REPLY__INIT;
+    reply.first = desk->next_producer_id;
+    reply.count = 10;
+    desk->next_producer_id += 10;
+    closure(&reply, call);
+}
+
 static void answer_follow(struct desk *desk)
 {
     struct slice rest = buf_slice(&desk->metadata), record;
@@ -123,6 +135,8 @@ static void put_topic(struct desk *desk, uint8_t id, const char *name, int parti
     Millrace__TopicRecord topic = MILLRACE__TOPIC_RECORD__INIT;
     topic.topic_id = (ProtobufCBinaryData){16, topic_id};
     topic.name = (char *)(uintptr_t)name;
+    topic.has_internal = true;
+    topic.internal = strncmp(name, "__", 2) == 0;
     Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
     record.body_case = MILLRACE__METADATA_RECORD__BODY_TOPIC;
     record.topic = &topic;
@@ -160,10 +174,10 @@ void desk_topic_gone(struct desk *desk, uint8_t id)
 void desk_assign(struct desk *desk, int32_t owner)
 {
     desk->owner_epoch++;
-    for (int i = 0; i < DESK_SHARDS; i++) {
+    for (int i = 0; i < 2 * DESK_SHARDS; i++) {
         Millrace__ShardRecord shard = MILLRACE__SHARD_RECORD__INIT;
-        shard.topic = "__consumer_offsets";
-        shard.shard = i;
+        shard.topic = i < DESK_SHARDS ? "__consumer_offsets" : "__transaction_state";
+        shard.shard = i % DESK_SHARDS;
         shard.owner = owner;
         shard.owner_epoch = desk->owner_epoch;
         Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
@@ -175,6 +189,33 @@ void desk_assign(struct desk *desk, int32_t owner)
 
 // ---- storage ----
 
+static struct desk_log *log_of(struct desk *desk, const char *topic, int32_t partition)
+{
+    return strcmp(topic, "__consumer_offsets") == 0 ? &desk->logs[partition] : &desk->txn_logs[partition];
+}
+
+static void serve_write_markers(Millrace__Storage_Service *service,
+                                const Millrace__WriteMarkersRequest *request,
+                                Millrace__WriteMarkersReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_storage(service);
+    const Millrace__Marker *marker = request->markers[0];
+    int32_t statuses[16] = {0};
+    Millrace__WriteMarkersReply reply = MILLRACE__WRITE_MARKERS_REPLY__INIT;
+    for (size_t i = 0; i < marker->n_topics; i++)
+        reply.n_status += marker->topics[i]->n_partitions;
+    for (size_t i = 0; i < reply.n_status; i++)
+        statuses[i] = desk->markers_refused ? ST_NOT_LEADER : ST_OK;
+    reply.status = statuses;
+    desk->markers++;
+    desk->marker = (struct desk_marker){.producer_id = marker->producer_id,
+                                        .epoch = marker->producer_epoch,
+                                        .owner_epoch = marker->owner_epoch,
+                                        .partitions = (int32_t)reply.n_status,
+                                        .commit = marker->commit};
+    closure(&reply, call);
+}
+
 static void serve_open(Millrace__Storage_Service *service, const Millrace__LedgerOpenRequest *request,
                        Millrace__LedgerOpenReply_Closure closure, void *call)
 {
@@ -182,7 +223,7 @@ static void serve_open(Millrace__Storage_Service *service, const Millrace__Ledge
     if (desk->opens_held)
         return; // until its deadline, or for ever
     Millrace__LedgerOpenReply reply = MILLRACE__LEDGER_OPEN_REPLY__INIT;
-    reply.log_end = desk->logs[request->partition].log_end;
+    reply.log_end = log_of(desk, request->topic, request->partition)->log_end;
     closure(&reply, call);
 }
 
@@ -190,7 +231,7 @@ static void serve_append(Millrace__Storage_Service *service, const Millrace__Led
                          Millrace__LedgerAppendReply_Closure closure, void *call)
 {
     struct desk *desk = desk_of_storage(service);
-    struct desk_log *log = &desk->logs[request->partition];
+    struct desk_log *log = log_of(desk, request->topic, request->partition);
     struct block *bytes = rpc_call_payload(call);
     struct batch_header header;
     if (desk->appends_held)
@@ -213,7 +254,7 @@ static void serve_append(Millrace__Storage_Service *service, const Millrace__Led
 static void serve_read(Millrace__Storage_Service *service, const Millrace__LedgerReadRequest *request,
                        Millrace__LedgerReadReply_Closure closure, void *call)
 {
-    struct desk_log *log = &desk_of_storage(service)->logs[request->partition];
+    struct desk_log *log = log_of(desk_of_storage(service), request->topic, request->partition);
     Millrace__LedgerReadReply reply = MILLRACE__LEDGER_READ_REPLY__INIT;
     reply.high_watermark = reply.log_end = log->log_end;
     for (int i = 0; i < log->count; i++) {
@@ -324,15 +365,18 @@ void desk_start(struct desk *desk)
     desk->controller.register_node = serve_register;
     desk->controller.heartbeat = serve_heartbeat;
     desk->controller.follow = serve_follow;
+    desk->controller.allocate_producer_ids = serve_producer_ids;
     rpc_serve(desk->rpcs[1], &desk->controller.base);
     protobuf_c_service_generated_init(&desk->storage.base, &millrace__storage__descriptor, NULL);
     desk->storage.ledger_open = serve_open;
     desk->storage.ledger_append = serve_append;
     desk->storage.ledger_read = serve_read;
+    desk->storage.write_markers = serve_write_markers;
     rpc_serve(desk->rpcs[2], &desk->storage.base);
     configure(desk);
     put_node(desk, 1, MILLRACE__ROLE__ROLE_STORAGE, desk->endpoints[2]);
     put_topic(desk, 200, "__consumer_offsets", DESK_SHARDS);
+    put_topic(desk, 201, "__transaction_state", DESK_SHARDS);
     desk_topic(desk, 1, "t");
     begin_life(desk);
 }
@@ -351,6 +395,8 @@ void desk_stop(struct desk *desk)
     for (int i = 0; i < DESK_SHARDS; i++) {
         for (int b = 0; b < desk->logs[i].count; b++)
             block_unref(&desk->logs[i].batches[b]);
+        for (int b = 0; b < desk->txn_logs[i].count; b++)
+            block_unref(&desk->txn_logs[i].batches[b]);
     }
     buf_fini(&desk->metadata);
     config_destroy(&desk->config);

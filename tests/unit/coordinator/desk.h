@@ -36,10 +36,19 @@ struct desk {
     struct rpc_call *follow; // held long poll
     Millrace__FollowReply_Closure follow_closure;
     int64_t follow_offset;
-    struct desk_log logs[DESK_SHARDS];
-    bool silent;       // the metadata log is not told
-    bool appends_held; // appends are not answered (and not written)
-    bool opens_held;   // ledgers cannot be opened
+    struct desk_log logs[DESK_SHARDS];     // of __consumer_offsets
+    struct desk_log txn_logs[DESK_SHARDS]; // of __transaction_state
+    bool silent;                           // the metadata log is not told
+    bool appends_held;                     // appends are not answered (and not written)
+    bool opens_held;                       // ledgers cannot be opened
+    bool markers_refused;
+    int markers; // calls that brought some
+    struct desk_marker {
+        int64_t producer_id;
+        int32_t epoch, owner_epoch, partitions;
+        bool commit;
+    } marker; // the last one
+    int64_t next_producer_id;
     struct config *config;
     struct coordinator *coordinator;
     struct rpc_peer *peer; // of the storage node to the coordinator

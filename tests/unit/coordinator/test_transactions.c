@@ -1,0 +1,485 @@
+// SPDX-License-Identifier: Apache-2.0
+// Transactions over the ledgers: what is told when, what a new owner makes of every state, and offsets that
+// wait for a transaction's end. The storage node of the desk takes markers; group shards are the
+// coordinator's own.
+#include "asks.h"
+
+#include "kafka/messages/add_offsets_to_txn.h"
+#include "kafka/messages/add_partitions_to_txn.h"
+#include "kafka/messages/describe_transactions.h"
+#include "kafka/messages/end_txn.h"
+#include "kafka/messages/init_producer_id.h"
+#include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/txn_offset_commit.h"
+#include "protos/coordinator.pb-c.h"
+
+#include <criterion/criterion.h>
+
+static int64_t producer_id;
+static int16_t epoch;
+
+TestSuite(transactions, .init = asks_setup, .fini = asks_teardown, .timeout = 60);
+
+static int16_t init_for(int32_t timeout_ms)
+{
+    struct kafka_init_producer_id_request request;
+    kafka_defaults(&kafka_init_producer_id_request_message, &request);
+    request.transactional_id = text("x");
+    request.transaction_timeout_ms = timeout_ms;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_INIT_PRODUCER_ID, 4, &request);
+    const struct kafka_init_producer_id_response *answer = desk_await(&call);
+    int16_t error = answer->error_code;
+    if (error == KAFKA_ERR_NONE) {
+        producer_id = answer->producer_id;
+        epoch = answer->producer_epoch;
+    }
+    desk_done(&call);
+    return error;
+}
+
+static void init(void)
+{
+    cr_assert_eq(init_for(60000), KAFKA_ERR_NONE);
+}
+
+static int16_t add_to(const char *topic, int32_t first, int32_t second, int16_t *other)
+{
+    int32_t partitions[] = {first, second};
+    struct kafka_add_partitions_to_txn_request_add_partitions_to_txn_topic one = {
+        .name = text(topic), .partitions = partitions, .partitions_count = 2};
+    struct kafka_add_partitions_to_txn_request request;
+    kafka_defaults(&kafka_add_partitions_to_txn_request_message, &request);
+    request.v3_and_below_transactional_id = text("x");
+    request.v3_and_below_producer_id = producer_id;
+    request.v3_and_below_producer_epoch = epoch;
+    request.v3_and_below_topics = &one;
+    request.v3_and_below_topics_count = 1;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_ADD_PARTITIONS_TO_TXN, 3, &request);
+    const struct kafka_add_partitions_to_txn_response *answer = desk_await(&call);
+    const struct kafka_add_partitions_to_txn_response_add_partitions_to_txn_topic_result *topics =
+        answer->results_by_topic_v3_and_below;
+    int16_t error = topics[0].results_by_partition[0].partition_error_code;
+    *other = topics[0].results_by_partition[1].partition_error_code;
+    desk_done(&call);
+    return error;
+}
+
+static void add(void)
+{
+    int16_t other;
+    cr_assert_eq(add_to("t", 0, 1, &other), KAFKA_ERR_NONE);
+    cr_assert_eq(other, KAFKA_ERR_NONE);
+}
+
+static void send_end(struct desk_call *call, int16_t version, bool commit)
+{
+    struct kafka_end_txn_request request = {.transactional_id = text("x"),
+                                            .producer_id = producer_id,
+                                            .producer_epoch = epoch,
+                                            .committed = commit};
+    desk_send(&d, call, KAFKA_API_END_TXN, version, &request);
+}
+
+static int16_t end(int16_t version, bool commit)
+{
+    struct desk_call call;
+    send_end(&call, version, commit);
+    const struct kafka_end_txn_response *answer = desk_await(&call);
+    int16_t error = answer->error_code;
+    if (error == KAFKA_ERR_NONE && version >= 5)
+        epoch = answer->producer_epoch;
+    desk_done(&call);
+    return error;
+}
+
+static bool state_is(const char *state)
+{
+    struct slice id = text("x");
+    struct kafka_describe_transactions_request request = {.transactional_ids = &id,
+                                                          .transactional_ids_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_DESCRIBE_TRANSACTIONS, 0, &request);
+    const struct kafka_describe_transactions_response *answer = desk_await(&call);
+    bool is = slice_is(answer->transaction_states[0].transaction_state, state);
+    desk_done(&call);
+    return is;
+}
+
+static void await_state(const char *state)
+{
+    for (int64_t end_us = env_now_us(d.env) + 5000000; !state_is(state);) {
+        cr_assert_lt(env_now_us(d.env), end_us, "it does not become %s", state);
+        desk_turns(&d, 2);
+    }
+}
+
+static void await_markers(int count)
+{
+    for (int64_t end_us = env_now_us(d.env) + 5000000; d.markers < count;) {
+        cr_assert_lt(env_now_us(d.env), end_us, "no marker comes");
+        desk_turns(&d, 1);
+    }
+}
+
+// ---- a transaction's way ----
+
+Test(transactions, markers_follow_the_decision_and_complete_follows_them)
+{
+    init();
+    cr_expect_eq(epoch, 0);
+    add();
+    cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(d.markers, 1, "one call for both partitions");
+    cr_expect_eq(d.marker.partitions, 2);
+    cr_expect_eq(d.marker.producer_id, producer_id);
+    cr_expect_eq(d.marker.epoch, 0);
+    cr_expect_eq(d.marker.owner_epoch, d.owner_epoch);
+    cr_expect(d.marker.commit);
+    init();
+    cr_expect_eq(epoch, 1);
+}
+
+Test(transactions, nothing_is_told_before_the_decision_is_committed)
+{
+    init();
+    add();
+    d.appends_held = true;
+    struct desk_call call;
+    send_end(&call, 1, true);
+    desk_turns(&d, 200);
+    cr_expect_eq(call.status, ST_AGAIN, "nor is the producer");
+    cr_expect_eq(d.markers, 0);
+    desk_take_over(&d);
+    cr_assert_neq(desk_outcome(&call), ST_OK);
+    desk_done(&call);
+}
+
+Test(transactions, markers_are_sent_until_they_are_taken)
+{
+    init();
+    add();
+    d.markers_refused = true;
+    cr_assert_eq(end(1, false), KAFKA_ERR_NONE);
+    await_markers(3);
+    cr_expect(state_is("PrepareAbort"));
+    cr_expect_eq(end(1, false), KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    cr_expect_eq(init_for(60000), KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    d.markers_refused = false;
+    await_state("CompleteAbort");
+    cr_expect_not(d.marker.commit);
+}
+
+Test(transactions, partitions_of_deleted_topics_are_given_up)
+{
+    init();
+    add();
+    d.markers_refused = true;
+    cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_markers(1);
+    desk_topic_gone(&d, 1);
+    await_state("CompleteCommit");
+}
+
+Test(transactions, with_one_partition_unknown_nothing_is_added)
+{
+    int16_t other;
+    init();
+    cr_expect_eq(add_to("t", 0, 2, &other), KAFKA_ERR_OPERATION_NOT_ATTEMPTED);
+    cr_expect_eq(other, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION);
+    cr_expect_eq(add_to("__consumer_offsets", 0, 1, &other), KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED);
+    cr_expect(state_is("Empty"));
+}
+
+Test(transactions, time_outs_are_bounded_and_end_a_transaction)
+{
+    cr_expect_eq(init_for(0), KAFKA_ERR_INVALID_TRANSACTION_TIMEOUT);
+    cr_expect_eq(init_for(900001), KAFKA_ERR_INVALID_TRANSACTION_TIMEOUT);
+    cr_assert_eq(init_for(150), KAFKA_ERR_NONE);
+    add();
+    await_state("CompleteAbort");
+    cr_expect_eq(d.marker.epoch, 1, "nothing the producer still sends counts");
+    cr_expect_eq(end(1, true), KAFKA_ERR_INVALID_PRODUCER_EPOCH);
+    cr_expect_eq(end(2, true), KAFKA_ERR_PRODUCER_FENCED);
+}
+
+// ---- a new owner ----
+
+Test(transactions, a_new_owner_goes_on_with_an_open_transaction)
+{
+    init();
+    add();
+    desk_take_over(&d);
+    cr_expect(state_is("Ongoing"));
+    cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(d.marker.owner_epoch, d.owner_epoch);
+    cr_expect_eq(d.marker.partitions, 2);
+}
+
+Test(transactions, a_new_owner_sends_the_markers_of_what_was_prepared)
+{
+    init();
+    add();
+    d.markers_refused = true;
+    cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
+    await_markers(1);
+    desk_take_over(&d);
+    d.markers_refused = false;
+    await_state("CompleteCommit");
+    cr_expect_eq(d.marker.owner_epoch, d.owner_epoch);
+    cr_expect_eq(d.marker.epoch, 1);
+    cr_expect(d.marker.commit);
+    int16_t told = epoch;
+    epoch = 0; // the answer was lost
+    cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
+    cr_expect_eq(epoch, told);
+}
+
+Test(transactions, a_decision_that_was_not_committed_is_none)
+{
+    init();
+    add();
+    d.appends_held = true;
+    struct desk_call call;
+    send_end(&call, 1, true);
+    desk_turns(&d, 50);
+    desk_take_over(&d);
+    cr_assert_neq(desk_outcome(&call), ST_OK);
+    desk_done(&call);
+    d.appends_held = false;
+    cr_expect(state_is("Ongoing"));
+    cr_assert_eq(end(1, false), KAFKA_ERR_NONE);
+    await_state("CompleteAbort");
+    cr_expect_not(d.marker.commit);
+}
+
+Test(transactions, a_new_owner_times_transactions_out)
+{
+    cr_assert_eq(init_for(300), KAFKA_ERR_NONE);
+    add();
+    desk_take_over(&d);
+    await_state("CompleteAbort");
+    desk_take_over(&d);
+    cr_expect(state_is("CompleteAbort"));
+    cr_assert_eq(init_for(300), KAFKA_ERR_NONE);
+    cr_expect_eq(epoch, 2);
+}
+
+// ---- what logs ask ----
+
+struct asked {
+    int done;
+    enum status status;
+    int32_t error;
+};
+
+static void on_asked(const Millrace__AddToTransactionReply *reply, void *context)
+{
+    struct asked *asked = context;
+    asked->done++;
+    asked->status = reply != NULL ? ST_OK : rpc_result(d.rpcs[2])->status;
+    asked->error = reply != NULL ? reply->error : -1;
+}
+
+static void ask(struct asked *asked, bool adding)
+{
+    *asked = (struct asked){0};
+    Millrace__AddToTransactionRequest request = MILLRACE__ADD_TO_TRANSACTION_REQUEST__INIT;
+    request.transactional_id = (ProtobufCBinaryData){1, (uint8_t *)"x"};
+    request.producer_id = producer_id;
+    request.producer_epoch = epoch;
+    request.topic = "t";
+    request.partition = 1;
+    request.add = adding;
+    struct rpc_options options = {.deadline_ms = 20000};
+    millrace__coordinator__add_to_transaction(rpc_on(d.peer, &millrace__coordinator__descriptor, &options),
+                                              &request, on_asked, asked);
+}
+
+static int32_t ask_now(bool adding)
+{
+    struct asked asked;
+    ask(&asked, adding);
+    for (int64_t end_us = env_now_us(d.env) + 5000000; asked.done == 0;) {
+        cr_assert_lt(env_now_us(d.env), end_us, "no answer");
+        env_posix_turn(d.env, 500);
+    }
+    cr_assert_eq(asked.status, ST_OK);
+    return asked.error;
+}
+
+Test(transactions, a_log_hears_whether_a_transaction_is_open)
+{
+    init();
+    cr_expect_eq(ask_now(false), KAFKA_ERR_TRANSACTION_ABORTABLE);
+    add();
+    cr_expect_eq(ask_now(false), KAFKA_ERR_NONE);
+    epoch++;
+    cr_expect_eq(ask_now(false), KAFKA_ERR_PRODUCER_FENCED);
+    epoch--;
+    cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(ask_now(false), KAFKA_ERR_TRANSACTION_ABORTABLE);
+}
+
+Test(transactions, what_a_log_adds_waits_for_the_former_transactions_end)
+{
+    init();
+    cr_expect_eq(ask_now(true), KAFKA_ERR_NONE);
+    cr_expect(state_is("Ongoing"));
+    d.markers_refused = true;
+    cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
+    struct asked asked;
+    ask(&asked, true);
+    desk_turns(&d, 100);
+    cr_expect_eq(asked.done, 0);
+    d.markers_refused = false;
+    await_state("Ongoing");
+    desk_turns(&d, 50);
+    cr_expect_eq(asked.done, 1);
+    cr_expect_eq(asked.error, KAFKA_ERR_NONE);
+}
+
+// ---- offsets ----
+
+static int16_t commit_offset(int16_t version, int64_t offset)
+{
+    struct kafka_txn_offset_commit_request_txn_offset_commit_request_partition partition;
+    kafka_structure_defaults(&kafka_txn_offset_commit_request_txn_offset_commit_request_partition_type,
+                             &partition);
+    partition.committed_offset = offset;
+    partition.committed_metadata = text("");
+    struct kafka_txn_offset_commit_request_txn_offset_commit_request_topic topic = {
+        .name = text("t"), .partitions = &partition, .partitions_count = 1};
+    struct kafka_txn_offset_commit_request request;
+    kafka_defaults(&kafka_txn_offset_commit_request_message, &request);
+    request.transactional_id = text("x");
+    request.group_id = text("g");
+    request.producer_id = producer_id;
+    request.producer_epoch = epoch;
+    request.topics = &topic;
+    request.topics_count = 1;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_TXN_OFFSET_COMMIT, version, &request);
+    const struct kafka_txn_offset_commit_response *answer = desk_await(&call);
+    int16_t error = answer->topics[0].partitions[0].error_code;
+    desk_done(&call);
+    return error;
+}
+
+static int16_t stable_error(void)
+{
+    int32_t partition = 0;
+    struct kafka_offset_fetch_request_offset_fetch_request_topic topic = {
+        .name = text("t"), .partition_indexes = &partition, .partition_indexes_count = 1};
+    struct kafka_offset_fetch_request request;
+    kafka_defaults(&kafka_offset_fetch_request_message, &request);
+    request.group_id = text("g");
+    request.topics = &topic;
+    request.topics_count = 1;
+    request.require_stable = true;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_OFFSET_FETCH, 7, &request);
+    int16_t error =
+        ((const struct kafka_offset_fetch_response *)desk_await(&call))->topics[0].partitions[0].error_code;
+    desk_done(&call);
+    return error;
+}
+
+static void add_offsets(void)
+{
+    struct kafka_add_offsets_to_txn_request request = {.transactional_id = text("x"),
+                                                       .producer_id = producer_id,
+                                                       .producer_epoch = epoch,
+                                                       .group_id = text("g")};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_ADD_OFFSETS_TO_TXN, 1, &request);
+    cr_assert_eq(((const struct kafka_add_offsets_to_txn_response *)desk_await(&call))->error_code,
+                 KAFKA_ERR_NONE);
+    desk_done(&call);
+}
+
+Test(transactions, offsets_wait_for_the_marker_also_at_a_new_owner)
+{
+    init();
+    cr_expect_eq(commit_offset(3, 5), KAFKA_ERR_INVALID_TXN_STATE, "the group was not added");
+    add_offsets();
+    cr_assert_eq(commit_offset(3, 5), KAFKA_ERR_NONE);
+    cr_expect_eq(committed("g"), -1);
+    cr_expect_eq(stable_error(), KAFKA_ERR_UNSTABLE_OFFSET_COMMIT);
+    desk_take_over(&d);
+    cr_expect_eq(committed("g"), -1);
+    cr_expect_eq(stable_error(), KAFKA_ERR_UNSTABLE_OFFSET_COMMIT);
+    cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(committed("g"), 5);
+    cr_expect_eq(stable_error(), KAFKA_ERR_NONE);
+    desk_take_over(&d);
+    cr_expect_eq(committed("g"), 5);
+    cr_expect_eq(d.markers, 0, "group shards are told by their owner");
+}
+
+Test(transactions, a_plain_commit_that_came_later_stays)
+{
+    init();
+    cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+    simple_commit("g", 7);
+    cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(committed("g"), 7);
+    desk_take_over(&d);
+    cr_expect_eq(committed("g"), 7, "the log says the same");
+}
+
+Test(transactions, aborted_offsets_never_count)
+{
+    init();
+    simple_commit("g", 3);
+    cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+    cr_assert_eq(end(5, false), KAFKA_ERR_NONE);
+    await_state("CompleteAbort");
+    cr_expect_eq(committed("g"), 3);
+    epoch--; // a zombie
+    cr_expect_eq(commit_offset(5, 9), KAFKA_ERR_INVALID_PRODUCER_EPOCH);
+    cr_expect_eq(stable_error(), KAFKA_ERR_NONE);
+}
+
+static void on_marked(const Millrace__WriteMarkersReply *reply, void *context)
+{
+    struct asked *asked = context;
+    asked->done++;
+    asked->status = reply != NULL ? (enum status)reply->status[0] : ST_UNREACHABLE;
+}
+
+Test(transactions, a_former_owners_marker_ends_nothing)
+{
+    init();
+    cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+    for (int32_t shard = 0; shard < DESK_SHARDS; shard++) {
+        struct asked asked = {0};
+        Millrace__MarkerTopic topic = MILLRACE__MARKER_TOPIC__INIT, *topics = &topic;
+        topic.name = "__consumer_offsets";
+        topic.partitions = &shard;
+        topic.n_partitions = 1;
+        Millrace__Marker marker = MILLRACE__MARKER__INIT, *markers = &marker;
+        marker.producer_id = producer_id;
+        marker.producer_epoch = epoch;
+        marker.commit = true;
+        marker.owner_epoch = d.owner_epoch - 1;
+        marker.topics = &topics;
+        marker.n_topics = 1;
+        Millrace__WriteMarkersRequest request = MILLRACE__WRITE_MARKERS_REQUEST__INIT;
+        request.markers = &markers;
+        request.n_markers = 1;
+        millrace__coordinator__write_markers(rpc_on(d.peer, &millrace__coordinator__descriptor, NULL),
+                                             &request, on_marked, &asked);
+        while (asked.done == 0)
+            env_posix_turn(d.env, 500);
+        cr_expect_eq(asked.status, ST_STALE);
+    }
+    cr_expect_eq(committed("g"), -1);
+    cr_expect_eq(stable_error(), KAFKA_ERR_UNSTABLE_OFFSET_COMMIT);
+}
