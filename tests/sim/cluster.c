@@ -89,6 +89,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_put(config, "metadata.log.dir", "/data/meta");
         snprintf(text, sizeof text, "%d", CLUSTER_LEDGERS);
         config_put(config, "offsets.topic.num.partitions", text);
+        config_put(config, "transaction.state.log.num.partitions", "2");
     } else if (daemon->kind == DAEMON_STORAGE) {
         config_put(config, "log.dirs", "/data/log");
         snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", daemon->kafka_port);

@@ -4,6 +4,7 @@
 #include "run.h"
 
 #include "check.h"
+#include "check_txn.h"
 #include "committer.h"
 #include "kafka/api.h"
 #include "kafka/codec.h"
@@ -25,7 +26,8 @@ enum {
     HEAL_SECONDS = 20, // from the last fault until everything must work again
     REST_SECONDS = 4,  // from the last record until the disks are read
     MEMBERS = 2,
-    COMMITTERS = 2
+    COMMITTERS = 2,
+    GETTING_ON = HISTORY_PRODUCERS + COMMITTERS + TRANSACTORS // clients of which progress is asked
 };
 
 struct run {
@@ -40,6 +42,7 @@ struct run {
     struct committer committers[COMMITTERS];
     struct member_sim members[MEMBERS];
     int32_t nodes[CLUSTER_STORAGE];
+    struct transactor transactors[TRANSACTORS];
     struct reassigner reassigner; // of seeds that nemesis_reassigns
     struct reader reader;         // of seeds that nemesis_spoils_disks
 };
@@ -54,9 +57,11 @@ static struct run *run_of_admin(struct actor *actor)
 static void on_created(struct actor *actor, const struct conn_answer *answer)
 {
     const struct kafka_create_topics_response *reply = answer ? answer->body : NULL;
-    int16_t error =
-        reply && reply->topics_count == 1 ? reply->topics[0].error_code : KAFKA_ERR_REQUEST_TIMED_OUT;
-    run_of_admin(actor)->topic_made = error == KAFKA_ERR_NONE || error == KAFKA_ERR_TOPIC_ALREADY_EXISTS;
+    bool made = reply != NULL && reply->topics_count == 2;
+    for (int i = 0; made && i < 2; i++)
+        made = reply->topics[i].error_code == KAFKA_ERR_NONE ||
+               reply->topics[i].error_code == KAFKA_ERR_TOPIC_ALREADY_EXISTS;
+    run_of_admin(actor)->topic_made = made;
     actor->stopped = run_of_admin(actor)->topic_made;
     actor_again(actor, 50);
 }
@@ -64,25 +69,30 @@ static void on_created(struct actor *actor, const struct conn_answer *answer)
 static void admin_step(struct actor *actor)
 {
     struct kafka_create_topics_request_creatable_topic_config configs[2];
-    struct kafka_create_topics_request_creatable_topic topic;
+    struct kafka_create_topics_request_creatable_topic topics[2];
     struct kafka_create_topics_request request;
     if (actor->busy || !actor_link(actor, actor->port ? actor->port : actor_any_port(actor)))
         return;
     for (int i = 0; i < 2; i++)
         kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_config_type, &configs[i]);
-    kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topic);
+    for (int i = 0; i < 2; i++)
+        kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topics[i]);
     kafka_defaults(&kafka_create_topics_request_message, &request);
     configs[0].name = slice_str("min.insync.replicas");
     configs[0].value = slice_str("2");
     configs[1].name = slice_str("segment.bytes");
     configs[1].value = slice_str("10000"); // a hundred records
-    topic.name = slice_str("t");
-    topic.num_partitions = HISTORY_PARTITIONS;
-    topic.replication_factor = CLUSTER_STORAGE;
-    topic.configs = configs;
-    topic.configs_count = nemesis_spoils_disks(actor->history->world->seed) ? 2 : 1;
-    request.topics = &topic;
-    request.topics_count = 1;
+    topics[0].name = slice_str("t");
+    topics[0].num_partitions = HISTORY_PARTITIONS;
+    topics[1].name = slice_str(TRANSACTOR_TOPIC);
+    topics[1].num_partitions = TRANSACTORS;
+    for (int i = 0; i < 2; i++) {
+        topics[i].replication_factor = CLUSTER_STORAGE;
+        topics[i].configs = configs;
+        topics[i].configs_count = nemesis_spoils_disks(actor->history->world->seed) ? 2 : 1;
+    }
+    request.topics = topics;
+    request.topics_count = 2;
     request.timeout_ms = 3000;
     actor_call(actor, KAFKA_API_CREATE_TOPICS, -1, &request, on_created);
 }
@@ -152,6 +162,10 @@ static void clients_begin(struct run *run, struct env *env)
         committer_init(&run->committers[i], env, &run->history, groups[i]);
         actor_place(run, &run->committers[i].actor);
     }
+    for (int i = 0; i < TRANSACTORS; i++) {
+        transactor_init(&run->transactors[i], env, &run->history, i);
+        actor_place(run, &run->transactors[i].actor);
+    }
     for (int i = 0; i < MEMBERS; i++) {
         member_sim_init(&run->members[i], env, &run->history, "members");
         run->members[i].other = &run->members[(i + 1) % MEMBERS];
@@ -195,7 +209,7 @@ static bool cluster_form(struct run *run)
 }
 
 // After healing every client gets on.
-static void liveness_check(struct run *run, const int64_t before[HISTORY_PRODUCERS + COMMITTERS])
+static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
 {
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         if (run->producers[i].next <= before[i])
@@ -205,6 +219,11 @@ static void liveness_check(struct run *run, const int64_t before[HISTORY_PRODUCE
         if (run->committers[i].next <= before[HISTORY_PRODUCERS + i])
             history_violation(&run->history, "liveness", "%s is stuck at offset %lld",
                               run->committers[i].group, (long long)run->committers[i].next);
+    for (int i = 0; i < TRANSACTORS; i++)
+        if (run->transactors[i].next <= before[HISTORY_PRODUCERS + COMMITTERS + i])
+            history_violation(&run->history, "liveness",
+                              "transactor %d is stuck at transaction %lld in state %d", i,
+                              (long long)run->transactors[i].next, (int)run->transactors[i].state);
     for (int i = 0; i < MEMBERS; i++)
         if (run->members[i].state != MEMBER_BEAT || run->members[i].generation != run->members[0].generation)
             history_violation(&run->history, "liveness", "group member %d is not in the common generation",
@@ -213,7 +232,7 @@ static void liveness_check(struct run *run, const int64_t before[HISTORY_PRODUCE
 
 static void heal_and_check(struct run *run)
 {
-    int64_t before[HISTORY_PRODUCERS + COMMITTERS];
+    int64_t before[GETTING_ON];
     nemesis_heal(&run->nemesis);
     run->reassigner.finishing = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
@@ -221,16 +240,22 @@ static void heal_and_check(struct run *run)
         before[i] = run->producers[i].next;
     for (int i = 0; i < COMMITTERS; i++)
         before[HISTORY_PRODUCERS + i] = run->committers[i].next;
+    for (int i = 0; i < TRANSACTORS; i++)
+        before[HISTORY_PRODUCERS + COMMITTERS + i] = run->transactors[i].next;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     if (!history_failed(&run->history))
         liveness_check(run, before);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         run->producers[i].finishing = true;
+    for (int i = 0; i < TRANSACTORS; i++)
+        run->transactors[i].finishing = true;
     run_for(run, REST_SECONDS * 1000000ll);
     if (!history_failed(&run->history) && nemesis_spoils_disks(run->world.seed))
         nemesis_disk_check(&run->nemesis);
     if (!history_failed(&run->history))
         check_logs(&run->check);
+    for (int i = 0; i < TRANSACTORS && !history_failed(&run->history); i++)
+        check_transactions(&run->check, &run->transactors[i]);
 }
 
 // What every daemon says of itself, for a person who looks into a failing seed.
