@@ -11,7 +11,7 @@
 
 #include <inttypes.h>
 
-enum { RECORD_BYTES_MAX = 12 << 20, FULL_AGAIN_MS = 100, HOLDS_MAX = 10000 };
+enum { RECORD_BYTES_MAX = 12 << 20, FULL_AGAIN_MS = 100, HOLDS_MAX = 1000 };
 
 struct txn_shard {
     struct txn_shard_options options;

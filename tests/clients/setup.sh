@@ -61,9 +61,11 @@ java() {
         maven java/scenario/pom.xml -Dkafka.version="$version" dependency:copy-dependencies \
             -DoutputDirectory="$here/$target/$version" && touch "$target/$version" || told "Java $version" "Maven failed"
     done
-    [ $target/classes/Scenario.class -nt java/scenario/src/main/java/Scenario.java ] && return
+    [ $target/classes/Scenario.class -nt java/scenario/src/main/java/Scenario.java ] &&
+        [ java/transform/target/classes/Transform.class -nt java/transform/src/main/java/Transform.java ] && return
     # Built against the oldest release: what compiles there runs with all of them.
     maven java/scenario/pom.xml -Dkafka.version="${java_versions%% *}" compile || told Java "Maven failed"
+    maven java/transform/pom.xml compile || told "Java transform" "Maven failed"
 }
 
 kafka() {
