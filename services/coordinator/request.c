@@ -381,7 +381,10 @@ bool request_allowed(const struct coordinator_request *request, struct slice gro
 
 bool request_allowed_txn(const struct coordinator_request *request, struct slice transactional_id)
 {
-    return authorise(&request->principal, authorise_rule(request->api->key)->operation,
+    const struct authorise_rule *rule = authorise_rule(request->api->key);
+    bool main = rule->resource == RESOURCE_TYPE_TRANSACTIONAL_ID;
+    ASSERT(main || rule->also_on == RESOURCE_TYPE_TRANSACTIONAL_ID);
+    return authorise(&request->principal, main ? rule->operation : rule->also,
                      RESOURCE_TYPE_TRANSACTIONAL_ID, transactional_id);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One part per shard that the request's groups, or transactional ids, lie in. What differs between the APIs stands in a table of
-// four functions each: the groups it names, a request for some of them, the answer about one, an error about
+// One part per shard that the request's groups, or transactional ids, lie in. What differs between the APIs
+// stands in a table: the groups it names, a request for some of them, the answer about one, an error about
 // one.
 #include "split.h"
 
