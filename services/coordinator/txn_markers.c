@@ -263,10 +263,6 @@ void txn_markers_begin(struct txn_cell *cell)
 {
     stop(cell);
     txn_partitions_copy(&cell->marking.open, &cell->partitions);
-#ifdef PLANTED_MARKER_BEFORE_DECISION
-    on_prepared(cell, ST_OK);
-    return;
-#endif
     ledger_wait(txn_shard_ledger(cell->shard), &cell->marking.wait, on_prepared, cell);
 }
 
