@@ -116,9 +116,11 @@ static void raise(struct controller *controller, const struct image_topic *topic
         if (!lacks(now, wanted))
             continue;
         struct image_ids target = more_replicas(nodes, node_count, now->replicas, wanted, &decision.arena);
-        if (target.count > now->replicas.count &&
-            reassign_begin(now, target, &view, &decision.arena, &next) == ST_OK)
-            decision_partition(&decision, topic->id, &next);
+        if (target.count <= now->replicas.count ||
+            reassign_begin(now, target, &view, &decision.arena, &next) != ST_OK)
+            continue;
+        next.balancing = image_partition_moving(&next); // given up when its new node goes: nobody else would
+        decision_partition(&decision, topic->id, &next);
     }
     controller_decide(controller, &decision, "more replicas");
     decision_fini(&decision);
