@@ -90,6 +90,7 @@ static int length(int i)
 }
 
 TestSuite(verified, .init = set_up, .fini = tear_down);
+TestSuite(verified_otherwise, .fini = tear_down); // each sets up what it needs
 
 Test(verified, whole_batches_are_found_from_the_one_that_holds_the_offset)
 {
@@ -191,7 +192,7 @@ Test(verified, a_run_that_is_extended_for_ever_does_not_last_for_ever)
     cr_expect(find(99 * SPAN, INT64_MAX, SIZE, &found));
 }
 
-Test(verified, memory_is_bounded_and_the_oldest_goes, .init = NULL)
+Test(verified_otherwise, memory_is_bounded_and_the_oldest_goes)
 {
     enum { MAX = 20000 };
     set_up_with(KEEP_MS, MAX);
@@ -204,7 +205,7 @@ Test(verified, memory_is_bounded_and_the_oldest_goes, .init = NULL)
     cr_expect_gt(length(9900), 99);
 }
 
-Test(verified, memory_for_nothing_remembers_nothing, .init = NULL)
+Test(verified_otherwise, memory_for_nothing_remembers_nothing)
 {
     set_up_with(KEEP_MS, 1);
     add(0, 10);
@@ -212,7 +213,7 @@ Test(verified, memory_for_nothing_remembers_nothing, .init = NULL)
     cr_expect_eq(memory(), 0);
 }
 
-Test(verified, no_time_remembers_nothing, .init = NULL)
+Test(verified_otherwise, no_time_remembers_nothing)
 {
     set_up_with(0, PLENTY);
     add(0, 10);
@@ -256,7 +257,7 @@ Test(verified, segments_are_forgotten_by_their_base)
 }
 
 // Whatever comes and goes, what is found was added and not forgotten since.
-Test(verified, random_changes_leave_only_what_was_added, .init = NULL)
+Test(verified_otherwise, random_changes_leave_only_what_was_added)
 {
     enum { BATCHES = 400, STEPS = 20000 };
     set_up_with(KEEP_MS, 30000);
