@@ -7,6 +7,7 @@
 #include "group_state.h"
 #include "kafka/codec.h"
 #include "kafka/messages/consumer_offsets_records.h"
+#include "record.h"
 
 typedef struct kafka_group_metadata_value value_t;
 typedef struct kafka_group_metadata_value_member_metadata member_t;
@@ -21,25 +22,11 @@ enum {
 
 // ---- writing ----
 
-static enum status put_message(const struct kafka_message *message, int16_t version, int16_t prefix,
-                               const void *in, struct buf *out)
-{
-    struct kafka_out bytes;
-    kafka_out_init(&bytes, RECORD_MAX);
-    enum status status = prefix < 0 ? ST_OK : buf_put_be16(&bytes.bytes, (uint16_t)prefix);
-    if (status == ST_OK)
-        status = kafka_encode(message, version, in, &bytes);
-    if (status == ST_OK)
-        status = buf_append(out, bytes.bytes.data, bytes.bytes.len);
-    kafka_out_fini(&bytes);
-    return status;
-}
-
 enum status group_record_key(struct slice group_id, struct buf *out)
 {
     struct kafka_group_metadata_key key = {.group = group_id};
     const struct kafka_message *message = &kafka_group_metadata_key_message;
-    return put_message(message, 0, message->key, &key, out);
+    return record_put(message, 0, message->key, &key, RECORD_MAX, out);
 }
 
 static value_t value_head(const struct group *group)
@@ -108,15 +95,16 @@ static enum status rebalance_value(const struct group *group, const value_t *inn
     buf_init(&bytes, RECORD_MAX);
     buf_put_u8(&bytes, TAG_VERSION);
     buf_put_u8(&bytes, (uint8_t)group->state);
-    enum status status = put_message(&kafka_group_metadata_value_message, VERSION_TAGGED, -1, inner, &bytes);
+    enum status status =
+        record_put(&kafka_group_metadata_value_message, VERSION_TAGGED, -1, inner, RECORD_MAX, &bytes);
     if (status == ST_OK) {
         struct kafka_tag tag = {.tag = GROUP_TAG_REBALANCE, .bytes = buf_slice(&bytes)};
         value_t outer = value_head(group);
         outer.protocol = (struct slice){0};
         outer.leader = (struct slice){0};
         outer.tags = (struct kafka_tags){.items = &tag, .count = 1};
-        status =
-            put_message(&kafka_group_metadata_value_message, VERSION_TAGGED, VERSION_TAGGED, &outer, out);
+        status = record_put(&kafka_group_metadata_value_message, VERSION_TAGGED, VERSION_TAGGED, &outer,
+                            RECORD_MAX, out);
     }
     buf_fini(&bytes);
     return status;
@@ -134,7 +122,8 @@ enum status group_record_value(const struct group *group, struct buf *out)
     if (status == ST_OK && rebalancing)
         status = rebalance_value(group, &value, out);
     else if (status == ST_OK)
-        status = put_message(&kafka_group_metadata_value_message, VERSION_PLAIN, VERSION_PLAIN, &value, out);
+        status = record_put(&kafka_group_metadata_value_message, VERSION_PLAIN, VERSION_PLAIN, &value,
+                            RECORD_MAX, out);
     arena_fini(&arena);
     return status;
 }

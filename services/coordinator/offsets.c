@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "kafka/codec.h"
 #include "kafka/messages/consumer_offsets_records.h"
+#include "record.h"
 
 enum { VERSION_EXPIRES = 1, VERSION_TOPIC_ID = 4, RECORD_ARENA_MAX = 64 << 10 };
 
@@ -167,25 +168,11 @@ enum status record_key_parse(struct slice bytes, struct record_key *key)
     return status;
 }
 
-static enum status put_message(const struct kafka_message *message, int16_t version, int16_t prefix,
-                               const void *in, struct buf *out)
-{
-    struct kafka_out bytes;
-    kafka_out_init(&bytes, RECORD_ARENA_MAX * 2);
-    enum status status = buf_put_be16(&bytes.bytes, (uint16_t)prefix);
-    if (status == ST_OK)
-        status = kafka_encode(message, version, in, &bytes);
-    if (status == ST_OK)
-        status = buf_append(out, bytes.bytes.data, bytes.bytes.len);
-    kafka_out_fini(&bytes);
-    return status;
-}
-
 enum status offset_record_key(struct slice group, struct slice topic, int32_t partition, struct buf *out)
 {
     struct kafka_offset_commit_key key = {.group = group, .topic = topic, .partition = partition};
     const struct kafka_message *message = &kafka_offset_commit_key_message;
-    return put_message(message, 0, message->key, &key, out);
+    return record_put(message, 0, message->key, &key, RECORD_ARENA_MAX * 2, out);
 }
 
 enum status offset_record_value(const struct offset_commit *commit, struct buf *out)
@@ -199,7 +186,8 @@ enum status offset_record_value(const struct offset_commit *commit, struct buf *
         .expire_timestamp = commit->expire_ms,
         .topic_id = commit->topic_id,
     };
-    return put_message(&kafka_offset_commit_value_message, version, version, &value, out);
+    return record_put(&kafka_offset_commit_value_message, version, version, &value, RECORD_ARENA_MAX * 2,
+                      out);
 }
 
 enum status offset_record_parse(struct slice bytes, struct offset_commit *commit)

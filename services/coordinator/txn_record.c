@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "kafka/codec.h"
 #include "kafka/messages/transaction_state_records.h"
+#include "record.h"
 
 typedef struct kafka_transaction_log_value value_t;
 typedef struct kafka_transaction_log_value_partitions_schema topic_t;
@@ -14,25 +15,11 @@ enum { VERSION = 1, ARENA_MAX = 16 << 20, BYTES_MAX = 12 << 20 };
 
 // ---- writing ----
 
-static enum status put(const struct kafka_message *message, int16_t version, int16_t prefix, const void *in,
-                       struct buf *out)
-{
-    struct kafka_out bytes;
-    kafka_out_init(&bytes, BYTES_MAX);
-    enum status status = buf_put_be16(&bytes.bytes, (uint16_t)prefix);
-    if (status == ST_OK)
-        status = kafka_encode(message, version, in, &bytes);
-    if (status == ST_OK)
-        status = buf_append(out, bytes.bytes.data, bytes.bytes.len);
-    kafka_out_fini(&bytes);
-    return status;
-}
-
 enum status txn_record_key(struct slice transactional_id, struct buf *out)
 {
     struct kafka_transaction_log_key key = {.transactional_id = transactional_id};
     const struct kafka_message *message = &kafka_transaction_log_key_message;
-    return put(message, 0, message->key, &key, out);
+    return record_put(message, 0, message->key, &key, BYTES_MAX, out);
 }
 
 // An Empty transaction has no list, as in Kafka (TransactionLog.valueToBytes).
@@ -80,7 +67,7 @@ enum status txn_record_value(const struct txn_head *head, const struct txn_parti
         value.tags = (struct kafka_tags){.items = &tag, .count = 1};
     enum status status = head->state == TXN_EMPTY ? ST_OK : put_partitions(partitions, &arena, &value);
     if (status == ST_OK)
-        status = put(&kafka_transaction_log_value_message, VERSION, VERSION, &value, out);
+        status = record_put(&kafka_transaction_log_value_message, VERSION, VERSION, &value, BYTES_MAX, out);
     arena_fini(&arena);
     return status;
 }
