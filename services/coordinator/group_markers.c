@@ -3,6 +3,7 @@
 #include "group_markers.h"
 
 #include "base/mem.h"
+#include "cluster/marker_parts.h"
 #include "cluster/shard.h"
 
 #include <string.h>
@@ -16,6 +17,7 @@ struct part {
 };
 
 struct marking {
+    struct coordinator *coordinator;
     Millrace__WriteMarkersReply_Closure closure;
     struct rpc_call *call;
     int32_t *statuses; // one per partition
@@ -52,10 +54,14 @@ static bool outdated(const struct coordinator *coordinator, const Millrace__Mark
     return shard != NULL && marker->owner_epoch < shard->owner_epoch;
 }
 
-static void part_begin(struct coordinator *coordinator, const Millrace__Marker *marker, const char *topic,
-                       int32_t partition, struct part *part)
+static void part_begin(const Millrace__Marker *marker, const char *topic, int32_t partition, size_t number,
+                       void *context)
 {
+    struct marking *marking = context;
+    struct coordinator *coordinator = marking->coordinator;
+    struct part *part = &marking->parts[number];
     struct shard *shard = NULL;
+    part->marking = marking;
     if (coordinator_serving(coordinator) && strcmp(topic, SHARD_TOPIC_GROUPS) == 0)
         shard = coordinator_shard_at(coordinator, partition);
     struct shard_end end = {.producer = {marker->producer_id, (int16_t)marker->producer_epoch},
@@ -77,34 +83,16 @@ static void part_begin(struct coordinator *coordinator, const Millrace__Marker *
         part_done(part, status);
 }
 
-static size_t partitions_in(const Millrace__WriteMarkersRequest *request)
-{
-    size_t count = 0;
-    for (size_t m = 0; m < request->n_markers; m++)
-        for (size_t t = 0; t < request->markers[m]->n_topics; t++)
-            count += request->markers[m]->topics[t]->n_partitions;
-    return count;
-}
-
 void group_markers(struct coordinator *coordinator, const Millrace__WriteMarkersRequest *request,
                    Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call)
 {
     struct marking *marking = mem_calloc(1, sizeof *marking);
-    size_t count = partitions_in(request), at = 0;
-    *marking = (struct marking){.closure = closure, .call = call, .count = count, .open = count + 1};
+    size_t count = marker_parts_count(request);
+    *marking = (struct marking){
+        .coordinator = coordinator, .closure = closure, .call = call, .count = count, .open = count + 1};
     marking->statuses = mem_calloc(count + 1, sizeof *marking->statuses);
     marking->parts = mem_calloc(count + 1, sizeof *marking->parts);
-    for (size_t m = 0; m < request->n_markers; m++) {
-        const Millrace__Marker *marker = request->markers[m];
-        for (size_t t = 0; t < marker->n_topics; t++) {
-            const Millrace__MarkerTopic *topic = marker->topics[t];
-            for (size_t p = 0; p < topic->n_partitions; p++) {
-                struct part *part = &marking->parts[at++];
-                part->marking = marking;
-                part_begin(coordinator, marker, topic->name, topic->partitions[p], part);
-            }
-        }
-    }
+    marker_parts_each(request, part_begin, marking);
     if (--marking->open == 0)
         marking_end(marking);
 }

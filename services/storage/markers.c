@@ -4,6 +4,7 @@
 
 #include "admission.h"
 #include "base/mem.h"
+#include "cluster/marker_parts.h"
 #include "cluster/shard.h"
 #include "handlers.h"
 #include "partitions_state.h"
@@ -151,9 +152,13 @@ static void part_done(void *context, enum status status)
         marking_end(marking);
 }
 
-static void part_begin(struct part *part, const Millrace__Marker *asked, const char *topic, int32_t partition)
+static void part_begin(const Millrace__Marker *asked, const char *topic, int32_t partition, size_t number,
+                       void *context)
 {
-    struct partitions *partitions = part->marking->markers->partitions;
+    struct marking *marking = context;
+    struct part *part = &marking->parts[number];
+    struct partitions *partitions = marking->markers->partitions;
+    part->marking = marking;
     struct replica *replica = partitions_find_named(partitions, slice_str(topic), partition);
     struct marker marker = {.producer_id = asked->producer_id,
                             .producer_epoch = (int16_t)asked->producer_epoch,
@@ -168,15 +173,6 @@ static void part_begin(struct part *part, const Millrace__Marker *asked, const c
         marker_write(replica, &marker, &part->wait, part_done, part);
     else
         part_done(part, status);
-}
-
-static size_t partitions_in(const Millrace__WriteMarkersRequest *request)
-{
-    size_t count = 0;
-    for (size_t m = 0; m < request->n_markers; m++)
-        for (size_t t = 0; t < request->markers[m]->n_topics; t++)
-            count += request->markers[m]->topics[t]->n_partitions;
-    return count;
 }
 
 static struct marking *marking_new(struct markers *markers, size_t count)
@@ -197,7 +193,7 @@ static struct marking *marking_new(struct markers *markers, size_t count)
 void markers_serve(struct markers *markers, const Millrace__WriteMarkersRequest *request,
                    Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call)
 {
-    size_t count = partitions_in(request), at = 0;
+    size_t count = marker_parts_count(request);
     if (count > PER_CALL_MAX) {
         rpc_fail(call, ST_LIMIT, "too many partitions in one call");
         return;
@@ -205,17 +201,7 @@ void markers_serve(struct markers *markers, const Millrace__WriteMarkersRequest 
     struct marking *marking = marking_new(markers, count);
     marking->closure = closure;
     marking->call = call;
-    for (size_t m = 0; m < request->n_markers; m++) {
-        const Millrace__Marker *marker = request->markers[m];
-        for (size_t t = 0; t < marker->n_topics; t++) {
-            const Millrace__MarkerTopic *topic = marker->topics[t];
-            for (size_t p = 0; p < topic->n_partitions; p++) {
-                struct part *part = &marking->parts[at++];
-                part->marking = marking;
-                part_begin(part, marker, topic->name, topic->partitions[p]);
-            }
-        }
-    }
+    marker_parts_each(request, part_begin, marking);
     partitions_flush(markers->partitions);
     if (--marking->open == 0)
         marking_end(marking);
