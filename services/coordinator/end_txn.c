@@ -32,12 +32,9 @@ static void decide(struct coordinator_request *request, int64_t fresh_id)
     enum txn_flow flow = request->version >= VERSION_NEW_FLOW ? TXN_FLOW_NEW : TXN_FLOW_OLD;
     struct txn_step step = txn_end(cell == NULL ? NULL : &cell->head, who, in->committed, flow, fresh_id,
                                    txn_shard_wall_ms(request->txn_shard));
-    if (step.wants_id && fresh_id_fetch(request))
-        return;
-    enum status status = step.wants_id ? ST_NO_MEMORY : ST_OK;
-    if (step.write)
-        status = txn_shard_write(request->txn_shard, in->transactional_id, &step, NULL);
-    answer(request, status == ST_OK ? step.error : KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, step.told);
+    int16_t error;
+    if (fresh_id_carry_out(request, in->transactional_id, &step, &error))
+        answer(request, error, step.told);
 }
 
 static int16_t refused(const struct coordinator_request *request)

@@ -24,7 +24,8 @@ static void on_id(void *context, enum status status, int64_t id)
     request_run_again(request);
 }
 
-bool fresh_id_fetch(struct coordinator_request *request)
+// false: no memory to wait.
+static bool fetch(struct coordinator_request *request)
 {
     struct coordinator *coordinator = request->coordinator;
     struct fetching *fetching = arena_calloc(&request->arena, 1, sizeof *fetching);
@@ -41,4 +42,16 @@ enum status fresh_id_take(struct coordinator_request *request, int64_t *id)
     request->parked_in = NULL;
     *id = fetching == NULL ? -1 : fetching->id;
     return fetching == NULL ? ST_OK : fetching->status;
+}
+
+bool fresh_id_carry_out(struct coordinator_request *request, struct slice transactional_id,
+                        const struct txn_step *step, int16_t *error)
+{
+    if (step->wants_id && fetch(request))
+        return false;
+    enum status status = step->wants_id ? ST_NO_MEMORY : ST_OK;
+    if (step->write)
+        status = txn_shard_write(request->txn_shard, transactional_id, step, NULL);
+    *error = status == ST_OK ? step->error : KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    return true;
 }

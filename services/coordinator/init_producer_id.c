@@ -46,12 +46,9 @@ static void decide(struct coordinator_request *request, int64_t fresh_id)
                             .expected = {in->producer_id, in->producer_epoch}};
     struct txn_step step =
         txn_init(cell == NULL ? NULL : &cell->head, &init, fresh_id, txn_shard_wall_ms(request->txn_shard));
-    if (step.wants_id && fresh_id_fetch(request))
-        return;
-    enum status status = step.wants_id ? ST_NO_MEMORY : ST_OK;
-    if (step.write)
-        status = txn_shard_write(request->txn_shard, in->transactional_id, &step, NULL);
-    answer(request, status == ST_OK ? step.error : KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, step.told);
+    int16_t error;
+    if (fresh_id_carry_out(request, in->transactional_id, &step, &error))
+        answer(request, error, step.told);
 }
 
 void coordinator_init_producer_id(struct coordinator_request *request)
