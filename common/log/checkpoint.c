@@ -15,8 +15,8 @@
 #include "log/internal.h"
 
 enum {
-    POINTS_US = 1000000, // recovery points are saved for what was written at most so often,
-    POINTS_LOG_US = 100  // and more rarely with many logs: the loop copies all of them
+    WRITTEN_US = 1000000, // recovery points are saved for what was written at most so often,
+    WRITTEN_LOG_US = 100  // and more rarely with many logs: the loop copies all of them
 };
 
 static const char epochs_name[] = "leader-epoch-checkpoint";
@@ -278,7 +278,7 @@ static void note_failing(struct log_set *set, enum status status)
 
 static void checkpoint_finish(struct log_op *op)
 {
-    op->set->points_after_us = env_now_us(op->set->env) + POINTS_US + op->set->count * POINTS_LOG_US;
+    op->set->points_after_us = env_now_us(op->set->env) + WRITTEN_US + op->set->count * WRITTEN_LOG_US;
     struct log_checkpoint *checkpoint = op->data;
     bool partly = checkpoint->points_only && op->status == ST_OK; // the other files may fail still
     log_checkpoint_done(checkpoint);
@@ -314,6 +314,11 @@ static void points_prepare(struct log_op *op)
     op->data = checkpoint;
 }
 
+void log_checkpoint_points(struct log_set *set)
+{
+    checkpoint_queue(set, points_prepare, NULL, NULL);
+}
+
 // Recovery reads what was written behind the recovery points; by the clock alone that may be gigabytes.
 void log_checkpoint_work(struct log_set *set)
 {
@@ -321,7 +326,7 @@ void log_checkpoint_work(struct log_set *set)
         env_now_us(set->env) < set->points_after_us)
         return;
     set->points_after_us = INT64_MAX; // until this one is done
-    checkpoint_queue(set, points_prepare, NULL, NULL);
+    log_checkpoint_points(set);
 }
 
 void log_checkpoint_fire(struct timer *timer)

@@ -365,7 +365,8 @@ struct log_checkpoint *log_checkpoint_new(struct log_set *set);
 enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thread thread); // blocking
 void log_checkpoint_done(struct log_checkpoint *checkpoint);                                 // loop; frees it
 void log_checkpoint_fire(struct timer *timer);
-void log_checkpoint_work(struct log_set *set); // saves recovery points when enough was written
+void log_checkpoint_work(struct log_set *set);   // saves recovery points when enough was written
+void log_checkpoint_points(struct log_set *set); // saves them, and nothing else
 // log-start-offset-checkpoint alone; the rows' names are borrowed. Blocking.
 enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);
 

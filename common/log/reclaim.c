@@ -332,7 +332,7 @@ void log_reclaim_work(struct log_set *set)
         reclaim_queue(set);
     } else if (waits && env_now_us(set->env) - set->points_us >= POINTS_US) {
         set->points_us = env_now_us(set->env);
-        log_set_checkpoint(set, NULL, NULL);
+        log_checkpoint_points(set);
     }
 }
 
