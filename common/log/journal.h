@@ -6,11 +6,9 @@
 // page of its own, so that a torn write never touches bytes that were acknowledged.
 //
 // Rules that make replay right (log/replay.h):
-// - A block is written anew only after every segment its groups speak of was synced beyond them, and after
-// its
+// - A block is written anew only after every segment its groups speak of was synced beyond them, and after its
 //   header has durably taken the next number: a stale group then never carries the block's number.
-// - Before a log's files are cut or renamed away, a group says that all earlier ones of that log are void,
-// and
+// - Before a log's files are cut or renamed away, a group says that all earlier ones of that log are void, and
 //   is durable; before that, what those held is synced in the segments. So replay never brings back what was
 //   cut.
 // - Before compaction puts other bytes in the place of sealed segments, a group says that what earlier ones

@@ -6,8 +6,7 @@
 //   manifest) has removed that marker, and at most written another one.
 // - It and the marker are removed, durably, before anything in the directory is changed: by the gate that
 //   every job of the set passes (log_set_work). Until then a crash leaves what the stop left.
-// - Each log's directory is there, and no other. Its files are looked at before the first write to them, and
-// a
+// - Each log's directory is there, and no other. Its files are looked at before the first write to them, and a
 //   few at a time in the background; a difference takes the log offline, as damage does that is met later.
 // What the manifest does not tell of (a lost log, one with open transactions, a copy that is to take another
 // directory's place) is loaded as after a crash.
