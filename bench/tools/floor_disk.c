@@ -15,8 +15,7 @@ enum { PIECE = 256 << 10 }; // page cache is filled fastest in pieces of this si
 
 struct disk {
     int fd, event;
-    int64_t size;
-    bool appends;
+    int64_t size; // INT64_MAX: it is never written over
     uint64_t appended; // the loop's
     pthread_mutex_t mutex;
     pthread_cond_t wanted;
@@ -66,8 +65,7 @@ struct disk *disk_open(const char *path, int64_t size, bool appends)
     struct disk *disk = calloc(1, sizeof *disk);
     uint8_t *zeros = calloc(1, PIECE);
     pthread_t thread;
-    disk->size = size;
-    disk->appends = appends;
+    disk->size = appends ? INT64_MAX : size;
     disk->fd = open(path, O_RDWR | O_CREAT, 0600);
     disk->event = eventfd(0, EFD_NONBLOCK);
     if (disk->fd < 0 || disk->event < 0)
@@ -84,20 +82,11 @@ struct disk *disk_open(const char *path, int64_t size, bool appends)
     return disk;
 }
 
-// The file begins anew.
-static void start_over(struct disk *disk)
-{
-    if (fdatasync(disk->fd) != 0 || ftruncate(disk->fd, 0) != 0)
-        fail("truncate");
-}
-
 uint64_t disk_append(struct disk *disk, const void *data, size_t len)
 {
     int64_t at = (int64_t)(disk->appended % (uint64_t)disk->size);
     size_t before_end = (size_t)(disk->size - at) < len ? (size_t)(disk->size - at) : len;
     write_all(disk->fd, data, before_end, at);
-    if (before_end < len && disk->appends)
-        start_over(disk);
     write_all(disk->fd, (const uint8_t *)data + before_end, len - before_end, 0);
     disk->appended += len;
     return disk->appended;

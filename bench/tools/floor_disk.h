@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The floor's disk: one file, and a thread that syncs again as soon as the last sync has ended and something
 // is new. The file is made of written blocks that are overwritten round and round, so that fdatasync has no
-// metadata to write; or it is appended to, as by everyone who keeps what came before, and emptied when full.
+// metadata to write; or it is appended to without an end, as by everyone who keeps what came before.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -10,7 +10,7 @@
 struct disk;
 
 // A file PATH of size bytes, all written and synced before this returns; with appends an empty one that grows
-// to size. Ends the program when it cannot.
+// and size means nothing. Ends the program when it cannot.
 struct disk *disk_open(const char *path, int64_t size, bool appends);
 
 // Writes len bytes (at most the file) and returns the position behind them, counted since the start.
