@@ -99,6 +99,8 @@ struct txn_step txn_init(const struct txn_head *head, const struct txn_init *ini
 {
     if (head == NULL)
         return init_new(init, fresh_id, now_ms);
+    if (txn_ending(head)) // also for who has the next id already
+        return refuse(KAFKA_ERR_CONCURRENT_TRANSACTIONS);
     if (!may_init(head, init->expected))
         return refuse(KAFKA_ERR_PRODUCER_FENCED);
     switch (head->state) {
@@ -113,18 +115,22 @@ struct txn_step txn_init(const struct txn_head *head, const struct txn_init *ini
     }
     case TXN_PREPARE_COMMIT:
     case TXN_PREPARE_ABORT:
-        return refuse(KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+        break;
     }
     UNREACHABLE("state of a transaction");
 }
 
 // ---- adding ----
 
+// CONCURRENT_TRANSACTIONS also for who goes on with the next id, which counts when the markers of the former
+// one are written (Kafka asks for a pending transition before it looks at the id).
 static int16_t check_producer(const struct txn_head *head, struct txn_producer who)
 {
+    if (head != NULL && head->next_id >= 0 && who.id == head->next_id && who.epoch == 0)
+        return KAFKA_ERR_CONCURRENT_TRANSACTIONS;
     if (head == NULL || who.id != head->producer_id)
         return KAFKA_ERR_INVALID_PRODUCER_ID_MAPPING;
-    return who.epoch == head->epoch ? KAFKA_ERR_NONE : KAFKA_ERR_PRODUCER_FENCED;
+    return who.epoch == head->epoch && who.epoch < INT16_MAX ? KAFKA_ERR_NONE : KAFKA_ERR_PRODUCER_FENCED;
 }
 
 // The time a transaction begins also tells it from those before: markers carry it.
@@ -206,13 +212,32 @@ static bool repeats(const struct txn_head *head, struct txn_producer who)
     return bumped || renewed;
 }
 
-static struct txn_step end_repeated(const struct txn_head *head, bool commit)
+// A time-out took the last epoch, which is no producer's: who comes to hear of it goes on with another id.
+static struct txn_step renew(const struct txn_head *head, int64_t fresh_id, int64_t now_ms)
+{
+    if (fresh_id < 0)
+        return want_id();
+    struct txn_step step = tell(fresh_id, 0);
+    step.write = true;
+    step.set = TXN_SET_KEEP;
+    step.next = *head;
+    step.next.previous_id = head->producer_id;
+    step.next.producer_id = fresh_id;
+    step.next.epoch = 0;
+    step.next.updated_ms = now_ms;
+    return step;
+}
+
+static struct txn_step end_repeated(const struct txn_head *head, bool commit, int64_t fresh_id,
+                                    int64_t now_ms)
 {
     bool committed = head->state == TXN_PREPARE_COMMIT || head->state == TXN_COMPLETE_COMMIT;
     if (commit != committed) // it timed out before its commit came: the producer may abort and go on
         return refuse(commit ? KAFKA_ERR_TRANSACTION_ABORTABLE : KAFKA_ERR_INVALID_TXN_STATE);
     if (txn_ending(head))
         return refuse(KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    if (head->epoch == INT16_MAX)
+        return renew(head, fresh_id, now_ms);
     return tell(head->producer_id, head->epoch);
 }
 
@@ -220,7 +245,7 @@ static struct txn_step end_new(const struct txn_head *head, struct txn_producer 
                                int64_t fresh_id, int64_t now_ms)
 {
     if (repeats(head, who))
-        return end_repeated(head, commit);
+        return end_repeated(head, commit, fresh_id, now_ms);
     int16_t error = check_producer(head, who);
     if (error != KAFKA_ERR_NONE)
         return refuse(error);

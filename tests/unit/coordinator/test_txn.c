@@ -259,6 +259,49 @@ Test(txn, behind_the_last_epoch_the_new_flow_goes_on_with_another_id)
     cr_expect_eq(step.told.id, 99, "also for who repeats its request");
 }
 
+// The marker of the last epoch goes out under the old id while the producer writes with the new one already.
+Test(txn, the_next_id_waits_for_the_end_of_what_the_former_one_wrote)
+{
+    head.epoch = TXN_EPOCH_SPENT;
+    ongoing(TXN_FLOW_NEW);
+    struct txn_producer next = take(end(me(), true, TXN_FLOW_NEW)).told;
+    cr_expect_eq(txn_add(&head, next, TXN_FLOW_NEW, false, NOW).error, KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    cr_expect_eq(txn_verify(&head, next, true), KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    cr_expect_eq(end(next, false, TXN_FLOW_NEW).error, KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    cr_expect_eq(end(next, false, TXN_FLOW_OLD).error, KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    cr_expect_eq(init(next, -1).error, KAFKA_ERR_CONCURRENT_TRANSACTIONS);
+    take(txn_complete(&head, NOW));
+    cr_expect_eq(txn_add(&head, next, TXN_FLOW_NEW, false, NOW).error, KAFKA_ERR_NONE);
+}
+
+// The last epoch of an id is there to fence with: a producer that had it could not be fenced any more.
+Test(txn, nobody_goes_on_with_the_epoch_that_fenced_a_spent_id)
+{
+    head.epoch = TXN_EPOCH_SPENT;
+    struct txn_producer producer = me();
+    ongoing(TXN_FLOW_NEW);
+    take(txn_fence(&head, NOW));
+    take(txn_complete(&head, NOW));
+    cr_expect_eq(end(producer, true, TXN_FLOW_NEW).error, KAFKA_ERR_TRANSACTION_ABORTABLE);
+    cr_expect(txn_end(&head, producer, false, TXN_FLOW_NEW, -1, NOW).wants_id);
+    struct txn_step step = take(end(producer, false, TXN_FLOW_NEW));
+    cr_expect_eq(step.error, KAFKA_ERR_NONE);
+    cr_expect_eq(step.told.id, 99);
+    cr_expect_eq(step.told.epoch, 0);
+    cr_expect_eq(head.state, TXN_COMPLETE_ABORT);
+    cr_expect_eq(end(producer, false, TXN_FLOW_NEW).told.id, 99, "the same answer again");
+    cr_expect_eq(txn_add(&head, step.told, TXN_FLOW_NEW, false, NOW).error, KAFKA_ERR_NONE);
+}
+
+Test(txn, the_last_epoch_is_no_producers)
+{
+    head.epoch = INT16_MAX;
+    head.state = TXN_COMPLETE_ABORT;
+    cr_expect_eq(txn_add(&head, me(), TXN_FLOW_OLD, false, NOW).error, KAFKA_ERR_PRODUCER_FENCED);
+    cr_expect_eq(end(me(), false, TXN_FLOW_NEW).error, KAFKA_ERR_PRODUCER_FENCED);
+    cr_expect_eq(end(me(), false, TXN_FLOW_OLD).error, KAFKA_ERR_PRODUCER_FENCED);
+}
+
 // KAFKA-20785: a fatal error would take the producer away although nothing is wrong with it.
 Test(txn, a_commit_that_comes_after_the_time_out_can_be_aborted)
 {
