@@ -48,7 +48,7 @@ static int16_t delete_one(const struct coordinator_request *request, struct shar
     struct offset_commit commit;
     if (image_topic_partition(image_topic_slice(request_image(request), topic), partition) == NULL)
         return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (!offsets_get(&cell->offsets, topic, partition, &commit))
+    if (!offsets_get(&cell->offsets, topic, partition, &commit) && !shard_unstable(cell, topic, partition))
         return KAFKA_ERR_NONE;
     return shard_forget(cell, topic, partition) == ST_OK ? KAFKA_ERR_NONE
                                                          : KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;

@@ -122,6 +122,14 @@ bool offsets_next(const struct offsets_topic *topic, struct map_entry **cursor, 
     return true;
 }
 
+bool offsets_first(const struct offsets *offsets, struct slice *name, int32_t *partition)
+{
+    const struct offsets_topic *topic;
+    struct offset_commit commit;
+    struct map_entry *at = NULL, *in = NULL;
+    return offsets_next_topic(offsets, &at, name, &topic) && offsets_next(topic, &in, partition, &commit);
+}
+
 size_t offsets_partitions(const struct offsets_topic *topic)
 {
     return topic->partitions.count;

@@ -44,6 +44,8 @@ bool offsets_next_topic(const struct offsets *offsets, struct map_entry **cursor
                         const struct offsets_topic **topic);
 bool offsets_next(const struct offsets_topic *topic, struct map_entry **cursor, int32_t *partition,
                   struct offset_commit *commit);
+// The first one, whatever it is; false when there is none.
+bool offsets_first(const struct offsets *offsets, struct slice *name, int32_t *partition);
 size_t offsets_partitions(const struct offsets_topic *topic);
 
 // ---- records ----

@@ -146,14 +146,10 @@ enum status shard_forget(struct shard_group *cell, struct slice topic, int32_t p
     return status;
 }
 
-// The first offset of a group, whatever it is; false when there is none.
+// The first offset of a group, committed or waiting; false when there is none.
 static bool first_offset(const struct shard_group *cell, struct slice *topic, int32_t *partition)
 {
-    const struct offsets_topic *in;
-    struct offset_commit commit;
-    struct map_entry *at = NULL, *inner = NULL;
-    return offsets_next_topic(&cell->offsets, &at, topic, &in) &&
-           offsets_next(in, &inner, partition, &commit);
+    return offsets_first(&cell->offsets, topic, partition) || shard_first_pending(cell, topic, partition);
 }
 
 void shard_delete(struct shard_group *cell)
@@ -214,8 +210,10 @@ static enum status apply_offset(struct shard *shard, const struct record_key *ke
 {
     struct shard_group *cell = map_get(&shard->groups, key->group);
     if (value.data == NULL) {
-        if (cell != NULL)
+        if (cell != NULL) {
             offsets_remove(&cell->offsets, key->topic, key->partition);
+            shard_drop_pending(cell, key->topic, key->partition);
+        }
         return ST_OK;
     }
     struct offset_commit commit;

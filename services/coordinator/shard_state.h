@@ -27,6 +27,10 @@ void shard_apply_pending(void *context, const struct ledger_producer *producer, 
                          struct slice key, struct slice value);
 void shard_apply_marker(void *context, const struct ledger_producer *producer, bool commit);
 void shard_forget_pending(struct shard_group *cell); // frees what waits in a group
+// A removed offset takes along what waits for its partition.
+void shard_drop_pending(struct shard_group *cell, struct slice topic, int32_t partition);
+// The first of a group's offsets that wait, whatever it is; false when there is none.
+bool shard_first_pending(const struct shard_group *cell, struct slice *topic, int32_t *partition);
 void shard_forget_txns(struct shard *shard);
 
 #endif

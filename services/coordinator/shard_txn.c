@@ -50,6 +50,22 @@ void shard_forget_pending(struct shard_group *cell)
     map_init(&cell->pending, 0);
 }
 
+void shard_drop_pending(struct shard_group *cell, struct slice topic, int32_t partition)
+{
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&cell->pending, &at, NULL, &value);)
+        offsets_remove(value, topic, partition);
+}
+
+bool shard_first_pending(const struct shard_group *cell, struct slice *topic, int32_t *partition)
+{
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&cell->pending, &at, NULL, &value);)
+        if (offsets_first(value, topic, partition))
+            return true;
+    return false;
+}
+
 bool shard_txn_open(const struct shard *shard, const struct ledger_producer *producer)
 {
     const struct shard_txn *txn = find(shard, producer->id);

@@ -6,9 +6,11 @@
 
 #include "kafka/messages/add_offsets_to_txn.h"
 #include "kafka/messages/add_partitions_to_txn.h"
+#include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_transactions.h"
 #include "kafka/messages/end_txn.h"
 #include "kafka/messages/init_producer_id.h"
+#include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "protos/coordinator.pb-c.h"
@@ -445,6 +447,47 @@ Test(transactions, aborted_offsets_never_count)
     epoch--; // a zombie
     cr_expect_eq(commit_offset(5, 9), KAFKA_ERR_INVALID_PRODUCER_EPOCH);
     cr_expect_eq(stable_error(), KAFKA_ERR_NONE);
+}
+
+static void delete_group(void)
+{
+    struct slice id = text("g");
+    struct kafka_delete_groups_request request = {.groups_names = &id, .groups_names_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_DELETE_GROUPS, 2, &request);
+    cr_assert_eq(((const struct kafka_delete_groups_response *)desk_await(&call))->results[0].error_code, 0);
+    desk_done(&call);
+}
+
+static void delete_offset(void)
+{
+    struct kafka_offset_delete_request_offset_delete_request_partition partition = {.partition_index = 0};
+    struct kafka_offset_delete_request_offset_delete_request_topic topic = {
+        .name = text("t"), .partitions = &partition, .partitions_count = 1};
+    struct kafka_offset_delete_request request = {.group_id = text("g"), .topics = &topic, .topics_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_OFFSET_DELETE, 0, &request);
+    cr_assert_eq(((const struct kafka_offset_delete_response *)desk_await(&call))->error_code, 0);
+    desk_done(&call);
+}
+
+// Live and read from the log: what was removed meanwhile is not brought back by the marker.
+Test(transactions, removed_offsets_that_waited_do_not_come_back)
+{
+    void (*const removals[])(void) = {delete_group, delete_offset};
+    for (int i = 0; i < 4; i++) {
+        init();
+        cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+        removals[i / 2]();
+        cr_expect_eq(stable_error(), KAFKA_ERR_NONE);
+        if (i % 2 == 1)
+            desk_take_over(&d);
+        cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
+        await_state("CompleteCommit");
+        cr_expect_eq(committed("g"), -1);
+        desk_take_over(&d);
+        cr_expect_eq(committed("g"), -1);
+    }
 }
 
 static void on_marked(const Millrace__WriteMarkersReply *reply, void *context)
