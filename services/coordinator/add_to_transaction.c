@@ -3,6 +3,7 @@
 #include "add_to_transaction.h"
 
 #include "base/mem.h"
+#include "cluster/shard.h"
 
 struct adding {
     struct txn_hold hold; // first member
@@ -57,6 +58,16 @@ static enum status write_step(struct adding *adding, struct txn_shard *shard, co
     return status;
 }
 
+// Only what the image names is added: so no owner takes it for deleted because its image does not have it
+// yet. Group shards are never taken for deleted.
+static bool in_image(const struct adding *adding)
+{
+    if (slice_is(slice_str(adding->topic), SHARD_TOPIC_GROUPS))
+        return true;
+    const struct image_topic *topic = image_topic_named(adding->coordinator->image, adding->topic);
+    return topic != NULL && image_topic_partition(topic, adding->partition) != NULL;
+}
+
 // What the transaction says; an addition is written.
 static enum status decide(struct adding *adding, struct txn_shard *shard)
 {
@@ -65,6 +76,8 @@ static enum status decide(struct adding *adding, struct txn_shard *shard)
     bool has =
         cell != NULL && txn_partitions_has(&cell->partitions, slice_str(adding->topic), adding->partition);
     enum status status = ST_OK;
+    if (adding->add && !has && !in_image(adding))
+        return ST_AGAIN;
     if (adding->add) {
         struct txn_step step = txn_add(head, adding->who, TXN_FLOW_NEW, has, txn_shard_wall_ms(shard));
         adding->error = step.error;

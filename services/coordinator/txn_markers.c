@@ -15,7 +15,6 @@ enum {
     CALL_MS = 3000,
     RETRY_MS_MIN = 10,
     RETRY_MS_MAX = 500,
-    MISSING_ROUNDS = 8,        // so often a partition is looked for that the image does not have
     CALL_BYTES_MAX = 256 << 10 // of one call's names and numbers; the rest waits for the next round
 };
 
@@ -50,7 +49,6 @@ static void stop(struct txn_cell *cell)
         rpc_cancel(txn_shard_options(cell->shard)->rpc, call);
         call_free(call);
     }
-    marking->rounds = 0;
     marking->retry_ms = RETRY_MS_MIN;
     txn_partitions_clear(&marking->open);
 }
@@ -119,8 +117,8 @@ static enum where find_owner(const struct txn_cell *cell, int32_t partition, con
     return image_node_live(*node, MILLRACE__ROLE__ROLE_COORDINATOR) ? AT_NODE : AT_NOBODY;
 }
 
-// Who takes the marker of a partition. GONE: its topic has been deleted. The image of a new owner may lack
-// what the transaction was given, so it is not believed at once.
+// Who takes the marker of a partition. GONE: its topic has been deleted. Whoever owned the shard had the
+// partition in its image when it added it, and an owner's image is not behind those of the owners before.
 static enum where find(const struct txn_cell *cell, struct slice topic, int32_t partition,
                        const struct image_node **node)
 {
@@ -130,7 +128,7 @@ static enum where find(const struct txn_cell *cell, struct slice topic, int32_t 
     const struct image_topic *found = image_topic_slice(image, topic);
     const struct image_partition *at = found == NULL ? NULL : image_topic_partition(found, partition);
     if (at == NULL)
-        return cell->marking.rounds > MISSING_ROUNDS ? GONE : AT_NOBODY;
+        return GONE;
     *node = image_node(image, at->leader);
     return image_node_live(*node, MILLRACE__ROLE__ROLE_STORAGE) ? AT_NODE : AT_NOBODY;
 }
@@ -245,7 +243,6 @@ static void begin_round(struct txn_cell *cell)
 {
     struct txn_marking *marking = &cell->marking;
     ASSERT(marking->calls == NULL);
-    marking->rounds++;
     gather(cell);
     for (struct txn_marker_call *call = marking->calls; call != NULL; call = call->next)
         send(call); // ends never from inside

@@ -32,7 +32,7 @@ struct txn_marking {
     struct ledger_wait wait;       // until PREPARE is committed
     struct txn_partitions open;    // partitions without their marker
     struct txn_marker_call *calls; // under way
-    int rounds, retry_ms;
+    int retry_ms;
 };
 
 // A transactional id.

@@ -286,7 +286,7 @@ static void on_asked(const Millrace__AddToTransactionReply *reply, void *context
     asked->error = reply != NULL ? reply->error : -1;
 }
 
-static void ask(struct asked *asked, bool adding)
+static void ask_for(struct asked *asked, int32_t partition, bool adding)
 {
     *asked = (struct asked){0};
     Millrace__AddToTransactionRequest request = MILLRACE__ADD_TO_TRANSACTION_REQUEST__INIT;
@@ -294,21 +294,31 @@ static void ask(struct asked *asked, bool adding)
     request.producer_id = producer_id;
     request.producer_epoch = epoch;
     request.topic = "t";
-    request.partition = 1;
+    request.partition = partition;
     request.add = adding;
     struct rpc_options options = {.deadline_ms = 20000};
     millrace__coordinator__add_to_transaction(rpc_on(d.peer, &millrace__coordinator__descriptor, &options),
                                               &request, on_asked, asked);
 }
 
+static void ask(struct asked *asked, bool adding)
+{
+    ask_for(asked, 1, adding);
+}
+
+static void await_answer(const struct asked *asked)
+{
+    for (int64_t end_us = env_now_us(d.env) + 5000000; asked->done == 0;) {
+        cr_assert_lt(env_now_us(d.env), end_us, "no answer");
+        env_posix_turn(d.env, 500);
+    }
+}
+
 static int32_t ask_now(bool adding)
 {
     struct asked asked;
     ask(&asked, adding);
-    for (int64_t end_us = env_now_us(d.env) + 5000000; asked.done == 0;) {
-        cr_assert_lt(env_now_us(d.env), end_us, "no answer");
-        env_posix_turn(d.env, 500);
-    }
+    await_answer(&asked);
     cr_assert_eq(asked.status, ST_OK);
     return asked.error;
 }
@@ -343,6 +353,17 @@ Test(transactions, what_a_log_adds_waits_for_the_former_transactions_end)
     desk_turns(&d, 50);
     cr_expect_eq(asked.done, 1);
     cr_expect_eq(asked.error, KAFKA_ERR_NONE);
+}
+
+// An owner whose image is behind would give its marker up as that of a deleted topic.
+Test(transactions, what_the_image_does_not_name_is_not_added)
+{
+    struct asked asked;
+    init();
+    ask_for(&asked, 2, true);
+    await_answer(&asked);
+    cr_expect_eq(asked.status, ST_AGAIN);
+    cr_expect(state_is("Empty"));
 }
 
 // ---- offsets ----
