@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { MARKER_PARTS_MAX = 1 << 20 }; // of one call; ST_LIMIT to who names more
+
 size_t marker_parts_count(const Millrace__WriteMarkersRequest *request);
 
 // topic is the request's. number: 0 to marker_parts_count - 1.

@@ -67,7 +67,8 @@ static void part_begin(const Millrace__Marker *marker, const char *topic, int32_
     struct shard_end end = {.producer = {marker->producer_id, (int16_t)marker->producer_epoch},
                             .commit = marker->commit,
                             .coordinator_epoch = marker->owner_epoch,
-                            .started_ms = marker->started_ms};
+                            .started_ms = marker->started_ms,
+                            .raised = marker->raised};
     enum status status = ST_OK;
     if (shard == NULL)
         status = ST_NOT_LEADER;
@@ -86,8 +87,12 @@ static void part_begin(const Millrace__Marker *marker, const char *topic, int32_
 void group_markers(struct coordinator *coordinator, const Millrace__WriteMarkersRequest *request,
                    Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call)
 {
-    struct marking *marking = mem_calloc(1, sizeof *marking);
     size_t count = marker_parts_count(request);
+    if (count > MARKER_PARTS_MAX) {
+        rpc_fail(call, ST_LIMIT, "too many partitions in one call");
+        return;
+    }
+    struct marking *marking = mem_calloc(1, sizeof *marking);
     *marking = (struct marking){
         .coordinator = coordinator, .closure = closure, .call = call, .count = count, .open = count + 1};
     marking->statuses = mem_calloc(count + 1, sizeof *marking->statuses);

@@ -42,6 +42,7 @@ struct shard_end {
     bool commit;
     int32_t coordinator_epoch;
     int64_t started_ms; // an older transaction than the one that waits changes nothing; -1: any
+    bool raised;        // the epoch is above that of the transaction's offsets: with the same one it is older
 };
 
 struct shard_check { // embedded, zero at first

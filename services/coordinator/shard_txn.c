@@ -226,14 +226,20 @@ static void make_stale(struct shard *shard, int64_t producer_id)
             check->stale = true;
 }
 
+// Whether the end is of a transaction before the one that waits. In the new flow the epoch tells; in the old
+// one the time it began, which is not known of what a former owner let in.
+static bool is_over(const struct shard_txn *txn, const struct shard_end *end)
+{
+    return txn->epoch > end->producer.epoch || (end->raised && txn->epoch == end->producer.epoch) ||
+           (end->started_ms >= 0 && txn->started_ms > end->started_ms);
+}
+
 enum status shard_end_txn(struct shard *shard, const struct shard_end *end)
 {
     const struct shard_txn *txn = find(shard, end->producer.id);
     if (ledger_full(shard->ledger))
         return ST_AGAIN;
-    bool older = txn != NULL && (txn->epoch > end->producer.epoch ||
-                                 (end->started_ms >= 0 && txn->started_ms > end->started_ms));
-    if (older)
+    if (txn != NULL && is_over(txn, end))
         return ST_OK; // it has come before: what waits is of a later transaction
     make_stale(shard, end->producer.id);
     if (txn == NULL)

@@ -193,6 +193,8 @@ static Millrace__Marker marker_of(const struct txn_cell *cell)
     marker.shard = options->index;
     marker.owner_epoch = options->owner_epoch;
     marker.started_ms = cell->head.started_ms;
+    marker.has_raised = true;
+    marker.raised = cell->head.flow == TXN_FLOW_NEW;
     return marker;
 }
 

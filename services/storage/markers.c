@@ -9,7 +9,7 @@
 #include "handlers.h"
 #include "partitions_state.h"
 
-enum { MARKER_BYTES_MAX = 256, PER_CALL_MAX = 1 << 20 };
+enum { MARKER_BYTES_MAX = 256 };
 
 // ---- one marker ----
 
@@ -29,6 +29,17 @@ static bool outdated(const struct replica *replica, const struct marker *marker,
            (producer != NULL && marker->owner_epoch < producer->coordinator_epoch);
 }
 
+// Whether the producer has gone on since: then the marker has been here. In the new flow an open transaction
+// with the marker's own epoch is a later one; in the old one the time it began tells, while the grant is
+// kept.
+static bool is_over(const struct replica *replica, const struct marker *marker,
+                    const struct log_producer_view *producer)
+{
+    bool open = producer != NULL && producer->txn_first_offset >= 0;
+    return (open && marker->raised && producer->epoch == marker->producer_epoch) ||
+           admission_newer(replica, marker->producer_id, marker->started_ms);
+}
+
 // Whether the marker is to be written. *status: what is answered when it is not.
 static bool wanted(const struct replica *replica, const struct marker *marker, enum status *status)
 {
@@ -40,8 +51,8 @@ static bool wanted(const struct replica *replica, const struct marker *marker, e
     if (outdated(replica, marker, known ? &producer : NULL))
         return false;
     *status = operator&& older ? ST_INVALID : ST_OK;
-    if (older || admission_newer(replica, marker->producer_id, marker->started_ms))
-        return false; // it has been here, and the producer has gone on
+    if (older || is_over(replica, marker, known ? &producer : NULL))
+        return false;
     *status = ST_AGAIN;
     return replica->append_waits.first == NULL &&
            partition_isr_size(&replica->state) >= partition_isr_needed(&replica->state);
@@ -165,7 +176,8 @@ static void part_begin(const Millrace__Marker *asked, const char *topic, int32_t
                             .commit = asked->commit,
                             .shard = asked->shard,
                             .owner_epoch = asked->owner_epoch,
-                            .started_ms = asked->started_ms};
+                            .started_ms = asked->started_ms,
+                            .raised = asked->raised};
     bool fenced;
     enum status status =
         replica == NULL || replica->internal ? ST_NOT_LEADER : replica_lead(replica, -1, &fenced);
@@ -194,7 +206,7 @@ void markers_serve(struct markers *markers, const Millrace__WriteMarkersRequest 
                    Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call)
 {
     size_t count = marker_parts_count(request);
-    if (count > PER_CALL_MAX) {
+    if (count > MARKER_PARTS_MAX) {
         rpc_fail(call, ST_LIMIT, "too many partitions in one call");
         return;
     }

@@ -16,6 +16,7 @@ struct marker {
     int32_t shard;       // partition of __transaction_state; -1: an operator says so
     int32_t owner_epoch; // becomes the marker's coordinator epoch
     int64_t started_ms;  // of the transaction, -1: not known
+    bool raised;         // the epoch is above that of every batch of the transaction (KIP-890)
 };
 
 // ST_OK: committed, or there was nothing to do; ST_NOT_LEADER, ST_LOADING; ST_STALE: of a former owner;

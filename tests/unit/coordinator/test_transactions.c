@@ -519,7 +519,7 @@ static void on_marked(const Millrace__WriteMarkersReply *reply, void *context)
 }
 
 // What every group shard answers to a commit marker of the producer.
-static void mark_all(int32_t owner_epoch, int64_t started_ms, enum status expected)
+static void mark_all(int32_t owner_epoch, int64_t started_ms, bool raised, enum status expected)
 {
     for (int32_t shard = 0; shard < DESK_SHARDS; shard++) {
         struct asked asked = {0};
@@ -533,6 +533,8 @@ static void mark_all(int32_t owner_epoch, int64_t started_ms, enum status expect
         marker.commit = true;
         marker.owner_epoch = owner_epoch;
         marker.started_ms = started_ms;
+        marker.has_raised = true;
+        marker.raised = raised;
         marker.topics = &topics;
         marker.n_topics = 1;
         Millrace__WriteMarkersRequest request = MILLRACE__WRITE_MARKERS_REQUEST__INIT;
@@ -550,7 +552,7 @@ Test(transactions, a_former_owners_marker_ends_nothing)
 {
     init();
     cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
-    mark_all(d.owner_epoch - 1, -1, ST_STALE);
+    mark_all(d.owner_epoch - 1, -1, false, ST_STALE);
     cr_expect_eq(committed("g"), -1);
     cr_expect_eq(stable_error(), KAFKA_ERR_UNSTABLE_OFFSET_COMMIT);
 }
@@ -561,10 +563,24 @@ Test(transactions, a_delayed_marker_of_an_earlier_transaction_ends_nothing)
     init();
     add_offsets();
     cr_assert_eq(commit_offset(3, 5), KAFKA_ERR_NONE);
-    mark_all(d.owner_epoch, 1, ST_OK);
+    mark_all(d.owner_epoch, 1, false, ST_OK);
     cr_expect_eq(committed("g"), -1);
     cr_expect_eq(stable_error(), KAFKA_ERR_UNSTABLE_OFFSET_COMMIT);
     cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(committed("g"), 5);
+}
+
+// In the new flow the epoch does, also for an owner that has not let the transaction in itself.
+Test(transactions, a_delayed_marker_of_the_new_flow_ends_nothing_at_a_new_owner)
+{
+    init();
+    cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+    desk_take_over(&d);
+    mark_all(d.owner_epoch, 1, true, ST_OK);
+    cr_expect_eq(committed("g"), -1);
+    cr_expect_eq(stable_error(), KAFKA_ERR_UNSTABLE_OFFSET_COMMIT);
+    cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
     await_state("CompleteCommit");
     cr_expect_eq(committed("g"), 5);
 }
