@@ -226,7 +226,7 @@ static int16_t transaction_error(const struct produce_item *item, const struct r
     if (item->header.attributes & BATCH_TRANSACTIONAL)
         return admission_open(replica, &item->header) ? KAFKA_ERR_NONE : KAFKA_ERR_NOT_ENOUGH_REPLICAS;
     bool open = log_find_producer(replica->log, item->header.producer_id, &producer) &&
-                producer.txn_first_offset >= 0 && producer.epoch == item->header.producer_epoch;
+                producer.txn_first_offset >= 0; // of whatever epoch: its marker would be older than the batch
     return open ? KAFKA_ERR_INVALID_TXN_STATE : KAFKA_ERR_NONE; // ProducerAppendInfo.appendDataBatch
 }
 

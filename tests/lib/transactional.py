@@ -121,10 +121,10 @@ class Producer:
     def add_offsets(self, group):
         return struct.unpack(">ih", self.connection.call(ADD_OFFSETS, 1, self._who() + text(group)))[1]
 
-    def produce(self, topic, partition, values, sequence=None, advance=True):
+    def produce(self, topic, partition, values, sequence=None, advance=True, attributes=TRANSACTIONAL):
         """(error, base offset). sequence: another one than is due."""
         due = self.sequences.get((topic, partition), 0)
-        records = batch(self.producer_id, self.epoch, due if sequence is None else sequence, values)
+        records = batch(self.producer_id, self.epoch, due if sequence is None else sequence, values, attributes)
         head = struct.pack(">hi", -1, 10000)
         if self.new_flow:
             one = struct.pack(">i", partition) + varint(len(records) + 1) + records + b"\0"
