@@ -17,7 +17,8 @@ enum {
     IMAGE_RECORD_VERSION = 1,      // newest MetadataRecord.version this build understands
     IMAGE_PARTITIONS_MAX = 100000, // of one topic
     IMAGE_REPLICAS_MAX = 16,       // of one partition, those of a running reassignment included
-    IMAGE_ENDPOINTS_MAX = 64       // of one node
+    IMAGE_ENDPOINTS_MAX = 64,      // of one node
+    IMAGE_FEATURES_MAX = 64        // those of later releases included
 };
 
 struct image;
@@ -175,6 +176,12 @@ const char *image_topic_config(const struct image *image, const char *topic, con
 // A node's effective value: its own, the default of all nodes, else fallback. source may be NULL.
 const char *image_node_config(const struct image *image, int32_t node_id, const char *key,
                               const char *fallback, enum image_config_source *source);
+
+// ---- features ----
+// The level that holds for a feature (cluster/features.h names them); 0: it is not in use.
+int16_t image_feature(const struct image *image, const char *name);
+// Grows with every change of features; 0: none was ever written.
+int64_t image_features_epoch(const struct image *image);
 
 // ---- listeners ----
 // Called from image_apply and image_replace after the image has changed; before and after are NULL for

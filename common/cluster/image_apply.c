@@ -380,6 +380,8 @@ enum status image_apply_body(struct image *image, const Millrace__MetadataRecord
         return apply_producer_ids(image, record->producer_ids);
     case MILLRACE__METADATA_RECORD__BODY_CLUSTER:
         return apply_cluster(image, record->cluster);
+    case MILLRACE__METADATA_RECORD__BODY_FEATURE:
+        return image_feature_set(image, record->feature);
     default:
         return image_refuse(image, ST_UNSUPPORTED, "metadata record of an unknown kind (version %u)",
                             record->version);

@@ -147,6 +147,8 @@ enum status image_encode_snapshot(const struct image *image, struct buf *out)
     enum status status = put_cluster(image, out);
     if (status == ST_OK)
         status = put_producer_ids(image, out);
+    if (status == ST_OK)
+        status = image_features_encode(image, out);
     for (size_t i = 0; i < image->nodes.count && status == ST_OK; i++)
         status = put_node(image->nodes.items[i], out);
     for (size_t i = 0; i < image->topics.count && status == ST_OK; i++)

@@ -28,6 +28,11 @@ struct resource_key {
     const char *name;
 };
 
+struct feature {
+    int16_t level;
+    char name[];
+};
+
 struct shard_key {
     const char *topic;
     int32_t shard;
@@ -38,11 +43,13 @@ struct image {
     struct sorted topics;    // struct topic by name
     struct sorted shards;    // struct image_shard by topic, shard
     struct sorted resources; // struct resource by type, name
+    struct sorted features;  // struct feature by name
     struct map topics_by_id;
     struct image_listener *listeners;
     struct uuid cluster_id;
     int64_t offset;
     int64_t next_producer_id;
+    int64_t features_epoch;
     size_t partition_total;
     struct buf decision;  // packed records of the open decision, see image_decision.c
     size_t decision_done; // bytes of them that are applied
@@ -84,5 +91,10 @@ void image_config_drop(struct image *image, struct resource_key where);
 void image_resource_free(struct resource *resource);
 
 void image_topic_free(struct topic *topic);
+
+// image_feature.c
+enum status image_feature_set(struct image *image, const Millrace__FeatureRecord *record);
+enum status image_features_encode(const struct image *image, struct buf *out);
+void image_features_forget(struct image *image);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "balancer.h"
 #include "base/mem.h"
+#include "feature_levels.h"
 #include "formation.h"
 #include "internal_topics.h"
 #include "nodes.h"
@@ -70,6 +71,20 @@ static void on_read(void *context, uint64_t token)
     metadata_read(controller->metadata, token);
 }
 
+// What a new cluster's metadata begins with.
+static void begin_metadata(struct controller *controller)
+{
+    const struct image *image = metadata_image(controller->metadata);
+    bool fresh = uuid_is_zero(image_cluster_id(image));
+    struct decision decision;
+    decision_init(&decision);
+    if (fresh)
+        decision_cluster(&decision, store_cluster(controller->store));
+    feature_levels_begin(image, &decision, fresh);
+    controller_decide(controller, &decision, "cluster id and features");
+    decision_fini(&decision);
+}
+
 static void on_active(void *context, bool active)
 {
     struct controller *controller = context;
@@ -86,13 +101,7 @@ static void on_active(void *context, bool active)
     controller->moved_ms = controller->balanced_ms;
     controller->even_offset = -1;
     controller->ensured_offset = -1;
-    if (!uuid_is_zero(image_cluster_id(metadata_image(controller->metadata))))
-        return;
-    struct decision decision;
-    decision_init(&decision);
-    decision_cluster(&decision, store_cluster(controller->store));
-    controller_decide(controller, &decision, "cluster id");
-    decision_fini(&decision);
+    begin_metadata(controller);
 }
 
 static void on_durable(void *context, uint64_t step)

@@ -189,6 +189,16 @@ void decision_producer_ids(struct decision *decision, int64_t next)
     add(decision, MILLRACE__METADATA_RECORD__BODY_PRODUCER_IDS)->producer_ids = body;
 }
 
+void decision_feature(struct decision *decision, const char *name, int16_t level, int64_t epoch)
+{
+    Millrace__FeatureRecord *body = take(decision, sizeof *body);
+    millrace__feature_record__init(body);
+    body->name = text(name);
+    body->level = (uint32_t)level;
+    body->epoch = epoch;
+    add(decision, MILLRACE__METADATA_RECORD__BODY_FEATURE)->feature = body;
+}
+
 void decision_mark(struct decision *decision, Millrace__DecisionRecord__Mark mark)
 {
     Millrace__DecisionRecord *body = take(decision, sizeof *body);

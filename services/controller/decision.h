@@ -29,6 +29,8 @@ void decision_config(struct decision *decision, Millrace__ResourceType type, con
                      const char *key, const char *value);
 void decision_shard(struct decision *decision, const char *topic, int32_t shard, int32_t owner,
                     int32_t owner_epoch);
+// epoch: of all features it changes, one above the image's.
+void decision_feature(struct decision *decision, const char *name, int16_t level, int64_t epoch);
 void decision_producer_ids(struct decision *decision, int64_t next);
 // Of a decision that needs several entries; metadata.c's.
 void decision_mark(struct decision *decision, Millrace__DecisionRecord__Mark mark);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // ApiVersions: the rows of the API table with their ranges. Identical on every node of the cluster: several
 // clients take the table of the first node they meet for all (kafkajs), or a feature of one for a feature of
-// all (franz-go). A finalized feature says that every node has it: transaction.version 2 is what makes
-// clients use the flow of KIP-890.
+// all (franz-go). A finalized feature (cluster/features.h) says that every node has it: transaction.version 2
+// is what makes clients use the flow of KIP-890.
 #include "apis.h"
 #include "answer_handlers.h"
 
+#include "cluster/features.h"
 #include "kafka/messages/api_versions.h"
+#include "storage.h"
 
 #include <stdio.h>
 
@@ -50,26 +52,45 @@ static enum status advertise(struct storage_request *request, struct kafka_api_v
 }
 
 // Versions before 4 cannot tell of a supported feature that begins at 0 (KAFKA-17011).
-enum { VERSION_FEATURE_ZERO = 4, TRANSACTION_VERSION = 2 };
+enum { VERSION_FEATURE_ZERO = 4 };
+
+static void tell_supported(const struct features_row *row, struct storage_request *request,
+                           struct kafka_api_versions_response *response)
+{
+    if (row->max == 0 || (row->min == 0 && request->version < VERSION_FEATURE_ZERO))
+        return;
+    int32_t at = response->supported_features_count++;
+    response->supported_features[at].name = slice_str(row->name);
+    response->supported_features[at].min_version = row->min;
+    response->supported_features[at].max_version = row->max;
+}
+
+static void tell_finalized(const struct features_row *row, struct storage_request *request,
+                           struct kafka_api_versions_response *response)
+{
+    int16_t level = image_feature(storage_image(request->storage), row->name);
+    if (level == 0)
+        return;
+    int32_t at = response->finalized_features_count++;
+    response->finalized_features[at].name = slice_str(row->name);
+    response->finalized_features[at].min_version_level = level;
+    response->finalized_features[at].max_version_level = level;
+}
 
 static enum status tell_features(struct storage_request *request,
                                  struct kafka_api_versions_response *response)
 {
-    static const char name[] = "transaction.version";
-    response->supported_features =
-        kafka_structure_array(&kafka_api_versions_response_supported_feature_key_type, &request->arena, 1);
-    response->finalized_features =
-        kafka_structure_array(&kafka_api_versions_response_finalized_feature_key_type, &request->arena, 1);
+    response->supported_features = kafka_structure_array(
+        &kafka_api_versions_response_supported_feature_key_type, &request->arena, features_count);
+    response->finalized_features = kafka_structure_array(
+        &kafka_api_versions_response_finalized_feature_key_type, &request->arena, features_count);
     if (response->supported_features == NULL || response->finalized_features == NULL)
         return ST_LIMIT;
-    response->supported_features[0].name = slice_str(name);
-    response->supported_features[0].max_version = TRANSACTION_VERSION;
-    response->supported_features_count = request->version >= VERSION_FEATURE_ZERO ? 1 : 0;
-    response->finalized_features[0].name = slice_str(name);
-    response->finalized_features[0].min_version_level = TRANSACTION_VERSION;
-    response->finalized_features[0].max_version_level = TRANSACTION_VERSION;
-    response->finalized_features_count = 1;
-    response->finalized_features_epoch = 0; // it has not changed since the first release that has it
+    for (int i = 0; i < features_count; i++) {
+        tell_supported(&features_rows[i], request, response);
+        tell_finalized(&features_rows[i], request, response);
+    }
+    response->finalized_features_epoch = image_features_epoch(storage_image(request->storage));
     return ST_OK;
 }
 

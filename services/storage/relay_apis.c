@@ -23,6 +23,7 @@
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
+#include "kafka/messages/update_features.h"
 #include "storage.h"
 
 #include <stddef.h>
@@ -79,6 +80,11 @@ static int32_t list_reassignments_timeout(const void *body, int16_t version)
     return ((const struct kafka_list_partition_reassignments_request *)body)->timeout_ms;
 }
 
+static int32_t update_features_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_update_features_request *)body)->timeout_ms;
+}
+
 #define GROUP_OF(api) offsetof(struct kafka_##api##_request, group_id)
 #define TXN_OF(api)   offsetof(struct kafka_##api##_request, transactional_id)
 
@@ -105,6 +111,7 @@ static const struct rule rules[] = {
     {KAFKA_API_ELECT_LEADERS,     NEVER,                -1, elect_leaders_timeout},
     {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, NEVER,    -1, alter_reassignments_timeout},
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, HARMLESS,  -1, list_reassignments_timeout},
+    {KAFKA_API_UPDATE_FEATURES,   NEVER,                -1, update_features_timeout},
     {KAFKA_API_UNREGISTER_BROKER, NEVER,                -1, NULL},
 };
 // clang-format on

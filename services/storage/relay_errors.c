@@ -25,6 +25,7 @@
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/unregister_broker.h"
+#include "kafka/messages/update_features.h"
 
 #define ARRAY(type, arena, count) kafka_structure_array(&type##_type, arena, count)
 
@@ -282,6 +283,14 @@ static void list_reassignments_error(struct storage_request *request, int16_t er
     storage_answer(request, &response);
 }
 
+static void update_features_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_update_features_response response;
+    kafka_defaults(&kafka_update_features_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 static void unregister_broker_error(struct storage_request *request, int16_t error)
 {
     struct kafka_unregister_broker_response response;
@@ -400,6 +409,7 @@ static const struct {
     {KAFKA_API_ELECT_LEADERS, elect_leaders_error},
     {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, alter_reassignments_error},
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, list_reassignments_error},
+    {KAFKA_API_UPDATE_FEATURES, update_features_error},
     {KAFKA_API_UNREGISTER_BROKER, unregister_broker_error},
 };
 // clang-format on

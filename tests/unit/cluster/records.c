@@ -162,6 +162,17 @@ enum status put_shard(struct image *image, const char *topic, int32_t shard, int
     return apply(image, &record);
 }
 
+enum status put_feature(struct image *image, const char *name, uint32_t level, int64_t epoch)
+{
+    Millrace__FeatureRecord body = MILLRACE__FEATURE_RECORD__INIT;
+    body.name = (char *)(uintptr_t)name;
+    body.level = level;
+    body.epoch = epoch;
+    Millrace__MetadataRecord record = record_of(MILLRACE__METADATA_RECORD__BODY_FEATURE);
+    record.feature = &body;
+    return apply(image, &record);
+}
+
 enum status put_cluster(struct image *image, uint8_t id)
 {
     struct uuid cluster_id = id_of(id);

@@ -22,6 +22,7 @@ enum status put_config(struct image *image, Millrace__ResourceType type, const c
 enum status put_shard(struct image *image, const char *topic, int32_t shard, int32_t owner, int32_t epoch);
 // A mark of a decision; max as for image_apply_some.
 enum status put_mark(struct image *image, Millrace__DecisionRecord__Mark mark, size_t max);
+enum status put_feature(struct image *image, const char *name, uint32_t level, int64_t epoch);
 enum status put_cluster(struct image *image, uint8_t id);
 
 #endif

@@ -90,6 +90,7 @@ static void fill(struct image *image)
     cr_assert_eq(put_config(image, BROKER, "2", "log.retention.ms", "2000"), ST_OK);
     cr_assert_eq(put_config(image, BROKER, "", "log.retention.ms", "3000"), ST_OK);
     cr_assert_eq(put_shard(image, "orders", 4, 2, 1), ST_OK);
+    cr_assert_eq(put_feature(image, "transaction.version", 1, 3), ST_OK);
 }
 
 Test(image, keeps_nodes_and_topics_in_order_whatever_order_they_came_in)
@@ -247,6 +248,37 @@ static struct buf snapshot_of(const struct image *image)
     return out;
 }
 
+Test(image, features_have_what_older_releases_did_until_levels_are_written)
+{
+    struct image *image = image_new();
+    cr_expect_eq(image_feature(image, "transaction.version"), 2);
+    cr_expect_eq(image_feature(image, "no.such.version"), 0);
+    cr_assert_eq(put_feature(image, "of.a.later.release", 7, 1), ST_OK);
+    cr_expect_eq(image_feature(image, "of.a.later.release"), 7);
+    cr_expect_eq(image_feature(image, "transaction.version"), 0);
+    cr_assert_eq(put_feature(image, "transaction.version", 2, 2), ST_OK);
+    cr_expect_eq(image_feature(image, "transaction.version"), 2);
+    cr_expect_eq(image_features_epoch(image), 2);
+    image_destroy(&image);
+}
+
+Test(image, features_that_go_back_or_grow_without_end_are_refused)
+{
+    struct image *image = image_new();
+    char name[20];
+    cr_assert_eq(put_feature(image, "a", 1, 2), ST_OK);
+    cr_expect_eq(put_feature(image, "a", 2, 1), ST_INVALID);
+    cr_expect_eq(put_feature(image, "", 1, 2), ST_INVALID);
+    cr_expect_eq(put_feature(image, "a", 40000, 2), ST_INVALID);
+    for (int i = 1; i < IMAGE_FEATURES_MAX; i++) {
+        snprintf(name, sizeof name, "feature%d", i);
+        cr_assert_eq(put_feature(image, name, 1, 2), ST_OK);
+    }
+    cr_expect_eq(put_feature(image, "one more", 1, 2), ST_INVALID);
+    cr_expect_eq(image_feature(image, "a"), 1);
+    image_destroy(&image);
+}
+
 Test(image, a_snapshot_rebuilds_an_equal_image)
 {
     struct image *image = image_new(), *copy = image_new();
@@ -256,6 +288,8 @@ Test(image, a_snapshot_rebuilds_an_equal_image)
     cr_assert_eq(image_offset(copy), image_offset(image));
     struct buf second = snapshot_of(copy);
     cr_assert(slice_equal(buf_slice(&first), buf_slice(&second)));
+    cr_expect_eq(image_feature(copy, "transaction.version"), 1);
+    cr_expect_eq(image_features_epoch(copy), 3);
     struct slice cut = slice_of(first.data, first.len - 1);
     cr_assert_eq(image_load_snapshot(copy, cut, 5), ST_TRUNCATED);
     buf_fini(&first);
