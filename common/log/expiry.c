@@ -112,6 +112,13 @@ static struct log_segment *active_of(const struct log *log)
     return log->state.segments[log->state.count - 1];
 }
 
+// When it rolls although nobody appends.
+static int64_t roll_due_ms(const struct log *log)
+{
+    struct log_segment *active = active_of(log);
+    return log_retention_roll_ms(active, log_roll_after_ms(log, active));
+}
+
 static void on_raised(struct log *log, enum status status, void *context)
 {
     if (status == ST_OK && !log->deleted)
@@ -143,8 +150,7 @@ static int64_t earlier(int64_t a, int64_t b)
 static void schedule_next(struct log *log, const struct log_retention_rules *rules, int64_t now_ms)
 {
     const struct log_retention_view view = view_of(log, now_ms);
-    int64_t due_ms = earlier(log_retention_due_ms(&view, rules),
-                             log_retention_roll_ms(active_of(log), log->config.segment_ms));
+    int64_t due_ms = earlier(log_retention_due_ms(&view, rules), roll_due_ms(log));
     log->bytes_max = log_retention_bytes_max(&view, rules);
     if (log->bytes >= log->bytes_max)
         due_ms = 0;
@@ -165,7 +171,7 @@ static void look(struct log *log, int64_t now_ms)
     int count = log_retention_choose(&view, &rules);
     if (count > 0)
         drop(log, &view, count);
-    if (log_retention_roll_ms(active_of(log), log->config.segment_ms) <= now_ms) {
+    if (roll_due_ms(log) <= now_ms) {
         log_roll(log);
         log_mark_dirty(log);
     }

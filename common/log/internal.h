@@ -260,6 +260,8 @@ void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_close_handle(struct log *log, struct log_segment *segment);
 struct log_load log_load_of(const struct log *log, int64_t recovery_point);
 struct log_segment *log_roll(struct log *log); // a new active segment, in memory
+// segment.ms less what was drawn for this segment (segment.jitter.ms); draws at the first call.
+int64_t log_roll_after_ms(const struct log *log, struct log_segment *segment);
 
 // ---- future.c ----
 // The name of the log a directory's name says it is to replace; false: it is no such directory's.

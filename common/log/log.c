@@ -418,16 +418,16 @@ static enum status may_append(const struct log *log, size_t len, const struct ba
 }
 
 // Kafka's LogConfig.randomSegmentJitter: the draw is the segment's, whatever the setting is by then.
-static int64_t jitter_ms(const struct log *log, struct log_segment *segment)
+int64_t log_roll_after_ms(const struct log *log, struct log_segment *segment)
 {
     const struct log_config *config = &log->config;
     int64_t most =
         config->segment_jitter_ms < config->segment_ms ? config->segment_jitter_ms : config->segment_ms;
     if (most <= 0)
-        return 0;
+        return config->segment_ms;
     if (segment->jitter == 0)
         segment->jitter = env_random(log->set->env) | 1;
-    return (int64_t)(segment->jitter % (uint64_t)most);
+    return config->segment_ms - (int64_t)(segment->jitter % (uint64_t)most);
 }
 
 // Kafka's LogSegment.shouldRoll. The time index keeps a free entry for the one at roll (TimeIndex.isFull). A
@@ -440,7 +440,7 @@ static bool must_roll(const struct log *log, struct log_segment *segment, size_t
     int64_t waited = segment->first_timestamp >= 0 ? header->max_timestamp - segment->first_timestamp
                                                    : now_ms - segment->created_ms;
     return segment->size + (int64_t)len > log->config.segment_bytes ||
-           waited > log->config.segment_ms - jitter_ms(log, segment) ||
+           waited > log_roll_after_ms(log, segment) ||
            segment->index.entries >= log->config.index_bytes_max / LOG_INDEX_ENTRY ||
            segment->times.entries >= log->config.index_bytes_max / LOG_TIME_ENTRY - 1 ||
            batch_last_offset(header) - segment->base > INT32_MAX;

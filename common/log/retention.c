@@ -72,14 +72,14 @@ int64_t log_retention_bytes_max(const struct log_retention_view *view,
     return add_ms(rules->bytes, view->segments[0]->size);
 }
 
-int64_t log_retention_roll_ms(const struct log_segment *active, int64_t segment_ms)
+int64_t log_retention_roll_ms(const struct log_segment *active, int64_t after_ms)
 {
     if (active->size == 0)
         return INT64_MAX;
     int64_t from = active->first_timestamp;
     if (from < 0 || (!active->found && from < active->created_ms))
         from = active->created_ms;
-    return add_ms(add_ms(from, segment_ms), 1);
+    return add_ms(add_ms(from, after_ms), 1);
 }
 
 bool log_clock_rests(struct log_clock *clock, int64_t wall_ms, int64_t now_ms)

@@ -43,10 +43,10 @@ int64_t log_retention_due_ms(const struct log_retention_view *view, const struct
 int64_t log_retention_bytes_max(const struct log_retention_view *view,
                                 const struct log_retention_rules *rules);
 
-// When the active segment rolls although nothing is appended: segment.ms after its first record, and no
-// sooner after it was begun, so that old records written today do not get a segment per batch. INT64_MAX: it
-// is empty.
-int64_t log_retention_roll_ms(const struct log_segment *active, int64_t segment_ms);
+// When the active segment rolls although nothing is appended: after_ms (log_roll_after_ms) behind its first
+// record, and no sooner after it was begun, so that old records written today do not get a segment per batch.
+// INT64_MAX: it is empty.
+int64_t log_retention_roll_ms(const struct log_segment *active, int64_t after_ms);
 
 // Whether the wall clock may be believed. A leap forward of more than LOG_LEAP_MS against the monotonic clock
 // would expire everything at once: time retention rests until both clocks agree again, or LOG_REST_MS later,

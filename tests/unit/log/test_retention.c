@@ -385,6 +385,30 @@ Test(retention, an_idle_segment_rolls)
     help_fini(&help);
 }
 
+// Kafka draws for segments that are appended to; one that idles must not wait longer than those.
+Test(retention, an_idle_segment_rolls_earlier_by_its_jitter)
+{
+    struct help help;
+    struct log_config config;
+    int64_t early = 0;
+    set_init(&help, &config);
+    config.segment_ms = MINUTE;
+    config.segment_jitter_ms = MINUTE / 2;
+    log_configure(help.log, &config);
+    for (int i = 0; i < 20; i++) {
+        int count = help.log->state.count, waited = 0;
+        help.timestamp = fake_of(help.env)->wall_ms;
+        fill(&help, 1);
+        count = help.log->state.count > count ? help.log->state.count : count;
+        for (; help.log->state.count == count; waited += 1000)
+            pass(&help, 1000);
+        cr_assert(waited >= MINUTE / 2 - 1000 && waited <= MINUTE + 2000, "%d", waited);
+        early += waited < MINUTE - 2000;
+    }
+    cr_assert_gt(early, 10);
+    help_fini(&help);
+}
+
 Test(retention, a_start_inside_a_segment_keeps_it_until_it_is_left_behind)
 {
     struct help help;
