@@ -102,6 +102,42 @@ int32_t log_epochs_at(const struct log_epochs *epochs, int64_t offset)
     return -1;
 }
 
+void log_epochs_copy_range(struct log_epochs *to, const struct log_epochs *from, int64_t offset,
+                           int64_t up_to)
+{
+    int i = from->count;
+    while (i > 0 && from->rows[i - 1].start > offset)
+        i--;
+    for (i = i > 0 ? i - 1 : 0; i < from->count && from->rows[i].start < up_to; i++)
+        log_epochs_assign(to, from->rows[i].epoch, from->rows[i].start);
+}
+
+// A batch is of one epoch: where the list has another begin inside of it, either will do.
+bool log_epochs_differ(const struct log_epochs *epochs, struct log_said batch)
+{
+    int32_t known = log_epochs_at(epochs, batch.last);
+    return known >= 0 && known != batch.epoch && log_epochs_at(epochs, batch.base) != batch.epoch;
+}
+
+bool log_epochs_damaged(const struct log_epochs *epochs, const struct log_said said[3])
+{
+    const struct log_said before = said[0], batch = said[1], behind = said[2];
+    int32_t known = log_epochs_at(epochs, batch.last);
+    bool goes_back =
+        (before.last >= 0 && before.epoch > batch.epoch) || (behind.last >= 0 && behind.epoch < batch.epoch);
+    bool agreed = false;
+    if (!log_epochs_differ(epochs, batch))
+        return false;
+    for (int i = 0; i < 3; i += 2) {
+        if (said[i].last < 0 || log_epochs_at(epochs, said[i].last) != known)
+            continue;
+        if (said[i].epoch != known)
+            return false; // two in a row: it may be the list
+        agreed = true;
+    }
+    return agreed || goes_back;
+}
+
 static bool take_number(const char **at, char end, int64_t *value)
 {
     char *after;

@@ -40,6 +40,23 @@ void log_epochs_end(const struct log_epochs *epochs, int32_t requested, int64_t 
                     int64_t *end);
 int32_t log_epochs_at(const struct log_epochs *epochs, int64_t offset);
 
+// Copies what is known of offsets in [from, up_to); to is empty.
+void log_epochs_copy_range(struct log_epochs *to, const struct log_epochs *from, int64_t offset,
+                           int64_t up_to);
+
+// What a batch says of itself in its leader epoch, which no checksum covers.
+struct log_said {
+    int64_t base, last; // offsets; last -1: there is no such batch
+    int32_t epoch;
+};
+
+// Whether the list knows otherwise. It may be wrong itself: its file has no checksum either.
+bool log_epochs_differ(const struct log_epochs *epochs, struct log_said batch);
+// Whether it is the batch that is damaged: it alone differs, while a neighbour of the same epoch agrees, or
+// it breaks the order of epochs. said: the batch before it, itself, the one behind it. A batch that is alone
+// with its epoch gets the benefit of the doubt.
+bool log_epochs_damaged(const struct log_epochs *epochs, const struct log_said said[3]);
+
 enum status log_epochs_parse(struct slice text, struct log_epochs *epochs);
 enum status log_epochs_print(const struct log_epochs *epochs, struct buf *out);
 

@@ -175,16 +175,19 @@ static void forget_indexes(struct log_segment *segment)
 
 // ---- scanning ----
 
+// Without the leader epoch of a damaged batch, of which what was saved knows.
 static void note_scanned(struct loading *loading, struct log_segment *segment,
-                         const struct batch_header *header)
+                         const struct batch_header *header, bool damaged)
 {
     struct log_state *state = loading->state;
+    int32_t saved = log_epochs_at(&loading->saved, batch_last_offset(header));
+    int32_t epoch = damaged && saved >= 0 ? saved : header->leader_epoch;
     if (!loading->any_scanned)
         log_epochs_cut(&state->epochs, header->base_offset);
     loading->any_scanned = true;
-    log_epochs_assign(&state->epochs, header->leader_epoch, header->base_offset);
+    log_epochs_assign(&state->epochs, epoch, header->base_offset);
     if (header->base_offset < loading->load->recovery_point &&
-        log_epochs_at(&loading->saved, header->base_offset) != header->leader_epoch)
+        log_epochs_at(&loading->saved, header->base_offset) != epoch)
         loading->contradicted = true;
     log_segment_note(segment, header, loading->load->index_interval);
     state->end = batch_last_offset(header) + 1;
@@ -195,6 +198,18 @@ static void note_scanned(struct loading *loading, struct log_segment *segment,
 static bool only_damaged(const struct loading *loading, const struct batch_header *header, int64_t expected)
 {
     return header->base_offset >= expected && batch_last_offset(header) < loading->load->recovery_point;
+}
+
+// The same of a batch whose leader epoch, which no checksum covers, is not what was saved. When it is what
+// was saved that is wrong, the batches agree with each other, and are asked no more.
+static bool epoch_damaged(const struct loading *loading, const struct log_scan *scan,
+                          const struct batch_header *header)
+{
+    struct log_said said[3];
+    return !loading->contradicted && batch_last_offset(header) < loading->load->recovery_point &&
+           !log_scan_epoch_ok(&loading->saved, header) &&
+           log_scan_said(scan->env, scan->file, 0, scan->end, header->base_offset, said) &&
+           log_epochs_damaged(&loading->saved, said);
 }
 
 // Scans a segment from segment->size on. ST_OK at its end; *why set when what follows is not valid.
@@ -210,12 +225,13 @@ static enum status scan_batches(struct loading *loading, struct log_segment *seg
         position = -1; // stays so when there is no header
         status = log_scan_next(&scan, true, &header, &position);
         bool damaged = status == ST_CORRUPT && position >= 0 && only_damaged(loading, &header, expected);
-        loading->report->damaged += damaged;
         if (status == ST_OK && header.base_offset < expected)
             status = ST_CORRUPT;
         if (status != ST_OK && !damaged)
             break;
-        note_scanned(loading, segment, &header);
+        damaged = damaged || epoch_damaged(loading, &scan, &header);
+        loading->report->damaged += damaged;
+        note_scanned(loading, segment, &header, damaged);
         expected = loading->state->end;
     }
     log_scan_fini(&scan);

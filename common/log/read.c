@@ -199,6 +199,8 @@ struct cold_read {
     int64_t limit;             // its offsets lie below
     int64_t begin;             // position of the batch wanted, as another read left it; -1: by the index
     struct log_handle *handle; // NULL: opened for the read
+    struct log_epochs epochs;  // of the range, as the log knows them
+    bool epochs_doubted;       // the batches of the range know better
     // results
     struct block *block;       // the bytes; NULL: they are sent from
     struct log_handle *source; // the file they are in
@@ -215,15 +217,15 @@ static enum status open_part(const struct cold_read *cold, const char *suffix, s
     return file_open(cold->log->set->env, path.text, FILE_READ, file);
 }
 
-// Where to begin looking for the offset; without a readable index at the segment's start.
-static int64_t look_up(const struct cold_read *cold)
+// Where to begin looking for an offset; without a readable index at the segment's start.
+static int64_t look_up(const struct cold_read *cold, int64_t offset)
 {
     struct env *env = cold->log->set->env;
     struct file *index;
     int64_t position = 0;
     if (cold->index_bytes == 0 || open_part(cold, ".index", &index) != ST_OK)
         return 0;
-    if (log_index_find(env, index, cold->index_bytes, cold->base, cold->range.from, &position) != ST_OK ||
+    if (log_index_find(env, index, cold->index_bytes, cold->base, offset, &position) != ST_OK ||
         position >= cold->written)
         position = 0;
     file_close(env, &index);
@@ -274,12 +276,26 @@ static enum status find_batch(const struct cold_read *cold, struct file *file, s
     if (found_ahead(cold, file, header)) {
         *position = cold->begin;
     } else {
-        int64_t begin = look_up(cold);
+        int64_t begin = look_up(cold, cold->range.from);
         status = find_from(cold, file, begin, header, position);
         if (begin > 0 && (status != ST_OK || header->base_offset > cold->range.from))
             status = find_from(cold, file, 0, header, position);
     }
     return status == ST_OK && batch_last_offset(header) >= cold->range.up_to ? ST_NOT_FOUND : status;
+}
+
+// Whether the batch's leader epoch, which its checksum leaves out, is what it was. A list that is wrong
+// itself costs one look per read.
+static bool epoch_ok(struct cold_read *cold, struct file *file, const struct batch_header *header)
+{
+    struct log_said said[3];
+    if (cold->epochs_doubted || log_scan_epoch_ok(&cold->epochs, header))
+        return true;
+    bool damaged = log_scan_said(cold->log->set->env, file, look_up(cold, header->base_offset - 1),
+                                 cold->written, header->base_offset, said) &&
+                   log_epochs_damaged(&cold->epochs, said);
+    cold->epochs_doubted = !damaged;
+    return !damaged;
 }
 
 static void note_place(struct cold_read *cold, const struct batch_header *header)
@@ -321,7 +337,7 @@ static bool is_placed(const struct cold_read *cold, const struct batch_header *h
 }
 
 // Whole, valid batches at the start of what was read. A bad one ends it; the first one bad is an error.
-static enum status check_batches(struct cold_read *cold, size_t got)
+static enum status check_batches(struct cold_read *cold, struct file *file, size_t got)
 {
     struct batch_header header;
     enum status status = ST_OK;
@@ -335,7 +351,8 @@ static enum status check_batches(struct cold_read *cold, size_t got)
 #ifdef PLANTED_BAD_BATCH_SERVED
         bool good = status == ST_OK;
 #else
-        bool good = status == ST_OK && batch_crc_ok(slice_of(rest.data, batch_size(&header)), &header);
+        bool good = status == ST_OK && batch_crc_ok(slice_of(rest.data, batch_size(&header)), &header) &&
+                    epoch_ok(cold, file, &header);
 #endif
         if (!good) {
             status = ST_CORRUPT;
@@ -358,8 +375,13 @@ static enum status check_in_file(struct cold_read *cold, struct file *file, int6
     log_scan_init(&scan, cold->log->set->env, file, cold->position, cold->position + size);
     while ((status = log_scan_next(&scan, true, &header, &position)) == ST_OK &&
            batch_last_offset(&header) < cold->range.up_to &&
-           (cold->len == 0 || header.base_offset == cold->found.next))
+           (cold->len == 0 || header.base_offset == cold->found.next)) {
+        if (!epoch_ok(cold, file, &header)) {
+            status = ST_CORRUPT;
+            break;
+        }
         note_batch(cold, &header);
+    }
     log_scan_fini(&scan);
     if (cold->len > 0)
         return ST_OK;
@@ -395,7 +417,7 @@ static enum status read_batches(struct cold_read *cold, struct file *file)
         return ST_NO_MEMORY;
     size_t got;
     status = file_pread(cold->log->set->env, file, cold->block->data, want, position, &got);
-    return status == ST_OK ? check_batches(cold, got) : status;
+    return status == ST_OK ? check_batches(cold, file, got) : status;
 }
 
 static void cold_run(struct job *job)
@@ -535,6 +557,7 @@ static void cold_done(struct job *job)
     log_handle_unref(&cold->source);
     metric_set(&log->set->m_lent_bytes, log_lent_bytes(log->set->lent));
     cold->done(log, cold->status, &piece, &cold->found, cold->context);
+    log_epochs_fini(&cold->epochs);
     mem_free(cold->places);
     mem_free(cold->path);
     mem_free(cold);
@@ -557,6 +580,7 @@ void log_read_async(struct log *log, const struct log_range *range, log_read_fn 
     cold->status = may_read(log, range->from);
     if (cold->range.up_to > log->written)
         cold->range.up_to = log->written;
+    log_epochs_copy_range(&cold->epochs, &log->state.epochs, range->from, cold->range.up_to);
     int at = log_state_segment_at(&log->state, range->from);
     if (cold->status == ST_OK && range->from >= log->written && range->from < log->state.end)
         cold->status = ST_AGAIN; // in the tail

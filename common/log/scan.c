@@ -81,3 +81,33 @@ enum status log_scan_next(struct log_scan *scan, bool check, struct batch_header
     scan->at += (int64_t)batch_size(header);
     return check && !batch_crc_ok(log_scan_batch(scan, header), header) ? ST_CORRUPT : ST_OK;
 }
+
+static struct log_said said_by(const struct batch_header *header)
+{
+    return (struct log_said){
+        .base = header->base_offset, .last = batch_last_offset(header), .epoch = header->leader_epoch};
+}
+
+bool log_scan_said(struct env *env, struct file *file, int64_t at, int64_t end, int64_t base,
+                   struct log_said said[3])
+{
+    struct log_scan scan;
+    struct batch_header header = {.base_offset = -1};
+    int64_t position;
+    log_scan_init(&scan, env, file, at, end);
+    said[0].last = said[1].last = said[2].last = -1;
+    while (header.base_offset < base && log_scan_next(&scan, false, &header, &position) == ST_OK) {
+        said[0] = said[1];
+        said[1] = said_by(&header);
+    }
+    bool found = header.base_offset == base;
+    if (found && log_scan_next(&scan, false, &header, &position) == ST_OK)
+        said[2] = said_by(&header);
+    log_scan_fini(&scan);
+    return found;
+}
+
+bool log_scan_epoch_ok(const struct log_epochs *epochs, const struct batch_header *header)
+{
+    return !log_epochs_differ(epochs, said_by(header));
+}

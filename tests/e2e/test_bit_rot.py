@@ -19,6 +19,7 @@ COUNT = 40
 STORAGE = [
     ("t-0/*0.log", 70, "refills"),
     ("t-0/*0.log", 9, "refills"),
+    ("t-0/*0.log", 15, "refills"),
     ("t-0/*0.log", -5, "refills"),
     ("t-0/*0.index", 3, "serves"),
     ("t-0/*0.timeindex", 3, "serves"),

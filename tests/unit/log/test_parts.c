@@ -64,6 +64,51 @@ Test(epochs, cut_and_trim_keep_what_still_has_records)
     log_epochs_fini(&epochs);
 }
 
+Test(epochs, a_range_is_copied_with_the_epoch_it_begins_in)
+{
+    struct log_epochs epochs = {0}, some = {0};
+    log_epochs_assign(&epochs, 1, 0);
+    log_epochs_assign(&epochs, 2, 10);
+    log_epochs_assign(&epochs, 3, 20);
+    log_epochs_assign(&epochs, 4, 30);
+    log_epochs_copy_range(&some, &epochs, 15, 30);
+    cr_assert_eq(some.count, 2);
+    cr_assert_eq(log_epochs_at(&some, 19), 2);
+    cr_assert_eq(log_epochs_at(&some, 29), 3);
+    cr_assert_eq(log_epochs_at(&some, 9), -1);
+    log_epochs_fini(&some);
+    log_epochs_copy_range(&some, &epochs, 0, 1);
+    cr_assert_eq(some.count, 1);
+    log_epochs_fini(&some);
+    log_epochs_fini(&epochs);
+}
+
+// Epoch 4 from 10 on, 6 from 20 on, 7 from 30 on. A batch that differs alone is damaged; two in a row make
+// the list doubtful, and what has no other batch of its epoch is measured by the order of epochs.
+Test(epochs, a_batch_that_differs_alone_is_damaged)
+{
+    static const struct {
+        struct log_said said[3];
+        bool damaged;
+    } rows[] = {
+        {{{11, 11, 4}, {12, 12, 4}, {13, 13, 4}}, false}, {{{11, 11, 4}, {12, 12, 5}, {13, 13, 4}}, true},
+        {{{11, 11, 4}, {12, 12, 5}, {13, 13, 5}}, false}, {{{11, 11, 5}, {12, 12, 5}, {13, 13, 4}}, false},
+        {{{0, -1, 0}, {12, 12, 5}, {13, 13, 4}}, true},   {{{11, 11, 4}, {12, 12, 5}, {0, -1, 0}}, true},
+        {{{0, -1, 0}, {12, 12, 5}, {0, -1, 0}}, false},   {{{19, 19, 4}, {20, 20, 5}, {21, 21, 6}}, true},
+        {{{19, 19, 4}, {20, 20, 5}, {30, 30, 7}}, false}, {{{19, 19, 4}, {20, 20, 3}, {30, 30, 7}}, true},
+        {{{19, 19, 4}, {20, 20, 8}, {30, 30, 7}}, true},  {{{19, 19, 4}, {20, 20, 6}, {30, 30, 5}}, false},
+        {{{29, 29, 6}, {30, 30, 23}, {31, 31, 7}}, true}, {{{0, -1, 0}, {9, 9, 77}, {12, 12, 4}}, false},
+        {{{17, 18, 4}, {19, 22, 4}, {23, 23, 6}}, false},
+    };
+    struct log_epochs epochs = {0};
+    log_epochs_assign(&epochs, 4, 10);
+    log_epochs_assign(&epochs, 6, 20);
+    log_epochs_assign(&epochs, 7, 30);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cr_expect_eq(log_epochs_damaged(&epochs, rows[i].said), rows[i].damaged, "row %zu", i);
+    log_epochs_fini(&epochs);
+}
+
 Test(epochs, the_file_is_kafkas_and_disorder_in_it_is_refused)
 {
     struct log_epochs epochs = {0};

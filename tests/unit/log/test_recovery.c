@@ -56,3 +56,57 @@ Test(recovery, recovery_does_not_read_the_segments_below_the_recovery_point)
     cr_assert_eq(help_check_content(&help), 400);
     help_fini(&help);
 }
+
+// Twelve batches of two records, the second half of epoch 4, all below a saved recovery point, after a crash.
+static void crash_with_two_epochs(struct help *help)
+{
+    help_init(help, 1);
+    help->config.log.segment_bytes = 1 << 20;
+    help_open(help, true);
+    for (int i = 0; i < 12; i++)
+        help_append(help, 2, 100, i < 6 ? 2 : 4);
+    help_flush(help);
+    log_set_checkpoint(help->set, NULL, NULL);
+    fake_run(help->env);
+    cr_assert_eq(help->log->recovery_point, 24);
+    help_crash(help, true, false);
+}
+
+static bool epochs_are_right(const struct log *log)
+{
+    return log_epoch_at(log, 0) == 2 && log_epoch_at(log, 11) == 2 && log_epoch_at(log, 12) == 4 &&
+           log_epoch_at(log, 23) == 4 && log_last_epoch(log) == 4;
+}
+
+Test(recovery, a_flipped_bit_in_a_leader_epoch_changes_no_history)
+{
+    for (int i = 0; i < 12 * 32; i++) {
+        int batch = i / 32, bit = i % 32;
+        struct help help;
+        crash_with_two_epochs(&help);
+        struct buf *bytes = fake_file(help.env, "/data/t-0/00000000000000000000.log");
+        bytes->data[bytes->len / 12 * (size_t)batch + 12 + (size_t)bit / 8] ^= (uint8_t)(1u << bit % 8);
+        help_open(&help, false);
+        cr_expect(epochs_are_right(help.log), "bit %d of batch %d", bit, batch);
+        cr_expect_eq(log_end(help.log), 24);
+        help_fini(&help);
+    }
+}
+
+Test(recovery, epochs_that_are_saved_wrong_are_made_anew)
+{
+    static const char *const wrong[] = {"0\n2\n2 0\n6 12\n", "0\n2\n3 0\n4 12\n", "0\n2\n2 0\n4 18\n",
+                                        "0\n2\n2 0\n4 4\n"};
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        struct help help;
+        crash_with_two_epochs(&help);
+        buf_clear(fake_file(help.env, "/data/t-0/00000000000000000000.index")); // every batch is read
+        struct buf *bytes = fake_file(help.env, "/data/t-0/leader-epoch-checkpoint");
+        buf_clear(bytes);
+        buf_printf(bytes, "%s", wrong[i]);
+        help_open(&help, false);
+        cr_expect(epochs_are_right(help.log), "list %zu", i);
+        cr_expect_eq(help_check_content(&help), 12);
+        help_fini(&help);
+    }
+}
