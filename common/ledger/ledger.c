@@ -181,6 +181,14 @@ static void on_retry(struct timer *timer)
         ledger_read_on(ledger);
 }
 
+static void open_at_once(struct ledger *ledger)
+{
+    ledger->retry_ms = LEDGER_RETRY_MS_MIN;
+    rpc_cancel(ledger->config.rpc, ledger); // calls to the former leader: their outcome is looked up
+    ledger->phase = LEDGER_OPENING;
+    timer_start_ms(ledger->config.env, &ledger->retry, 0);
+}
+
 static void on_partition(void *context, const struct image_topic *topic, const struct image_partition *before,
                          const struct image_partition *after)
 {
@@ -188,12 +196,19 @@ static void on_partition(void *context, const struct image_topic *topic, const s
     const struct image_partition *any = after != NULL ? after : before;
     if (any->index != ledger->config.partition || strcmp(topic->name, ledger->topic) != 0)
         return;
-    if (after == NULL || (after->leader_epoch == ledger->leader_epoch && ledger->peer != NULL))
-        return;
-    ledger->retry_ms = LEDGER_RETRY_MS_MIN;
-    rpc_cancel(ledger->config.rpc, ledger); // calls to the former leader: their outcome is looked up
-    ledger->phase = LEDGER_OPENING;
-    timer_start_ms(ledger->config.env, &ledger->retry, 0);
+    if (after != NULL && (after->leader_epoch != ledger->leader_epoch || ledger->peer == NULL))
+        open_at_once(ledger);
+}
+
+// A sole replica leads on in the same epoch when its node is back, maybe at another address.
+static void on_node(void *context, const struct image_node *before, const struct image_node *after)
+{
+    struct ledger *ledger = context;
+    const struct image_partition *partition = partition_of(ledger);
+    bool came = image_node_live(after, MILLRACE__ROLE__ROLE_STORAGE) &&
+                !image_node_live(before, MILLRACE__ROLE__ROLE_STORAGE);
+    if (came && partition != NULL && partition->leader == after->id)
+        open_at_once(ledger);
 }
 
 // ---- life ----
@@ -217,7 +232,8 @@ struct ledger *ledger_new(const struct ledger_config *config)
     buf_init(&ledger->sealed.bytes, LEDGER_BYTES_MAX);
     timer_init(&ledger->retry, on_retry, ledger);
     timer_init(&ledger->send, on_send, ledger);
-    ledger->listener = (struct image_listener){.context = ledger, .on_partition = on_partition};
+    ledger->listener =
+        (struct image_listener){.context = ledger, .on_partition = on_partition, .on_node = on_node};
     image_listen(config->image, &ledger->listener);
     timer_start_ms(config->env, &ledger->retry, 0);
     return ledger;

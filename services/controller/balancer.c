@@ -82,7 +82,8 @@ static void survey_partition(struct survey *survey, const struct image_topic *to
                                    .index = from->index,
                                    .replicas = replicas,
                                    .moving = moves,
-                                   .whole = from->isr.count == from->replicas.count && from->leader >= 0};
+                                   .whole = from->isr.count == from->replicas.count &&
+                                            nodes_state(survey->controller, from->leader) != ELECT_GONE};
     survey->running += moves && from->balancing;
     for (size_t i = 0; i < replicas.count; i++)
         count_node(survey, replicas.ids[i], i == 0);

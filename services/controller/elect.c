@@ -59,6 +59,14 @@ static int32_t first_of(const struct image_partition *now, const struct image_id
     return -1;
 }
 
+// Nobody else could lead, and what was readable there is as durable as what will be: no epoch needs to tell
+// the one time from the other. Clients see no leader meanwhile, since its node is not live.
+static bool sole_stays(const struct image_partition *now, const struct elect_view *view)
+{
+    return view->sole_stays && now->replicas.count == 1 && now->leader == now->replicas.ids[0] &&
+           now->isr.count == 1 && now->leader != view->lost && now->failed.count == 0;
+}
+
 int32_t elect_leader(const struct image_partition *now, const struct image_ids *isr,
                      const struct elect_view *view)
 {
@@ -89,6 +97,8 @@ bool elect_settle(const struct image_partition *now, const struct elect_view *vi
 {
     *next = *now;
     *unclean_used = false;
+    if (sole_stays(now, view))
+        return false;
     next->isr = next_isr(now, view, arena);
     if (next->isr.count == 0 && now->isr.count > 0)
         next->last_known = now->isr;

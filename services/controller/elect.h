@@ -24,6 +24,7 @@ struct elect_view {
     bool preferred;  // move leadership to the first replica when it can lead
     bool unclean;    // unclean.leader.election.enable
     bool anybody;    // ... also a replica that is still being added, when there is no other
+    bool sole_stays; // a sole replica keeps its leadership while its node is away
 };
 
 // Who leads, given this ISR: the present leader as long as it can, else the first replica in order; -1:

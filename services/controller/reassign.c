@@ -106,6 +106,8 @@ enum status reassign_begin(const struct image_partition *now, struct image_ids t
         return ST_LIMIT;
     if (!shed(next, view, arena))
         return ST_INVALID;
+    if (next->leader >= 0 && view->state(view->context, next->leader) == ELECT_GONE)
+        next->leader = elect_leader(next, &next->isr, view); // a sole replica's, kept while it is away
     number(now, next, arena);
     reassign_finish(now, view, arena, next);
     return ST_OK;

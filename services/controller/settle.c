@@ -26,7 +26,7 @@ static bool heard_of(void *context, int32_t node)
 
 // What a restarted node acknowledged is on its disk: with all nodes back from a power cut, each would leave
 // the ISR in favour of nodes that are down too, and the last one alone could lead. Without flushes its log
-// proves nothing (KIP-966: an unclean restart leaves the ISR).
+// proves nothing (KIP-966: an unclean restart leaves the ISR), and what was read from it may be rewritten.
 static bool keeps_what_it_acknowledged(const struct controller *controller, const char *topic)
 {
     static const char key[] = "flush.before.ack";
@@ -80,16 +80,17 @@ void settle_node(struct controller *controller, struct decision *decision, int32
     struct override override = {controller, node, as};
     for (size_t t = 0; t < image_topic_count(image); t++) {
         const struct image_topic *topic = image_topic_at(image, t);
+        bool keeps = keeps_what_it_acknowledged(controller, topic->name);
         for (size_t p = 0; p < topic->partition_count; p++) {
             struct elect_view view = {.context = &override,
                                       .state = state_of,
+                                      .heard = cause == SETTLE_RESTARTED && keeps ? heard_of : NULL,
                                       .stalled = cause == SETTLE_STALLED ? node : -1,
                                       .lost = cause == SETTLE_LOST ? node : -1,
-                                      .unclean = as == ELECT_GONE};
+                                      .unclean = as == ELECT_GONE,
+                                      .sole_stays = keeps};
             if (!image_ids_have(&topic->partitions[p]->replicas, node))
                 continue;
-            if (cause == SETTLE_RESTARTED && keeps_what_it_acknowledged(controller, topic->name))
-                view.heard = heard_of;
             settle_one(controller, decision, topic, topic->partitions[p], &view);
         }
     }

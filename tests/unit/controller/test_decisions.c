@@ -180,6 +180,54 @@ Test(elect, the_last_member_leads_again_when_it_returns)
     arena_fini(&setup.arena);
 }
 
+// Replica 1 alone, led by it, its node away.
+static void begin_sole(struct setup *setup)
+{
+    begin(setup, 1, 1);
+    setup->now.replicas.count = 1;
+    setup->world.states[1] = ELECT_GONE;
+    setup->view.sole_stays = true;
+}
+
+Test(elect, a_sole_replica_leads_on_in_its_epoch_while_its_node_is_away)
+{
+    struct setup setup;
+    begin_sole(&setup);
+    cr_assert_not(settle(&setup));
+    cr_assert_eq(setup.next.leader, 1);
+    setup.view.sole_stays = false;
+    cr_assert(settle(&setup), "what it acknowledged may not be on its disk");
+    cr_assert_eq(setup.next.leader, -1);
+    arena_fini(&setup.arena);
+}
+
+Test(elect, a_sole_replica_that_has_failed_or_lost_its_data_leads_no_more)
+{
+    struct setup setup;
+    int32_t failed[] = {1};
+    begin_sole(&setup);
+    setup.view.lost = 1;
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, -1);
+    setup.view.lost = -1;
+    setup.now.failed = (struct image_ids){failed, 1};
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, -1);
+    cr_assert_eq(setup.next.leader_epoch, 6);
+    arena_fini(&setup.arena);
+}
+
+Test(elect, the_last_in_sync_of_several_replicas_gives_up_the_lead)
+{
+    struct setup setup;
+    begin_sole(&setup);
+    setup.now.replicas.count = 2;
+    cr_assert(settle(&setup));
+    cr_assert_eq(setup.next.leader, -1);
+    cr_assert_eq(setup.next.leader_epoch, 6);
+    arena_fini(&setup.arena);
+}
+
 Test(elect, a_draining_leader_hands_over_but_stays_in_sync)
 {
     struct setup setup;

@@ -105,6 +105,19 @@ Test(reassign, leadership_moves_when_the_leader_leaves_and_waits_for_somebody_al
     arena_fini(&setup.arena);
 }
 
+Test(reassign, a_sole_leader_that_is_away_leads_no_more_when_others_are_to_come)
+{
+    struct setup setup;
+    begin(&setup);
+    setup.now.replicas.count = setup.now.isr.count = 1;
+    setup.states[1] = ELECT_GONE;
+    cr_assert_eq(wish(&setup, IDS(4, 1)), ST_OK);
+    cr_assert_eq(setup.next.leader, -1);
+    cr_assert_eq(setup.next.leader_epoch, 6);
+    expect(setup.next.isr, "1");
+    arena_fini(&setup.arena);
+}
+
 Test(reassign, fewer_replicas_or_another_order_need_no_waiting)
 {
     struct setup setup;

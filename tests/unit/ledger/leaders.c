@@ -217,21 +217,26 @@ static void put_partition(struct leaders *all)
     put(all, &record);
 }
 
+// Fenced, as every registration begins.
+static void put_node(struct leaders *all, int id)
+{
+    uint8_t directory[16] = {(uint8_t)id};
+    Millrace__NodeRecord node = MILLRACE__NODE_RECORD__INIT;
+    node.node_id = id;
+    node.role = MILLRACE__ROLE__ROLE_STORAGE;
+    node.incarnation = 1;
+    node.directory_id = (ProtobufCBinaryData){16, directory};
+    node.rpc_endpoint = all->endpoints[id - 1];
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_NODE;
+    record.node = &node;
+    put(all, &record);
+}
+
 static void put_cluster(struct leaders *all)
 {
-    for (int i = 0; i < 2; i++) {
-        uint8_t directory[16] = {(uint8_t)(i + 1)};
-        Millrace__NodeRecord node = MILLRACE__NODE_RECORD__INIT;
-        node.node_id = i + 1;
-        node.role = MILLRACE__ROLE__ROLE_STORAGE;
-        node.incarnation = 1;
-        node.directory_id = (ProtobufCBinaryData){16, directory};
-        node.rpc_endpoint = all->endpoints[i];
-        Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
-        record.body_case = MILLRACE__METADATA_RECORD__BODY_NODE;
-        record.node = &node;
-        put(all, &record);
-    }
+    put_node(all, 1);
+    put_node(all, 2);
     uint8_t topic_id[16] = {7};
     Millrace__TopicRecord topic = MILLRACE__TOPIC_RECORD__INIT;
     topic.topic_id = (ProtobufCBinaryData){16, topic_id};
@@ -325,6 +330,19 @@ void leaders_move(struct leaders *all)
 {
     all->leader_epoch++;
     put_partition(all);
+}
+
+void leaders_restart(struct leaders *all, int id)
+{
+    Millrace__NodeFencedRecord body = MILLRACE__NODE_FENCED_RECORD__INIT;
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_NODE_FENCED;
+    record.node_fenced = &body;
+    body.node_id = id;
+    body.incarnation = 1;
+    body.fenced = false;
+    put_node(all, id);
+    put(all, &record);
 }
 
 void leaders_release_held(struct leaders *all)

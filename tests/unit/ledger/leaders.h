@@ -62,6 +62,8 @@ void leaders_forget(struct leaders *all);
 void leaders_write(struct leaders *all, const char *key, const char *value);
 // Moves leadership to the other node.
 void leaders_move(struct leaders *all);
+// A node registers and may work again; the leader epoch stays.
+void leaders_restart(struct leaders *all, int id);
 void leaders_release_held(struct leaders *all);
 void leaders_turns(struct leaders *all, int ms);
 // Turns until *counter reaches count or 5 s have passed.

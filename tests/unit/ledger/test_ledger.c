@@ -249,6 +249,25 @@ Test(ledger, a_leader_that_moves_with_an_append_on_its_way_loses_nothing)
     leaders_release_held(&all);
 }
 
+Test(ledger, a_leader_that_is_back_in_the_same_epoch_is_asked_anew)
+{
+    struct note note = {0};
+    all.mode = APPEND_HELD; // its answer never comes: the process that took it has died
+    leaders_put(&all, "a", "1");
+    await_commit(&note);
+    leaders_await(&all, &all.nodes[0].appends, 1);
+    int opens = all.nodes[0].opens;
+    leaders_restart(&all, 2);
+    leaders_turns(&all, 20);
+    cr_assert_eq(all.nodes[0].opens, opens, "another one came back");
+    leaders_restart(&all, 1);
+    leaders_await(&all, &note.done, 1);
+    cr_assert_eq(note.status, ST_OK);
+    cr_assert_eq(all.nodes[0].opens, opens + 1);
+    cr_assert_eq(all.batches, 1, "it was there");
+    rpc_fail(all.held, ST_CLOSED, "");
+}
+
 Test(ledger, a_foreign_record_drops_the_state_and_it_is_loaded_again)
 {
     struct note note = {0};
