@@ -20,12 +20,14 @@ struct candidate {
     char *name;
     int64_t recovery_point, high_watermark, start; // as the source's checkpoints say
     char *copy;                                    // name of the copy in the data directory; NULL: not added
+    char *old;                                     // and, LOG_RELEASE, of what it takes the place of
     int64_t end, first;                            // of the copy: log end, base of its first segment
     int64_t newest;                                // base of its last segment as found
 };
 
 struct log_adoption {
     struct env *env;
+    enum log_adoption_way way;
     char *from, *to;
     struct file *from_lock, *to_lock;
     bool clean;
@@ -119,12 +121,18 @@ static enum status load_checkpoints(struct log_adoption *adoption, char *why)
     return status;
 }
 
-enum status log_adoption_new(struct env *env, const char *from, const char *to, char *why,
-                             struct log_adoption **out)
+static bool was_stopped_cleanly(struct env *env, const char *dir)
+{
+    struct file_info info;
+    struct log_path marker = log_path_join(dir, ".kafka_cleanshutdown");
+    return path_info(env, marker.text, &info) == ST_OK;
+}
+
+enum status log_adoption_new(struct env *env, enum log_adoption_way way, const char *from, const char *to,
+                             char *why, struct log_adoption **out)
 {
     struct log_adoption *adoption = mem_calloc(1, sizeof *adoption);
-    struct file_info info;
-    *adoption = (struct log_adoption){.env = env, .from = mem_strdup(from), .to = mem_strdup(to)};
+    *adoption = (struct log_adoption){.env = env, .way = way, .from = mem_strdup(from), .to = mem_strdup(to)};
     enum status status = ST_OK;
     if (strlen(from) > LOG_PATH_MAX - 2 * LOG_NAME_MAX || strlen(to) > LOG_PATH_MAX - 2 * LOG_NAME_MAX) {
         snprintf(why, LOG_ADOPT_WHY, "a path is too long");
@@ -138,12 +146,15 @@ enum status log_adoption_new(struct env *env, const char *from, const char *to, 
         snprintf(why, LOG_ADOPT_WHY, "%.150s: %s", from, status_text(status));
     if (status == ST_OK)
         status = load_checkpoints(adoption, why);
+    if (status == ST_OK && way == LOG_RELEASE && !was_stopped_cleanly(env, to)) {
+        snprintf(why, LOG_ADOPT_WHY, "%.150s: Kafka was not stopped cleanly", to);
+        status = ST_AGAIN;
+    }
     if (status != ST_OK) {
         log_adoption_destroy(&adoption);
         return status;
     }
-    struct log_path marker = log_path_join(from, ".kafka_cleanshutdown");
-    adoption->clean = path_info(env, marker.text, &info) == ST_OK;
+    adoption->clean = was_stopped_cleanly(env, from);
     *out = adoption;
     return ST_OK;
 }
@@ -159,6 +170,7 @@ void log_adoption_destroy(struct log_adoption **pointer)
     for (int i = 0; i < adoption->count; i++) {
         mem_free(adoption->rows[i].name);
         mem_free(adoption->rows[i].copy);
+        mem_free(adoption->rows[i].old);
     }
     mem_free(adoption->rows);
     mem_free(adoption->from);
@@ -289,7 +301,7 @@ static enum status save_epochs(struct log_adoption *adoption, const char *dir, s
     if (agree)
         log_epochs_cut(&known, state->end);
     for (int i = 0; agree && i < state->epochs.count; i++)
-        agree = log_epochs_at(&known, state->epochs.rows[i].start) == state->epochs.rows[i].epoch;
+        agree = !log_epochs_contradict(&known, state->epochs.rows[i].epoch, state->epochs.rows[i].start);
     struct log_epochs *right = agree ? &known : &state->epochs;
     log_epochs_trim(right, adopted->start);
     buf_clear(&text);
@@ -364,28 +376,142 @@ static enum status verify(struct log_adoption *adoption, struct candidate *candi
     return status;
 }
 
-enum status log_adoption_add(struct log_adoption *adoption, int i, char *why, struct log_adopted *adopted)
+// ---- the place of another ----
+
+struct search {
+    const char *name;
+    int64_t offset;
+};
+
+static void search_take(const char *name, int64_t offset, void *context)
 {
-    struct candidate *candidate = &adoption->rows[i];
+    struct search *search = context;
+    if (strcmp(name, search->name) == 0)
+        search->offset = offset;
+}
+
+// What the broker has of the partition. After a clean stop its recovery point is the end; its last epoch is
+// in the list also without records, since a leader notes it when it begins.
+static enum status load_place(const struct log_adoption *adoption, const char *name, struct uuid *id,
+                              int64_t *end, int32_t *epoch)
+{
+    struct log_path dir = log_path_join(adoption->to, name);
+    struct search search = {.name = name};
+    struct log_epochs epochs = {0};
+    struct buf points, text;
+    buf_init(&points, LOG_SMALL_FILE_MAX);
+    buf_init(&text, LOG_SMALL_FILE_MAX);
+    enum status status = load_id(adoption->env, dir.text, id);
+    if (status == ST_OK)
+        status = log_file_load(adoption->env, adoption->to, checkpoint_files[0].name, &points);
+    if (status == ST_OK)
+        status = log_offsets_parse(buf_slice(&points), search_take, &search);
+    if (status == ST_OK)
+        status = log_file_load(adoption->env, dir.text, epochs_name, &text);
+    if (status == ST_OK)
+        status = log_epochs_parse(buf_slice(&text), &epochs);
+    *end = search.offset;
+    *epoch = log_epochs_last(&epochs);
+    log_epochs_fini(&epochs);
+    buf_fini(&points);
+    buf_fini(&text);
+    return status;
+}
+
+// Whether the copy may take the place of what the broker has: with nothing of it lost, and with epochs to
+// come that are above those of the records (each change of leaders raises the broker's by one).
+static enum status judge_place(const struct log_adopted *adopted, struct uuid id, int64_t end, int32_t epoch,
+                               char *why)
+{
+    bool other = !uuid_equal(id, adopted->id);
+    if (other && end > 0) {
+        snprintf(why, LOG_ADOPT_WHY, "the broker's topic of that name is another one, with records");
+        return ST_MISMATCH;
+    }
+    if (end > adopted->end) {
+        snprintf(why, LOG_ADOPT_WHY, "the broker has records up to offset %lld, the node up to %lld",
+                 (long long)end, (long long)adopted->end);
+        return ST_MISMATCH;
+    }
+    if (epoch < adopted->last_epoch) {
+        snprintf(
+            why, LOG_ADOPT_WHY,
+            "the records have leader epoch %d, the broker has come to %d: start and stop it until it has "
+            "come as far",
+            adopted->last_epoch, epoch);
+        return ST_STALE;
+    }
+    return ST_OK;
+}
+
+static enum status fit_place(const struct log_adoption *adoption, const char *name, const char *copy,
+                             char *why, struct log_adopted *adopted)
+{
+    struct uuid id;
+    int64_t end;
+    int32_t epoch;
+    struct buf text;
+    enum status status = load_place(adoption, name, &id, &end, &epoch);
+    if (status != ST_OK)
+        snprintf(why, LOG_ADOPT_WHY, "the broker's partition cannot be read: %s", status_text(status));
+    else
+        status = judge_place(adopted, id, end, epoch, why);
+    if (status != ST_OK || uuid_equal(id, adopted->id))
+        return status;
+    adopted->id = id;
+    buf_init(&text, 4096);
+    status = log_partition_metadata_print(id, &text);
+    if (status == ST_OK)
+        status = log_file_replace(adoption->env, copy, metadata_name, buf_slice(&text), true);
+    buf_fini(&text);
+    if (status != ST_OK)
+        snprintf(why, LOG_ADOPT_WHY, "%s: %s", metadata_name, status_text(status));
+    return status;
+}
+
+static enum status look_at_place(const struct log_adoption *adoption, const char *name, char *why)
+{
     struct file_info info;
-    struct log_path source = log_path_join(adoption->from, candidate->name);
-    struct log_path target = log_path_join(adoption->to, candidate->name);
-    *adopted = (struct log_adopted){.last_epoch = -1};
-    if (path_info(adoption->env, target.text, &info) == ST_OK) {
+    struct log_path target = log_path_join(adoption->to, name);
+    bool there = path_info(adoption->env, target.text, &info) == ST_OK;
+    if (adoption->way == LOG_ADOPT && there) {
         snprintf(why, LOG_ADOPT_WHY, "the data directory has a partition of that name");
         return ST_EXISTS;
     }
-    enum status status = load_id(adoption->env, source.text, &adopted->id);
+    if (adoption->way == LOG_RELEASE && !there) {
+        snprintf(why, LOG_ADOPT_WHY, "the broker has no partition of that name there");
+        return ST_NOT_FOUND;
+    }
+    return ST_OK;
+}
+
+// Kafka's name for a directory on its way out, which no start takes for a log, of either.
+static char *doomed_name(const struct log_adoption *adoption, const char *name)
+{
+    return mem_printf("%.200s.%016llx%016llx-delete", name, (unsigned long long)env_random(adoption->env),
+                      (unsigned long long)env_random(adoption->env));
+}
+
+enum status log_adoption_add(struct log_adoption *adoption, int i, char *why, struct log_adopted *adopted)
+{
+    struct candidate *candidate = &adoption->rows[i];
+    struct log_path source = log_path_join(adoption->from, candidate->name);
+    *adopted = (struct log_adopted){.last_epoch = -1};
+    enum status status = look_at_place(adoption, candidate->name, why);
+    if (status != ST_OK)
+        return status;
+    status = load_id(adoption->env, source.text, &adopted->id);
     if (status != ST_OK) {
         snprintf(why, LOG_ADOPT_WHY, "no topic id in %s", metadata_name);
         return ST_NOT_FOUND;
     }
-    char *copy =
-        mem_printf("%.200s.%016llx-delete", candidate->name, (unsigned long long)env_random(adoption->env));
+    char *copy = doomed_name(adoption, candidate->name);
     struct log_path dir = log_path_join(adoption->to, copy);
     status = copy_directory(adoption, candidate, source.text, dir.text, why);
     if (status == ST_OK)
         status = verify(adoption, candidate, dir.text, why, adopted);
+    if (status == ST_OK && adoption->way == LOG_RELEASE)
+        status = fit_place(adoption, candidate->name, dir.text, why, adopted);
     if (status == ST_OK)
         status = path_sync_dir(adoption->env, dir.text);
     if (status == ST_OK) {
@@ -400,6 +526,7 @@ enum status log_adoption_add(struct log_adoption *adoption, int i, char *why, st
 // ---- commit ----
 
 struct rows {
+    struct log_adoption *adoption;
     struct log_offset_row *rows;
     int count, cap;
 };
@@ -413,9 +540,13 @@ static void rows_add(struct rows *rows, const char *name, int64_t offset)
     rows->rows[rows->count++] = (struct log_offset_row){mem_strdup(name), offset};
 }
 
+// Of what stays.
 static void rows_take(const char *name, int64_t offset, void *context)
 {
-    rows_add(context, name, offset);
+    struct rows *rows = context;
+    const struct candidate *candidate = candidate_of(rows->adoption, name);
+    if (candidate == NULL || candidate->copy == NULL)
+        rows_add(rows, name, offset);
 }
 
 static void rows_add_adopted(struct rows *rows, const struct candidate *candidate, int file)
@@ -435,7 +566,7 @@ static void rows_add_adopted(struct rows *rows, const struct candidate *candidat
 static enum status extend_checkpoint(struct log_adoption *adoption, int file)
 {
     const char *name = checkpoint_files[file].name;
-    struct rows rows = {0};
+    struct rows rows = {.adoption = adoption};
     struct buf text;
     buf_init(&text, LOG_SMALL_FILE_MAX);
     enum status status = log_file_load(adoption->env, adoption->to, name, &text);
@@ -458,6 +589,31 @@ static enum status extend_checkpoint(struct log_adoption *adoption, int file)
     return status;
 }
 
+// A crash between the two names leaves the broker without the partition, which it then makes anew, empty: the
+// same may be done once more.
+static enum status put_in_place(const struct log_adoption *adoption, struct candidate *candidate)
+{
+    struct env *env = adoption->env;
+    struct log_path from = log_path_join(adoption->to, candidate->copy);
+    struct log_path to = log_path_join(adoption->to, candidate->name);
+    if (adoption->way == LOG_ADOPT)
+        return path_rename(env, from.text, to.text);
+    candidate->old = doomed_name(adoption, candidate->name);
+    struct log_path away = log_path_join(adoption->to, candidate->old);
+    enum status status = path_rename(env, to.text, away.text);
+    return status == ST_OK ? path_rename(env, from.text, to.text) : status;
+}
+
+// What is left of them goes at the broker's next start.
+static void remove_old(const struct log_adoption *adoption)
+{
+    for (int i = 0; i < adoption->count; i++)
+        if (adoption->rows[i].old != NULL) {
+            struct log_path path = log_path_join(adoption->to, adoption->rows[i].old);
+            log_remove_dir(adoption->env, path.text);
+        }
+}
+
 // Recovery points first: a directory without one would be cut at the first gap a compaction has left. One
 // that is named and not yet there is lost, which the node says.
 enum status log_adoption_commit(struct log_adoption *adoption)
@@ -467,13 +623,12 @@ enum status log_adoption_commit(struct log_adoption *adoption)
         status = path_sync_dir(adoption->env, adoption->to);
     for (int i = 0; i < 3 && status == ST_OK; i++)
         status = extend_checkpoint(adoption, i);
-    for (int i = 0; i < adoption->count && status == ST_OK; i++) {
-        struct candidate *candidate = &adoption->rows[i];
-        if (candidate->copy == NULL)
-            continue;
-        struct log_path from = log_path_join(adoption->to, candidate->copy);
-        struct log_path to = log_path_join(adoption->to, candidate->name);
-        status = path_rename(adoption->env, from.text, to.text);
-    }
-    return status == ST_OK ? path_sync_dir(adoption->env, adoption->to) : status;
+    for (int i = 0; i < adoption->count && status == ST_OK; i++)
+        if (adoption->rows[i].copy != NULL)
+            status = put_in_place(adoption, &adoption->rows[i]);
+    if (status == ST_OK)
+        status = path_sync_dir(adoption->env, adoption->to);
+    if (status == ST_OK)
+        remove_old(adoption);
+    return status;
 }

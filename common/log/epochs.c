@@ -112,6 +112,14 @@ void log_epochs_copy_range(struct log_epochs *to, const struct log_epochs *from,
         log_epochs_assign(to, from->rows[i].epoch, from->rows[i].start);
 }
 
+bool log_epochs_contradict(const struct log_epochs *epochs, int32_t epoch, int64_t offset)
+{
+    int32_t known = log_epochs_at(epochs, offset);
+    if (known >= 0)
+        return known != epoch;
+    return epochs->count == 0 || epoch > epochs->rows[0].epoch;
+}
+
 // A batch is of one epoch: where the list has another begin inside of it, either will do.
 bool log_epochs_differ(const struct log_epochs *epochs, struct log_said batch)
 {

@@ -44,6 +44,10 @@ int32_t log_epochs_at(const struct log_epochs *epochs, int64_t offset);
 void log_epochs_copy_range(struct log_epochs *to, const struct log_epochs *from, int64_t offset,
                            int64_t up_to);
 
+// Whether a batch of that epoch at offset is otherwise than the list has it. Below its first row, which moves
+// up with the log's start, older ones and the same may be.
+bool log_epochs_contradict(const struct log_epochs *epochs, int32_t epoch, int64_t offset);
+
 // What a batch says of itself in its leader epoch, which no checksum covers.
 struct log_said {
     int64_t base, last; // offsets; last -1: there is no such batch

@@ -187,7 +187,7 @@ static void note_scanned(struct loading *loading, struct log_segment *segment,
     loading->any_scanned = true;
     log_epochs_assign(&state->epochs, epoch, header->base_offset);
     if (header->base_offset < loading->load->recovery_point &&
-        log_epochs_at(&loading->saved, header->base_offset) != epoch)
+        log_epochs_contradict(&loading->saved, epoch, header->base_offset))
         loading->contradicted = true;
     log_segment_note(segment, header, loading->load->index_interval);
     state->end = batch_last_offset(header) + 1;
@@ -384,6 +384,9 @@ static void prefer_saved(struct loading *loading)
     *epochs = (struct log_epochs){0};
     log_epochs_copy(epochs, &loading->saved);
     log_epochs_cut(epochs, point);
+    if (epochs->count > 0 && derived.count > 0 && derived.rows[0].epoch == epochs->rows[0].epoch &&
+        derived.rows[0].start < epochs->rows[0].start)
+        epochs->rows[0].start = derived.rows[0].start; // until the log's start is known
     for (int i = 0; i < derived.count; i++)
         if (derived.rows[i].start >= point)
             log_epochs_assign(epochs, derived.rows[i].epoch, derived.rows[i].start);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See adoption.h. Order: choose topics and check that they are whole → copy and verify every partition → note
 // the topics in `adopted-topics` → commit the copies. The node skips a noted topic without logs, so a crash
-// between the last two steps does no harm.
+// between the last two steps does no harm. On the way back topics need not be whole, and there is no note.
 #include "adoption.h"
 
 #include "base/mem.h"
@@ -94,6 +94,17 @@ static struct topic *topic_at(struct run *run, int i)
     return topic_of(run, slice_of(name, len));
 }
 
+// A topic is adopted whole: the cluster gets it with all of its partitions.
+static enum cli_exit check_whole(const struct run *run)
+{
+    for (int i = 0; i < run->count; i++)
+        if (run->topics[i].partitions != run->topics[i].last + 1)
+            return cli_fail(CLI_FAILED, "topic '%s': %d of %d partitions are in %s; all must be",
+                            run->topics[i].name, run->topics[i].partitions, run->topics[i].last + 1,
+                            run->options->from);
+    return CLI_DONE;
+}
+
 static enum cli_exit choose(struct run *run)
 {
     for (int i = 0; i < log_adoption_count(run->adoption); i++) {
@@ -106,11 +117,8 @@ static enum cli_exit choose(struct run *run)
         if (partition > topic->last)
             topic->last = partition;
     }
-    for (int i = 0; i < run->count; i++)
-        if (run->topics[i].partitions != run->topics[i].last + 1)
-            return cli_fail(CLI_FAILED, "topic '%s': %d of %d partitions are in %s; all must be",
-                            run->topics[i].name, run->topics[i].partitions, run->topics[i].last + 1,
-                            run->options->from);
+    if (run->options->way == LOG_ADOPT && check_whole(run) != CLI_DONE)
+        return CLI_FAILED;
     for (int i = 0; i < run->options->topics.count; i++)
         if (topic_find(run, slice_str(run->options->topics.items[i])) == NULL)
             return cli_fail(CLI_FAILED, "topic '%s' is not in %s, or is one of Kafka's own",
@@ -217,7 +225,7 @@ static void note_fill(struct run *run, struct config_rows *configs, Millrace__Ad
 // What an adoption before this one has noted, and nobody has told the controller yet.
 static enum status note_load(struct run *run, struct buf *bytes, Millrace__AdoptedTopics **before)
 {
-    enum status status = log_file_load(run->env, run->options->data, note_name, bytes);
+    enum status status = log_file_load(run->env, run->options->to, note_name, bytes);
     *before = NULL;
     if (status == ST_NOT_FOUND)
         return ST_OK;
@@ -245,9 +253,9 @@ static enum status note_write(struct run *run, const Millrace__AdoptedTopics *be
     size_t len = millrace__adopted_topics__get_packed_size(&note);
     uint8_t *packed = mem_calloc(1, len + 1);
     millrace__adopted_topics__pack(&note, packed);
-    enum status status = len <= NOTE_MAX ? log_file_replace(run->env, run->options->data, note_name,
-                                                            slice_of(packed, len), true)
-                                         : ST_LIMIT;
+    enum status status =
+        len <= NOTE_MAX ? log_file_replace(run->env, run->options->to, note_name, slice_of(packed, len), true)
+                        : ST_LIMIT;
     mem_free(packed);
     mem_free(note.topics);
     mem_free(rows);
@@ -271,7 +279,7 @@ static enum cli_exit note_save(struct run *run)
     buf_fini(&bytes);
     return status == ST_OK
                ? CLI_DONE
-               : cli_fail(CLI_FAILED, "%s/%s: %s", run->options->data, note_name, status_text(status));
+               : cli_fail(CLI_FAILED, "%s/%s: %s", run->options->to, note_name, status_text(status));
 }
 
 // ---- all of it ----
@@ -282,20 +290,20 @@ static enum cli_exit steps(struct run *run)
     enum cli_exit code = check_configs(&run->options->configs);
     if (code != CLI_DONE)
         return code;
-    if (log_adoption_new(run->env, run->options->from, run->options->data, why, &run->adoption) != ST_OK)
+    if (log_adoption_new(run->env, run->options->way, run->options->from, run->options->to, why,
+                         &run->adoption) != ST_OK)
         return cli_fail(CLI_FAILED, "%s", why);
     if (!log_adoption_clean(run->adoption))
         fprintf(stderr, "millrace: %s: Kafka was not stopped cleanly\n", run->options->from);
     code = choose(run);
     if (code == CLI_DONE)
         code = take_all(run);
-    if (code == CLI_DONE)
+    if (code == CLI_DONE && run->options->way == LOG_ADOPT)
         code = note_save(run);
     if (code != CLI_DONE)
         return code;
     enum status status = log_adoption_commit(run->adoption);
-    return status == ST_OK ? CLI_DONE
-                           : cli_fail(CLI_FAILED, "%s: %s", run->options->data, status_text(status));
+    return status == ST_OK ? CLI_DONE : cli_fail(CLI_FAILED, "%s: %s", run->options->to, status_text(status));
 }
 
 enum cli_exit adoption_run(struct env *env, const struct adoption_options *options, bool json)

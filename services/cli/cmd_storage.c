@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace storage: a data directory without its daemon. recover: what was left by a crash becomes a
 // directory that Apache Kafka, too, could start on. adopt: partition directories of a stopped Apache Kafka
-// broker become a stopped node's; when the node starts it tells the cluster of their topics.
+// broker become a stopped node's; when the node starts it tells the cluster of their topics. release: the way
+// back.
 #include "adoption.h"
 #include "commands.h"
 #include "table.h"
@@ -115,12 +116,27 @@ static bool keep_everything(struct cli_many *configs)
     return true;
 }
 
+// The node's directory is made clean first, also of what its journal holds; then the copies.
+static enum cli_exit run_adoption(struct adoption_options *options, bool json)
+{
+    struct env *env;
+    enum status status = env_posix_new("millrace", 1, &env);
+    if (status != ST_OK)
+        return cli_fail(CLI_FAILED, "cannot start: %s", status_text(status));
+    env->diag.level = DIAG_WARN;
+    enum cli_exit code = recover(env, options->way == LOG_ADOPT ? options->to : options->from, NULL);
+    if (code == CLI_DONE)
+        code = adoption_run(env, options, json);
+    env_posix_destroy(&env);
+    return code;
+}
+
 static enum cli_exit storage_adopt(int argc, char **argv)
 {
-    struct adoption_options options = {0};
+    struct adoption_options options = {.way = LOG_ADOPT};
     bool json = false;
     const struct cli_arg args[] = {
-        {"--data|-d", CLI_TEXT, &options.data, 0, 0, "DIR", "the stopped node's data directory (log.dirs)"},
+        {"--data|-d", CLI_TEXT, &options.to, 0, 0, "DIR", "the stopped node's data directory (log.dirs)"},
         {"--topic|-t", CLI_MANY, &options.topics, 0, 0, "NAME", "only this topic; may be repeated"},
         {"--config|-c", CLI_MANY, &options.configs, 0, 0, "KEY=VALUE", "a parameter the topics get"},
         {"--json", CLI_FLAG, &json, 0, 0, NULL, "print the result as JSON"}};
@@ -137,30 +153,52 @@ static enum cli_exit storage_adopt(int argc, char **argv)
         .positional_min = 1,
         .positional_max = 1};
     struct cli_many positional = {0};
-    struct env *env;
     enum cli_exit code;
     if (!cli_args(&usage, argc, argv, &positional, &code))
         return code;
-    if (options.data == NULL)
+    if (options.to == NULL)
         return cli_fail(CLI_USAGE, "--data says which node gets the partitions");
     if (!keep_everything(&options.configs))
         return cli_fail(CLI_USAGE, "too many --config");
     options.from = positional.items[0];
-    enum status status = env_posix_new("millrace", 1, &env);
-    if (status != ST_OK)
-        return cli_fail(CLI_FAILED, "cannot start: %s", status_text(status));
-    env->diag.level = DIAG_WARN;
-    code = recover(env, options.data, NULL);
-    if (code == CLI_DONE)
-        code = adoption_run(env, &options, json);
-    env_posix_destroy(&env);
-    return code;
+    return run_adoption(&options, json);
+}
+
+static enum cli_exit storage_release(int argc, char **argv)
+{
+    struct adoption_options options = {.way = LOG_RELEASE};
+    bool json = false;
+    const struct cli_arg args[] = {
+        {"--to", CLI_TEXT, &options.to, 0, 0, "DIR", "the stopped broker's log directory (log.dirs)"},
+        {"--topic|-t", CLI_MANY, &options.topics, 0, 0, "NAME", "only this topic; may be repeated"},
+        {"--json", CLI_FLAG, &json, 0, 0, NULL, "print the result as JSON"}};
+    const struct cli_usage usage = {
+        .line = "storage release DIR --to DIR [--topic NAME]...",
+        .help = "The way back of `storage adopt`: copies the partitions in DIR, the data directory of a\n"
+                "stopped storage node, into a log directory of a cleanly stopped Apache Kafka 4 broker,\n"
+                "every checksum verified: all or none. They take the places of the broker's partitions\n"
+                "of the same names: those they were adopted from, or empty ones, of a topic created\n"
+                "there for them. The broker must have come to leader epochs as high as those of the\n"
+                "records; each start and stop of it raises them. Then start it.",
+        .args = args,
+        .count = sizeof args / sizeof *args,
+        .positional_min = 1,
+        .positional_max = 1};
+    struct cli_many positional = {0};
+    enum cli_exit code;
+    if (!cli_args(&usage, argc, argv, &positional, &code))
+        return code;
+    if (options.to == NULL)
+        return cli_fail(CLI_USAGE, "--to says which broker gets the partitions");
+    options.from = positional.items[0];
+    return run_adoption(&options, json);
 }
 
 enum cli_exit cmd_storage(int argc, char **argv)
 {
     static const struct cli_command commands[] = {
         {"adopt", storage_adopt, "take over partitions of a stopped Apache Kafka broker"},
-        {"recover", storage_recover, "make a clean directory of what a crash has left"}};
+        {"recover", storage_recover, "make a clean directory of what a crash has left"},
+        {"release", storage_release, "give partitions to a stopped Apache Kafka broker"}};
     return cli_dispatch("millrace storage", commands, sizeof commands / sizeof *commands, argc, argv);
 }

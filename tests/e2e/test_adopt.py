@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`millrace storage adopt` and `recover`: partition directories made by Apache Kafka (tests/golden/transactions) become
-those of a node, with offsets, epochs, aborted transactions and the open one. The same with a living Kafka on both sides
-is tests/clients/disk.py."""
+"""`millrace storage adopt`, `release` and `recover`: partition directories made by Apache Kafka
+(tests/golden/transactions) become those of a node, with offsets, epochs, aborted transactions and the open one, and go
+back. The same with a living Kafka on both sides is tests/clients/disk.py."""
 import base64
 import json
 import pathlib
@@ -153,6 +153,39 @@ def test_producer_ids_go_on_behind_those_in_the_logs(tmp_path):
         rows = int.from_bytes(snapshot[6:10], "big")
         ids = [int.from_bytes(snapshot[10 + 46 * i:18 + 46 * i], "big") for i in range(rows)]
         assert [one for one in ids if one >= 1 << 32] and [one for one in ids if one < 2000]
+
+
+def test_the_broker_gets_back_what_was_written_meanwhile(tmp_path):
+    with Cluster() as cluster:
+        source = kafka_directory(tmp_path / "kafka")
+        adopt(cluster, source)
+        wait_until(lambda: cluster.partition("golden")["leader"] == 1)
+        cluster.produce("golden", ["%d" % n for n in range(50)])
+        node = cluster.storage[0]
+        node.kill()  # what the journal holds comes along
+
+        def release(*arguments):
+            return cluster.cli("storage", "release", node.data, "--to", source, "--json", *arguments, check=False)
+
+        before = {path.name: path.read_bytes() for path in (source / "golden-0").iterdir()}
+        refused = release()
+        assert refused.returncode == 1 and "golden-0: the records have leader epoch" in refused.stderr
+        assert {path.name: path.read_bytes() for path in (source / "golden-0").iterdir()} == before
+        epochs = source / "golden-0" / "leader-epoch-checkpoint"
+        epochs.write_text("0\n2\n3 0\n40 330\n")  # as after many starts
+        (source / ".kafka_cleanshutdown").unlink()
+        assert "not stopped cleanly" in release().stderr
+        (source / ".kafka_cleanshutdown").touch()
+        done = release("--topic", "golden")
+        row, = json.loads(done.stdout)
+        assert (row["partition"], row["start"], row["end"]) == ("golden-0", 0, END + 50), done.stderr
+        name = FILES[0]
+        assert (source / "golden-0" / name).read_bytes() == pathlib.Path(node.data, "golden-0", name).read_bytes()
+        assert (source / "recovery-point-offset-checkpoint").read_text() == f"0\n1\ngolden 0 {END + 50}\n"
+        assert epochs.read_text().startswith("0\n2\n3 0\n") and epochs.read_text() != "0\n2\n3 0\n40 330\n"
+        assert sorted(path.name for path in source.iterdir() if path.is_dir()) == ["__consumer_offsets-3", "golden-0"]
+        node.start().wait_ready()  # it keeps its own
+        wait_until(lambda: cluster.partition("golden")["leader"] == 1)
 
 
 def test_recover_makes_a_clean_directory_of_a_crashed_one(tmp_path):

@@ -79,7 +79,7 @@ static enum status adopt(struct env *env, struct log_adopted *adopted)
     char why[LOG_ADOPT_WHY] = "";
     struct log_adoption *adoption;
     close_set(env, open_set(env));
-    cr_assert_eq(log_adoption_new(env, "/kafka", "/node", why, &adoption), ST_OK, "%s", why);
+    cr_assert_eq(log_adoption_new(env, LOG_ADOPT, "/kafka", "/node", why, &adoption), ST_OK, "%s", why);
     cr_assert_eq(log_adoption_count(adoption), 1);
     cr_assert_str_eq(log_adoption_name(adoption, 0), "t-0");
     enum status status = log_adoption_add(adoption, 0, why, adopted);
@@ -150,6 +150,122 @@ Test(adopt, an_epoch_without_records_is_told_of)
     fake_env_destroy(&env);
 }
 
+// ---- and back ----
+
+// The node has what it adopted and two more records of epoch 5.
+static void adopt_and_write(struct env *env)
+{
+    struct log_adopted adopted;
+    struct batch_spec spec = batch_spec_plain();
+    struct batch_record record = {.timestamp = 5000, .value = slice_str("w")};
+    struct batch_header header;
+    struct buf bytes;
+    cr_assert_eq(adopt(env, &adopted), ST_OK);
+    struct log_set *set = open_set(env);
+    struct log *log = log_set_find(set, "t-0");
+    spec.leader_epoch = 5;
+    for (int64_t offset = 200; offset < 202; offset++) {
+        buf_init(&bytes, 1 << 16);
+        spec.base_offset = offset;
+        cr_assert_eq(batch_build(&spec, &record, 1, &bytes), ST_OK);
+        cr_assert_eq(batch_parse(buf_slice(&bytes), &header), ST_OK);
+        struct block *block = block_new(bytes.len);
+        memcpy(block->data, bytes.data, bytes.len);
+        cr_assert_eq(log_append(log, block, 0, bytes.len, &header), ST_OK);
+        block_unref(&block);
+        buf_fini(&bytes);
+    }
+    log_note_high_watermark(log, 202);
+    close_set(env, set);
+}
+
+static enum status release(struct env *env, char *why)
+{
+    struct log_adopted adopted;
+    struct log_adoption *adoption;
+    why[0] = 0;
+    enum status status = log_adoption_new(env, LOG_RELEASE, "/node", "/kafka", why, &adoption);
+    if (status != ST_OK)
+        return status;
+    status = log_adoption_add(adoption, 0, why, &adopted);
+    cr_assert((status == ST_OK) == (why[0] == 0), "%s", why);
+    if (status == ST_OK)
+        cr_assert_eq(log_adoption_commit(adoption), ST_OK);
+    log_adoption_destroy(&adoption);
+    return status;
+}
+
+static bool says(struct env *env, const char *dir, const char *name, const char *text)
+{
+    struct buf found;
+    buf_init(&found, 1 << 16);
+    cr_assert_eq(log_file_load(env, dir, name, &found), ST_OK, "%s/%s", dir, name);
+    bool same = slice_is(buf_slice(&found), text);
+    if (!same)
+        fprintf(stderr, "%s: %.*s\n", name, (int)found.len, (const char *)found.data);
+    buf_fini(&found);
+    return same;
+}
+
+Test(adopt, what_the_broker_gets_back_is_what_it_would_have_written)
+{
+    char why[LOG_ADOPT_WHY];
+    struct env *env = make_kafka();
+    adopt_and_write(env);
+    put(env, "/kafka/t-0", "leader-epoch-checkpoint", "0\n4\n1 0\n2 50\n3 100\n6 200\n");
+    put(env, "/kafka", "recovery-point-offset-checkpoint", "0\n2\nu 0 7\nt 0 200\n");
+    cr_assert_eq(release(env, why), ST_OK, "%s", why);
+    cr_expect(says(env, "/kafka", "recovery-point-offset-checkpoint", "0\n2\nu 0 7\nt 0 202\n"));
+    cr_expect(says(env, "/kafka", "replication-offset-checkpoint", "0\n1\nt 0 202\n"));
+    cr_expect(says(env, "/kafka", "log-start-offset-checkpoint", "0\n1\nt 0 4\n"));
+    cr_expect(says(env, "/kafka/t-0", "partition.metadata", identity));
+    cr_expect(says(env, "/kafka/t-0", "leader-epoch-checkpoint", "0\n4\n1 4\n2 50\n3 100\n5 200\n"));
+    struct buf *ours = fake_file(env, "/node/t-0/00000000000000000200.log");
+    cr_assert_gt(ours->len, 0);
+    cr_expect(slice_equal(buf_slice(ours), buf_slice(fake_file(env, "/kafka/t-0/00000000000000000200.log"))));
+    fake_env_destroy(&env);
+}
+
+Test(adopt, an_empty_partition_of_the_brokers_keeps_its_topic_id)
+{
+    static const char other[] = "version: 0\ntopic_id: AQIDBAUGBwgJCgsMDQ4PEQ";
+    char why[LOG_ADOPT_WHY];
+    struct env *env = make_kafka();
+    adopt_and_write(env);
+    put(env, "/kafka/t-0", "partition.metadata", other);
+    put(env, "/kafka/t-0", "leader-epoch-checkpoint", "0\n1\n5 0\n");
+    cr_assert_eq(release(env, why), ST_MISMATCH, "it has records");
+    put(env, "/kafka", "recovery-point-offset-checkpoint", "0\n1\nt 0 0\n");
+    cr_assert_eq(release(env, why), ST_OK, "%s", why);
+    cr_expect(says(env, "/kafka/t-0", "partition.metadata", other));
+    cr_expect(says(env, "/node/t-0", "partition.metadata", identity));
+    fake_env_destroy(&env);
+}
+
+Test(adopt, nothing_of_the_brokers_is_lost_by_giving_back)
+{
+    static const char points[] = "recovery-point-offset-checkpoint", epochs[] = "leader-epoch-checkpoint";
+    char why[LOG_ADOPT_WHY];
+    struct env *env = make_kafka();
+    adopt_and_write(env);
+    put(env, "/kafka/t-0", epochs, "0\n1\n4 0\n");
+    cr_assert_eq(release(env, why), ST_STALE);
+    cr_expect_not_null(strstr(why, "leader epoch 5"));
+    put(env, "/kafka/t-0", epochs, "0\n1\n5 0\n");
+    put(env, "/kafka", points, "0\n1\nt 0 203\n");
+    cr_assert_eq(release(env, why), ST_MISMATCH);
+    put(env, "/kafka", points, "0\n1\nt 0 202\n");
+    cr_assert_eq(path_unlink(env, "/kafka/.kafka_cleanshutdown"), ST_OK);
+    cr_assert_eq(release(env, why), ST_AGAIN);
+    put(env, "/kafka", ".kafka_cleanshutdown", "{}");
+    cr_assert_eq(path_rename(env, "/kafka/t-0", "/kafka/u-0"), ST_OK);
+    cr_assert_eq(release(env, why), ST_NOT_FOUND);
+    cr_assert_eq(path_rename(env, "/kafka/u-0", "/kafka/t-0"), ST_OK);
+    cr_expect(says(env, "/kafka/t-0", epochs, "0\n1\n5 0\n"));
+    cr_assert_eq(release(env, why), ST_OK, "%s", why);
+    fake_env_destroy(&env);
+}
+
 Test(adopt, damage_below_the_recovery_point_is_refused)
 {
     struct log_adopted adopted;
@@ -198,7 +314,7 @@ Test(adopt, a_crash_at_any_moment_leaves_all_or_nothing)
         close_set(env, open_set(env));
         long before = fake_of(env)->changes;
         fake_of(env)->die_at = before + die;
-        bool done = log_adoption_new(env, "/kafka", "/node", why, &adoption) == ST_OK;
+        bool done = log_adoption_new(env, LOG_ADOPT, "/kafka", "/node", why, &adoption) == ST_OK;
         done = done && log_adoption_add(adoption, 0, why, &adopted) == ST_OK &&
                log_adoption_commit(adoption) == ST_OK;
         if (adoption != NULL)
