@@ -195,8 +195,8 @@ static enum status format(struct store *store, struct uuid cluster, const struct
     struct iovec iov = {.iov_base = log.data, .iov_len = log.len};
     enum status status = store_files_replace(&store->files, "log", &iov, 1);
     if (status == ST_OK)
-        status = store_hard_write(&store->files,
-                                  &(struct raft_hard){.term = config != NULL ? 1 : 0, .vote = {.id = -1}});
+        status = store_hard_make(&store->files,
+                                 &(struct raft_hard){.term = config != NULL ? 1 : 0, .vote = {.id = -1}});
     if (status == ST_OK)
         status = store_meta_write(&store->files); // last: only now the directory counts as formatted
     if (status != ST_OK) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Raft's durable state in a directory: meta.properties (who we are), hard-state (term and vote), log (entries
 // behind the snapshot), snapshot-N. Everything carries a CRC-32C; small files are replaced atomically (write,
-// sync, rename, sync the directory). A damaged file is named and refused, never dropped: a voter that forgets
-// is worse than one that is down. Writes run in order on a queue of their own, one sync for all that came
-// meanwhile.
+// sync, rename, sync the directory), but for hard-state, which is written over in two copies and needs no
+// space. A damaged file is named and refused, never dropped: a voter that forgets is worse than one that is
+// down. Writes run in order on a queue of their own, one sync for all that came meanwhile.
 #ifndef CONTROLLER_STORE_H
 #define CONTROLLER_STORE_H
 

@@ -10,7 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { META_MAX = 4096, HARD_BYTES = 64, HARD_CRC_AT = 12 };
+enum {
+    META_MAX = 4096,
+    HARD_BYTES = 64, // of one of the two copies
+    HARD_CRC_AT = 12,
+    HARD_COPY_AT = 4096, // in a block of its own, so that no torn write meets both
+    HARD_FILE = HARD_COPY_AT + HARD_BYTES
+};
 
 static const char hard_magic[8] = {'M', 'R', 'H', 'A', 'R', 'D', 'S', 'T'};
 
@@ -166,12 +172,12 @@ enum status store_meta_read(struct files *files)
     return ST_OK;
 }
 
-// ---- hard-state: magic 8, version 4, crc 4, term 8, vote id 4, zero 4, vote directory 16, own directory 16
-// --
+// ---- hard-state: two copies of magic 8, version 4, crc 4, term 8, vote id 4, zero 4, vote directory 16, own
+// directory 16 ----
 
-enum status store_hard_write(const struct files *files, const struct raft_hard *hard)
+static void hard_encode(const struct files *files, const struct raft_hard *hard, uint8_t bytes[HARD_BYTES])
 {
-    uint8_t bytes[HARD_BYTES] = {0};
+    memset(bytes, 0, HARD_BYTES);
     memcpy(bytes, hard_magic, sizeof hard_magic);
     store_be32(bytes + 8, FILES_VERSION);
     store_be64(bytes + 16, (uint64_t)hard->term);
@@ -179,30 +185,84 @@ enum status store_hard_write(const struct files *files, const struct raft_hard *
     memcpy(bytes + 32, hard->vote.directory.bytes, 16);
     memcpy(bytes + 48, files->directory_id.bytes, 16);
     store_be32(bytes + HARD_CRC_AT, crc32c(0, bytes + 16, HARD_BYTES - 16));
+}
+
+enum status store_hard_make(const struct files *files, const struct raft_hard *hard)
+{
+    uint8_t bytes[HARD_FILE] = {0};
+    hard_encode(files, hard, bytes);
+    memcpy(bytes + HARD_COPY_AT, bytes, HARD_BYTES);
     return store_files_replace(files, "hard-state",
                                &(struct iovec){.iov_base = bytes, .iov_len = sizeof bytes}, 1);
+}
+
+static enum status put_copy(const struct files *files, struct file *file, const uint8_t *copy, int64_t at)
+{
+    enum status status = file_pwrite(files->env, file, copy, HARD_BYTES, at);
+    return status == ST_OK ? file_sync(files->env, file) : status;
+}
+
+enum status store_hard_write(const struct files *files, const struct raft_hard *hard)
+{
+    uint8_t bytes[HARD_BYTES];
+    struct file *file = NULL;
+    char *path = store_files_path(files, "hard-state");
+    hard_encode(files, hard, bytes);
+    enum status status = file_open(files->env, path, FILE_WRITE, &file);
+    if (status == ST_OK)
+        status = put_copy(files, file, bytes, 0);
+    if (status == ST_OK)
+        status = put_copy(files, file, bytes, HARD_COPY_AT);
+    file_close(files->env, &file);
+    mem_free(path);
+    return status;
+}
+
+static bool hard_decode(const struct files *files, const struct buf *file, size_t at, struct raft_hard *hard)
+{
+    const uint8_t *bytes = file->data + at;
+    if (file->len < at + HARD_BYTES || memcmp(bytes, hard_magic, sizeof hard_magic) != 0 ||
+        load_be32(bytes + 8) != FILES_VERSION ||
+        load_be32(bytes + HARD_CRC_AT) != crc32c(0, bytes + 16, HARD_BYTES - 16) ||
+        memcmp(bytes + 48, files->directory_id.bytes, 16) != 0)
+        return false;
+    *hard = (struct raft_hard){.term = (int64_t)load_be64(bytes + 16),
+                               .vote = {.id = (int32_t)load_be32(bytes + 24)}};
+    memcpy(hard->vote.directory.bytes, bytes + 32, 16);
+    return true;
+}
+
+// The first copy is the newer one when both are whole: the second is written when the first is durable. One
+// that is not whole was being written, and nobody has been answered yet, or is damaged: the other counts.
+static bool hard_choose(const struct files *files, const struct buf *file, struct raft_hard *hard)
+{
+    struct raft_hard first, second;
+    bool has_first = hard_decode(files, file, 0, &first);
+    bool has_second = hard_decode(files, file, HARD_COPY_AT, &second);
+    if (!has_first && !has_second)
+        return false;
+    *hard = has_first ? first : second;
+    if (!has_first || !has_second)
+        DIAG_WARN(&files->env->diag,
+                  "%s/hard-state: one of its two copies was damaged or unfinished, the other is used",
+                  files->directory);
+    return true;
 }
 
 enum status store_hard_read(const struct files *files, struct raft_hard *hard)
 {
     struct buf buf;
-    buf_init(&buf, HARD_BYTES);
-    enum status status = store_files_read(files, "hard-state", HARD_BYTES, &buf);
-    const uint8_t *bytes = buf.data;
-    if (status != ST_OK || buf.len != HARD_BYTES || memcmp(bytes, hard_magic, sizeof hard_magic) != 0 ||
-        load_be32(bytes + 8) != FILES_VERSION ||
-        load_be32(bytes + HARD_CRC_AT) != crc32c(0, bytes + 16, HARD_BYTES - 16) ||
-        memcmp(bytes + 48, files->directory_id.bytes, 16) != 0) {
+    buf_init(&buf, HARD_FILE);
+    enum status status = store_files_read(files, "hard-state", HARD_FILE, &buf);
+    if (status != ST_OK || !hard_choose(files, &buf, hard)) {
         DIAG_ERROR(&files->env->diag,
                    "%s/hard-state (term and vote) is missing or damaged; this controller must not vote: "
                    "replace its directory by an empty one and let it join again",
                    files->directory);
-        buf_fini(&buf);
-        return ST_CORRUPT;
+        status = ST_CORRUPT;
+    } else if (buf.len != HARD_FILE || memcmp(buf.data, buf.data + HARD_COPY_AT, HARD_BYTES) != 0) {
+        status = store_hard_write(files, hard); // both copies alike again
     }
-    *hard = (struct raft_hard){.term = (int64_t)load_be64(bytes + 16),
-                               .vote = {.id = (int32_t)load_be32(bytes + 24)}};
-    memcpy(hard->vote.directory.bytes, bytes + 32, 16);
     buf_fini(&buf);
-    return ST_OK;
+    return status;
 }

@@ -40,7 +40,12 @@ enum status store_meta_write(const struct files *files);
 enum status store_meta_read(struct files *files);
 
 // ---- hard-state ----
+// Term and vote stand in two copies, each in a block of its own. They are written over, one after the other,
+// so that a full disk does not keep a controller from voting; whatever a power cut or a flipped bit makes of
+// one, the other is whole.
+enum status store_hard_make(const struct files *files, const struct raft_hard *hard); // the file, anew
 enum status store_hard_write(const struct files *files, const struct raft_hard *hard);
+// Makes both copies alike again. CORRUPT, with a line that names the file: neither is whole.
 enum status store_hard_read(const struct files *files, struct raft_hard *hard);
 
 // ---- log ----

@@ -33,7 +33,7 @@ STORAGE = [
     ("replication-offset-checkpoint", 0, "serves"),
     ("log-start-offset-checkpoint", 0, "serves"),
 ]
-CONTROLLER = [("log", 60), ("log", -3), ("hard-state", 20), ("meta.properties", 15)]
+CONTROLLER = [("log", 60), ("log", -3), ("meta.properties", 15)]
 
 
 def flip(path, at):

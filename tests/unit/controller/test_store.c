@@ -11,6 +11,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct fixture {
@@ -272,11 +273,64 @@ Test(store, a_flipped_bit_is_refused_and_nothing_is_deleted)
     cr_assert_eq(load_status(fixture), ST_CORRUPT, "the last entry was acknowledged too");
     flip(fixture, "log", -3);
     flip(fixture, "hard-state", 20);
+    flip(fixture, "hard-state", 4096 + 30);
     cr_assert_eq(load_status(fixture), ST_CORRUPT, "a damaged vote was believed");
     flip(fixture, "hard-state", 20);
+    flip(fixture, "hard-state", 4096 + 30);
     flip(fixture, "meta.properties", 15);
     store_close(&fixture->store);
     cr_assert_eq(open_as(fixture, 1, &fixture->store), ST_CORRUPT);
+    done(fixture);
+}
+
+static struct raft_hard hard_of(struct fixture *fixture)
+{
+    struct store_boot boot;
+    cr_assert_eq(store_load(fixture->store, &boot), ST_OK);
+    struct raft_hard hard = boot.hard;
+    store_boot_fini(&boot);
+    return hard;
+}
+
+static struct stat hard_file(const struct fixture *fixture)
+{
+    struct stat info;
+    char *path = path_of(fixture, "hard-state");
+    cr_assert_eq(stat(path, &info), 0);
+    mem_free(path);
+    return info;
+}
+
+// Each bit of both copies, one after the other: the next start finds the first flip mended.
+Test(store, term_and_vote_survive_what_befalls_one_copy)
+{
+    struct fixture *fixture = fresh();
+    lead(fixture);
+    reopen(fixture);
+    struct raft_hard right = hard_of(fixture);
+    cr_assert_gt(right.term, 1);
+    for (int at = 0; at < 64; at++)
+        for (int copy = 0; copy < 2; copy++) {
+            flip(fixture, "hard-state", copy * 4096 + at);
+            struct raft_hard hard = hard_of(fixture);
+            cr_assert_eq(hard.term, right.term, "byte %d of copy %d", at, copy);
+            cr_assert_eq(hard.vote.id, right.vote.id);
+            cr_assert(uuid_equal(hard.vote.directory, right.vote.directory));
+        }
+    done(fixture);
+}
+
+// A vote needs no space: the file and its blocks stay what they are.
+Test(store, a_vote_is_written_over_the_one_before)
+{
+    struct fixture *fixture = fresh();
+    struct stat before = hard_file(fixture);
+    lead(fixture);
+    struct stat after = hard_file(fixture);
+    cr_assert_eq(before.st_ino, after.st_ino);
+    cr_assert_eq(before.st_size, after.st_size);
+    reopen(fixture);
+    cr_assert_eq(hard_of(fixture).vote.id, 1);
     done(fixture);
 }
 
