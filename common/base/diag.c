@@ -19,9 +19,19 @@ static int64_t real_wall_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+enum diag_level diag_level(const struct diag *diag)
+{
+    return __atomic_load_n(&diag->level, __ATOMIC_RELAXED);
+}
+
+void diag_set_level(struct diag *diag, enum diag_level level)
+{
+    __atomic_store_n(&diag->level, level, __ATOMIC_RELAXED);
+}
+
 void diag_line(struct diag *diag, enum diag_level level, const char *format, ...)
 {
-    if (diag == NULL || level < diag->level)
+    if (diag == NULL || level < diag_level(diag))
         return;
     char line[1100];
     int64_t ms = diag->wall_ms ? diag->wall_ms(diag) : real_wall_ms();

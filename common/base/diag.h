@@ -29,6 +29,10 @@ void diag_line(struct diag *diag, enum diag_level level, const char *format, ...
 #define DIAG_WARN(diag, ...)  diag_line(diag, DIAG_WARN, __VA_ARGS__)
 #define DIAG_ERROR(diag, ...) diag_line(diag, DIAG_ERROR, __VA_ARGS__)
 
+// The level while other threads write lines.
+enum diag_level diag_level(const struct diag *diag);
+void diag_set_level(struct diag *diag, enum diag_level level);
+
 // "debug" | "info" | "warn" | "error" in any case; false when it is none of them.
 bool diag_level_parse(const char *text, enum diag_level *level);
 

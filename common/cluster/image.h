@@ -161,6 +161,9 @@ const char *image_config(const struct image *image, Millrace__ResourceType type,
 // All values set for exactly this resource, ascending key; *count may be 0.
 const struct image_config *image_configs(const struct image *image, Millrace__ResourceType type,
                                          const char *name, size_t *count);
+// The resources of a type that have values, ascending by name.
+size_t image_resource_count(const struct image *image, Millrace__ResourceType type);
+const char *image_resource_name(const struct image *image, Millrace__ResourceType type, size_t i);
 enum image_config_source {
     IMAGE_CONFIG_STATIC,
     IMAGE_CONFIG_DEFAULT_NODE,

@@ -106,6 +106,25 @@ const struct image_config *image_configs(const struct image *image, Millrace__Re
     return resource != NULL ? resource->configs : NULL;
 }
 
+// Position of the first resource of the type, or where it would be.
+static size_t resource_first(const struct image *image, int type)
+{
+    struct resource_key where = {.type = (Millrace__ResourceType)type, .name = ""};
+    return sorted_find(&image->resources, &where, image_compare_resource, NULL);
+}
+
+size_t image_resource_count(const struct image *image, Millrace__ResourceType type)
+{
+    return resource_first(image, (int)type + 1) - resource_first(image, type);
+}
+
+const char *image_resource_name(const struct image *image, Millrace__ResourceType type, size_t i)
+{
+    size_t at = resource_first(image, type) + i;
+    ASSERT(at < image->resources.count);
+    return ((const struct resource *)image->resources.items[at])->name;
+}
+
 const char *image_config(const struct image *image, Millrace__ResourceType type, const char *name,
                          const char *key)
 {

@@ -216,6 +216,14 @@ static void update_accepting(struct conn_listener *listener)
         listener_pause(listener->env, listener->port, listener->paused || listener->full);
 }
 
+void conn_listener_limit(struct conn_listener *listener, int32_t connections_max, int32_t per_ip_max)
+{
+    ASSERT(connections_max > 0 && per_ip_max > 0);
+    listener->config.connections_max = connections_max;
+    listener->config.connections_per_ip_max = per_ip_max;
+    update_accepting(listener);
+}
+
 static int32_t *per_ip(struct conn_listener *listener, const char *host)
 {
     int32_t *count = map_get(&listener->per_ip, slice_str(host));

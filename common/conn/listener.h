@@ -92,6 +92,9 @@ enum status conn_listener_open(struct conn_listener *listener);
 // The bound port, 0 while not open.
 int conn_listener_port(const struct conn_listener *listener);
 
+// New connections_max and connections_per_ip_max, both > 0; connections that are there stay.
+void conn_listener_limit(struct conn_listener *listener, int32_t connections_max, int32_t per_ip_max);
+
 // Stops or resumes accepting new connections; existing ones are served.
 void conn_listener_pause(struct conn_listener *listener, bool paused);
 

@@ -248,6 +248,11 @@ static void rest_all(struct log_set *set)
     }
 }
 
+void log_set_expire_producers(struct log_set *set, int64_t expiry_ms)
+{
+    set->config.producer_expiry_ms = expiry_ms;
+}
+
 static void checkpoint_prepare(struct log_op *op)
 {
     rest_all(op->set);

@@ -82,6 +82,9 @@ void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context);
 // Drops everything in memory without writing (simulated crash, failed start-up). No job may run any more.
 void log_set_abandon(struct log_set **set);
 
+// producer.id.expiration.ms from here on.
+void log_set_expire_producers(struct log_set *set, int64_t expiry_ms);
+
 // Identity of the directory: cluster_id is NULL and node_id -1 while it is fresh.
 const char *log_set_path(const struct log_set *set);
 const char *log_set_cluster_id(const struct log_set *set);

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // IncrementalAlterConfigs (API 44) and AlterConfigs (API 33), which replaces all keys of a resource. A
-// resource is changed whole or not at all. Topics and nodes ("" = all nodes) have configurations here.
+// resource is changed whole or not at all. Topics, nodes ("" = all nodes), groups and client metrics
+// subscriptions have configurations here; the levels of a node's diagnostics are that node's own
+// (services/storage/logger_levels.c).
+#include "group_configs.h"
 #include "relay.h"
 
 #include "base/mem.h"
 #include "cluster/answers.h"
+#include "cluster/client_match.h"
 #include "cluster/configs.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
@@ -13,6 +17,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { NAME_MAX_BYTES = 4096, RESOURCES_MAX = 10000 }; // of groups, and of client metrics subscriptions
 
 enum operation_kind { OP_SET = 0, OP_DELETE = 1, OP_APPEND = 2, OP_SUBTRACT = 3 };
 
@@ -76,6 +82,60 @@ static const char *list_change(struct arena *arena, const char *now, struct slic
 
 // ---- one resource ----
 
+static bool allowed(struct relay *relay, int8_t type, struct slice name, struct topics_error *error)
+{
+    const struct principal *who = &relay->principal;
+    const enum operation what = OPERATION_ALTER_CONFIGS;
+    if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC)
+        return authorise(who, what, RESOURCE_TYPE_TOPIC, name) ||
+               topics_refuse(error, KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED, "Authorization failed.");
+    if (type == MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP)
+        return authorise(who, what, RESOURCE_TYPE_GROUP, name) ||
+               topics_refuse(error, KAFKA_ERR_GROUP_AUTHORIZATION_FAILED, "Authorization failed.");
+    return authorise(who, what, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME)) ||
+           topics_refuse(error, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, "Authorization failed.");
+}
+
+static bool topic_check(const struct image *image, const char *name, struct topics_error *error)
+{
+    const char *why;
+    if (name[0] == 0)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Default topic resources are not allowed.");
+    if (!answers_topic_name_ok(slice_str(name), &why))
+        return topics_refuse(error, KAFKA_ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: %s", why);
+    if (image_topic_named(image, name) == NULL)
+        return topics_refuse(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
+                             "The topic '%.200s' does not exist.", name);
+    return true;
+}
+
+static bool node_check(const char *name, struct topics_error *error)
+{
+    char *end;
+    long id = strtol(name, &end, 10);
+    if (name[0] == 0 || (*end == 0 && id >= 0 && id <= INT32_MAX))
+        return true;
+    return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Node id must be an integer, but it is: %.100s",
+                         name);
+}
+
+// Groups and subscriptions need not exist, so their number is bounded here.
+static bool named_check(const struct image *image, const struct resource *resource, const char *empty,
+                        struct topics_error *error)
+{
+    size_t set;
+    image_configs(image, resource->type, resource->name, &set);
+    if (resource->name[0] == 0)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "%s", empty);
+    if (strlen(resource->name) > NAME_MAX_BYTES)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "The name is longer than %d bytes.",
+                             NAME_MAX_BYTES);
+    if (set == 0 && image_resource_count(image, resource->type) >= RESOURCES_MAX)
+        return topics_refuse(error, KAFKA_ERR_POLICY_VIOLATION,
+                             "%d resources of this type have configurations already.", RESOURCES_MAX);
+    return true;
+}
+
 static bool resource_check(struct relay *relay, int8_t type, struct slice name, struct resource *resource,
                            struct topics_error *error)
 {
@@ -84,46 +144,82 @@ static bool resource_check(struct relay *relay, int8_t type, struct slice name, 
     resource->name = arena_strndup(&relay->arena, name.data, name.len);
     if (resource->name == NULL || strlen(resource->name) != name.len)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Invalid resource name.");
-    bool topic = type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC;
-    struct slice guarded = topic ? name : slice_str(RESOURCE_CLUSTER_NAME);
-    if (!authorise(&relay->principal, OPERATION_ALTER_CONFIGS,
-                   topic ? RESOURCE_TYPE_TOPIC : RESOURCE_TYPE_CLUSTER, guarded))
-        return topics_refuse(
-            error, topic ? KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED : KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED,
-            "Authorization failed.");
-    const char *why;
-    if (topic && name.len == 0)
-        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Default topic resources are not allowed.");
-    if (topic && !answers_topic_name_ok(name, &why))
-        return topics_refuse(error, KAFKA_ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: %s", why);
-    if (topic && image_topic_slice(image, name) == NULL)
-        return topics_refuse(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
-                             "The topic '%.200s' does not exist.", resource->name);
-    if (topic)
-        return true;
-    if (type != MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER)
-        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Unexpected resource type %d.", type);
-    char *end;
-    long id = strtol(resource->name, &end, 10);
-    if (resource->name[0] != 0 && (*end != 0 || id < 0 || id > INT32_MAX))
+    if (!allowed(relay, type, name, error))
+        return false;
+    switch (type) {
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC:
+        return topic_check(image, resource->name, error);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER:
+        return node_check(resource->name, error);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP:
+        return named_check(image, resource, "Default group resources are not allowed.", error);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_CLIENT_METRICS:
+        return named_check(image, resource, "Subscription name can't be empty", error);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER_LOGGER:
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST,
-                             "Node id must be an integer, but it is: %.100s", resource->name);
-    return true;
+                             "Levels of loggers are altered by a request of their own, at their node.");
+    default:
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Unknown resource type %d", type);
+    }
+}
+
+static const struct configs_key *find_key(const struct resource *resource, struct slice name)
+{
+    switch (resource->type) {
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC:
+        return configs_topic_key(name);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP:
+        return configs_group_key(name);
+    case MILLRACE__RESOURCE_TYPE__RESOURCE_CLIENT_METRICS:
+        return configs_metrics_key(name);
+    default:
+        return configs_node_key(name);
+    }
 }
 
 static const struct configs_key *key_of(const struct resource *resource, struct slice name,
                                         struct topics_error *error)
 {
-    bool topic = resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC;
-    const struct configs_key *key = topic ? configs_topic_key(name) : configs_node_key(name);
+    const struct configs_key *key = find_key(resource, name);
     int len = name.len < 100 ? (int)name.len : 100;
-    if (key == NULL && topic)
-        topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "Unknown topic config name: %.*s", len,
-                      (const char *)name.data);
-    else if (key == NULL || !key->hot)
+    const char *text = (const char *)name.data;
+    if (key != NULL && key->hot)
+        return key;
+    if (resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC)
+        topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "Unknown topic config name: %.*s", len, text);
+    else if (resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP)
+        topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "Unknown group config name: %.*s", len, text);
+    else if (resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_CLIENT_METRICS)
+        topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Unknown client metrics configuration: %.*s", len,
+                      text);
+    else
         topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Cannot update these configs dynamically: Set(%.*s)",
-                      len, (const char *)name.data);
-    return error->code == 0 ? key : NULL;
+                      len, text);
+    return NULL;
+}
+
+static bool match_check(const struct configs_key *key, const char *value, struct topics_error *error)
+{
+    char why[CLIENT_MATCH_WHY_SIZE];
+    struct client_match *match;
+    if (strcmp(key->name, "match") != 0)
+        return true;
+    if (client_match_new(slice_str(value), &match, why) != ST_OK)
+        return topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "%s", why);
+    client_match_destroy(&match);
+    return true;
+}
+
+static bool value_check(const struct resource *resource, const struct configs_key *key, const char *value,
+                        struct topics_error *error)
+{
+    char why[CONFIGS_WHY_SIZE];
+    bool node = resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER;
+    bool metrics = resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_CLIENT_METRICS;
+    if (configs_check(key, slice_str(value), why) == ST_OK)
+        return !metrics || match_check(key, value, error);
+    return topics_refuse(error, node || metrics ? KAFKA_ERR_INVALID_REQUEST : KAFKA_ERR_INVALID_CONFIG, "%s",
+                         why);
 }
 
 // The value the change leads to, in the arena; NULL with error->code 0: the key is removed.
@@ -134,7 +230,7 @@ static const char *new_value(struct relay *relay, const struct resource *resourc
     if (change->operation == OP_DELETE)
         return NULL;
     if (change->value.data == NULL) {
-        topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Null value not supported for %s", key->name);
+        topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Null value not supported for : %s", key->name);
         return NULL;
     }
     if (change->operation == OP_SET)
@@ -158,19 +254,16 @@ static bool add_change(struct relay *relay, const struct resource *resource, con
                        struct decision *decision, struct topics_error *error)
 {
     if (change->operation < OP_SET || change->operation > OP_SUBTRACT)
-        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Unknown operation %d.", change->operation);
-    bool topic = resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC;
-    if (topic && change->operation == OP_DELETE && configs_topic_key(change->name) == NULL)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Unknown operations type %d",
+                             change->operation);
+    if (change->operation == OP_DELETE && find_key(resource, change->name) == NULL)
         return true; // scripts clear away keys of older releases
     const struct configs_key *key = key_of(resource, change->name, error);
     if (key == NULL)
         return false;
     const char *value = new_value(relay, resource, key, change, error);
-    char why[CONFIGS_WHY_SIZE];
-    if (error->code != 0)
+    if (error->code != 0 || (value != NULL && !value_check(resource, key, value, error)))
         return false;
-    if (value != NULL && configs_check(key, slice_str(value), why) != ST_OK)
-        return topics_refuse(error, topic ? KAFKA_ERR_INVALID_CONFIG : KAFKA_ERR_INVALID_REQUEST, "%s", why);
     if (value != NULL && (value = configs_kept(key, slice_str(value), &relay->arena)) == NULL)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "The request needs too much memory.");
     const char *now =
@@ -220,7 +313,9 @@ static void alter(struct relay *relay, int8_t type, struct slice name, const str
         add_changes(relay, &resource, changes, count, &decision, error)) {
         if (replace)
             add_removals(relay, &resource, changes, count, &decision);
-        relay_append(relay, &decision, error);
+        if (type != MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP ||
+            group_configs_check(metadata_image(relay->controller->metadata), resource.name, &decision, error))
+            relay_append(relay, &decision, error);
     }
     decision_fini(&decision);
 }

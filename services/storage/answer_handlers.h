@@ -14,6 +14,7 @@ void handle_describe_configs(struct storage_request *request);
 void handle_describe_topic_partitions(struct storage_request *request);
 void handle_find_coordinator(struct storage_request *request);
 void handle_init_producer_id(struct storage_request *request);
+void handle_list_config_resources(struct storage_request *request);
 void handle_metadata(struct storage_request *request);
 
 // What an answer from the image is made of: image, principal, version and arena of the request.

@@ -8,6 +8,7 @@
 #include "answer_handlers.h"
 #include "handlers.h"
 #include "lists.h"
+#include "logger_levels.h"
 #include "relay_apis.h"
 #include "split.h"
 
@@ -44,7 +45,7 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_CREATE_PARTITIONS,        API_CONTROLLER, NULL},
     {KAFKA_API_DELETE_GROUPS,            API_SPLIT, NULL},
     {KAFKA_API_ELECT_LEADERS,            API_CONTROLLER, NULL},
-    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, API_CONTROLLER, NULL},
+    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, API_OWN, handle_incremental_alter_configs},
     {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, API_CONTROLLER, NULL},
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, API_CONTROLLER, NULL},
     {KAFKA_API_OFFSET_DELETE,            API_GROUP, NULL},
@@ -54,6 +55,7 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_UNREGISTER_BROKER,        API_CONTROLLER, NULL},
     {KAFKA_API_DESCRIBE_TRANSACTIONS,    API_SPLIT, NULL},
     {KAFKA_API_LIST_TRANSACTIONS,        API_LIST, NULL},
+    {KAFKA_API_LIST_CONFIG_RESOURCES,    API_OWN, handle_list_config_resources},
     {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, API_OWN, handle_describe_topic_partitions},
 };
 // clang-format on

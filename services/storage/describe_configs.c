@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// DescribeConfigs: every key of a topic or of this node with its value, where the value comes from, and, when
-// asked, what would stand in its place otherwise (synonyms, in order of precedence) and its documentation.
-// Clients read, change and write back what they get here, so no key is left out.
+// DescribeConfigs: every key of a topic, of this node, of a group or of a client metrics subscription with
+// its value, where the value comes from, and, when asked, what would stand in its place otherwise (synonyms,
+// in order of precedence) and its documentation; and the level of this node's one logger. Clients read,
+// change and write back what they get here, so no key is left out.
 #include "answer_handlers.h"
 
 #include "base/config.h"
 #include "cluster/configs.h"
 #include "kafka/messages/describe_configs.h"
+#include "logger_levels.h"
 #include "settings.h"
 #include "storage.h"
 
@@ -24,7 +26,10 @@ enum source { // Kafka's numbers (DescribeConfigsResponse.ConfigSource)
     SOURCE_DYNAMIC_NODE = 2,
     SOURCE_DYNAMIC_DEFAULT = 3,
     SOURCE_STATIC_NODE = 4,
-    SOURCE_DEFAULT = 5
+    SOURCE_DEFAULT = 5,
+    SOURCE_LOGGER = 6,
+    SOURCE_METRICS = 7,
+    SOURCE_GROUP = 8
 };
 
 struct described {
@@ -33,7 +38,8 @@ struct described {
     const asked_resource *resource;
     const struct image *image;
     char node[16];      // this node's id in decimal
-    const char *topic;  // NULL: the node is described
+    const char *topic;  // NULL: something else is described
+    const char *named;  // group or subscription; NULL: something else
     bool defaults_only; // the default of all nodes: dynamic values alone
 };
 
@@ -58,9 +64,27 @@ static const char *static_value(const struct described *d, const char *key)
     return value == text ? arena_strndup(&d->request->arena, text, strlen(text)) : value;
 }
 
+// What is set for a group or a subscription, else its default, which a node's configuration may be.
+static int32_t gather_named(const struct described *d, const struct configs_key *key,
+                            synonym list[SYNONYMS_MAX])
+{
+    int32_t count = 0;
+    const Millrace__ResourceType type = (Millrace__ResourceType)d->resource->resource_type;
+    bool group = type == MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP;
+    add(list, &count, key->name, image_config(d->image, type, d->named, key->name),
+        group ? SOURCE_GROUP : SOURCE_METRICS);
+    if (count > 0)
+        return count;
+    const char *node = key->node_key != NULL ? static_value(d, key->node_key) : NULL;
+    add(list, &count, key->name, node != NULL ? node : key->fallback, SOURCE_DEFAULT);
+    return count;
+}
+
 // Every value the key has, the effective one first.
 static int32_t gather(const struct described *d, const struct configs_key *key, synonym list[SYNONYMS_MAX])
 {
+    if (d->named != NULL)
+        return gather_named(d, key, list);
     int32_t count = 0;
     const char *node_key = d->topic != NULL ? key->node_key : key->name;
     if (d->topic != NULL)
@@ -108,10 +132,10 @@ static bool describe_key(const struct described *d, const struct configs_key *ke
     to->is_sensitive = key->type == CONFIGS_PASSWORD;
     to->value = to->is_sensitive ? (struct slice){0} : list[0].value;
     to->config_source = list[0].source;
-    to->read_only = d->topic == NULL && !key->hot;
+    to->read_only = !key->hot;
     to->config_type = (int8_t)key->type;
     to->documentation = d->asked->include_documentation ? slice_str(key->help) : (struct slice){0};
-    if (!d->asked->include_synonyms || to->is_sensitive)
+    if (!d->asked->include_synonyms || to->is_sensitive || list[0].value.data == NULL)
         return true;
     to->synonyms = arena_calloc(&d->request->arena, (size_t)count, sizeof *list);
     if (to->synonyms == NULL)
@@ -157,24 +181,93 @@ static bool describe_topic(struct described *d, result *out)
     return true;
 }
 
-static bool describe_node(struct described *d, result *out)
+static bool may_describe(const struct described *d, enum resource_type type, struct slice name)
+{
+    return authorise(&d->request->principal, OPERATION_DESCRIBE_CONFIGS, type, name);
+}
+
+// Whether the resource's name is this node's id; refuses it otherwise. else_ok: "or what else it may be".
+static bool names_node(struct described *d, const char *else_ok, result *out)
 {
     struct slice name = d->resource->resource_name;
-    if (!authorise(&d->request->principal, OPERATION_DESCRIBE_CONFIGS, RESOURCE_TYPE_CLUSTER,
-                   slice_str(RESOURCE_CLUSTER_NAME))) {
+    struct arena *arena = &d->request->arena;
+    int len = name.len < 100 ? (int)name.len : 100;
+    bool number = name.len > 0;
+    for (size_t i = 0; i < name.len; i++)
+        number &= name.data[i] >= '0' && name.data[i] <= '9';
+    if (!may_describe(d, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME)))
         refuse(out, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
-    } else if (name.len > 0 && !slice_is(name, d->node)) {
-        const char *why = arena_printf(&d->request->arena,
-                                       "this is node %s: only it and \"\" can be asked for here", d->node);
-        refuse(out, KAFKA_ERR_INVALID_REQUEST, why);
-    } else {
-        d->defaults_only = name.len == 0;
+    else if (!number)
+        refuse(out, KAFKA_ERR_INVALID_REQUEST,
+               arena_printf(arena, "Broker id must be an integer, but it is: %.*s", len,
+                            (const char *)name.data));
+    else if (!slice_is(name, d->node))
+        refuse(out, KAFKA_ERR_INVALID_REQUEST,
+               arena_printf(arena, "Unexpected broker id, expected %s%s, but received %.*s", d->node, else_ok,
+                            len, (const char *)name.data));
+    return out->error_code == 0;
+}
+
+static bool describe_node(struct described *d, result *out)
+{
+    d->defaults_only = d->resource->resource_name.len == 0;
+    if (d->defaults_only && !may_describe(d, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME)))
+        refuse(out, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
+    else if (d->defaults_only || names_node(d, " or empty string", out))
         return describe_keys(d, configs_node_keys, configs_node_count, out);
-    }
     return true;
 }
 
-// Groups, loggers and client metrics have no settings of their own here: an empty list, as for an unset one.
+// One logger, the root of all: lines below its level are not written (logger_levels.c sets it).
+static bool describe_logger(struct described *d, result *out)
+{
+    if (d->resource->resource_name.len == 0) {
+        refuse(out, KAFKA_ERR_INVALID_REQUEST, "Broker id must not be empty");
+        return true;
+    }
+    if (!names_node(d, "", out) || !wanted(d, LOGGER_ROOT))
+        return true;
+    out->configs = kafka_structure_array(
+        &kafka_describe_configs_response_describe_configs_resource_result_type, &d->request->arena, 1);
+    if (out->configs == NULL)
+        return false;
+    out->configs_count = 1;
+    out->configs[0].name = slice_str(LOGGER_ROOT);
+    out->configs[0].value = slice_str(logger_level_text(d->request->storage));
+    out->configs[0].config_source = SOURCE_LOGGER;
+    return true;
+}
+
+static bool describe_group(struct described *d, result *out)
+{
+    struct slice name = d->resource->resource_name;
+    d->named = arena_strndup(&d->request->arena, name.data, name.len);
+    if (d->named == NULL)
+        return false;
+    if (!may_describe(d, RESOURCE_TYPE_GROUP, name))
+        refuse(out, KAFKA_ERR_GROUP_AUTHORIZATION_FAILED, NULL);
+    else if (name.len == 0)
+        refuse(out, KAFKA_ERR_INVALID_REQUEST, "Group name must not be empty");
+    else
+        return describe_keys(d, configs_group_keys, configs_group_count, out);
+    return true;
+}
+
+static bool describe_metrics(struct described *d, result *out)
+{
+    struct slice name = d->resource->resource_name;
+    d->named = arena_strndup(&d->request->arena, name.data, name.len);
+    if (d->named == NULL)
+        return false;
+    if (!may_describe(d, RESOURCE_TYPE_CLUSTER, slice_str(RESOURCE_CLUSTER_NAME)))
+        refuse(out, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, NULL);
+    else if (name.len == 0)
+        refuse(out, KAFKA_ERR_INVALID_REQUEST, "Client metrics subscription name must not be empty");
+    else
+        return describe_keys(d, configs_metrics_keys, configs_metrics_count, out);
+    return true;
+}
+
 static bool describe_resource(struct described *d, result *out)
 {
     out->resource_type = d->resource->resource_type;
@@ -185,9 +278,11 @@ static bool describe_resource(struct described *d, result *out)
     case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER:
         return describe_node(d, out);
     case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER_LOGGER:
+        return describe_logger(d, out);
     case MILLRACE__RESOURCE_TYPE__RESOURCE_CLIENT_METRICS:
+        return describe_metrics(d, out);
     case MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP:
-        return true;
+        return describe_group(d, out);
     default:
         refuse(out, KAFKA_ERR_INVALID_REQUEST, "unknown resource type");
         return true;

@@ -194,6 +194,12 @@ size_t node_listeners_endpoints(struct node_listeners *listeners, struct member_
     return count;
 }
 
+void node_listeners_limit(struct node_listeners *listeners, int32_t connections_max, int32_t per_ip_max)
+{
+    for (int i = 0; i < listeners->count; i++)
+        conn_listener_limit(listeners->all[i].conn, connections_max, per_ip_max);
+}
+
 const char *node_listeners_address(struct node_listeners *listeners)
 {
     listeners->address[0] = '\0';

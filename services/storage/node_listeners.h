@@ -28,6 +28,9 @@ bool node_listeners_opened(const struct node_listeners *listeners);
 size_t node_listeners_endpoints(struct node_listeners *listeners, struct member_endpoint *endpoints,
                                 size_t room);
 
+// max.connections and max.connections.per.ip from here on.
+void node_listeners_limit(struct node_listeners *listeners, int32_t connections_max, int32_t per_ip_max);
+
 // "host:port" of the first one as bound, "" while it is not.
 const char *node_listeners_address(struct node_listeners *listeners);
 

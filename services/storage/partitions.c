@@ -169,7 +169,7 @@ static const struct settings_known *settings_of(const struct replica *replica)
         return known;
     known->any = true;
     known->topic = replica->topic_id;
-    settings_topic(options->image, replica->topic, options->node_id, &known->replica);
+    settings_topic(options->image, replica->topic, options->node_id, options->config, &known->replica);
     known->log = settings_log(options->image, replica->topic, options->node_id, options->config);
     return known;
 }

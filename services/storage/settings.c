@@ -12,7 +12,7 @@ struct reader {
     const struct image *image;
     const char *topic;
     int32_t node_id;
-    const struct config *config; // static values; NULL: none
+    const struct config *config; // static values
 };
 
 // Keys in larger units than the one they stand in for.
@@ -21,11 +21,12 @@ static const struct {
     int64_t ms;
 } units[] = {{"log.retention.ms", "log.retention.minutes", 60000},
              {"log.retention.ms", "log.retention.hours", 3600000},
-             {"log.roll.ms", "log.roll.hours", 3600000}};
+             {"log.roll.ms", "log.roll.hours", 3600000},
+             {"log.roll.jitter.ms", "log.roll.jitter.hours", 3600000}};
 
 static bool given(const struct config *config, const char *key)
 {
-    return config_row_of(config, key) != NULL && config_is_set(config, key);
+    return key != NULL && config_row_of(config, key) != NULL && config_is_set(config, key);
 }
 
 const char *settings_static(const struct config *config, const char *key, char text[SETTINGS_TEXT])
@@ -46,7 +47,7 @@ static int64_t number(const struct reader *reader, const char *key, const char *
 {
     char room[SETTINGS_TEXT];
     const char *text = image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, NULL);
-    if (text == NULL && reader->config != NULL)
+    if (text == NULL)
         text = settings_static(reader->config, node_key, room);
     if (text == NULL)
         return fallback;
@@ -64,7 +65,7 @@ static int32_t number32(const struct reader *reader, const char *key, const char
 static const char *word(const struct reader *reader, const char *key, const char *node_key,
                         const char *fallback)
 {
-    if (reader->config != NULL && given(reader->config, node_key))
+    if (given(reader->config, node_key))
         fallback = config_text(reader->config, node_key);
     return image_topic_config(reader->image, reader->topic, key, node_key, reader->node_id, fallback);
 }
@@ -91,9 +92,9 @@ static void read_codec(const struct reader *reader, struct replica_settings *set
 }
 
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
-                    struct replica_settings *settings)
+                    const struct config *process, struct replica_settings *settings)
 {
-    struct reader reader = {.image = image, .topic = topic, .node_id = node_id};
+    struct reader reader = {.image = image, .topic = topic, .node_id = node_id, .config = process};
     settings->min_isr = min_isr(&reader);
     settings->message_bytes_max = number32(&reader, "max.message.bytes", "message.max.bytes", 1048588);
     settings->before_ms_max =
@@ -123,7 +124,7 @@ static int64_t limit(int64_t value)
 static void settings_retention(const struct reader *reader, struct log_config *config)
 {
     config->retention_ms = limit(number(reader, "retention.ms", "log.retention.ms", config->retention_ms));
-    if (reader->config != NULL && config_row_of(reader->config, "log.retention.check.interval.ms") != NULL)
+    if (config_row_of(reader->config, "log.retention.check.interval.ms") != NULL)
         config->late_ms = config_int(reader->config, "log.retention.check.interval.ms");
     config->retention_bytes =
         limit(number(reader, "retention.bytes", "log.retention.bytes", config->retention_bytes));

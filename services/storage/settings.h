@@ -8,10 +8,9 @@
 #include "cluster/image.h"
 #include "replica.h"
 
-void settings_topic(const struct image *image, const char *topic, int32_t node_id,
-                    struct replica_settings *settings);
-
 // process: what this process was started with.
+void settings_topic(const struct image *image, const char *topic, int32_t node_id,
+                    const struct config *process, struct replica_settings *settings);
 struct log_config settings_log(const struct image *image, const char *topic, int32_t node_id,
                                const struct config *process);
 

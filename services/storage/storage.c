@@ -15,6 +15,7 @@
 #include "fetch_sessions.h"
 #include "lost.h"
 #include "node_listeners.h"
+#include "node_settings.h"
 #include "partitions.h"
 #include "cluster/producer_ids.h"
 #include "refused.h"
@@ -65,6 +66,7 @@ struct storage {
     bool reads_closest;
     struct adopt *adopt;
     struct node_listeners *listeners;
+    struct node_settings settings;
     int32_t node_id;
     bool serving; // the image had the registration, replicas are started
     enum drain_step drain;
@@ -153,6 +155,7 @@ static enum status storage_on_registered(void *context, int32_t node_id, struct 
     rpc_set_node(storage->rpc, node_id);
     rpc_set_cluster(storage->rpc, cluster_id);
     make_partitions(storage);
+    node_settings_named(&storage->settings, node_id);
     return ST_OK;
 }
 
@@ -299,7 +302,15 @@ static enum status make_parts(struct storage *storage)
     status = adopt_new(storage, storage->dirs, &storage->adopt);
     if (status != ST_OK)
         return status;
-    return node_listeners_new(storage->env, storage->config, &conn_handler, storage, &storage->listeners);
+    status = node_listeners_new(storage->env, storage->config, &conn_handler, storage, &storage->listeners);
+    if (status != ST_OK)
+        return status;
+    storage->settings = (struct node_settings){.image = storage->image,
+                                               .config = storage->config,
+                                               .dirs = storage->dirs,
+                                               .listeners = storage->listeners};
+    node_settings_start(&storage->settings);
+    return ST_OK;
 }
 
 static void drain_on_timer(struct timer *timer);
@@ -383,6 +394,7 @@ void storage_destroy(struct storage **pointer)
     if (storage == NULL)
         return;
     timer_stop(storage->env, &storage->drain_timer);
+    node_settings_stop(&storage->settings);
     node_listeners_destroy(&storage->listeners);
     adopt_destroy(&storage->adopt);
     auto_create_destroy(&storage->auto_create);
@@ -437,6 +449,7 @@ static void drain_close(struct storage *storage)
 {
     storage->drain = DRAIN_CLOSING;
     timer_stop(storage->env, &storage->drain_timer);
+    node_settings_stop(&storage->settings);
     relays_cancel(storage->relays); // requests held by coordinators: their clients ask another node
     member_leave(storage->member, LEAVE_MS);
     if (storage->partitions != NULL)
