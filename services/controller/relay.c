@@ -22,6 +22,7 @@ static const struct relay_row {
     {KAFKA_API_ELECT_LEADERS, elect_leaders},
     {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, alter_partition_reassignments},
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, list_partition_reassignments},
+    {KAFKA_API_DESCRIBE_QUORUM, describe_quorum},
     {KAFKA_API_UPDATE_FEATURES, update_features},
     {KAFKA_API_UNREGISTER_BROKER, unregister_broker},
 };

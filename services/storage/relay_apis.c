@@ -111,6 +111,7 @@ static const struct rule rules[] = {
     {KAFKA_API_ELECT_LEADERS,     NEVER,                -1, elect_leaders_timeout},
     {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, NEVER,    -1, alter_reassignments_timeout},
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, HARMLESS,  -1, list_reassignments_timeout},
+    {KAFKA_API_DESCRIBE_QUORUM,   HARMLESS,             -1, NULL},
     {KAFKA_API_UPDATE_FEATURES,   NEVER,                -1, update_features_timeout},
     {KAFKA_API_UNREGISTER_BROKER, NEVER,                -1, NULL},
 };

@@ -11,6 +11,7 @@
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
+#include "kafka/messages/describe_quorum.h"
 #include "kafka/messages/elect_leaders.h"
 #include "kafka/messages/end_txn.h"
 #include "kafka/messages/heartbeat.h"
@@ -283,6 +284,14 @@ static void list_reassignments_error(struct storage_request *request, int16_t er
     storage_answer(request, &response);
 }
 
+static void describe_quorum_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_describe_quorum_response response;
+    kafka_defaults(&kafka_describe_quorum_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 static void update_features_error(struct storage_request *request, int16_t error)
 {
     struct kafka_update_features_response response;
@@ -409,6 +418,7 @@ static const struct {
     {KAFKA_API_ELECT_LEADERS, elect_leaders_error},
     {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, alter_reassignments_error},
     {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, list_reassignments_error},
+    {KAFKA_API_DESCRIBE_QUORUM, describe_quorum_error},
     {KAFKA_API_UPDATE_FEATURES, update_features_error},
     {KAFKA_API_UNREGISTER_BROKER, unregister_broker_error},
 };
