@@ -10,6 +10,7 @@
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/create_topics.h"
+#include "late.h"
 #include "member.h"
 #include "nemesis.h"
 #include "producer.h"
@@ -27,6 +28,7 @@ enum {
     REST_SECONDS = 4,  // from the last record until the disks are read
     MEMBERS = 2,
     COMMITTERS = 2,
+    LATES = 3,
     GETTING_ON = HISTORY_PRODUCERS + COMMITTERS + TRANSACTORS // clients of which progress is asked
 };
 
@@ -43,6 +45,7 @@ struct run {
     struct member_sim members[MEMBERS];
     int32_t nodes[CLUSTER_STORAGE];
     struct transactor transactors[TRANSACTORS];
+    struct late lates[LATES];
     struct reassigner reassigner; // of seeds that nemesis_reassigns
     struct reader reader;         // of seeds that nemesis_spoils_disks
 };
@@ -165,6 +168,10 @@ static void clients_begin(struct run *run, struct env *env)
     for (int i = 0; i < TRANSACTORS; i++) {
         transactor_init(&run->transactors[i], env, &run->history, i);
         actor_place(run, &run->transactors[i].actor);
+    }
+    for (int i = 0; i < LATES; i++) {
+        late_init(&run->lates[i], env, &run->history, run->transactors);
+        actor_place(run, &run->lates[i].actor);
     }
     for (int i = 0; i < MEMBERS; i++) {
         member_sim_init(&run->members[i], env, &run->history, "members");

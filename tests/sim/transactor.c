@@ -3,26 +3,24 @@
 #include "transactor.h"
 
 #include "kafka/api.h"
-#include "kafka/batch.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
+#include "kafka/messages/add_offsets_to_txn.h"
 #include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/end_txn.h"
 #include "kafka/messages/init_producer_id.h"
 #include "kafka/messages/metadata.h"
+#include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/produce.h"
-
-#include <stdio.h>
+#include "kafka/messages/txn_offset_commit.h"
 
 enum {
     TIMEOUT_MS = 3000, // of a transaction
     PAUSE_MS_MAX = 30,
+    ONE_READ_IN = 4, // states that read are passed through so often
     INIT_VERSION = 4,
     ADD_VERSION = 3,
-    OLD_PRODUCE = 9,
-    NEW_PRODUCE = 12,
-    OLD_END = 3,
-    NEW_END = 5
+    FETCH_VERSION = 8
 };
 
 static struct transactor *of(struct actor *actor)
@@ -44,7 +42,7 @@ static void retry(struct transactor *transactor, enum transactor_state state)
 
 static struct slice id_of(const struct transactor *transactor)
 {
-    return slice_str(transactor->new_flow ? "new" : "old");
+    return txn_request_id(transactor->new_flow);
 }
 
 // The transaction under way has ended.
@@ -53,6 +51,8 @@ static void ended(struct transactor *transactor, bool committed)
     struct history *history = transactor->actor.history;
     if (transactor->next == TRANSACTOR_NUMBERS_MAX - 1)
         transactor->finishing = true;
+    if (committed)
+        transactor->last_committed = transactor->next;
     transactor->committed[transactor->next++] = committed;
     world_count(history->world, committed ? COUNT_transaction_committed : COUNT_transaction_aborted);
     transactor->added = false;
@@ -71,6 +71,12 @@ static bool passes(int16_t error)
 static bool fenced(int16_t error)
 {
     return error == KAFKA_ERR_PRODUCER_FENCED || error == KAFKA_ERR_INVALID_PRODUCER_EPOCH;
+}
+
+// ... as the logs and groups say it.
+static bool over(int16_t error)
+{
+    return fenced(error) || error == KAFKA_ERR_INVALID_TXN_STATE || error == KAFKA_ERR_TRANSACTION_ABORTABLE;
 }
 
 static void unexpected(const struct transactor *transactor, const char *what, int16_t error)
@@ -191,10 +197,9 @@ static void on_produced(struct actor *actor, const struct conn_answer *answer)
     int16_t error = reply->responses[0].partition_responses[0].error_code;
     if (error == KAFKA_ERR_NONE) {
         transactor->sequence++;
-        transactor->state = TRANSACTOR_END;
+        transactor->state = transactor->new_flow ? TRANSACTOR_OFFSETS : TRANSACTOR_ADD_GROUP;
         actor_again(actor, (int64_t)prng_below(&actor->prng, PAUSE_MS_MAX));
-    } else if (fenced(error) || error == KAFKA_ERR_INVALID_TXN_STATE ||
-               error == KAFKA_ERR_TRANSACTION_ABORTABLE) {
+    } else if (over(error)) {
         transactor->aborts = true; // the coordinator says for certain what became of it
         go(transactor, TRANSACTOR_END);
     } else {
@@ -205,42 +210,96 @@ static void on_produced(struct actor *actor, const struct conn_answer *answer)
     }
 }
 
-static void build(struct transactor *transactor)
+// ---- offsets ----
+
+static void on_group_added(struct actor *actor, const struct conn_answer *answer)
 {
-    char text[64];
-    struct batch_record record = {.timestamp = env_wall_ms(transactor->actor.env)};
-    struct batch_spec spec = batch_spec_plain();
-    snprintf(text, sizeof text, "%lld", (long long)transactor->next);
-    record.value = slice_str(text);
-    spec.attributes = BATCH_TRANSACTIONAL;
-    spec.producer_id = transactor->producer_id;
-    spec.producer_epoch = transactor->producer_epoch;
-    spec.base_sequence = transactor->sequence;
-    buf_clear(&transactor->batch);
-    batch_build(&spec, &record, 1, &transactor->batch);
+    const struct kafka_add_offsets_to_txn_response *reply = answer ? answer->body : NULL;
+    struct transactor *transactor = of(actor);
+    if (reply == NULL || passes(reply->error_code)) {
+        retry(transactor, TRANSACTOR_ADD_GROUP);
+    } else if (reply->error_code == KAFKA_ERR_NONE) {
+        go(transactor, TRANSACTOR_OFFSETS);
+    } else if (fenced(reply->error_code)) {
+        ended(transactor, false);
+        retry(transactor, TRANSACTOR_INIT);
+    } else {
+        unexpected(transactor, "AddOffsetsToTxn", reply->error_code);
+    }
 }
 
-static void send_record(struct transactor *transactor)
+static void add_group(struct transactor *transactor)
 {
-    struct kafka_produce_request_partition_produce_data partition;
-    struct kafka_produce_request_topic_produce_data topic;
-    struct kafka_produce_request request;
-    build(transactor);
-    kafka_structure_defaults(&kafka_produce_request_partition_produce_data_type, &partition);
-    kafka_structure_defaults(&kafka_produce_request_topic_produce_data_type, &topic);
-    kafka_defaults(&kafka_produce_request_message, &request);
-    partition.index = transactor->index;
-    partition.records.bytes = buf_slice(&transactor->batch);
+    struct kafka_add_offsets_to_txn_request request = {.transactional_id = id_of(transactor),
+                                                       .producer_id = transactor->producer_id,
+                                                       .producer_epoch = transactor->producer_epoch,
+                                                       .group_id = id_of(transactor)};
+    actor_call(&transactor->actor, KAFKA_API_ADD_OFFSETS_TO_TXN, ADD_VERSION, &request, on_group_added);
+}
+
+static void on_offsets(struct actor *actor, const struct conn_answer *answer)
+{
+    const struct kafka_txn_offset_commit_response *reply = answer ? answer->body : NULL;
+    struct transactor *transactor = of(actor);
+    if (reply == NULL || reply->topics_count != 1) {
+        retry(transactor, TRANSACTOR_OFFSETS);
+        return;
+    }
+    int16_t error = reply->topics[0].partitions[0].error_code;
+    if (error == KAFKA_ERR_NONE) {
+        bool read = prng_below(&actor->prng, ONE_READ_IN) == 0;
+        world_count(actor->history->world, COUNT_transaction_offset);
+        go(transactor, read ? TRANSACTOR_READ_OPEN : TRANSACTOR_END);
+    } else if (over(error)) {
+        transactor->aborts = true;
+        go(transactor, TRANSACTOR_END);
+    } else {
+        if (!passes(error) && error != KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION)
+            unexpected(transactor, "TxnOffsetCommit", error);
+        retry(transactor, TRANSACTOR_OFFSETS);
+    }
+}
+
+// What the group's offset is: the last committed transaction's number, for certain.
+static void on_read(struct actor *actor, const struct conn_answer *answer)
+{
+    const struct kafka_offset_fetch_response *reply = answer ? answer->body : NULL;
+    struct transactor *transactor = of(actor);
+    if (reply == NULL || reply->groups_count != 1 || reply->groups[0].error_code != KAFKA_ERR_NONE ||
+        reply->groups[0].topics_count != 1 ||
+        reply->groups[0].topics[0].partitions[0].error_code != KAFKA_ERR_NONE) {
+        retry(transactor, transactor->state);
+        return;
+    }
+    int64_t offset = reply->groups[0].topics[0].partitions[0].committed_offset;
+    if (offset != transactor->last_committed)
+        history_violation(actor->history, "transaction-offsets",
+                          "group of \"%s\": %lld read, transaction %lld was the last one committed",
+                          transactor->new_flow ? "new" : "old", (long long)offset,
+                          (long long)transactor->last_committed);
+    transactor->reads++;
+    go(transactor, transactor->state == TRANSACTOR_READ ? TRANSACTOR_LEADER : TRANSACTOR_END);
+}
+
+static void read_offset(struct transactor *transactor)
+{
+    int32_t partition = transactor->index;
+    struct kafka_offset_fetch_request_offset_fetch_request_topics topic;
+    struct kafka_offset_fetch_request_offset_fetch_request_group group;
+    struct kafka_offset_fetch_request request;
+    kafka_structure_defaults(&kafka_offset_fetch_request_offset_fetch_request_topics_type, &topic);
+    kafka_structure_defaults(&kafka_offset_fetch_request_offset_fetch_request_group_type, &group);
+    kafka_defaults(&kafka_offset_fetch_request_message, &request);
     topic.name = slice_str(TRANSACTOR_TOPIC);
-    topic.partition_data = &partition;
-    topic.partition_data_count = 1;
-    request.transactional_id = id_of(transactor);
-    request.acks = -1;
-    request.timeout_ms = 2000;
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    actor_call(&transactor->actor, KAFKA_API_PRODUCE, transactor->new_flow ? NEW_PRODUCE : OLD_PRODUCE,
-               &request, on_produced);
+    topic.partition_indexes = &partition;
+    topic.partition_indexes_count = 1;
+    group.group_id = id_of(transactor);
+    group.topics = &topic;
+    group.topics_count = 1;
+    request.groups = &group;
+    request.groups_count = 1;
+    request.require_stable = transactor->state == TRANSACTOR_READ; // until the marker has come (KIP-447)
+    actor_call(&transactor->actor, KAFKA_API_OFFSET_FETCH, FETCH_VERSION, &request, on_read);
 }
 
 // ---- EndTxn ----
@@ -252,8 +311,9 @@ static void end_told(struct transactor *transactor, const struct kafka_end_txn_r
         transactor->producer_epoch = reply->producer_epoch;
         transactor->sequence = 0;
     }
+    bool read = prng_below(&transactor->actor.prng, ONE_READ_IN) == 0;
     ended(transactor, !transactor->aborts);
-    go(transactor, TRANSACTOR_LEADER);
+    go(transactor, read ? TRANSACTOR_READ : TRANSACTOR_LEADER);
 }
 
 static void on_ended(struct actor *actor, const struct conn_answer *answer)
@@ -275,14 +335,19 @@ static void on_ended(struct actor *actor, const struct conn_answer *answer)
     }
 }
 
-static void send_end(struct transactor *transactor)
+// ---- the steps ----
+
+static void send(struct transactor *transactor, enum txn_kind kind, actor_answer_fn *answer)
 {
-    struct kafka_end_txn_request request = {.transactional_id = id_of(transactor),
-                                            .producer_id = transactor->producer_id,
-                                            .producer_epoch = transactor->producer_epoch,
-                                            .committed = !transactor->aborts};
-    actor_call(&transactor->actor, KAFKA_API_END_TXN, transactor->new_flow ? NEW_END : OLD_END, &request,
-               on_ended);
+    transactor->sent[kind] = (struct txn_request){.sent = true,
+                                                  .new_flow = transactor->new_flow,
+                                                  .partition = transactor->index,
+                                                  .producer_id = transactor->producer_id,
+                                                  .producer_epoch = transactor->producer_epoch,
+                                                  .sequence = transactor->sequence,
+                                                  .number = transactor->next,
+                                                  .commit = !transactor->aborts};
+    txn_request_send(&transactor->actor, kind, &transactor->sent[kind], answer);
 }
 
 static void transactor_step(struct actor *actor)
@@ -303,17 +368,26 @@ static void transactor_step(struct actor *actor)
         send_add(transactor);
         return;
     case TRANSACTOR_SEND:
-        send_record(transactor);
+        send(transactor, TXN_PRODUCE, on_produced);
+        return;
+    case TRANSACTOR_ADD_GROUP:
+        add_group(transactor);
+        return;
+    case TRANSACTOR_OFFSETS:
+        send(transactor, TXN_OFFSETS, on_offsets);
+        return;
+    case TRANSACTOR_READ_OPEN:
+    case TRANSACTOR_READ:
+        read_offset(transactor);
         return;
     case TRANSACTOR_END:
-        send_end(transactor);
+        send(transactor, TXN_END, on_ended);
         return;
     }
 }
 
 void transactor_init(struct transactor *transactor, struct env *env, struct history *history, int index)
 {
-    *transactor = (struct transactor){.index = index, .new_flow = index % 2 == 1};
+    *transactor = (struct transactor){.index = index, .new_flow = index % 2 == 1, .last_committed = -1};
     actor_init(&transactor->actor, env, history, transactor_step);
-    buf_init(&transactor->batch, 4096);
 }

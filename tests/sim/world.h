@@ -27,18 +27,20 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(torn_write)                                                                                            \
     X(slow_disk)                                                                                             \
     X(late_write)                                                                                            \
-    X(disk_stalled) X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck)    \
-        X(rejoin_struck) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck)      \
-            X(power_cut_in_job) X(journal_replayed) X(journal_block_given_back) X(controller_elected)        \
-                X(controller_changed) X(metadata_committed) X(metadata_overwritten) X(shard_moved)           \
-                    X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)                \
-                        X(reassignment_begun) X(reassignment_cancelled) X(replica_removed) X(disk_filled)    \
-                            X(space_refused) X(appends_refused) X(disk_emptied) X(disk_failing) X(io_error)  \
+    X(disk_stalled)                                                                                          \
+    X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck) X(rejoin_struck)   \
+        X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck) X(power_cut_in_job)   \
+            X(journal_replayed) X(journal_block_given_back) X(controller_elected) X(controller_changed)      \
+                X(metadata_committed) X(metadata_overwritten) X(shard_moved) X(record_acknowledged)          \
+                    X(record_unknown) X(offset_committed) X(rebalance) X(reassignment_begun)                 \
+                        X(reassignment_cancelled) X(replica_removed) X(disk_filled) X(space_refused)         \
+                            X(appends_refused) X(disk_emptied) X(disk_failing) X(io_error)                   \
                                 X(sync_lost_bytes) X(disk_working) X(replica_failed) X(replica_mended)       \
                                     X(log_returned) X(bit_flipped) X(damage_found) X(damage_refetched)       \
                                         X(checkpoint_remade) X(topic_id_repaired) X(batches_read)            \
                                             X(clean_stop) X(resumed) X(transaction_committed)                \
-                                                X(transaction_aborted) X(cached_read)
+                                                X(transaction_aborted) X(transaction_offset) X(late_request) \
+                                                    X(cached_read)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
