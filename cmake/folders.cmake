@@ -1,5 +1,5 @@
 # millrace_folder(NAME [DEPS folder...] [LIBS target...]): common/NAME/*.c -> static library mr_NAME.
-# millrace_service(NAME [PROGRAM p] ...): services/NAME/*.c without main.c -> svc_NAME; main.c -> millrace-NAME.
+# millrace_service(NAME [PROGRAM p] ...): services/NAME/*.c -> svc_NAME, but main.c and rest.c -> millrace-NAME.
 # millrace_protos(DIR): DIR/*.proto -> mr_protos by protoc-c. A folder that does not exist yet is left out.
 
 function(millrace_link target deps libs)
@@ -31,7 +31,11 @@ function(millrace_service name)
     set(A_PROGRAM millrace-${name})
   endif()
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/services/${name}/*.c)
-  list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/services/${name}/main.c)
+  set(own ${CMAKE_SOURCE_DIR}/services/${name}/main.c) # of the program, not of what the simulator links
+  if(EXISTS ${CMAKE_SOURCE_DIR}/services/${name}/rest.c)
+    list(APPEND own ${CMAKE_SOURCE_DIR}/services/${name}/rest.c)
+  endif()
+  list(REMOVE_ITEM sources ${own})
   if(NOT sources)
     return()
   endif()
@@ -40,7 +44,7 @@ function(millrace_service name)
                                          PRIVATE ${CMAKE_SOURCE_DIR}/services/${name})
   millrace_link(svc_${name} "${A_DEPS}" "${A_LIBS}")
   if(EXISTS ${CMAKE_SOURCE_DIR}/services/${name}/main.c)
-    add_executable(${A_PROGRAM} ${CMAKE_SOURCE_DIR}/services/${name}/main.c)
+    add_executable(${A_PROGRAM} ${own})
     target_include_directories(${A_PROGRAM} PRIVATE ${CMAKE_SOURCE_DIR}/services/${name})
     target_link_libraries(${A_PROGRAM} PRIVATE svc_${name})
     if(TARGET mr_daemon AND NOT name STREQUAL "cli")

@@ -3,6 +3,7 @@
 #include "base/metric.h"
 
 #include "base/assert.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -86,22 +87,83 @@ static void print_one(const struct metric *metric, struct buf *out)
         buf_printf(out, "%s %" PRId64 "\n", metric->name, value);
 }
 
-size_t metric_print_some(const struct metric_registry *registry, size_t from, size_t count, struct buf *out)
+void metric_table_add(struct metric_registry *registry, struct metric_table *table)
+{
+    struct metric_table **at = &registry->tables;
+    while (*at != NULL)
+        at = &(*at)->next;
+    table->next = NULL;
+    *at = table;
+}
+
+void metric_table_remove(struct metric_registry *registry, struct metric_table *table)
+{
+    struct metric_table **at = &registry->tables;
+    while (*at != NULL && *at != table)
+        at = &(*at)->next;
+    if (*at != NULL)
+        *at = table->next;
+}
+
+void metric_put_label(struct buf *out, const char *name, struct slice value)
+{
+    buf_printf(out, "%s=\"", name);
+    for (size_t i = 0, len; i < value.len; i += len) {
+        len = utf8_length(value.data + i, value.len - i);
+        uint8_t c = value.data[i];
+        if (len == 0) {
+            buf_append(out, "\xef\xbf\xbd", 3);
+            len = 1;
+        } else if (c == '\n') {
+            buf_append(out, "\\n", 2);
+        } else {
+            if (c == '"' || c == '\\')
+                buf_put_u8(out, '\\');
+            buf_append(out, value.data + i, len);
+        }
+    }
+    buf_put_u8(out, '"');
+}
+
+static void print_head(const char *name, const char *help, enum metric_kind kind, struct buf *out)
 {
     static const char *const kinds[] = {"counter", "gauge", "histogram"};
+    buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, kinds[kind]);
+}
+
+// The rows of tables in [from, from + count); returns how many there were.
+static size_t print_tables(const struct metric_registry *registry, size_t from, size_t count, struct buf *out)
+{
+    size_t printed = 0;
+    for (const struct metric_table *table = registry->tables; table != NULL; table = table->next) {
+        size_t rows = table->rows(table->context);
+        for (size_t row = from; row < rows && printed < count; row++, printed++) {
+            if (row == 0)
+                print_head(table->name, table->help, table->kind, out);
+            table->print(table, row, out);
+        }
+        from = from > rows ? from - rows : 0;
+    }
+    return printed;
+}
+
+size_t metric_print_some(const struct metric_registry *registry, size_t from, size_t count, struct buf *out)
+{
     const char *last_name = "";
     size_t position = 0;
-    for (const struct metric *metric = registry->first; metric != NULL && position - from != count;
-         metric = metric->next, position++) {
+    const struct metric *metric = registry->first;
+    for (; metric != NULL && position - from != count; metric = metric->next, position++) {
         if (position >= from) {
             if (strcmp(last_name, metric->name) != 0)
-                buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", metric->name, metric->help, metric->name,
-                           kinds[metric->kind]);
+                print_head(metric->name, metric->help, metric->kind, out);
             print_one(metric, out);
         }
         last_name = metric->name;
     }
-    return position > from ? position - from : 0;
+    size_t printed = position > from ? position - from : 0;
+    if (metric == NULL)
+        printed += print_tables(registry, from > position ? from - position : 0, count - printed, out);
+    return printed;
 }
 
 enum status metric_print(const struct metric_registry *registry, struct buf *out)

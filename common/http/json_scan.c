@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A strict scanner for RFC 8259: accepts exactly JSON, UTF-8, of bounded depth, and builds nothing. Also the
-// writer of strings, which shares its knowledge of UTF-8. See json.h.
+// writer of strings. See json.h.
 #include "http/json.h"
+
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -65,23 +67,6 @@ static enum status scan_number(struct scan *scan)
     memcpy(text, from, len);
     text[len] = '\0';
     return isfinite(strtod(text, NULL)) ? ST_OK : ST_MALFORMED;
-}
-
-// Bytes of the well-formed UTF-8 sequence at the start (RFC 3629: no overlong forms, no surrogates); 0: none.
-static size_t utf8_length(const uint8_t *at, size_t left)
-{
-    if (at[0] < 0x80)
-        return 1;
-    size_t len = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] > 0xf4 || left < len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90);
-    bool surrogate = at[0] == 0xed && at[1] > 0x9f;
-    bool beyond = at[0] == 0xf4 && at[1] > 0x8f;
-    return overlong || surrogate || beyond ? 0 : len;
 }
 
 // The value of four hex digits, or -1. U+0000 is refused by the caller: C strings cannot carry it.

@@ -32,6 +32,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Storage", "LedgerAppend", RPC_BULK, RPC_COORDINATOR},
     {"millrace.Storage", "LedgerRead", RPC_BULK, RPC_COORDINATOR},
     {"millrace.Storage", "WriteMarkers", RPC_CONTROL, RPC_COORDINATOR},
+    {"millrace.Storage", "Positions", RPC_BULK, RPC_COORDINATOR}, // never in the way of what is urgent
     {.service = NULL},
 };
 

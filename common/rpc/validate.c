@@ -4,6 +4,8 @@
 // offered or first called (message_depth), and every unpacked message is walked once (message_valid).
 #include "rpc/internal.h"
 
+#include "base/utf8.h"
+
 static const ProtobufCMessageDescriptor *submessage(const ProtobufCFieldDescriptor *field)
 {
     return field->type == PROTOBUF_C_TYPE_MESSAGE ? field->descriptor : NULL;
@@ -21,52 +23,13 @@ int message_depth(const ProtobufCMessageDescriptor *type, int limit)
     return deepest + 1;
 }
 
-// Length of the UTF-8 sequence at s (ended by NUL), 0 when it is none: RFC 3629, no surrogates, nothing
-// overlong.
-static int utf8_length(const unsigned char *s)
-{
-    unsigned low = 0x80, high = 0xbf;
-    int more;
-    if (s[0] < 0x80)
-        return 1;
-    if (s[0] >= 0xc2 && s[0] <= 0xdf)
-        more = 1;
-    else if (s[0] >= 0xe0 && s[0] <= 0xef)
-        more = 2;
-    else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-        more = 3;
-    else
-        return 0;
-    if (s[0] == 0xe0)
-        low = 0xa0;
-    else if (s[0] == 0xed)
-        high = 0x9f;
-    else if (s[0] == 0xf0)
-        low = 0x90;
-    else if (s[0] == 0xf4)
-        high = 0x8f;
-    for (int i = 1; i <= more; i++, low = 0x80, high = 0xbf)
-        if (s[i] < low || s[i] > high)
-            return 0;
-    return more + 1;
-}
-
-static bool utf8_valid(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    for (int length; *s != '\0'; s += length)
-        if ((length = utf8_length(s)) == 0)
-            return false;
-    return true;
-}
-
 // value: address of the field's (or the element's) value.
 static bool value_valid(const ProtobufCFieldDescriptor *field, const void *value)
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING: {
         const char *text = *(char *const *)value;
-        return text == NULL || utf8_valid(text);
+        return text == NULL || utf8_valid(slice_str(text));
     }
     case PROTOBUF_C_TYPE_MESSAGE: {
         const ProtobufCMessage *inner = *(ProtobufCMessage *const *)value;

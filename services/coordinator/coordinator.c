@@ -61,6 +61,7 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
         .image = coordinator->image,
         .settings = &coordinator->settings,
         .sink = &coordinator_group_sink,
+        .lag = coordinator->lag,
         .index = assigned->shard,
         .owner = coordinator->node_id,
         .owner_epoch = assigned->owner_epoch,
@@ -261,6 +262,21 @@ static void read_settings(struct coordinator *coordinator)
     };
 }
 
+static struct lag *make_lag(struct coordinator *coordinator)
+{
+    const struct config *config = coordinator->config;
+    struct lag_options options = {
+        .env = coordinator->env,
+        .rpc = coordinator->rpc,
+        .image = coordinator->image,
+        .storages = &coordinator->storages,
+        .settings = {.interval_ms = config_int(config, "millrace.lag.interval.ms"),
+                     .idle_ms = config_int(config, "millrace.lag.idle.ms"),
+                     .partitions_max = config_int(config, "millrace.lag.partitions.max"),
+                     .metrics_max = config_int(config, "millrace.lag.metrics.partitions.max")}};
+    return lag_new(&options);
+}
+
 static enum status follow_cluster(struct coordinator *coordinator)
 {
     char endpoints[4096] = "";
@@ -303,6 +319,7 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     coordinator->listener = (struct image_listener){
         .context = coordinator, .on_shard = on_shard, .on_topic_removed = on_topic_removed};
     image_listen(coordinator->image, &coordinator->listener);
+    coordinator->lag = make_lag(coordinator);
     report_start(coordinator);
     enum status status = follow_cluster(coordinator);
     if (status != ST_OK) {
@@ -349,6 +366,7 @@ void coordinator_destroy(struct coordinator **pointer)
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         close_txn_shard(coordinator, value);
     producer_ids_destroy(&coordinator->producer_ids);
+    lag_destroy(&coordinator->lag);
     contacts_fini(&coordinator->storages);
     contacts_fini(&coordinator->coordinators);
     if (coordinator->member != NULL)

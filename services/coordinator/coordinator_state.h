@@ -8,6 +8,7 @@
 #include "cluster/contacts.h"
 #include "cluster/producer_ids.h"
 #include "coordinator.h"
+#include "lag.h"
 #include "request.h"
 
 enum coordinator_drain { DRAIN_NONE, DRAIN_HANDOVER, DRAIN_COMMITS, DRAIN_LEAVING, DRAIN_DONE };
@@ -32,6 +33,7 @@ struct coordinator {
     struct txn_settings txn_settings;
     struct producer_ids *producer_ids;
     struct contacts storages, coordinators; // whom transactions are told to and asked of
+    struct lag *lag;
     struct requests requests;
     enum coordinator_drain drain;
     struct timer drain_timer;

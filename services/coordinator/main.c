@@ -3,6 +3,7 @@
 #include "coordinator.h"
 
 #include "daemon/daemon.h"
+#include "rest.h"
 
 static void on_failed(void *context, const char *why)
 {
@@ -67,6 +68,8 @@ int main(int argc, char **argv)
         .destroy = destroy,
         .ready = ready,
         .dump = dump,
+        .routes = coordinator_routes,
+        .route_count = coordinator_route_count,
     };
     return daemon_main(argc, argv, &spec);
 }

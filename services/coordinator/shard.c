@@ -32,6 +32,7 @@ static struct shard_group *cell_new(struct shard *shard, struct slice group_id)
 static void cell_free(struct shard_group *cell)
 {
     timer_stop(cell->shard->options.env, &cell->timer);
+    lag_forget(&cell->lag);
     offsets_fini(&cell->offsets);
     shard_forget_pending(cell);
     map_fini(&cell->pending);
@@ -92,6 +93,7 @@ void shard_changed(struct shard_group *cell)
         cell_drop(cell);
         return;
     }
+    lag_noticed(cell->shard->options.lag, cell);
     set_clock(cell);
     if (!group_dirty(cell->group) || cell->listed)
         return;
@@ -223,6 +225,7 @@ static enum status apply_offset(struct shard *shard, const struct record_key *ke
     if (status != ST_OK || cell == NULL)
         return status == ST_OK ? ST_NO_MEMORY : status;
     commit.order = ++shard->order;
+    lag_committed(shard->options.lag, cell, commit.commit_ms);
     return offsets_put(&cell->offsets, key->topic, key->partition, &commit);
 }
 

@@ -6,6 +6,7 @@
 #define SHARD_H
 
 #include "group.h"
+#include "lag.h"
 #include "ledger/ledger.h"
 #include "offsets.h"
 
@@ -27,6 +28,7 @@ struct shard_group {
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
     struct timer timer;       // group_tick
+    struct lag_group *lag;    // NULL: how far it is behind is not watched
     struct shard_group *next; // in the shard's list of groups to be written
     bool listed;
 };
@@ -58,6 +60,7 @@ struct shard_options {
     struct image *image;
     const struct shard_settings *settings; // borrowed
     const struct group_sink *sink;         // borrowed; for all groups
+    struct lag *lag;                       // borrowed; is told of commits. NULL: nobody wants to know
     int32_t index;                         // partition of __consumer_offsets
     int32_t owner, owner_epoch;
     int64_t metadata_offset;

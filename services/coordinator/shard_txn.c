@@ -146,6 +146,7 @@ static void merge_topic(struct shard_group *cell, struct slice name, const struc
             continue;
         enum status status = offsets_put(&cell->offsets, name, partition, &commit);
         ASSERT(status == ST_OK); // its text is small
+        lag_committed(cell->shard->options.lag, cell, commit.commit_ms);
     }
 }
 

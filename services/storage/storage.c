@@ -57,6 +57,7 @@ struct storage {
     struct partitions *partitions; // NULL before the node id is known
     struct ledgers *ledgers;
     struct markers *markers;
+    struct positions *positions;
     struct storage_rpc service;
     struct relays *relays;
     struct producer_ids *producer_ids;
@@ -137,8 +138,12 @@ static void make_partitions(struct storage *storage)
     storage->partitions = partitions_new(&options);
     storage->ledgers = ledgers_new(storage->env, storage->partitions, storage->image, storage->follow);
     storage->markers = markers_new(storage->partitions);
-    storage_rpc_serve(&storage->service, storage->rpc, storage->partitions, storage->ledgers,
-                      storage->markers);
+    storage->positions = positions_new(storage->partitions);
+    storage->service = (struct storage_rpc){.partitions = storage->partitions,
+                                            .ledgers = storage->ledgers,
+                                            .markers = storage->markers,
+                                            .positions = storage->positions};
+    storage_rpc_serve(&storage->service, storage->rpc);
 }
 
 static enum status storage_on_registered(void *context, int32_t node_id, struct uuid cluster_id)
@@ -405,6 +410,8 @@ void storage_destroy(struct storage **pointer)
         ledgers_destroy(&storage->ledgers);
     if (storage->markers != NULL)
         markers_destroy(&storage->markers);
+    if (storage->positions != NULL)
+        positions_destroy(&storage->positions);
     if (storage->partitions != NULL)
         partitions_destroy(&storage->partitions);
     dirs_destroy(&storage->dirs);

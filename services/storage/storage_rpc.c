@@ -63,10 +63,14 @@ static void serve_write_markers(Millrace__Storage_Service *service,
     markers_serve(of(service)->markers, request, closure, call);
 }
 
-void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct partitions *partitions,
-                       struct ledgers *ledgers, struct markers *markers)
+static void serve_positions(Millrace__Storage_Service *service, const Millrace__PositionsRequest *request,
+                            Millrace__PositionsReply_Closure closure, void *call)
 {
-    *storage = (struct storage_rpc){.partitions = partitions, .ledgers = ledgers, .markers = markers};
+    positions_serve(of(service)->positions, request, closure, call);
+}
+
+void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc)
+{
     millrace__storage__init(&storage->service, NULL);
     storage->service.applied = serve_applied;
     storage->service.open_stream = serve_open_stream;
@@ -76,5 +80,6 @@ void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct part
     storage->service.ledger_append = serve_ledger_append;
     storage->service.ledger_read = serve_ledger_read;
     storage->service.write_markers = serve_write_markers;
+    storage->service.positions = serve_positions;
     rpc_serve(rpc, &storage->service.base);
 }

@@ -6,6 +6,7 @@
 #include "ledger.h"
 #include "markers.h"
 #include "partitions.h"
+#include "positions.h"
 
 // Embedded in the node; service is its first member, so that a method finds its context.
 struct storage_rpc {
@@ -13,10 +14,10 @@ struct storage_rpc {
     struct partitions *partitions;
     struct ledgers *ledgers;
     struct markers *markers;
+    struct positions *positions;
 };
 
-// Fills the service and offers it to other daemons (rpc_serve).
-void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc, struct partitions *partitions,
-                       struct ledgers *ledgers, struct markers *markers);
+// Fills the service and offers it to other daemons (rpc_serve). What it serves from must be set.
+void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc);
 
 #endif

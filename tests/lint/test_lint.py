@@ -10,12 +10,13 @@ import rules
 
 HEAD = "// SPDX-License-Identifier: Apache-2.0\n// What this file is for, in a few words.\n"
 CLEAN = {
-    "tests/lint/layers.txt": "base:\nlog: base\ndaemon: base\nservices/storage: base log\n",
+    "tests/lint/layers.txt": "base:\nlog: base\ndaemon: base\nhttp: base\nservices/storage: base log\n",
     "tests/lint/exceptions.txt": "# none\n",
     "common/base/a.h": HEAD + "int a_get(int x);\n",
     "common/base/a.c": HEAD + '#include "base/a.h"\n\n#include <stdio.h>\n\nstatic const char *const n[] = {"x"};\n\n'
                               "int a_get(int x)\n{\n    // strcpy(in, comment) is fine\n    return x + n[0][0];\n}\n",
     "common/log/b.c": HEAD + '#include "base/a.h"\n',
+    "services/storage/rest.c": HEAD + '#include "http/http.h"\n#include "log/b.h"\n',
     "services/storage/main.c": HEAD + '#include "daemon/daemon.h"\n#include "log/b.h"\n',
     "protos/p.proto": "// What crosses the border here.\nsyntax = \"proto2\";\nmessage A {\n  required B b = 1;\n}\n"
                       "message B {\n  required int32 x = 1;\n}\n",
@@ -29,7 +30,8 @@ def function(name, lines, params="void"):
 PLANTED = {
     "layers": [("common/base/bad.c", HEAD + '#include "log/b.h"\n'),
                ("common/log/bad.c", HEAD + '#include "../x.h"\n'),
-               ("services/storage/x.c", HEAD + '#include "daemon/daemon.h"\n')],
+               ("services/storage/x.c", HEAD + '#include "daemon/daemon.h"\n'),
+               ("services/storage/y.c", HEAD + '#include "http/http.h"\n')],
     "file-size": [("common/base/bad.c", HEAD + "\n" * 800)],
     "function-size": [("common/base/bad.c", function("long_one", 72))],
     "parameters": [("common/base/bad.c",

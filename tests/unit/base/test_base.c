@@ -178,6 +178,63 @@ Test(metric, prints_help_once_per_name_and_cumulative_buckets)
     buf_fini(&out);
 }
 
+static size_t three_rows(void *context)
+{
+    return 3;
+}
+
+static void print_row(const struct metric_table *table, size_t row, struct buf *out)
+{
+    if (row != 1) // has no value now
+        buf_printf(out, "%s{%s=\"%zu\"} %zu\n", table->name, (const char *)table->context, row, row * 10);
+}
+
+Test(metric, rows_of_tables_come_in_slices_behind_the_others)
+{
+    struct metric_registry registry = {0};
+    struct metric a = {.name = "x_total", .help = "Xs.", .kind = METRIC_COUNTER};
+    struct metric_table t = {.name = "t",
+                             .help = "Ts.",
+                             .kind = METRIC_GAUGE,
+                             .rows = three_rows,
+                             .print = print_row,
+                             .context = (char *)"row"};
+    struct metric_table u = t;
+    u.name = "u";
+    metric_add(&registry, &a);
+    metric_table_add(&registry, &t);
+    metric_table_add(&registry, &u);
+    struct buf whole, sliced;
+    buf_init(&whole, 1 << 16);
+    cr_assert_eq(metric_print(&registry, &whole), ST_OK);
+    buf_put_u8(&whole, 0);
+    cr_assert_str_eq((char *)whole.data, "# HELP x_total Xs.\n# TYPE x_total counter\nx_total 0\n"
+                                         "# HELP t Ts.\n# TYPE t gauge\nt{row=\"0\"} 0\nt{row=\"2\"} 20\n"
+                                         "# HELP u Ts.\n# TYPE u gauge\nu{row=\"0\"} 0\nu{row=\"2\"} 20\n");
+    for (size_t step = 1; step <= 8; step++) {
+        size_t at = 0, got;
+        buf_init(&sliced, 1 << 16);
+        while ((got = metric_print_some(&registry, at, step, &sliced)) > 0)
+            at += got;
+        cr_assert_eq(at, 7, "by %zu", step);
+        cr_assert(slice_equal(buf_slice(&sliced), slice_of(whole.data, whole.len - 1)), "by %zu", step);
+        buf_fini(&sliced);
+    }
+    metric_table_remove(&registry, &t);
+    cr_assert_eq(metric_print_some(&registry, 0, 100, &whole), 4);
+    buf_fini(&whole);
+}
+
+Test(metric, label_values_are_escaped)
+{
+    struct buf out;
+    buf_init(&out, 1 << 10);
+    metric_put_label(&out, "l", slice_str("a\"b\\c\nd\xff\xc3\xa4"));
+    buf_put_u8(&out, 0);
+    cr_assert_str_eq((char *)out.data, "l=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa4\"");
+    buf_fini(&out);
+}
+
 Test(uuid, a_damaged_id_is_near_and_a_random_one_is_not)
 {
     struct uuid id = uuid_from_random(0x0123456789abcdefull, 0xfedcba9876543210ull), other = id;

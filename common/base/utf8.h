@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// What counts as UTF-8: RFC 3629, no overlong forms, no surrogates, nothing beyond U+10FFFF.
+#ifndef BASE_UTF8_H
+#define BASE_UTF8_H
+
+#include "base/slice.h"
+
+// Bytes of the sequence at the start of left (> 0) bytes; 0: it is none, or ends too early.
+size_t utf8_length(const uint8_t *at, size_t left);
+
+bool utf8_valid(struct slice text);
+
+#endif

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+// See rest.h. Long answers are streamed: whoever is shown is looked for anew for every piece, since it may
+// have gone since the last one. Who comes or goes meanwhile may be missing from a list, or be there twice.
+#include "rest.h"
+
+#include "base/mem.h"
+#include "cluster/shard.h"
+#include "coordinator_state.h"
+#include "group_condition.h"
+#include "http/json.h"
+#include "kafka/messages/consumer_protocol.h"
+#include "txn_shard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+// So that a piece fits into HTTP_SLICE_MAX even if every byte has to be escaped.
+enum {
+    TEXT_MAX = 1000,           // of a name within an answer; longer ones are cut
+    PIECE_BYTES = 8 << 10,     // a piece ends behind the row that reaches it
+    ASSIGNED_BYTES = 40 << 10, // behind so much no more partitions of a member are named; all are counted
+    ASSIGNMENT_ARENA = 1 << 20,
+    MARKERS_MAX = 1000 // partitions of a transaction
+};
+
+static const char JSON[] = "application/json";
+
+// ---- putting ----
+
+static void put_text(struct buf *out, const char *before, struct slice text)
+{
+    buf_printf(out, "%s", before);
+    if (text.data == NULL)
+        buf_printf(out, "null");
+    else
+        json_put_string(out, slice_of(text.data, text.len < TEXT_MAX ? text.len : TEXT_MAX));
+}
+
+// null for what is not known.
+static void put_known(struct buf *out, const char *before, int64_t value)
+{
+    if (value >= 0)
+        buf_printf(out, "%s%" PRId64, before, value);
+    else
+        buf_printf(out, "%snull", before);
+}
+
+static void put_drain(struct buf *out, int64_t drain_ms)
+{
+    put_known(out, ",\"drain_ms\":", drain_ms);
+    buf_printf(out, ",\"grows\":%s", drain_ms == LAG_NEVER ? "true" : "false");
+}
+
+static void put_rate(struct buf *out, const char *before, double rate)
+{
+    if (rate >= 0)
+        buf_printf(out, "%s%.3f", before, rate);
+    else
+        buf_printf(out, "%snull", before);
+}
+
+// ---- finding ----
+
+// Whether this process owns the key's shard; else the request is answered.
+static bool owned(struct coordinator *coordinator, struct http_request *request, const char *topic,
+                  const char *key, bool ready)
+{
+    const struct image_shard *shard = shard_of_key(coordinator->image, topic, slice_str(key));
+    char text[200];
+    if (shard != NULL && shard->owner == coordinator->node_id && ready)
+        return true;
+    if (shard != NULL && shard->owner == coordinator->node_id) {
+        http_reply_error(request, 503, "its shard is being loaded");
+        return false;
+    }
+    if (shard != NULL && shard->owner >= 0)
+        snprintf(text, sizeof text, "it belongs to coordinator %" PRId32, shard->owner);
+    else
+        snprintf(text, sizeof text, "no coordinator owns it now");
+    http_reply_error(request, 404, text);
+    return false;
+}
+
+static struct shard_group *find(struct coordinator *coordinator, const char *group)
+{
+    struct shard *shard = coordinator_shard_of(coordinator, slice_str(group));
+    return shard == NULL || !shard_ready(shard) ? NULL : shard_find(shard, slice_str(group), false);
+}
+
+// The group a route names; NULL: the request is answered.
+static struct shard_group *find_or_refuse(struct coordinator *coordinator, struct http_request *request)
+{
+    const char *name = http_param(request, "group");
+    const struct shard *shard = coordinator_shard_of(coordinator, slice_str(name));
+    bool ready = shard != NULL && shard_ready(shard);
+    if (!owned(coordinator, request, SHARD_TOPIC_GROUPS, name, ready))
+        return NULL;
+    struct shard_group *cell = find(coordinator, name);
+    if (cell == NULL)
+        http_reply_error(request, 404, "there is no such group");
+    return cell;
+}
+
+// ---- answers in pieces ----
+
+struct walk {
+    struct coordinator *coordinator;
+    char *group;
+    size_t passed; // rows given
+    bool begun;
+    struct http_stream *stream;
+    struct lag_wait wait;
+    bool waiting;
+};
+
+static void walk_end(void *context)
+{
+    struct walk *walk = context;
+    lag_wait_cancel(&walk->wait);
+    mem_free(walk->group);
+    mem_free(walk);
+}
+
+static struct walk *walk_new(struct coordinator *coordinator, const char *group)
+{
+    struct walk *walk = mem_calloc(1, sizeof *walk);
+    walk->coordinator = coordinator;
+    walk->group = mem_strdup(group);
+    return walk;
+}
+
+static const char *comma(const struct walk *walk)
+{
+    return walk->passed > 0 ? ",\n  " : "\n  ";
+}
+
+static void put_group(struct buf *out, const struct shard_group *cell)
+{
+    const struct group *group = cell->group;
+    put_text(out, "{\"group\":", group_id(group));
+    buf_printf(out, ",\"type\":\"classic\",\"state\":\"%s\"", group_state_text(group_state(group)));
+    put_text(out, ",\"protocol_type\":", group_protocol_type(group));
+    buf_printf(out, ",\"members\":%zu,\"offsets\":%zu", group_size(group), cell->offsets.count);
+}
+
+static void put_total(struct buf *out, const struct lag_group *lag)
+{
+    struct lag_total total = {.records = LAG_UNKNOWN, .age_ms_max = LAG_UNKNOWN, .drain_ms_max = LAG_UNKNOWN};
+    if (lag != NULL)
+        total = lag_total(lag);
+    put_known(out, ",\"lag\":", total.records);
+    put_known(out, ",\"age_ms\":", total.age_ms_max);
+    put_drain(out, total.drain_ms_max);
+}
+
+// ---- the list ----
+
+static bool put_shard(struct walk *walk, const struct shard *shard, size_t skip, struct buf *out)
+{
+    struct shard_group *cell;
+    for (struct map_entry *at = NULL; shard_next(shard, &at, &cell);) {
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        if (out->len >= PIECE_BYTES)
+            return false;
+        buf_printf(out, "%s", comma(walk));
+        put_group(out, cell);
+        put_total(out, cell->lag);
+        buf_printf(out, "}");
+        walk->passed++;
+    }
+    return true;
+}
+
+static enum http_next list_next(struct buf *out, void *context)
+{
+    struct walk *walk = context;
+    size_t skip = walk->passed;
+    void *shard;
+    if (!walk->begun)
+        buf_printf(out, "{\"groups\":[");
+    walk->begun = true;
+    for (struct map_entry *at = NULL; map_next(&walk->coordinator->shards, &at, NULL, &shard);) {
+        size_t count = shard_count(shard);
+        if (skip < count && !put_shard(walk, shard, skip, out))
+            return HTTP_MORE;
+        skip = skip > count ? skip - count : 0;
+    }
+    buf_printf(out, "]}\n");
+    return HTTP_END;
+}
+
+static void on_list(struct http_request *request, void *context)
+{
+    static const struct http_source source = {list_next, walk_end};
+    http_reply_stream(request, 200, JSON, &source, walk_new(context, ""));
+}
+
+// ---- one group ----
+
+typedef struct kafka_consumer_protocol_assignment assignment_t;
+
+static void put_assigned_topic(struct buf *out, const assignment_t *assignment, int32_t t)
+{
+    put_text(out, t > 0 ? ",{\"topic\":" : "{\"topic\":", assignment->assigned_partitions[t].topic);
+    buf_printf(out, ",\"partitions\":[");
+    for (int32_t p = 0; p < assignment->assigned_partitions[t].partitions_count && out->len < ASSIGNED_BYTES;
+         p++)
+        buf_printf(out, "%s%" PRId32, p > 0 ? "," : "", assignment->assigned_partitions[t].partitions[p]);
+    buf_printf(out, "]}");
+}
+
+static void put_assigned(struct buf *out, const assignment_t *assignment)
+{
+    int64_t total = 0;
+    buf_printf(out, ",\"assigned\":[");
+    for (int32_t t = 0; t < assignment->assigned_partitions_count; t++) {
+        if (out->len < ASSIGNED_BYTES)
+            put_assigned_topic(out, assignment, t);
+        total += assignment->assigned_partitions[t].partitions_count;
+    }
+    buf_printf(out, "],\"assigned_count\":%" PRId64, total);
+}
+
+// A consumer's assignment: int16 version, then KIP-54's ConsumerProtocolAssignment. Others' are their own.
+static void put_assignment(struct buf *out, struct slice bytes)
+{
+    const struct kafka_message *message = &kafka_consumer_protocol_assignment_message;
+    assignment_t assignment;
+    struct arena arena;
+    size_t used;
+    if (bytes.len < 2)
+        return;
+    int16_t version = (int16_t)(bytes.data[0] << 8 | bytes.data[1]);
+    version = version > message->valid.last ? message->valid.last : version;
+    arena_init(&arena, ASSIGNMENT_ARENA);
+    if (version >= 0 && kafka_decode_prefix(message, version, slice_of(bytes.data + 2, bytes.len - 2), &arena,
+                                            &assignment, &used) == ST_OK)
+        put_assigned(out, &assignment);
+    arena_fini(&arena);
+}
+
+static void put_member(struct buf *out, const struct group_condition *member, bool consumer)
+{
+    put_text(out, "{\"member\":", member->id);
+    put_text(out, ",\"instance\":", member->instance_id);
+    put_text(out, ",\"client\":", member->client_id);
+    put_text(out, ",\"host\":", member->client_host);
+    buf_printf(out, ",\"state\":\"%s\"", member->state);
+    put_known(out, ",\"heard_ms\":", member->heard_ms);
+    buf_printf(out, ",\"session_timeout_ms\":%" PRId32 ",\"rebalance_timeout_ms\":%" PRId32,
+               member->session_ms, member->rebalance_ms);
+    if (consumer)
+        put_assignment(out, member->assignment);
+    buf_printf(out, "}");
+}
+
+static void put_head(struct buf *out, const struct shard_group *cell, struct group_now now, int32_t owner)
+{
+    const struct group *group = cell->group;
+    int64_t since_ms = group_state_since_ms(group);
+    put_group(out, cell);
+    put_text(out, ",\"protocol\":", group_protocol(group));
+    put_text(out, ",\"leader\":", group_leader(group));
+    buf_printf(out, ",\"generation\":%" PRId32 ",\"coordinator\":%" PRId32, group_generation(group), owner);
+    put_known(out, ",\"state_since_ms\":", since_ms);
+    put_known(out, ",\"state_age_ms\":",
+              since_ms < 0             ? -1
+              : now.wall_ms > since_ms ? now.wall_ms - since_ms
+                                       : 0);
+    put_known(out, ",\"phase_left_ms\":", group_phase_left_ms(group, now));
+    buf_printf(out, ",\"member_list\":[");
+}
+
+static enum http_next group_next(struct buf *out, void *context)
+{
+    struct walk *walk = context;
+    const struct shard_group *cell = find(walk->coordinator, walk->group);
+    struct group_condition member;
+    size_t skip = walk->passed;
+    if (cell == NULL) { // it went a moment ago
+        buf_printf(out, walk->begun ? "]}\n" : "{\"member_list\":[]}\n");
+        return HTTP_END;
+    }
+    struct group_now now = shard_now(cell->shard);
+    if (!walk->begun)
+        put_head(out, cell, now, walk->coordinator->node_id);
+    walk->begun = true;
+    for (struct map_entry *at = NULL; group_next_condition(cell->group, now, &at, &member);) {
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        if (out->len >= PIECE_BYTES)
+            return HTTP_MORE;
+        buf_printf(out, "%s", comma(walk));
+        put_member(out, &member, slice_is(group_protocol_type(cell->group), "consumer"));
+        walk->passed++;
+    }
+    buf_printf(out, "]}\n");
+    return HTTP_END;
+}
+
+static void on_group(struct http_request *request, void *context)
+{
+    static const struct http_source source = {group_next, walk_end};
+    if (find_or_refuse(context, request) != NULL)
+        http_reply_stream(request, 200, JSON, &source, walk_new(context, http_param(request, "group")));
+}
+
+// ---- its lag ----
+
+static void put_lag(struct buf *out, const struct lag_view *row, int64_t now_ms)
+{
+    put_text(out, "{\"topic\":", row->topic);
+    buf_printf(out, ",\"partition\":%" PRId32 ",\"status\":\"%s\"", row->partition, status_name(row->status));
+    put_known(out, ",\"committed\":", row->committed);
+    put_known(out, ",\"commit_age_ms\":", now_ms > row->commit_ms ? now_ms - row->commit_ms : 0);
+    put_known(out, ",\"start\":", row->start);
+    put_known(out, ",\"end\":", row->end);
+    put_known(out, ",\"stable_end\":", row->stable);
+    put_known(out, ",\"lag\":", row->records);
+    put_known(out, ",\"age_ms\":", row->age_ms);
+    put_drain(out, row->drain_ms);
+    put_rate(out, ",\"commit_rate\":", row->commit_rate);
+    put_rate(out, ",\"produce_rate\":", row->produce_rate);
+    buf_printf(out, "}");
+}
+
+static void on_measured(void *context)
+{
+    struct walk *walk = context;
+    walk->waiting = false;
+    http_stream_wake(walk->stream);
+}
+
+static void put_lag_head(struct buf *out, const struct shard_group *cell)
+{
+    put_group(out, cell);
+    put_total(out, cell->lag);
+    put_known(out, ",\"measured_ms\":", lag_measured_ms(cell->lag));
+    buf_printf(out, ",\"left_out\":%zu,\"partitions\":[", lag_left_out(cell->lag));
+}
+
+static enum http_next lag_next_piece(struct buf *out, void *context)
+{
+    struct walk *walk = context;
+    if (walk->waiting)
+        return HTTP_WAIT;
+    const struct shard_group *cell = find(walk->coordinator, walk->group);
+    struct lag_view row;
+    size_t skip = walk->passed;
+    if (cell == NULL || cell->lag == NULL) {
+        buf_printf(out, walk->begun ? "]}\n" : "{\"partitions\":[]}\n");
+        return HTTP_END;
+    }
+    if (!walk->begun)
+        put_lag_head(out, cell);
+    walk->begun = true;
+    for (struct map_entry *at = NULL; lag_next(cell->lag, &at, &row);) {
+        if (skip > 0) {
+            skip--;
+            continue;
+        }
+        if (out->len >= PIECE_BYTES)
+            return HTTP_MORE;
+        buf_printf(out, "%s", comma(walk));
+        put_lag(out, &row, shard_now(cell->shard).wall_ms);
+        walk->passed++;
+    }
+    buf_printf(out, "]}\n");
+    return HTTP_END;
+}
+
+static void on_lag(struct http_request *request, void *context)
+{
+    static const struct http_source source = {lag_next_piece, walk_end};
+    struct coordinator *coordinator = context;
+    struct shard_group *cell = find_or_refuse(coordinator, request);
+    if (cell == NULL)
+        return;
+    struct walk *walk = walk_new(coordinator, http_param(request, "group"));
+    walk->waiting = lag_look(coordinator->lag, cell, &walk->wait, on_measured, walk) == ST_AGAIN;
+    walk->stream = http_reply_stream(request, 200, JSON, &source, walk);
+}
+
+// ---- a transaction ----
+
+static void put_markers(struct buf *out, const char *before, const struct txn_partitions *partitions)
+{
+    struct slice name;
+    const struct txn_topic *topic;
+    int count = 0;
+    buf_printf(out, "%s[", before);
+    for (struct map_entry *at = NULL; txn_partitions_next(partitions, &at, &name, &topic);)
+        for (int32_t i = 0; i < topic->count && count < MARKERS_MAX; i++) {
+            put_text(out, count++ > 0 ? ",{\"topic\":" : "{\"topic\":", name);
+            buf_printf(out, ",\"partition\":%" PRId32 "}", topic->partitions[i]);
+        }
+    buf_printf(out, "]");
+}
+
+static void put_txn(struct buf *out, const struct txn_cell *cell, int64_t now_ms)
+{
+    const struct txn_head *head = &cell->head;
+    bool open = head->state == TXN_ONGOING;
+    put_text(out, "{\"transactional_id\":", block_slice(cell->id));
+    buf_printf(out, ",\"state\":\"%s\",\"producer_id\":%" PRId64 ",\"epoch\":%d,\"timeout_ms\":%" PRId32,
+               txn_state_text(head->state), head->producer_id, head->epoch, head->timeout_ms);
+    put_known(out, ",\"age_ms\":", head->started_ms < 0 ? -1 : now_ms - head->started_ms);
+    put_known(out, ",\"state_age_ms\":", now_ms - head->updated_ms);
+    int64_t left_ms = head->started_ms + head->timeout_ms - now_ms;
+    put_known(out, ",\"times_out_in_ms\":", !open ? -1 : left_ms > 0 ? left_ms : 0);
+    put_markers(out, ",\"partitions\":", &cell->partitions);
+    put_markers(out, ",\"without_marker\":", &cell->marking.open);
+    buf_printf(out, ",\"marker_rounds\":%d}\n", cell->marking.rounds);
+}
+
+static void on_txn(struct http_request *request, void *context)
+{
+    struct coordinator *coordinator = context;
+    const char *id = http_param(request, "id");
+    const struct txn_shard *shard = coordinator_txn_shard_of(coordinator, slice_str(id));
+    bool ready = shard != NULL && txn_shard_ready(shard);
+    if (!owned(coordinator, request, SHARD_TOPIC_TRANSACTIONS, id, ready))
+        return;
+    const struct txn_cell *cell = txn_shard_find(shard, slice_str(id));
+    if (cell == NULL) {
+        http_reply_error(request, 404, "there is no such transactional id");
+        return;
+    }
+    struct buf out;
+    buf_init(&out, 16 << 20);
+    put_txn(&out, cell, txn_shard_wall_ms(shard));
+    http_reply(request, 200, JSON, buf_slice(&out));
+    buf_fini(&out);
+}
+
+const struct http_route coordinator_routes[] = {
+    {"GET", "/v1/groups", on_list},
+    {"GET", "/v1/groups/{group}", on_group},
+    {"GET", "/v1/groups/{group}/lag", on_lag},
+    {"GET", "/v1/transactions/{id}", on_txn},
+};
+const size_t coordinator_route_count = sizeof coordinator_routes / sizeof *coordinator_routes;
