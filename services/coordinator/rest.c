@@ -415,7 +415,7 @@ static void put_txn(struct buf *out, const struct txn_cell *cell, int64_t now_ms
     put_known(out, ",\"times_out_in_ms\":", !open ? -1 : left_ms > 0 ? left_ms : 0);
     put_markers(out, ",\"partitions\":", &cell->partitions);
     put_markers(out, ",\"without_marker\":", &cell->marking.open);
-    buf_printf(out, ",\"marker_rounds\":%d}\n", cell->marking.rounds);
+    buf_printf(out, "}\n");
 }
 
 static void on_txn(struct http_request *request, void *context)
