@@ -327,7 +327,7 @@ def catchup(system, cell, topic):
 
 def idle(system, cell, topic):
     """The storage node's CPU and writes, and the CPU of all daemons."""
-    system.create_topic("many", cell.partitions)
+    once(system, cell, "many")
     time.sleep(cell.warm)
     node = system.pids()[0]
     before, everything = systems.cpu_s([node]), systems.cpu_s(system.all_pids())
