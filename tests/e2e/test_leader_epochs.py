@@ -48,3 +48,29 @@ def test_epochs_without_records(tmp_path):
         # Behind what the last epoch wrote: the client is told where it parted, not that it is out of range.
         part = side.fetch("idle", 5, LastFetchedEpoch=written)["Responses"][0]["Partitions"][0]
         assert part["ErrorCode"] == 0 and part["DivergingEpoch"] == {"Epoch": written, "EndOffset": 2}
+
+
+def test_a_sole_replica_leads_on_in_its_epoch_when_its_node_is_back():
+    with lib.Cluster(storage=2) as cluster:
+        cluster.create_topic("sole", partitions=2, replication=1)
+        away = cluster.leader("sole")
+        stays = next(node for node in cluster.storage if node is not away)
+        epoch = sole(stays)["LeaderEpoch"]
+        for end in (away.stop, away.kill):
+            cluster.produce("sole", ["a", "b"], "-p", 0)
+            end()
+            lib.wait_until(lambda: sole(stays)["LeaderId"] == -1, 20, "the partition to have no leader")
+            assert sole(stays)["ErrorCode"] == 5  # LEADER_NOT_AVAILABLE
+            away.start().wait_ready()
+            lib.wait_until(lambda: sole(stays)["LeaderId"] == away.id, 20, "the leader")
+            assert sole(stays)["LeaderEpoch"] == epoch
+        cluster.produce("sole", ["c"], "-p", 0)
+        assert [value for _, _, _, value in cluster.consume("sole")] == ["a", "b", "a", "b", "c"]
+
+
+def sole(node):
+    """Partition 0 as that node tells of it."""
+    side = Side("millrace", node.address)
+    found = side.call("Metadata", 9, Topics=[{"Name": "sole"}])["Topics"][0]["Partitions"]
+    side.connection.close()
+    return next(one for one in found if one["PartitionIndex"] == 0)
