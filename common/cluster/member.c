@@ -12,8 +12,8 @@
 enum {
     REGISTER_TIMEOUT_MS = 3000,
     REGISTER_PAUSE_MS = 100,
-    HEARTBEATS_PER_LEASE = 10, // so often that silence is noticed long before the lease ends
-    HEARTBEAT_MS_MIN = 20,     // also the rhythm until the node may work: its start waits for the answers
+    HEARTBEATS_PER_LEASE = 4, // so often that silence is noticed long before the lease ends
+    HEARTBEAT_MS_MIN = 20,    // also the rhythm until the node may work: its start waits for the answers
     LEASE_MS_DEFAULT = 1000,
     LEASE_MS_MAX = 600000,
     ENDPOINTS_MAX = IMAGE_ENDPOINTS_MAX

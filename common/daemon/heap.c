@@ -55,7 +55,7 @@ static void on_heap_check(struct timer *timer)
         malloc_trim(HEAP_KEPT_MAX);
         daemon->heap_checks = 0;
     }
-    timer_start_ms(daemon->env, timer, HEAP_CHECK_MS);
+    timer_start_together_ms(daemon->env, timer, HEAP_CHECK_MS);
 }
 
 void heap_start(struct daemon *daemon)

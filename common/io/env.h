@@ -186,6 +186,13 @@ static inline void timer_start_ms(struct env *env, struct timer *timer, int64_t 
 {
     timer_start_us(env, timer, delay_ms * 1000);
 }
+// For clocks that go on and on: at the next multiple of the period, so that those of one period, and of
+// multiples of it, wake the loop once together.
+static inline void timer_start_together_ms(struct env *env, struct timer *timer, int64_t period_ms)
+{
+    int64_t period_us = period_ms * 1000;
+    timer_start_us(env, timer, period_us - env_now_us(env) % period_us);
+}
 static inline void timer_stop(struct env *env, struct timer *timer)
 {
     if (timer_running(timer))

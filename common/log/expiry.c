@@ -212,7 +212,10 @@ void log_expiry_fire(struct timer *timer)
         look(set->due[0], now_ms);
     log_reclaim_work(set);
     log_set_work(set);
-    timer_start_ms(set->env, timer, looks > LOOKS_MAX ? 0 : TICK_MS);
+    if (looks > LOOKS_MAX)
+        timer_start_us(set->env, timer, 0);
+    else
+        timer_start_together_ms(set->env, timer, TICK_MS);
 }
 
 void log_set_retain(struct log_set *set, log_start_fn *on_start)

@@ -20,6 +20,8 @@ struct hoard_conn {
     struct sockaddr_storage peer; // says whether the descriptor is still the same connection
     uint64_t received;            // by the kernel, when a message was last seen
     bool delivered;               // a message since the last check
+    bool known;                   // its route, from its first message on
+    uint64_t route;
 };
 
 static bool peer_of(int fd, struct sockaddr_storage *peer)
@@ -49,11 +51,23 @@ void hoard_accepted(struct zmq_transport *zt, int fd)
         timer_start_ms(zt->env, &zt->hoard_timer, ZMQ_HOARD_CHECK_MS_MAX);
 }
 
-void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message)
+void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message, uint64_t route)
 {
     struct hoard_conn *conn = map_get_u64(&zt->conns, (uint64_t)zmq_msg_get(message, ZMQ_SRCFD));
-    if (conn != NULL)
-        conn->delivered = true;
+    if (conn == NULL)
+        return;
+    conn->delivered = conn->known = true;
+    conn->route = route;
+}
+
+bool hoard_gone(struct zmq_transport *zt, int fd, uint64_t *route)
+{
+    struct hoard_conn *conn = fd >= 0 ? map_remove_u64(&zt->conns, (uint64_t)fd) : NULL;
+    bool known = conn != NULL && conn->known;
+    if (known)
+        *route = conn->route;
+    mem_free(conn);
+    return known;
 }
 
 // False when the connection is gone or is to go.

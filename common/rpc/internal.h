@@ -126,6 +126,8 @@ struct rpc {
     struct rpc_result result; // of the closure that runs
     struct arena scratch;     // envelopes
     struct rpc_metrics metrics;
+    rpc_gone_fn *on_gone; // NULL: nobody wants to know
+    void *gone_context;
 };
 
 // ---- frame.c ----

@@ -23,8 +23,15 @@ static void on_state(void *context, struct transport_lane *link, enum transport_
     lane_on_state(link->user, state);
 }
 
+static void on_gone(void *context, uint64_t route)
+{
+    struct rpc *rpc = context;
+    if (rpc->on_gone != NULL && !rpc->closed)
+        rpc->on_gone(rpc->gone_context, route);
+}
+
 static const struct transport_events events = {
-    .on_request = on_request, .on_reply = on_reply, .on_state = on_state};
+    .on_request = on_request, .on_gone = on_gone, .on_reply = on_reply, .on_state = on_state};
 
 // ---- metrics ----
 
@@ -149,4 +156,10 @@ enum status rpc_listen(struct rpc *rpc, const char *endpoint, int *port)
 void rpc_probe(struct rpc *rpc, const char *endpoint, transport_probe_fn *on_probe, void *context)
 {
     rpc->transport->ops->probe(rpc->transport, endpoint, on_probe, context);
+}
+
+void rpc_watch_gone(struct rpc *rpc, rpc_gone_fn *told, void *context)
+{
+    rpc->on_gone = told;
+    rpc->gone_context = context;
 }

@@ -71,6 +71,8 @@ struct rpc_sender {
     uint64_t incarnation;
 };
 const struct rpc_sender *rpc_call_sender(const struct rpc_call *call);
+// The connection it came by, as rpc_watch_gone names it.
+uint64_t rpc_call_connection(const struct rpc_call *call);
 // The first payload frame (borrowed until answered; take a reference to keep it), NULL when there is none.
 struct block *rpc_call_payload(const struct rpc_call *call);
 int rpc_call_payloads(const struct rpc_call *call, struct block *const **blocks);
@@ -117,6 +119,11 @@ void rpc_cancel(struct rpc *rpc, void *closure_data);
 // Whether the peer's RPC port still accepts a connection: ST_OK yes, ST_UNREACHABLE refused (the process is
 // gone), else not known. Answers once, within 1 s; not tied to the peer's life.
 void rpc_probe(struct rpc *rpc, const char *endpoint, transport_probe_fn *on_probe, void *context);
+
+// Told of a connection of others to us that has ended, by the number rpc_call_connection gives; a hint, see
+// transport.h. One watcher.
+typedef void rpc_gone_fn(void *context, uint64_t connection);
+void rpc_watch_gone(struct rpc *rpc, rpc_gone_fn *on_gone, void *context);
 
 // Told when a peer's lane goes up, is lost or refused; one watcher per peer, NULL ends it.
 typedef void rpc_watch_fn(struct rpc_peer *peer, enum rpc_lane lane, enum transport_state state,

@@ -145,6 +145,11 @@ void rpc_reply_payload(struct rpc_call *call, struct block *const *blocks, int c
 
 // ---- what a handler sees ----
 
+uint64_t rpc_call_connection(const struct rpc_call *call)
+{
+    return call->conn->route;
+}
+
 const struct rpc_sender *rpc_call_sender(const struct rpc_call *call)
 {
     return &call->sender;

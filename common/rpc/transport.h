@@ -59,6 +59,9 @@ struct transport_events {
                        int count);
     // A message arrived on a lane.
     void (*on_reply)(void *context, struct transport_lane *lane, struct block *const *frames, int count);
+    // A connection of the bound end has ended, as far as that is noticed. A hint: where descriptors are used
+    // again at that moment the route may be the next connection's.
+    void (*on_gone)(void *context, uint64_t route);
     // A lane changed its state.
     void (*on_state)(void *context, struct transport_lane *lane, enum transport_state state);
 };

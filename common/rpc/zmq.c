@@ -53,8 +53,8 @@ static void router_on_message(struct zsock *zsock, zmq_msg_t *messages, int coun
         metric_inc(&zt->foreign, 1);
         return;
     }
-    hoard_delivered(zt, &messages[1]);
     uint64_t route = load_be32(id + 1);
+    hoard_delivered(zt, &messages[1], route);
     struct rpc_node proven = zap_node(&messages[1]);
     if (zt->keys != NULL && proven.role == 0) // the handler did not see it
         return;
@@ -77,9 +77,14 @@ static int bound_port(void *socket)
 
 static void router_on_event(struct zsock *monitor, zmq_msg_t *messages, int count)
 {
+    struct zmq_transport *zt = monitor->zt;
     int fd;
-    if (zsock_event(messages, &fd) == ZMQ_EVENT_ACCEPTED)
-        hoard_accepted(monitor->zt, fd);
+    uint64_t route;
+    uint16_t event = zsock_event(messages, &fd);
+    if (event == ZMQ_EVENT_ACCEPTED)
+        hoard_accepted(zt, fd);
+    else if (event == ZMQ_EVENT_DISCONNECTED && hoard_gone(zt, fd, &route) && zt->transport.events != NULL)
+        zt->transport.events->on_gone(zt->transport.context, route);
 }
 
 static enum status zt_bind(struct transport *transport, const char *endpoint, int *port)
@@ -98,7 +103,8 @@ static enum status zt_bind(struct transport *transport, const char *endpoint, in
     zsock_option(router->socket, ZMQ_BACKLOG, 1024);
     if (zt->keys != NULL)
         zsock_keys(router, NULL);
-    struct zsock *monitor = zsock_monitor(router, ZMQ_EVENT_ACCEPTED, router_on_event);
+    struct zsock *monitor =
+        zsock_monitor(router, ZMQ_EVENT_ACCEPTED | ZMQ_EVENT_DISCONNECTED, router_on_event);
     if (zmq_bind(router->socket, at.endpoint) != 0) {
         enum status status = errno == EADDRINUSE ? ST_EXISTS : status_from_errno(errno);
         DIAG_ERROR(&zt->env->diag, "cannot listen for rpc endpoint=%s reason=\"%s\"", endpoint,

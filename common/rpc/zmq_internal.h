@@ -14,8 +14,9 @@
 
 enum {
     ZMQ_HANDSHAKE_MS = 1000,
-    ZMQ_BEAT_MS = 200,                            // ZMTP heartbeat of the side that connects; a silent peer
-    ZMQ_BEAT_TIMEOUT_MS = 600,                    // is lost after this, on both sides
+    ZMQ_BEAT_MS = 400,         // ZMTP heartbeat of the side that connects; a silent peer
+    ZMQ_BULK_BEAT_MS = 1000,   // the same of bulk lanes: what waits there waits for a new owner or leader too
+    ZMQ_BEAT_TIMEOUT_MS = 400, // is lost so long after one, on both sides
     ZMQ_ACCEPTED_BEAT_MS = 5000,                  // of the other side, for peers that send none
     ZMQ_RECONNECT_MS = 5,                         // first pause before connecting again, doubling up to
     ZMQ_RECONNECT_MS_MAX = 200,                   // this
@@ -24,7 +25,7 @@ enum {
     ZMQ_BYTES_MAX = 128 << 20,                    // waiting to be sent over all connections; above: ST_AGAIN
     ZMQ_HOARD_MAX = 3 * TRANSPORT_BULK_FRAME_MAX, // received on a connection without a whole message
     ZMQ_HOARD_CHECK_MS = 75,      // after so long connections are looked at when the loop is awake anyway,
-    ZMQ_HOARD_CHECK_MS_MAX = 150, // and after so long it is woken for it
+    ZMQ_HOARD_CHECK_MS_MAX = 300, // and after so long it is woken for it; nodes wake it more often
     ZMQ_SHARE = 64,               // messages taken from one socket per turn
     ZMQ_COPY_MAX = 1024           // frames up to this size are copied, larger ones travel by reference
 };
@@ -125,7 +126,9 @@ struct rpc_node zap_node(zmq_msg_t *message);
 void hoard_init(struct zmq_transport *zt);
 void hoard_fini(struct zmq_transport *zt);
 void hoard_accepted(struct zmq_transport *zt, int fd);
-void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message);
+void hoard_delivered(struct zmq_transport *zt, zmq_msg_t *message, uint64_t route);
+// The connection has ended. True with its route when it ever delivered a message.
+bool hoard_gone(struct zmq_transport *zt, int fd, uint64_t *route);
 void hoard_turn(struct zmq_transport *zt); // all that was delivered has been taken
 
 // probe.c

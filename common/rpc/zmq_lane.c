@@ -106,7 +106,7 @@ static void dealer_options(struct zmq_lane *lane, enum rpc_lane kind, const char
 {
     void *socket = lane->data->socket;
     zsock_options(socket, kind == RPC_CONTROL ? TRANSPORT_CONTROL_FRAME_MAX : TRANSPORT_BULK_FRAME_MAX);
-    zsock_beats(socket, ZMQ_BEAT_MS, ZMQ_BEAT_TIMEOUT_MS);
+    zsock_beats(socket, kind == RPC_CONTROL ? ZMQ_BEAT_MS : ZMQ_BULK_BEAT_MS, ZMQ_BEAT_TIMEOUT_MS);
     zsock_option(socket, ZMQ_IMMEDIATE, 1); // nothing is queued for a peer that is not there
     zsock_option(socket, ZMQ_RECONNECT_IVL, ZMQ_RECONNECT_MS);
     zsock_option(socket, ZMQ_RECONNECT_IVL_MAX, ZMQ_RECONNECT_MS_MAX);

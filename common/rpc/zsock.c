@@ -40,7 +40,8 @@ void zsock_beats(void *socket, int every_ms, int timeout_ms)
 {
     zsock_option(socket, ZMQ_HEARTBEAT_IVL, every_ms);
     zsock_option(socket, ZMQ_HEARTBEAT_TIMEOUT, timeout_ms);
-    zsock_option(socket, ZMQ_HEARTBEAT_TTL, timeout_ms);
+    // The other side counts it from each of them, so it must outlast the pause to the next.
+    zsock_option(socket, ZMQ_HEARTBEAT_TTL, every_ms + timeout_ms);
 }
 
 void zsock_keys(struct zsock *zsock, const char *server_key)

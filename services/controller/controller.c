@@ -191,6 +191,13 @@ static void ensure_internal_topics(struct controller *controller)
     controller->ensured_offset = settled ? offset : -1;
 }
 
+static void on_connection_gone(void *context, uint64_t connection)
+{
+    struct controller *controller = context;
+    if (controller->metadata != NULL && !controller->failed)
+        nodes_connection_gone(controller, connection);
+}
+
 static void on_tick(struct timer *timer)
 {
     struct controller *controller = timer->context;
@@ -308,6 +315,7 @@ enum status controller_new(const struct controller_options *options, struct cont
     rpc_set_node(controller->rpc, controller->node_id);
     controller->feed = feed_new(controller->env);
     controller->nodes = nodes_new();
+    rpc_watch_gone(controller->rpc, on_connection_gone, controller);
     controller->formation = formation_new(controller);
     timer_init(&controller->tick, on_tick, controller);
     metrics_init(controller);
@@ -345,6 +353,7 @@ void controller_destroy(struct controller **out)
     quorum_destroy(&controller->quorum);
     store_close(&controller->store);
     metadata_destroy(&controller->metadata);
+    rpc_watch_gone(controller->rpc, NULL, NULL);
     nodes_destroy(&controller->nodes);
     struct metric *const metrics[] = {&controller->is_active,  &controller->term,      &controller->offset,
                                       &controller->nodes_live, &controller->log_bytes, &controller->moving};

@@ -25,8 +25,10 @@ struct lease {
     int64_t must_have;       // offset its image needs before it is unfenced: it then knows what it has lost
     int64_t commit_then;     // commit offset told with the last heartbeat's answer
     int64_t behind_since_ms; // 0: it keeps up
-    bool assumed; // from the predecessor's image: not heard of since this controller is active
+    bool assumed;            // from the predecessor's image: not heard of since this controller is active
     bool draining, stalled;
+    uint64_t connection;       // its last call came by
+    bool gone;                 // that connection has ended, and nothing was heard since
     struct lease_probe *probe; // under way
 };
 

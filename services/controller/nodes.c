@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See nodes.h. A node is replaced when its lease ends, or at once when it is silent and its RPC port refuses
-// connections (its process is gone).
+// See nodes.h. A node is replaced when its lease ends, or at once when its connection has ended or it is
+// silent, and its RPC port refuses connections (its process is gone).
 #include "nodes.h"
 
 #include "balancer.h"
@@ -15,7 +15,7 @@ enum {
     BEHIND_MS_MAX = 10000, // a node that stays behind the metadata for so long is fenced
     FORGET_MS = 600000,    // a coordinator gone for so long is forgotten: it keeps nothing, and may come back
                            // under another id each time
-    SILENT_LEASE_SHARE = 15 // per cent of the lease without a heartbeat, then its port is tried
+    SILENT_LEASE_SHARE = 40 // per cent of the lease without a heartbeat, then its port is tried
 };
 
 struct nodes *nodes_new(void)
@@ -166,10 +166,28 @@ static void node_probe(struct controller *controller, struct lease *lease, const
     rpc_probe(controller->rpc, node->rpc_endpoint, on_probe, probe);
 }
 
+void nodes_connection_gone(struct controller *controller, uint64_t connection)
+{
+    for (size_t i = 0; i < controller->nodes->count && metadata_active(controller->metadata); i++) {
+        struct lease *lease = &controller->nodes->items[i];
+        const struct image_node *node = image_node(metadata_image(controller->metadata), lease->id);
+        if (lease->assumed || lease->connection != connection || node == NULL || node->fenced)
+            continue;
+        lease->gone = true; // a dying process may close its port a moment later: the tick asks again
+        if (lease->probe == NULL)
+            node_probe(controller, lease, node);
+    }
+}
+
+static bool lease_doubtful(const struct controller *controller, const struct lease *lease)
+{
+    int64_t silent_ms = env_now_ms(controller->env) - lease->heard_ms;
+    return lease->gone || silent_ms > nodes_lease_ms(controller) * SILENT_LEASE_SHARE / 100;
+}
+
 void nodes_tick(struct controller *controller)
 {
     int64_t now = env_now_ms(controller->env);
-    int64_t lease_ms = nodes_lease_ms(controller);
     for (size_t i = 0; i < controller->nodes->count && metadata_active(controller->metadata); i++) {
         struct lease *lease = &controller->nodes->items[i];
         const struct image_node *node = image_node(metadata_image(controller->metadata), lease->id);
@@ -184,7 +202,7 @@ void nodes_tick(struct controller *controller)
             node_fence(controller, node, "lease ended", true);
         else if (lease->behind_since_ms != 0 && now - lease->behind_since_ms > BEHIND_MS_MAX)
             node_fence(controller, node, "too far behind the metadata", false);
-        else if (now - lease->heard_ms > lease_ms * SILENT_LEASE_SHARE / 100 && lease->probe == NULL)
+        else if (lease->probe == NULL && lease_doubtful(controller, lease))
             node_probe(controller, lease, node);
     }
 }
@@ -240,8 +258,10 @@ static void stall_check(struct controller *controller, struct lease *lease, int6
 }
 
 static void lease_renew(struct controller *controller, struct lease *lease,
-                        const Millrace__HeartbeatRequest *request)
+                        const Millrace__HeartbeatRequest *request, const struct rpc_call *call)
 {
+    lease->connection = rpc_call_connection(call);
+    lease->gone = false;
     lease->heard_ms = env_now_ms(controller->env);
     lease->until_ms = lease->heard_ms + nodes_lease_ms(controller);
     lease->reported = request->metadata_offset;
@@ -274,7 +294,7 @@ void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatReq
         rpc_fail(call, node == NULL ? ST_NOT_FOUND : ST_STALE, "register first");
         return;
     }
-    lease_renew(controller, lease, request);
+    lease_renew(controller, lease, request, call);
     bool storage = node->role == MILLRACE__ROLE__ROLE_STORAGE;
     if (request->leaving && !node->fenced)
         node_fence(controller, node, "it leaves", true);

@@ -12,6 +12,8 @@ void nodes_destroy(struct nodes **nodes);
 
 void nodes_activate(struct controller *controller);
 void nodes_deactivate(struct controller *controller);
+// A connection to this controller has ended: the node that used it is asked for.
+void nodes_connection_gone(struct controller *controller, uint64_t connection);
 // Ends leases, probes silent nodes.
 void nodes_tick(struct controller *controller);
 

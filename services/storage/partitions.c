@@ -464,7 +464,7 @@ static void tick_fire(struct timer *timer)
     open_waiting(partitions);
     partitions_room_made(partitions); // by a truncation or removal
     reports_tick(partitions->reports);
-    timer_start_ms(env, &partitions->tick, TICK_MS);
+    timer_start_together_ms(env, &partitions->tick, TICK_MS);
 }
 
 // ---- life ----

@@ -26,3 +26,16 @@ def test_a_leader_that_is_gone_is_not_named_until_the_controller_has_decided():
         wait_until(lambda: other.partition(gap.TOPIC)["leader"] == -1, 0.8, "a partition without a leader", every=0.01)
         cluster.controllers[0].thaw()
         wait_until(lambda: other.partition(gap.TOPIC)["leader"] not in (-1, node.id), 5, "the next leader")
+
+
+def test_a_connection_that_ends_tells_of_a_death():
+    # By silence alone it would be looked at after two fifths of the lease.
+    settings = {"controller": {"broker.session.timeout.ms": 20000}}
+    with Cluster(storage=3, settings=settings) as cluster:
+        cluster.create_topic(gap.TOPIC, partitions=1, replication=3)
+        cluster.wait_isr(gap.TOPIC, 3)
+        node = cluster.leader(gap.TOPIC)
+        other = Clients()
+        other.kafka = next(one.address for one in cluster.storage if one is not node)
+        node.kill()
+        wait_until(lambda: other.partition(gap.TOPIC)["leader"] not in (-1, node.id), 4, "the next leader")

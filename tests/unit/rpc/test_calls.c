@@ -251,6 +251,38 @@ Test(calls, probe_tells_a_listening_port_from_a_refusing_one)
     cr_assert_eq(probed, ST_IO);
 }
 
+static int gone_count;
+static uint64_t gone;
+
+static void note_gone(void *context, uint64_t connection)
+{
+    gone_count++;
+    gone = connection;
+}
+
+Test(calls, end_of_a_callers_connection_is_told)
+{
+    struct trial other;
+    struct outcome heard = {.trial = &other};
+    trial_start(&other, tool, NULL, NULL);
+    rpc_watch_gone(server.rpc, note_gone, NULL);
+    trial_ask(peer, 1, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+    uint64_t stays = server.last_connection;
+    struct rpc_peer *again = rpc_peer(other.rpc, server.endpoint, storage_1);
+    trial_ask(again, 2, NULL, &heard);
+    trial_await(&other, &server, &heard, 1);
+    uint64_t goes = server.last_connection;
+    cr_assert_neq(goes, stays);
+    rpc_peer_release(&again);
+    trial_stop(&other);
+    trial_await_int(&client, &server, &gone_count, 1);
+    cr_assert_eq(gone, goes);
+    trial_ask(peer, 3, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 2);
+    cr_assert_eq(gone_count, 1);
+}
+
 Test(calls, peer_given_by_name_is_resolved_and_found_again)
 {
     char by_name[64];

@@ -36,6 +36,7 @@ static void serve_echo(Trial__Trial_Service *service, const Trial__Question *que
     trial->served++;
     trial->last_number = question->number;
     trial->last_sender = *rpc_call_sender(call);
+    trial->last_connection = rpc_call_connection(call);
     rpc_reply_payload(call, blocks, count);
     closure(&answer, call);
 }

@@ -24,6 +24,7 @@ struct trial {
     int served;
     uint64_t last_number;
     struct rpc_sender last_sender;
+    uint64_t last_connection;
 };
 
 // What a closure saw.
