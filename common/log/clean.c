@@ -135,7 +135,7 @@ static void forget_places(struct log *log, int64_t end)
     while (gone < log->ring.written && log_ring_at(&log->ring, gone)->segment->base < end)
         gone++;
     log_ring_trim(&log->ring, log->ring.written - gone);
-    log->cursors = (struct log_cursors){0};
+    log_cursors_destroy(&log->cursors);
     log_verified_forget(log->set->verified, &log->known, end);
 }
 

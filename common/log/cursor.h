@@ -20,10 +20,13 @@ struct log_cursors {
     uint32_t next; // row to be written next
 };
 
-// Notes that a read that began at from ended there; it takes the place of the one that led it to from.
-void log_cursors_note(struct log_cursors *cursors, int64_t from, struct log_cursor ended);
+// Notes that a read that began at from ended there; it takes the place of the one that led it to from. NULL
+// becomes what can be noted in: most logs are never read cold.
+void log_cursors_note(struct log_cursors **noted, int64_t from, struct log_cursor ended);
 
-// Where in the segment a read from offset goes on; -1 when no read ended there.
+void log_cursors_destroy(struct log_cursors **cursors); // NULL then
+
+// Where in the segment a read from offset goes on; -1 when no read ended there. cursors may be NULL.
 int64_t log_cursors_find(const struct log_cursors *cursors, int64_t base, int64_t offset);
 
 #endif

@@ -89,15 +89,15 @@ struct log {
     int64_t recovery_point; // as last saved
     int64_t high_watermark;
     int64_t tail_bytes, bytes;
-    int64_t backlog;            // of the tail, bytes that are in the journal
-    int64_t backlog_us;         // since when
-    uint64_t journal_oldest;    // block that holds what is not synced in its segment, 0 none
-    uint64_t journal_newest;    // last block that says anything of this log, 0 none
-    int jobs;                   // parts of it in flight
-    uint64_t generation;        // goes up with every truncation and removal; cold reads compare it
-    int readers;                // cold reads in flight
-    struct log_cursors cursors; // where cold reads ended
-    struct log_known known;     // what of its files is sent without being read
+    int64_t backlog;             // of the tail, bytes that are in the journal
+    int64_t backlog_us;          // since when
+    uint64_t journal_oldest;     // block that holds what is not synced in its segment, 0 none
+    uint64_t journal_newest;     // last block that says anything of this log, 0 none
+    int jobs;                    // parts of it in flight
+    uint64_t generation;         // goes up with every truncation and removal; cold reads compare it
+    int readers;                 // cold reads in flight
+    struct log_cursors *cursors; // where cold reads ended; NULL: there was none
+    struct log_known known;      // what of its files is sent without being read
     enum status status;
     bool on_disk; // the directory exists
     bool future;  // see log_create_future

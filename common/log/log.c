@@ -73,6 +73,7 @@ void log_free(struct log *log)
     log_drop_tail(log);
     log_drop_recent(log);
     log_verified_forget(set->verified, &log->known, INT64_MAX);
+    log_cursors_destroy(&log->cursors);
     log_ring_fini(&log->ring);
     log_state_fini(&log->state);
     log_expiry_forget(log);

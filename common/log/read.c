@@ -452,7 +452,7 @@ static void take_segment(struct cold_read *cold, int at)
     cold->base = segment->base;
     cold->written = segment->written;
     cold->index_bytes = segment->index.written;
-    cold->begin = log_cursors_find(&cold->log->cursors, segment->base, cold->range.from);
+    cold->begin = log_cursors_find(cold->log->cursors, segment->base, cold->range.from);
     struct log_handle *handle =
         segment->handle != NULL ? segment->handle : log_verified_handle(&cold->log->known, segment->base);
     cold->handle = handle != NULL ? log_handle_ref(handle) : NULL;

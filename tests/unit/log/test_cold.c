@@ -270,25 +270,28 @@ Test(cold, a_read_that_goes_on_is_fetched_ahead_and_needs_no_index)
 
 Test(cursor, readers_at_different_places_are_told_apart)
 {
-    struct log_cursors cursors = {0};
+    struct log_cursors *cursors = NULL;
+    cr_expect_eq(log_cursors_find(cursors, 0, 200), -1);
     for (int64_t i = 1; i <= 3; i++)
         log_cursors_note(&cursors, 0,
                          (struct log_cursor){.offset = i * 100, .base = 0, .position = i * 1000});
-    cr_expect_eq(log_cursors_find(&cursors, 0, 200), 2000);
+    cr_expect_eq(log_cursors_find(cursors, 0, 200), 2000);
     log_cursors_note(&cursors, 200, (struct log_cursor){.offset = 250, .base = 0, .position = 2500});
-    cr_expect_eq(log_cursors_find(&cursors, 0, 200), -1); // it has gone on
-    cr_expect_eq(log_cursors_find(&cursors, 0, 250), 2500);
-    cr_expect_eq(log_cursors_find(&cursors, 0, 100), 1000);
-    cr_expect_eq(log_cursors_find(&cursors, 77, 100), -1); // another segment
-    cr_expect_eq(log_cursors_find(&cursors, 0, 0), -1);
+    cr_expect_eq(log_cursors_find(cursors, 0, 200), -1); // it has gone on
+    cr_expect_eq(log_cursors_find(cursors, 0, 250), 2500);
+    cr_expect_eq(log_cursors_find(cursors, 0, 100), 1000);
+    cr_expect_eq(log_cursors_find(cursors, 77, 100), -1); // another segment
+    cr_expect_eq(log_cursors_find(cursors, 0, 0), -1);
+    log_cursors_destroy(&cursors);
 }
 
 Test(cursor, the_oldest_gives_way)
 {
-    struct log_cursors cursors = {0};
+    struct log_cursors *cursors = NULL;
     for (int64_t i = 1; i <= LOG_CURSORS + 1; i++)
         log_cursors_note(&cursors, 0, (struct log_cursor){.offset = i, .base = 0, .position = i});
-    cr_expect_eq(log_cursors_find(&cursors, 0, 1), -1);
+    cr_expect_eq(log_cursors_find(cursors, 0, 1), -1);
     for (int64_t i = 2; i <= LOG_CURSORS + 1; i++)
-        cr_expect_eq(log_cursors_find(&cursors, 0, i), i);
+        cr_expect_eq(log_cursors_find(cursors, 0, i), i);
+    log_cursors_destroy(&cursors);
 }
