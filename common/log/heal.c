@@ -5,6 +5,9 @@
 // says: after a failed sync the kernel's memory of them proves nothing. Until then the journal keeps what the
 // log may have only there (back.c).
 //
+// A directory that has failed as a whole is tried first: when a file of it can be made durable, and
+// everything that was written, each of its logs counts as failed by itself and comes back as any other.
+//
 // It is one op of the flusher for all logs that are due. It goes before the ops that wait, of which the first
 // may need room in the journal that only a healed log gives back; and no write-back runs beside it, which
 // could give a block its next number while the journal is read.
@@ -135,7 +138,7 @@ static void healed(struct heal *heal)
                   heal->report.damaged);
     }
     log->status = ST_OK;
-    log->heal_us = env_now_us(set->env); // see log_heal_later
+    log->pause.until_us = env_now_us(set->env); // see pause_on
     metric_set(&set->m_offline, --set->offline_logs);
     metric_inc(&set->m_healed, 1);
     set->on_healed(log);
@@ -147,7 +150,7 @@ static void heal_failed(struct heal *heal)
     metric_inc(&log->set->m_heal_failures, 1);
     log_heal_later(log);
     DIAG_DEBUG(&log->set->env->diag, "partition stays offline log=%s status=%s next_try_ms=%lld", log->name,
-               status_name(heal->status), (long long)log->heal_ms);
+               status_name(heal->status), (long long)log->pause.ms);
 }
 
 static void heal_end(struct heal *heal)
@@ -180,7 +183,7 @@ static bool is_due(struct log *log, int64_t now_us)
 {
     // ST_MISMATCH: files of another topic, to which no id may be given here.
     return log->status != ST_OK && log->status != ST_MISMATCH && !log->deleted && log->jobs == 0 &&
-           !log->clean.swapping && log->heal_us <= now_us && log->set->may_heal(log);
+           !log->clean.swapping && log->pause.until_us <= now_us && log->set->may_heal(log);
 }
 
 // From the recovery point on disk: index entries and epochs behind it are made durable by the next checkpoint
@@ -222,14 +225,8 @@ static bool any_due(const struct log_set *set)
     return false;
 }
 
-void log_heal_fire(struct timer *timer)
+static void heal_queue(struct log_set *set)
 {
-    struct log_set *set = timer->context;
-    if (set->closing || set->status != ST_OK || set->offline_logs == 0)
-        return;
-    timer_start_ms(set->env, timer, TICK_MS);
-    if (set->healing || !any_due(set))
-        return;
     struct log_op *op = log_op_new(set, NULL);
     op->data = mem_calloc(1, sizeof(struct heals));
     op->alone = true;
@@ -240,16 +237,100 @@ void log_heal_fire(struct timer *timer)
     log_op_queue_first(op);
 }
 
-void log_heal_later(struct log *log)
+// ---- a directory ----
+
+// By the temporary file with which meta.properties would be replaced, and by the failed call itself, perhaps.
+static void probe_run(struct log_op *op)
 {
-    struct log_set *set = log->set;
+    struct log_set *set = op->set;
+    op->status = log_file_stage(set->env, set->path, "meta.properties", slice_str("probe"), true);
+    enum status removed = log_file_remove(set->env, set->path, "meta.properties.tmp");
+    if (op->status == ST_OK)
+        op->status = removed;
+    if (op->status == ST_OK)
+        op->status = path_sync_dir(set->env, set->path);
+    if (op->status == ST_OK)
+        op->status = log_sync_all(set, LOG_FLUSHER);
+}
+
+// No job works on a log now: the op runs beside none.
+static void set_works(struct log_set *set)
+{
+    enum status was = set->status;
+    int count = 0;
+    set->status = ST_OK;
+    set->pause.until_us = env_now_us(set->env);
+    for (struct log *log = set->first; log != NULL; log = log->next)
+        if (log->status == ST_OK && !log->deleted) {
+            log_fail(log, was);
+            count++;
+        }
+    DIAG_INFO(&set->env->diag, "data directory works again, its partitions are read anew dir=%s count=%d",
+              set->path, count);
+}
+
+static void probe_finish(struct log_op *op)
+{
+    struct log_set *set = op->set;
+    set->healing = false;
+    if (op->status == ST_OK && !set->closing)
+        set_works(set);
+    else
+        log_heal_set_later(set);
+}
+
+// Not when the manifest of a clean stop could not be removed (resume.c): it would be believed at a start.
+static bool may_probe(const struct log_set *set)
+{
+    return set->may_heal != NULL && set->manifest != MANIFEST_STUCK &&
+           set->pause.until_us <= env_now_us(set->env);
+}
+
+static void probe_queue(struct log_set *set)
+{
+    struct log_op *op = log_op_new(set, NULL);
+    op->alone = true;
+    op->run = probe_run;
+    op->finish = probe_finish;
+    set->healing = true;
+    log_op_queue_first(op);
+}
+
+// ---- the clock ----
+
+void log_heal_fire(struct timer *timer)
+{
+    struct log_set *set = timer->context;
+    if (set->closing || (set->status == ST_OK && set->offline_logs == 0))
+        return;
+    timer_start_ms(set->env, timer, TICK_MS);
+    if (set->healing)
+        return;
+    if (set->status != ST_OK && may_probe(set))
+        probe_queue(set);
+    else if (set->status == ST_OK && any_due(set))
+        heal_queue(set);
+}
+
+static void pause_on(struct log_set *set, struct log_pause *pause)
+{
     int64_t now_us = env_now_us(set->env);
-    bool steady = log->heal_ms == 0 || now_us - log->heal_us > STEADY_MS * 1000ll;
-    int64_t twice = log->heal_ms * 2 < PAUSE_MS_MAX ? log->heal_ms * 2 : PAUSE_MS_MAX;
-    log->heal_ms = steady ? PAUSE_MS : twice;
-    log->heal_us = now_us + log->heal_ms * 1000;
+    bool steady = pause->ms == 0 || now_us - pause->until_us > STEADY_MS * 1000ll;
+    int64_t twice = pause->ms * 2 < PAUSE_MS_MAX ? pause->ms * 2 : PAUSE_MS_MAX;
+    pause->ms = steady ? PAUSE_MS : twice;
+    pause->until_us = now_us + pause->ms * 1000;
     if (!timer_running(&set->heal))
         timer_start_ms(set->env, &set->heal, TICK_MS);
+}
+
+void log_heal_later(struct log *log)
+{
+    pause_on(log->set, &log->pause);
+}
+
+void log_heal_set_later(struct log_set *set)
+{
+    pause_on(set, &set->pause);
 }
 
 void log_set_heal(struct log_set *set, log_may_heal_fn *may_heal, log_healed_fn *on_healed)

@@ -73,6 +73,12 @@ struct log_clean {
     struct log_parked *parked;
 };
 
+// Between the tries to bring back what is offline (heal.c).
+struct log_pause {
+    int64_t until_us; // offline: when it is tried; else since when it is back
+    int64_t ms;       // how long that was, 0: never yet
+};
+
 struct log {
     struct log_set *set;
     struct log *next, *previous; // of the set, in order of creation
@@ -116,8 +122,7 @@ struct log {
     bool adopting;  // its new id is not in partition.metadata yet
     bool leftovers; // renamed files of removed segments lie in the directory; known while the set is closing
     struct log_clean clean;
-    int64_t heal_us; // offline: when it is read anew; else since when it is back
-    int64_t heal_ms; // the pause before that
+    struct log_pause pause;
     struct log *next_dirty;
     struct log *back_next, *back_previous;
     struct log *served_next, *served_previous; // with the same journal_oldest
@@ -209,6 +214,7 @@ struct log_set {
     log_may_heal_fn *may_heal; // NULL: what is offline stays so
     log_healed_fn *on_healed;
     bool healing;                           // an op that reads logs anew is queued or runs
+    struct log_pause pause;                 // of the directory, when it has failed as a whole
     bool alone;                             // an op of that kind runs
     struct log *raised_first;               // see log_start_note
     struct log_raise *raises, *raises_last; // moves of the start that no op has taken yet
@@ -255,6 +261,7 @@ void log_let_go(struct log *log); // of memory and files, when it is offline and
 void log_drop_recent(struct log *log);
 void log_files_changed(struct log *log); // what is known of their content is void, also to reads under way
 void log_go_offline(struct log *log, enum status status);
+void log_fail(struct log *log, enum status status); // the same of one that is not, without a line of its own
 void log_set_go_offline(struct log_set *set, enum status status);
 void log_set_stalled(struct log *log, bool stalled); // it waits for disk space
 void log_close_handle(struct log *log, struct log_segment *segment);
@@ -347,7 +354,8 @@ void log_start_abandon(struct log_set *set);
 
 // ---- heal.c: logs that are offline come back ----
 void log_heal_fire(struct timer *timer);
-void log_heal_later(struct log *log); // it has failed, once more perhaps
+void log_heal_later(struct log *log);         // it has failed, once more perhaps
+void log_heal_set_later(struct log_set *set); // its directory has, as a whole
 
 // ---- expiry.c: when retention looks at which log ----
 void log_expiry_fire(struct timer *timer);

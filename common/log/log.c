@@ -349,17 +349,22 @@ void log_close_handle(struct log *log, struct log_segment *segment)
     log->set->open_files--;
 }
 
+void log_fail(struct log *log, enum status status)
+{
+    log->status = status;
+    log->set->failures++;
+    metric_set(&log->set->m_offline, ++log->set->offline_logs);
+    log_let_go(log);
+    log_heal_later(log);
+}
+
 void log_go_offline(struct log *log, enum status status)
 {
     if (log->status != ST_OK)
         return;
-    log->status = status;
-    log->set->failures++;
     DIAG_ERROR(&log->set->env->diag, "partition taken offline log=%s status=%s", log->name,
                status_name(status));
-    metric_set(&log->set->m_offline, ++log->set->offline_logs);
-    log_let_go(log);
-    log_heal_later(log);
+    log_fail(log, status);
 }
 
 void log_set_go_offline(struct log_set *set, enum status status)
@@ -370,6 +375,7 @@ void log_set_go_offline(struct log_set *set, enum status status)
     set->failures++;
     DIAG_ERROR(&set->env->diag, "data directory taken offline dir=%s status=%s", set->path,
                status_name(status));
+    log_heal_set_later(set);
 }
 
 void log_let_go(struct log *log)

@@ -153,9 +153,10 @@ def test_a_directory_that_fails_takes_its_partitions_along_and_the_last_one_the_
         assert sizes() == {p: 2 if p in failing else 3 for p in range(PARTITIONS)}
         assert node.running() and "data directory taken offline" in node.log()
         assert not [p for p, leader in leaders(cluster).items() if leader == node.id and p in failing]
+        pid = node.pid
         node.heal_disk()
-        node.restart().wait_ready()
         cluster.wait_isr("t", 3, PARTITIONS)
+        assert node.pid == pid and "data directory works again" in node.log()
         node.fail_disk("sync")
         for n in range(20):
             fill(cluster, count=PARTITIONS)

@@ -101,6 +101,67 @@ Test(heal, the_pauses_grow_and_are_bounded)
     help_fini(&help);
 }
 
+// The journal's sync fails: nothing of the directory can be trusted. What was acknowledged before is in the
+// journal or in segments; what was not is gone.
+Test(heal, a_directory_that_failed_as_a_whole_comes_back_with_all_its_logs)
+{
+    struct help help;
+    struct uuid id = {{0x99, 0x55, 0xaa, 0x66}}; // not one flipped bit away from the other's
+    struct log *other;
+    start(&help, 5 * JOURNAL_PAGE);
+    cr_assert_eq(log_create(help.set, "o-0", id, &help.config.log, &other), ST_OK);
+    help_append_to(&help, other, 1, 50, 0);
+    help_append(&help, 2, 50, 0);
+    help_flush(&help);
+    cr_assert_eq(log_flushed(help.log), 3);
+    help_append(&help, 1, 50, 0);
+    fake_of(help.env)->sync_fails = true;
+    help_flush(&help);
+    cr_assert_eq(log_set_status(help.set), ST_IO);
+    cr_assert_eq(log_status(other), ST_IO, "it fails with its directory");
+    fake_advance_ms(help.env, 5000);
+    cr_assert_eq(log_set_status(help.set), ST_IO);
+    fake_of(help.env)->sync_fails = false;
+    fake_advance_ms(help.env, 10000);
+    cr_assert_eq(log_set_status(help.set), ST_OK, "%s", fake_of(help.env)->last_line);
+    fake_advance_ms(help.env, 10000);
+    cr_assert_eq(log_status(help.log), ST_OK);
+    cr_assert_eq(log_status(other), ST_OK);
+    cr_assert_eq(told, 2);
+    cr_assert_eq(metric_value(&help, "millrace_log_offline"), 0);
+    cr_assert_geq(log_end(help.log), 3);
+    cr_assert_eq(log_end(other), 1);
+    help_forget_from(&help, log_end(help.log));
+    for (int i = 0; i < 20; i++) { // all blocks of the journal are used again
+        cr_assert_eq(help_append(&help, 1, 100, 1), ST_OK);
+        cr_assert_eq(help_append_to(&help, other, 1, 50, 1), ST_OK);
+        help_flush(&help);
+    }
+    int count = help_check_content(&help);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_assert_eq(help_check_content(&help), count);
+    help_fini(&help);
+}
+
+Test(heal, a_directory_waits_until_its_owner_may_have_it_back)
+{
+    struct help help;
+    start(&help, 5 * JOURNAL_PAGE);
+    help_append(&help, 1, 50, 0);
+    fake_of(help.env)->sync_fails = true;
+    allowed = false;
+    help_flush(&help);
+    fake_of(help.env)->sync_fails = false;
+    fake_advance_ms(help.env, 20000);
+    cr_assert_eq(log_set_status(help.set), ST_OK);
+    cr_assert_eq(log_status(help.log), ST_IO, "followers may have what is not here");
+    allowed = true;
+    fake_advance_ms(help.env, 5000);
+    cr_assert_eq(log_status(help.log), ST_OK);
+    help_fini(&help);
+}
+
 // Four batches acknowledged, three of them in the journal only, and the write-back of those has failed.
 static struct log *fail_write_back(struct help *help)
 {
