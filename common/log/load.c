@@ -374,19 +374,20 @@ static enum status read_segment(struct loading *loading, int i, const char **why
 
 // Below the recovery point what was saved knows better than the batches, unless one contradicts it:
 // compaction may have taken those with which an epoch began, and a later start would let a follower keep what
-// it has there.
+// it has there. Below the first row saved, which a move of the log's start has raised that may not have
+// become durable, the batches alone tell.
 static void prefer_saved(struct loading *loading)
 {
     struct log_epochs derived = loading->state->epochs, *epochs = &loading->state->epochs;
     int64_t point = loading->load->recovery_point;
+    int64_t first = loading->saved.count > 0 ? loading->saved.rows[0].start : 0;
     if (!loading->any_scanned || loading->contradicted)
         return;
     *epochs = (struct log_epochs){0};
+    for (int i = 0; i < derived.count && derived.rows[i].start < first; i++)
+        log_epochs_assign(epochs, derived.rows[i].epoch, derived.rows[i].start);
     log_epochs_copy(epochs, &loading->saved);
     log_epochs_cut(epochs, point);
-    if (epochs->count > 0 && derived.count > 0 && derived.rows[0].epoch == epochs->rows[0].epoch &&
-        derived.rows[0].start < epochs->rows[0].start)
-        epochs->rows[0].start = derived.rows[0].start; // until the log's start is known
     for (int i = 0; i < derived.count; i++)
         if (derived.rows[i].start >= point)
             log_epochs_assign(epochs, derived.rows[i].epoch, derived.rows[i].start);
