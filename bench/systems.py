@@ -155,6 +155,14 @@ class Millrace(System):
         self.cluster.close()
 
 
+class MillraceHeader(Millrace):
+    """Topics of which nobody looks at the records (`always` is the default)."""
+    text = "millrace, `millrace.validate.records=header`: a batch is taken by its checksum and header"
+
+    def create_topic(self, name, partitions, **configs):
+        super().create_topic(name, partitions, millrace_validate_records="header", **configs)
+
+
 class Kafka(System):
     """KRaft nodes, broker and controller in one process, with the JVM options of Kafka's own start script."""
     text = "Apache Kafka, defaults: acknowledged from the page cache"
@@ -188,7 +196,8 @@ class KafkaFlush(Kafka):
     settings = dict(Kafka.settings, **{"log.flush.interval.messages": "1"})
 
 
-SYSTEMS = {"floor": Floor, "floor-append": FloorAppend, "millrace": Millrace, "kafka": Kafka, "kafka-flush": KafkaFlush}
+SYSTEMS = {"floor": Floor, "floor-append": FloorAppend, "millrace": Millrace, "millrace-header": MillraceHeader,
+           "kafka": Kafka, "kafka-flush": KafkaFlush}
 
 
 def key(name, cell):

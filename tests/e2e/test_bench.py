@@ -36,6 +36,28 @@ def test_a_row_is_measured_judged_and_resumed(tmp_path):
     assert [(s["system"], s["round"]) for s in again[2:]] == [("floor-append", 2), ("millrace", 2)]
 
 
+def test_cpu_rows_have_a_cell_of_records_nobody_looks_at(monkeypatch):
+    import rows
+    import systems
+    for row in (rows.row1(), rows.row3()):
+        looked, taken = row.cells
+        assert (taken.systems, taken.record, taken.partitions) == (("millrace-header",), looked.record, looked.partitions)
+        check = row.checks[-1]
+        assert check.of == (taken.name, "millrace-header") and check.per == (looked.name, "millrace")
+    told = []
+    monkeypatch.setattr(systems.subprocess, "run", lambda words, **_: told.append(words))
+    for name in ("millrace", "millrace-header"):
+        system = systems.SYSTEMS[name].__new__(systems.SYSTEMS[name])
+        system.cell, system.cluster = rows.row3().cells[0], type("Cluster", (), {"storage": [type("Node", (), {"address": "a"})]})
+        system.create_topic("t", 1)
+    assert ["millrace.validate.records=header" in words for words in told] == [False, True]
+
+
+def test_all_rows_fit_into_their_time():
+    done = subprocess.run([os.path.join(ROOT, "bench/run"), "goals", "--plan"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and "in all" in done.stdout, done.stdout + done.stderr
+
+
 def test_verdicts_are_medians_of_ratios_of_the_same_round():
     import report
     import rows
