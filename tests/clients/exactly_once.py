@@ -1,95 +1,253 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Consume, transform, produce in transactions while coordinators and leaders are killed: what a read_committed consumer
-finds behind a chain of three clients is what went into it, each record once. The clients are one of the older flow
-(librdkafka), a Java client of the older and one of KIP-890's."""
+"""Consume, transform, produce in transactions while storage nodes, coordinators and controllers are killed: what a
+read_committed consumer finds behind it is what went into it, each record once. A chain of three groups, of Java (one
+member of the older flow, one of KIP-890's), librdkafka (the older flow) and franz-go, whose members are told to leave,
+killed and started again all the while; and a word count of Kafka Streams with exactly_once_v2."""
+import collections
 import random
+import re
+import subprocess
+import tempfile
+import threading
 import time
 
 import clients
 import scenario
 from scenario import check, wait_for
 
-PARTITIONS, RECORDS = 3, 1500
-TOPICS = ("once-0", "once-1", "once-2", "once-3")
+PARTITIONS = 3
+MEMBERS = "ab"
+CATCH_UP_SECONDS = 180
+FAILURES_MAX = 5  # of members that end by an error of their own; they are started again
 
 
-class Stage(scenario.Program):
-    @property
-    def done(self):
-        counts = [int(line[1]) for line in self.lines if line[0] == "T"]
-        return counts[-1] if counts else 0
-
-
-def commands():
-    """[(name, command of the program, None or what is missing)]"""
-    target = clients.HERE / "java/transform/target/classes"
+def java(folder, *versions):
+    """[(command, None or what is missing)]; version None: the libraries are the folder's own."""
+    target = clients.HERE / f"java/{folder}/target"
     found = []
-    for version in ("3.9.2", "4.4.0"):
-        jars = clients.HERE / f"java/scenario/target/{version}"
-        missing = next((str(one) for one in (target, jars) if not one.exists()), None)
-        found.append((f"Java {version}", ["java", "-Xmx128m", "-cp", f"{target}:{jars}/*", "Transform"], missing))
-    environment = clients.HERE / "python/env/confluent-kafka-2.16.1"
-    python = [f"{environment}/bin/python", str(clients.HERE / "python/transform.py")]
-    found.insert(1, ("confluent-kafka 2.16.1", python, None if environment.exists() else str(environment)))
+    for version in versions:
+        jars = target / "lib" if version is None else clients.HERE / f"java/scenario/target/{version}"
+        gone = next((str(one) for one in (target / "classes", jars) if not one.exists()), None)
+        found.append((["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{target}/classes:{jars}/*"], gone))
     return found
 
 
-class ExactlyOnce:
-    name = "exactly once"
+def stages():
+    """[(name, commands of its members)]"""
+    environment = clients.HERE / "python/env/confluent-kafka-2.16.1"
+    python = ([f"{environment}/bin/python", str(clients.HERE / "python/transform.py")],
+              None if environment.exists() else str(environment))
+    program = clients.HERE / "go/bin/franz-go-1.22.2"
+    go = ([str(program), "transform"], None if program.exists() else str(program))
+    jvm = [(command + ["Transform"], gone) for command, gone in java("transform", "3.9.2", "4.4.0")]
+    return [("java", jvm), ("librdkafka", [python, python]), ("franz-go", [go, go])]
 
-    def __init__(self, running, helper, logs):
-        """running: brokers.Millrace; helper: a client that makes topics, produces and reads."""
-        self.running, self.helper, self.logs, self.stages = running, helper, logs, []
+
+def word_count():
+    command, gone = java("streams", None)[0]
+    return command + ["WordCount"], gone
+
+
+def missing():
+    """What setup.sh could not install, or None."""
+    commands = [one for _, members in stages() for one in members] + [word_count()]
+    return next((gone for _, gone in commands if gone), None)
+
+
+class Member:
+    """A process that is started again, under the same transactional id, whatever ends it."""
+
+    def __init__(self, command, arguments, log):
+        self.command = [*command, *(f"{key}={value}" for key, value in arguments.items())]
+        self.log, self.done, self.failures, self.program = open(log, "w"), 0, [], None
+        self.start()
+
+    def start(self):
+        if self.program:
+            self.done = self.count()
+        self.program = scenario.Program(self.command, self.log)
+
+    def count(self):
+        """Records committed, by what it has said."""
+        said = [int(line[1]) for line in self.program.lines if line[0] == "T"]
+        return self.done + (said[-1] if said else 0)
+
+    def look_after(self):
+        """Starts it again when it has ended by itself."""
+        if self.program.process.poll() is not None:
+            self.failures.append(self.program.tail())
+            self.start()
+
+    def replace(self):
+        """It leaves its group, or is killed, and another one comes."""
+        if random.random() < 0.5:
+            self.end()
+        else:
+            self.kill()
+        self.start()
+
+    def end(self):
+        self.program.process.terminate()
+        try:
+            self.program.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise scenario.Failure(f"{self.command[0]} did not leave within 30 s") from None
+
+    def kill(self):
+        self.program.kill()
+
+
+class Storm:
+    """Kills a daemon now and then, and lets members come and go."""
+
+    def __init__(self, running, members, topics):
+        self.running, self.members, self.topics = running, members, topics
+        self.kills = self.replaced = 0
+
+    def kill_one(self):
+        cluster = self.running.cluster
+        victim = random.choice(random.choice((cluster.coordinators, cluster.storage, cluster.controllers)))
+        victim.kill()
+        time.sleep(random.uniform(0.2, 2))
+        victim.start()
+        victim.wait_ready(60)
+        for topic in self.topics:
+            self.running.wait_whole(topic)
+        self.kills += 1
+
+    def blow(self, seconds, say):
+        end, told = time.monotonic() + seconds, time.monotonic()
+        while time.monotonic() < end:
+            self.kill_one()
+            if self.kills % 2 == 0:
+                random.choice(self.members).replace()
+                self.replaced += 1
+            for member in self.members:
+                member.look_after()
+            if time.monotonic() > told + 20:
+                told = time.monotonic()
+                say(f"exactly once: {self.kills} kills, {self.replaced} members replaced, "
+                    f"committed {[member.count() for member in self.members]}")
+
+
+class Run:
+    """What chain and word count have in common: an input, members that make an output of it, and a storm."""
+
+    topics = ()
+    rate = 60  # records per second of the input
+
+    def __init__(self, running, helper, logs, seconds):
+        """running: brokers.Millrace; helper: a client that makes topics and produces."""
+        self.running, self.helper, self.logs, self.seconds = running, helper, logs, seconds
+        self.records = self.rate * seconds
+        self.members, self.feeder = [], None
 
     def helped(self, verb, topic, **arguments):
         pairs = {"bootstrap": self.running.bootstrap, "topic": topic, **arguments}
         log = open(f"{self.logs}/helper-{verb}-{topic}.log", "w")
         return scenario.Program([*self.helper.command, verb, *(f"{k}={v}" for k, v in pairs.items())], log)
 
-    def start(self):
-        for i, (name, command, _) in enumerate(commands()):
-            pairs = {"bootstrap": self.running.bootstrap, "topic": TOPICS[i], "to": TOPICS[i + 1],
-                     "group": f"stage-{i}", "count": RECORDS}
-            log = open(f"{self.logs}/{name.replace(' ', '-')}.log", "w")
-            self.stages.append(Stage([*command, *(f"{k}={v}" for k, v in pairs.items())], log))
+    def output(self):
+        """What a read_committed consumer finds in the last topic now."""
+        return self.running.cluster.consume(self.topics[-1], "-X", "isolation.level=read_committed")
 
-    def kill_one(self):
-        victims = self.running.cluster.coordinators + self.running.cluster.storage
-        victim = random.choice(victims)
-        victim.kill()
-        time.sleep(1)
-        victim.start()
-        victim.wait_ready(60)
-        for topic in TOPICS:
-            self.running.wait_whole(topic)
+    def watch(self, stop):
+        """Members that end by themselves are started again also while the output is waited for."""
+        while not stop.wait(0.5):
+            for member in self.members:
+                member.look_after()
 
-    def check_output(self):
-        reader = self.helped("consume", TOPICS[-1], group="once-reader", count=RECORDS,
-                             **{"isolation.level": "read_committed"})
-        reader.wait(120)
-        numbers = [record[3] for record in reader.records]
-        check(sorted(numbers) == list(range(RECORDS)), "read %d records, %d of them different", len(numbers),
-              len(set(numbers)))
+    def wait_output(self):
+        stop = threading.Event()
+        watcher = threading.Thread(target=self.watch, args=(stop,), daemon=True)
+        watcher.start()
+        try:
+            wait_for(lambda: self.complete(self.output()), self.progress, CATCH_UP_SECONDS)
+        finally:
+            stop.set()
+            watcher.join()
+
+    def progress(self):
+        return f"everything in the output; members committed {[member.count() for member in self.members]}"
+
+    def check_members(self):
+        failures = [text for member in self.members for text in member.failures]
+        check(len(failures) <= FAILURES_MAX, "%d members ended by themselves, the last one: %s", len(failures),
+              failures[-1] if failures else "")
+        return len(failures)
+
+    def carry_out(self, say):
+        for topic in self.topics:
+            self.helped("create", topic, partitions=PARTITIONS, replication=self.running.replication).wait()
+        self.feeder = self.helped("produce", self.topics[0], count=self.records, rate=self.rate)
+        self.start()
+        storm = Storm(self.running, self.members, self.topics)
+        storm.blow(self.seconds, say)
+        self.feeder.wait(60 + self.seconds)
+        self.wait_output()
+        for member in self.members:
+            member.end()
+        failed = self.check_members()
+        self.check_output(self.output())
+        say(f"exactly once: {self.name}: {self.records} records, {storm.kills} daemons killed, {storm.replaced} members "
+            f"replaced, {failed} ended by themselves")
 
     def run(self, say):
-        for topic in TOPICS:
-            self.helped("create", topic, partitions=PARTITIONS, replication=self.running.replication).wait()
-        feeder = self.helped("produce", TOPICS[0], count=RECORDS, rate=60)
-        self.start()
         try:
-            kills = 0
-            while any(stage.process.poll() is None for stage in self.stages[-1:]) and kills < 20:
-                self.kill_one()
-                kills += 1
-                say(f"exactly once: {kills} kills, stages at {[stage.done for stage in self.stages]}")
-            wait_for(lambda: self.stages[-1].process.poll() is not None, "the last stage to end", 180)
-            for stage in self.stages:
-                stage.wait(60)
-            feeder.wait(60)
-            self.check_output()
+            self.carry_out(say)
         except scenario.Failure as failure:
-            return {"chain": f"FAIL: {failure}"}
+            return {self.name: f"FAIL: {failure}"}
         finally:
-            for stage in [*self.stages, feeder]:
-                stage.kill()
-        return {"chain": "ok"}
+            for one in [*self.members, *([self.feeder] if self.feeder else [])]:
+                one.kill()
+        return {self.name: "ok"}
+
+
+class Chain(Run):
+    name = "chain"
+    topics = ("once-0", "once-1", "once-2", "once-3")
+
+    def start(self):
+        for i, (name, commands) in enumerate(stages()):
+            for letter, (command, _) in zip(MEMBERS, commands):
+                pairs = {"bootstrap": self.running.bootstrap, "topic": self.topics[i], "to": self.topics[i + 1],
+                         "group": f"stage-{i}", "id": f"stage-{i}-{letter}"}
+                self.members.append(Member(command, pairs, f"{self.logs}/{name}-{letter}.log"))
+
+    def complete(self, output):
+        return len({value for *_, value in output}) == self.records
+
+    def check_output(self, output):
+        numbers = sorted(int(value.split(":")[0]) for *_, value in output)
+        check(numbers == list(range(self.records)), "%d records instead of %d, %d of them different", len(numbers),
+              self.records, len(set(numbers)))
+
+
+class Words(Run):
+    """Every count of a word is in the output once and in order: 1, 2, 3 …"""
+    name = "word count"
+    topics = ("words-in", "words-out")
+    rate = 20  # each makes 18 words
+
+    def start(self):
+        for letter in MEMBERS:
+            pairs = {"bootstrap": self.running.bootstrap, "topic": self.topics[0], "to": self.topics[1], "group": "words",
+                     "state": tempfile.mkdtemp(prefix="streams-", dir=self.logs)}
+            self.members.append(Member(word_count()[0], pairs, f"{self.logs}/streams-{letter}.log"))
+
+    def expected(self):
+        text = next(value for *_, value in self.running.cluster.consume(self.topics[0], "-c", "1"))
+        words = collections.Counter(word for word in re.split("[^a-z]+", text) if word)
+        return {word: count * self.records for word, count in words.items()}
+
+    def complete(self, output):
+        return len({(key, value) for _, _, key, value in output}) >= sum(self.expected().values())
+
+    def check_output(self, output):
+        counts = collections.defaultdict(list)
+        for _, _, word, count in sorted(output, key=lambda record: record[:2]):
+            counts[word].append(int(count))
+        for word, last in self.expected().items():
+            check(counts[word] == list(range(1, last + 1)), "%s was counted %d times up to %d instead of %d", word,
+                  len(counts[word]), max(counts[word], default=0), last)

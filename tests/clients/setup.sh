@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
-#   setup.sh [packages] [python] [node] [go] [rust] [java] [kafka]      without arguments all of them
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [streams] [kafka]      without arguments all of them
 # A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -36,7 +36,8 @@ go() {
     local release
     for release in 1.22.2:go.mod 1.7.0:old.mod; do
         local program=bin/franz-go-${release%%:*} mod=${release##*:}
-        [ "go/$program" -nt go/main.go ] && [ "go/$program" -nt "go/$mod" ] && continue
+        [ "go/$program" -nt go/main.go ] && [ "go/$program" -nt go/transform.go ] &&
+            [ "go/$program" -nt "go/$mod" ] && continue
         command -v go >/dev/null || { told franz-go "no go"; return; }
         (cd go && command go build -modfile="$mod" -o "$program" . && touch "$program") ||
             told "franz-go ${release%%:*}" "go build failed"
@@ -68,12 +69,21 @@ java() {
     maven java/transform/pom.xml compile || told "Java transform" "Maven failed"
 }
 
+streams() {
+    local target=java/streams/target
+    [ $target/lib -nt java/streams/pom.xml ] ||
+        { maven java/streams/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/$target/lib" &&
+            touch $target/lib; } || told "Kafka Streams" "Maven failed"
+    [ $target/classes/WordCount.class -nt java/streams/src/main/java/WordCount.java ] ||
+        maven java/streams/pom.xml compile || told "Kafka Streams" "Maven failed"
+}
+
 kafka() {
     [ java/kafka/target/lib -nt java/kafka/pom.xml ] && return
     maven java/kafka/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/java/kafka/target/lib" &&
         touch java/kafka/target/lib || told "Apache Kafka" "Maven failed"
 }
 
-for part in ${*:-packages python node go rust java kafka}; do
+for part in ${*:-packages python node go rust java streams kafka}; do
     "$part"
 done

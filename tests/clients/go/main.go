@@ -256,6 +256,6 @@ func main() {
 		options[pair[0]] = pair[1]
 	}
 	verbs := map[string]func(context.Context){"create": create, "delete": remove, "describe": describe,
-		"offsets": offsets, "produce": produce, "consume": consume}
+		"offsets": offsets, "produce": produce, "consume": consume, "transform": transform}
 	verbs[os.Args[1]](context.Background())
 }

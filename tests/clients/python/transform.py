@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What java/transform does, on confluent-kafka (librdkafka), which speaks the older flow."""
+import signal
 import sys
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
@@ -40,27 +41,52 @@ def round_of(consumer, producer, topic, records, abort):
         return False
 
 
+class Group:
+    """The consumer, and whether its partitions have changed: what it read before may be another's by now."""
+
+    def __init__(self, arguments):
+        self.changed, self.stopping = False, False
+        self.consumer = Consumer({"bootstrap.servers": arguments["bootstrap"], "group.id": arguments["group"],
+                                  "enable.auto.commit": False, "auto.offset.reset": "earliest",
+                                  "isolation.level": "read_committed", "session.timeout.ms": 6000,
+                                  "heartbeat.interval.ms": 1000})
+        self.consumer.subscribe([arguments["topic"]], on_assign=self.on_change, on_revoke=self.on_change,
+                                on_lost=self.on_change)
+
+    def on_change(self, *_):
+        self.changed = True
+
+    def stop(self, *_):
+        self.stopping = True
+
+    def read(self):
+        self.changed = False
+        records = [one for one in self.consumer.consume(40, 0.2) if not one.error()]
+        if self.changed:
+            rewind(self.consumer)
+            return []
+        return records
+
+
 def main():
     arguments = dict(pair.split("=", 1) for pair in sys.argv[1:])
-    common = {"bootstrap.servers": arguments["bootstrap"]}
-    consumer = Consumer({**common, "group.id": arguments["group"], "enable.auto.commit": False,
-                         "auto.offset.reset": "earliest", "isolation.level": "read_committed"})
-    producer = Producer({**common, "transactional.id": arguments["group"], "transaction.timeout.ms": 20000})
+    producer = Producer({"bootstrap.servers": arguments["bootstrap"], "transactional.id": arguments["id"],
+                         "transaction.timeout.ms": 10000})
     producer.init_transactions(60)
-    consumer.subscribe([arguments["topic"]])
+    group = Group(arguments)
+    signal.signal(signal.SIGTERM, group.stop)
     done = transactions = 0
-    while done < int(arguments["count"]):
-        records = [one for one in consumer.consume(40, 0.2) if not one.error()]
+    while not group.stopping:
+        records = group.read()
         if not records:
             continue
         transactions += 1
-        if round_of(consumer, producer, arguments["to"], records, transactions % 5 == 0):
+        if round_of(group.consumer, producer, arguments["to"], records, transactions % 5 == 0):
             done += len(records)
             print("T", done, sep="\t", flush=True)
         else:
-            rewind(consumer)
-    producer.flush(30)
-    consumer.close()
+            rewind(group.consumer)
+    group.consumer.close()
 
 
 main()

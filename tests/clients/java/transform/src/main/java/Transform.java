@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// transform bootstrap=… topic=IN to=OUT group=G count=N: copies records from one topic to another in transactions that
-// carry the group's offsets, every fifth one aborted on purpose, until N records are committed. What a failure undoes is
-// read again from the committed offsets. Prints "T n" now and then, and at the end.
+// transform bootstrap=… topic=IN to=OUT group=G id=ID: copies records from one topic to another in transactions that
+// carry the group's offsets, every fifth one aborted on purpose, until SIGTERM. What a failure undoes is read again from
+// the committed offsets. Prints "T n" with the number of records committed so far.
 
 import java.time.Duration;
 import java.util.Collections;
@@ -27,6 +27,7 @@ public final class Transform {
     private final KafkaConsumer<String, String> consumer;
     private final KafkaProducer<String, String> producer;
     private int transactions;
+    private volatile boolean stopping;
 
     private Transform(String[] args) {
         for (String argument : args) {
@@ -40,11 +41,13 @@ public final class Transform {
         reading.put("auto.offset.reset", "earliest");
         reading.put("isolation.level", "read_committed");
         reading.put("max.poll.records", "40");
+        reading.put("session.timeout.ms", "6000"); // whoever is killed is missed soon
+        reading.put("heartbeat.interval.ms", "1000");
         consumer = new KafkaConsumer<>(reading, new StringDeserializer(), new StringDeserializer());
         Properties writing = new Properties();
         writing.put("bootstrap.servers", arguments.get("bootstrap"));
-        writing.put("transactional.id", arguments.get("group"));
-        writing.put("transaction.timeout.ms", "20000");
+        writing.put("transactional.id", arguments.get("id"));
+        writing.put("transaction.timeout.ms", "10000");
         producer = new KafkaProducer<>(writing, new StringSerializer(), new StringSerializer());
     }
 
@@ -92,10 +95,10 @@ public final class Transform {
     }
 
     private void run() {
-        int count = Integer.parseInt(arguments.get("count"));
+        int done = 0;
         producer.initTransactions();
         consumer.subscribe(Collections.singleton(arguments.get("topic")));
-        for (int done = 0; done < count;) {
+        while (!stopping) {
             ConsumerRecords<String, String> records = consumer.poll(Duration.ofMillis(200));
             if (records.isEmpty()) {
                 continue;
@@ -111,7 +114,20 @@ public final class Transform {
         consumer.close();
     }
 
+    // SIGTERM ends the process when the hook returns: not before the transaction under way has its end.
+    private void stop(Thread running) {
+        stopping = true;
+        try {
+            running.join(20000);
+        } catch (InterruptedException interrupted) {
+            running.interrupt();
+        }
+    }
+
     public static void main(String[] args) {
-        new Transform(args).run();
+        Transform transform = new Transform(args);
+        Thread running = Thread.currentThread();
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> transform.stop(running)));
+        transform.run();
     }
 }
