@@ -191,7 +191,7 @@ class Run:
         failed = self.check_members()
         self.check_output(self.output())
         say(f"exactly once: {self.name}: {self.records} records, {storm.kills} daemons killed, {storm.replaced} members "
-            f"replaced, {failed} ended by themselves")
+            f"replaced, {failed} ended by themselves, committed {[member.count() for member in self.members]}")
 
     def run(self, say):
         try:
