@@ -75,6 +75,14 @@ static struct map_entry *entry_at(const struct map *map, size_t slot)
     return entry == &tombstone ? NULL : entry;
 }
 
+void map_clear(struct map *map, void (*value_free)(void *value))
+{
+    void *value;
+    for (struct map_entry *at = NULL; map_next(map, &at, NULL, &value);)
+        value_free(value);
+    map_fini(map);
+}
+
 void *map_get(const struct map *map, struct slice key)
 {
     if (map->count == 0)

@@ -24,6 +24,10 @@ void map_init(struct map *map, uint64_t seed);
 // Frees the entries; the values are the caller's.
 void map_fini(struct map *map);
 
+// Gives every value to value_free, in insertion order, and leaves an empty map. value_free must not use the
+// map.
+void map_clear(struct map *map, void (*value_free)(void *value));
+
 // The value stored under key, or NULL.
 void *map_get(const struct map *map, struct slice key);
 

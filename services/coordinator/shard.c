@@ -29,8 +29,9 @@ static struct shard_group *cell_new(struct shard *shard, struct slice group_id)
     return cell;
 }
 
-static void cell_free(struct shard_group *cell)
+static void cell_free(void *value)
 {
+    struct shard_group *cell = value;
     timer_stop(cell->shard->options.env, &cell->timer);
     lag_forget(&cell->lag);
     offsets_fini(&cell->offsets);
@@ -290,11 +291,7 @@ static void on_ready(void *context)
 
 static void forget_groups(struct shard *shard)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);)
-        cell_free(value);
-    map_fini(&shard->groups);
-    map_init(&shard->groups, 0);
+    map_clear(&shard->groups, cell_free);
     shard_forget_txns(shard);
     shard->dirty = NULL;
 }

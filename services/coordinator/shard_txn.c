@@ -20,34 +20,27 @@ static struct shard_txn *find(const struct shard *shard, int64_t producer_id)
     return map_get_u64(&shard->txns, (uint64_t)producer_id);
 }
 
-static void txn_free(struct shard_txn *txn)
+static void txn_free(void *value)
 {
+    struct shard_txn *txn = value;
     map_fini(&txn->groups);
     mem_free(txn);
 }
 
 void shard_forget_txns(struct shard *shard)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&shard->txns, &at, NULL, &value);)
-        txn_free(value);
-    map_fini(&shard->txns);
-    map_init(&shard->txns, 0);
+    map_clear(&shard->txns, txn_free);
 }
 
-static void offsets_free(struct offsets *offsets)
+static void offsets_free(void *value)
 {
-    offsets_fini(offsets);
-    mem_free(offsets);
+    offsets_fini(value);
+    mem_free(value);
 }
 
 void shard_forget_pending(struct shard_group *cell)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&cell->pending, &at, NULL, &value);)
-        offsets_free(value);
-    map_fini(&cell->pending);
-    map_init(&cell->pending, 0);
+    map_clear(&cell->pending, offsets_free);
 }
 
 void shard_drop_pending(struct shard_group *cell, struct slice topic, int32_t partition)

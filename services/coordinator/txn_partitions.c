@@ -12,25 +12,23 @@ void txn_partitions_init(struct txn_partitions *set)
     map_init(&set->topics, 0);
 }
 
-static void topic_free(struct txn_topic *topic)
+static void topic_free(void *value)
 {
+    struct txn_topic *topic = value;
     mem_free(topic->partitions);
     mem_free(topic);
 }
 
-void txn_partitions_fini(struct txn_partitions *set)
+void txn_partitions_clear(struct txn_partitions *set)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&set->topics, &at, NULL, &value);)
-        topic_free(value);
-    map_fini(&set->topics);
+    map_clear(&set->topics, topic_free);
     set->count = 0;
 }
 
-void txn_partitions_clear(struct txn_partitions *set)
+void txn_partitions_fini(struct txn_partitions *set)
 {
-    txn_partitions_fini(set);
-    txn_partitions_init(set);
+    txn_partitions_clear(set);
+    map_fini(&set->topics);
 }
 
 // The place of the partition, or where it would stand.

@@ -51,8 +51,9 @@ static void end_holds(struct txn_cell *cell, bool again)
     }
 }
 
-static void cell_free(struct txn_cell *cell)
+static void cell_free(void *value)
 {
+    struct txn_cell *cell = value;
     timer_stop(cell->shard->options.env, &cell->timer);
     txn_markers_fini(cell);
     end_holds(cell, false);
@@ -223,20 +224,11 @@ static void on_ready(void *context)
               shard->options.index, shard->options.owner_epoch, shard->cells.count);
 }
 
-static void forget(struct txn_shard *shard)
-{
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&shard->cells, &at, NULL, &value);)
-        cell_free(value);
-    map_fini(&shard->cells);
-    map_init(&shard->cells, 0);
-}
-
 static void on_reset(void *context)
 {
     struct txn_shard *shard = context;
     shard->options.on_reset(shard->options.context, shard->ledger);
-    forget(shard);
+    map_clear(&shard->cells, cell_free);
 }
 
 // ---- expiry ----
@@ -303,7 +295,7 @@ void txn_shard_destroy(struct txn_shard **pointer)
     *pointer = NULL;
     timer_stop(shard->options.env, &shard->expiry);
     ledger_destroy(&shard->ledger);
-    forget(shard);
+    map_clear(&shard->cells, cell_free);
     map_fini(&shard->cells);
     mem_free(shard);
 }

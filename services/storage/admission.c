@@ -28,13 +28,18 @@ static struct grant *find(const struct replica *replica, int64_t producer_id)
     return map_get_u64(&replica->grants, (uint64_t)producer_id);
 }
 
+static void grant_free(void *value)
+{
+    struct grant *grant = value;
+    if (grant->state == GRANT_ASKED)
+        rpc_cancel(grant->replica->partitions->options.rpc, grant);
+    mem_free(grant);
+}
+
 static void drop(struct grant *grant)
 {
-    struct replica *replica = grant->replica;
-    map_remove_u64(&replica->grants, (uint64_t)grant->producer_id);
-    if (grant->state == GRANT_ASKED)
-        rpc_cancel(replica->partitions->options.rpc, grant);
-    mem_free(grant);
+    map_remove_u64(&grant->replica->grants, (uint64_t)grant->producer_id);
+    grant_free(grant);
 }
 
 void admission_end(struct replica *replica, int64_t producer_id)
@@ -46,11 +51,7 @@ void admission_end(struct replica *replica, int64_t producer_id)
 
 void admission_forget(struct replica *replica)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&replica->grants, &at, NULL, &value);)
-        drop(value);
-    map_fini(&replica->grants);
-    map_init(&replica->grants, 0);
+    map_clear(&replica->grants, grant_free);
 }
 
 bool admission_newer(const struct replica *replica, int64_t producer_id, int64_t started_ms)

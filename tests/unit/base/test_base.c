@@ -120,6 +120,26 @@ Test(map, behaves_as_a_model_over_random_operations)
     map_fini(&map);
 }
 
+static void count_up(void *value)
+{
+    ++*(int *)value;
+}
+
+Test(map, clearing_gives_every_value_back_and_leaves_an_empty_map)
+{
+    struct map map;
+    int values[3] = {0};
+    map_init(&map, 99);
+    for (uint64_t i = 0; i < 3; i++)
+        map_put_u64(&map, i, &values[i]);
+    map_clear(&map, count_up);
+    cr_expect(values[0] == 1 && values[1] == 1 && values[2] == 1);
+    cr_expect_eq(map.count, 0);
+    map_put_u64(&map, 1, &values[1]);
+    cr_expect_eq(map_get_u64(&map, 1), &values[1], "it can be used on");
+    map_fini(&map);
+}
+
 Test(varint, round_trips_extremes_and_refuses_overlong)
 {
     int64_t cases[] = {0, 1, -1, 63, 64, -64, -65, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN};
