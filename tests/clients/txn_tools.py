@@ -19,7 +19,8 @@ def commands():
     return [
         ("list", "list", rf"(?s)\A(?=.*^{OPEN}\s+\d+\s+{{id}}\s+Ongoing)(?=.*^{DONE}\s+\d+\s+\d+\s+CompleteCommit)"),
         ("list old ones", "list --duration-filter 3600000", rf"\A(?!(?s:.*)^{OPEN}\b)"),
-        ("describe", f"describe --transactional-id {OPEN}", rf"^\d+\s+{OPEN}\s+{{id}}\s+{{epoch}}\s+Ongoing\s+900000\s.*{TOPIC}-1"),
+        ("describe", f"describe --transactional-id {OPEN}",
+         rf"^\d+\s+{OPEN}\s+{{id}}\s+{{epoch}}\s+Ongoing\s+900000\s.*{TOPIC}-1"),
         ("describe producers", f"describe-producers {place}", r"^{id}\s+{epoch}\s+-?\d+\s+0\s+\d+\s+{start}\s*$"),
         ("find hanging", f"find-hanging --topic {TOPIC} --max-transaction-timeout 1000", r"\ATopic\s+Partition.*\n\Z"),
         ("abort", f"abort {place} --start-offset {{start}}", ""),
