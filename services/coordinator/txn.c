@@ -94,6 +94,19 @@ static struct txn_step init_again(const struct txn_head *head, const struct txn_
     return begin(next, init, now_ms);
 }
 
+// The open transaction is aborted first. But who names an epoch that is not its own is a zombie: it will be
+// told so behind the abort, and its successor need not suffer (Kafka aborts).
+static struct txn_step init_over_open(const struct txn_head *head, const struct txn_init *init,
+                                      int64_t now_ms)
+{
+    struct txn_producer expected = init->expected;
+    if (expected.id >= 0 && (expected.id != head->producer_id || expected.epoch != head->epoch))
+        return refuse(KAFKA_ERR_PRODUCER_FENCED);
+    struct txn_step step = txn_fence(head, now_ms);
+    step.error = KAFKA_ERR_CONCURRENT_TRANSACTIONS;
+    return step;
+}
+
 struct txn_step txn_init(const struct txn_head *head, const struct txn_init *init, int64_t fresh_id,
                          int64_t now_ms)
 {
@@ -108,11 +121,8 @@ struct txn_step txn_init(const struct txn_head *head, const struct txn_init *ini
     case TXN_COMPLETE_COMMIT:
     case TXN_COMPLETE_ABORT:
         return init_again(head, init, fresh_id, now_ms);
-    case TXN_ONGOING: {
-        struct txn_step step = txn_fence(head, now_ms);
-        step.error = KAFKA_ERR_CONCURRENT_TRANSACTIONS;
-        return step;
-    }
+    case TXN_ONGOING:
+        return init_over_open(head, init, now_ms);
     case TXN_PREPARE_COMMIT:
     case TXN_PREPARE_ABORT:
         break;

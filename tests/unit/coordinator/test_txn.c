@@ -118,6 +118,17 @@ Test(txn, an_open_transaction_is_fenced_by_a_successor)
     cr_expect_eq(take(init(nobody, -1)).told.epoch, 2);
 }
 
+Test(txn, a_zombie_that_wants_its_epoch_raised_leaves_its_successors_transaction_open)
+{
+    struct txn_producer zombie = me();
+    take(init(nobody, -1));
+    ongoing(TXN_FLOW_NEW);
+    cr_expect_eq(init(zombie, -1).error, KAFKA_ERR_PRODUCER_FENCED);
+    cr_expect_not(init(zombie, -1).write);
+    cr_expect_eq(take(init(me(), -1)).error, KAFKA_ERR_CONCURRENT_TRANSACTIONS, "its own is aborted");
+    cr_expect_eq(head.state, TXN_PREPARE_ABORT);
+}
+
 Test(txn, the_last_epoch_fences_and_then_another_id_follows)
 {
     head.epoch = TXN_EPOCH_SPENT;
