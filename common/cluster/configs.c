@@ -188,14 +188,18 @@ static enum status refuse(const struct configs_key *key, struct slice value, con
     return ST_INVALID;
 }
 
+static const char *const number_types[] = {
+    [CONFIGS_INT] = "INT", [CONFIGS_SHORT] = "SHORT", [CONFIGS_LONG] = "LONG", [CONFIGS_DOUBLE] = "DOUBLE"};
+
 static enum status check_number(const struct configs_key *key, struct slice value, char why[CONFIGS_WHY_SIZE])
 {
     double number;
+    char reason[80];
+    snprintf(reason, sizeof reason, "Not a number of type %s", number_types[key->type]);
     if (!number_of(key->type, value, &number))
-        return refuse(key, value, "Not a number of the type of this key", why);
+        return refuse(key, value, reason, why);
     if ((key->min == 0 && key->max == 0) || (number >= key->min && number <= key->max))
         return ST_OK;
-    char reason[80];
     if (number < key->min)
         snprintf(reason, sizeof reason, "Value must be at least %.15g", key->min);
     else

@@ -170,7 +170,7 @@ const struct configs_key configs_node_keys[] = {
     {"millrace.balancer.bytes.per.second", CONFIGS_LONG, "52428800", NULL, 1, I64, NULL, true, "millrace: what a node sends for moves of the balancer at most.", CONFIGS_BY_STORAGE},
     {"millrace.node.draining", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true, "millrace: the node is emptied: leadership and replicas move away, none come.", CONFIGS_BY_STORAGE},
     {"min.insync.replicas", CONFIGS_INT, "1", NULL, 1, I32, NULL, true, "Default of min.insync.replicas.", CONFIGS_BY_STORAGE},
-    {"node.id", CONFIGS_INT, "-1", NULL, 0, 0, NULL, false, "Id of the node.", CONFIGS_BY_STORAGE},
+    {"node.id", CONFIGS_INT, NULL, NULL, 0, 0, NULL, false, "Id of the node.", CONFIGS_BY_STORAGE},
     {"num.io.threads", CONFIGS_INT, "8", NULL, 1, I32, NULL, true, "Threads that handle requests.", CONFIGS_NO_THREADS},
     {"num.network.threads", CONFIGS_INT, "3", NULL, 1, I32, NULL, true, "Threads that read and write sockets.", CONFIGS_NO_THREADS},
     {"num.partitions", CONFIGS_INT, "1", NULL, 1, I32, NULL, false, "Partitions of topics created without a number.", CONFIGS_BY_CONTROLLER},

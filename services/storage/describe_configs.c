@@ -118,6 +118,14 @@ static bool wanted(const struct described *d, const char *name)
     return count <= 0; // null or empty: all
 }
 
+// Of a topic's key Kafka tells only a default that stands among the nodes' keys.
+static bool default_told(const struct described *d, const struct configs_key *key, const synonym *last)
+{
+    if (d->topic == NULL || last->source != SOURCE_DEFAULT)
+        return true;
+    return key->node_key != NULL && configs_node_key(slice_str(key->node_key))->fallback != NULL;
+}
+
 static bool describe_key(const struct described *d, const struct configs_key *key, result *out)
 {
     synonym list[SYNONYMS_MAX];
@@ -141,7 +149,7 @@ static bool describe_key(const struct described *d, const struct configs_key *ke
     if (to->synonyms == NULL)
         return false;
     memcpy(to->synonyms, list, sizeof *list * (size_t)count);
-    to->synonyms_count = count;
+    to->synonyms_count = count - !default_told(d, key, &list[count - 1]);
     return true;
 }
 

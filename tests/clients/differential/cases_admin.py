@@ -627,6 +627,77 @@ def describe_topic_partitions(side):
     ask("cursor unknown", ["dtp-a", "dtp-x"], 3, {"TopicName": "dtp-x", "PartitionIndex": 0})
 
 
+def update_features(side):
+    def ask(label, version, *updates, **fields):
+        side.call(
+            "UpdateFeatures",
+            version,
+            label,
+            FeatureUpdates=[
+                {"Feature": name, "MaxVersionLevel": level, **({"UpgradeType": kind} if version else {})}
+                for name, level, kind in updates
+            ],
+            **fields,
+        )
+
+    for version in range(0, 3):
+        only = {"ValidateOnly": True} if version else {}
+        ask(f"nothing v{version}", version, **only)
+        for name, level, kind in (
+            ("nosuch", 1, 1),
+            ("", 1, 1),
+            ("metadata.version", 99, 1),
+            ("metadata.version", 22, 2),
+            ("metadata.version", 22, 3),
+            ("metadata.version", 5, 2),
+            ("transaction.version", 2, 1),
+            ("transaction.version", 1, 1),
+            ("transaction.version", -1, 2),
+            ("transaction.version", 3, 1),
+        ):
+            if version or kind == 1:
+                ask(f"{name} to {level} by {kind} v{version}", version, (name, level, kind), **only)
+    for kind in (0, 2, 3, 4, -1):
+        for level in (1, 2):
+            ask(f"level {level} by {kind}", 2, ("transaction.version", level, kind), ValidateOnly=True)
+    ask("named twice", 2, ("transaction.version", 2, 1), ("transaction.version", 1, 2), ValidateOnly=True)
+    ask("good and bad", 2, ("transaction.version", 1, 2), ("nosuch", 1, 1))
+    ask("down", 1, ("transaction.version", 1, 2))
+    ask("up by a downgrade", 2, ("transaction.version", 2, 2))
+    ask("up", 2, ("transaction.version", 2, 1))
+
+
+def list_config_resources(side):
+    side.topic("listed-resource")
+    side.call("ListConfigResources", 0, "v0")
+    for types in ([16], [32], [8], [4], [1], [0], [64, 2], [4, 4], [16, 32]):
+        side.call("ListConfigResources", 1, f"types {types}", ResourceTypes=types)
+    answer = side.call("ListConfigResources", 1, ResourceTypes=[])
+    names = [one["ResourceType"] for one in answer["ConfigResources"] if one["ResourceName"] == "listed-resource"]
+    side.note("a topic among all", {"types": names})
+
+
+def describe_quorum(side):
+    for version in range(0, 3):
+        for label, topics in (
+            ("nothing", []),
+            ("metadata", [("__cluster_metadata", [0])]),
+            ("no partition", [("__cluster_metadata", [])]),
+            ("two partitions", [("__cluster_metadata", [0, 1])]),
+            ("another topic", [("quorum-other", [0])]),
+            ("both", [("__cluster_metadata", [0]), ("quorum-other", [0])]),
+        ):
+            side.call(
+                "DescribeQuorum",
+                version,
+                f"{label} v{version}",
+                Topics=[
+                    {"TopicName": name, "Partitions": [{"PartitionIndex": index} for index in indexes]}
+                    for name, indexes in topics
+                ],
+            )
+
+
 CASES = [
     api_versions,
     frames,
@@ -640,5 +711,8 @@ CASES = [
     create_partitions,
     describe_configs,
     alter_configs,
+    update_features,
+    list_config_resources,
+    describe_quorum,
     describe_topic_partitions,
 ]
