@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NAME_MAX_BYTES = 4096, RESOURCES_MAX = 10000 }; // of groups, and of client metrics subscriptions
+enum { NAME_MAX_BYTES = 4096, GROUPS_MAX = 10000, SUBSCRIPTIONS_MAX = 500 };
 
 enum operation_kind { OP_SET = 0, OP_DELETE = 1, OP_APPEND = 2, OP_SUBTRACT = 3 };
 
@@ -123,16 +123,17 @@ static bool node_check(const char *name, struct topics_error *error)
 static bool named_check(const struct image *image, const struct resource *resource, const char *empty,
                         struct topics_error *error)
 {
-    size_t set;
+    bool group = resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP;
+    size_t set, max = group ? GROUPS_MAX : SUBSCRIPTIONS_MAX;
     image_configs(image, resource->type, resource->name, &set);
     if (resource->name[0] == 0)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "%s", empty);
     if (strlen(resource->name) > NAME_MAX_BYTES)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "The name is longer than %d bytes.",
                              NAME_MAX_BYTES);
-    if (set == 0 && image_resource_count(image, resource->type) >= RESOURCES_MAX)
+    if (set == 0 && image_resource_count(image, resource->type) >= max)
         return topics_refuse(error, KAFKA_ERR_POLICY_VIOLATION,
-                             "%d resources of this type have configurations already.", RESOURCES_MAX);
+                             "%zu resources of this type have configurations already.", max);
     return true;
 }
 

@@ -282,6 +282,12 @@ const struct config_row storage_config_rows[] = {
                 "org.apache.kafka.common.replica.LeaderSelector",
      .help =
          "The rack-aware one sends consumers with client.rack to an in-sync replica with that broker.rack."},
+    {.key = "telemetry.max.bytes",
+     .type = CONFIG_INT,
+     .fallback = "1048576",
+     .min = 1,
+     .max = 64 << 20,
+     .help = "Most bytes of a client's metrics, as they come and decompressed."},
     {.key = "producer.id.expiration.ms",
      .type = CONFIG_INT,
      .fallback = "86400000",

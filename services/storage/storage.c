@@ -21,6 +21,7 @@
 #include "refused.h"
 #include "relay.h"
 #include "storage_rpc.h"
+#include "telemetry.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,6 +65,7 @@ struct storage {
     struct auto_create *auto_create;
     struct checks checks;
     struct fetch_sessions *fetch_sessions;
+    struct telemetry *telemetry;
     bool reads_closest;
     struct adopt *adopt;
     struct node_listeners *listeners;
@@ -303,6 +305,7 @@ static enum status make_parts(struct storage *storage)
         relays_new(storage->env, storage->rpc, storage->controllers, storage->follow, storage->image);
     storage->producer_ids = producer_ids_new(storage->controllers, storage->options.incarnation);
     storage->auto_create = auto_create_new(storage);
+    storage->telemetry = telemetry_new(storage->env, storage->image);
     prepare_fetches(storage);
     status = adopt_new(storage, storage->dirs, &storage->adopt);
     if (status != ST_OK)
@@ -404,6 +407,7 @@ void storage_destroy(struct storage **pointer)
     adopt_destroy(&storage->adopt);
     auto_create_destroy(&storage->auto_create);
     fetch_sessions_destroy(&storage->fetch_sessions);
+    telemetry_destroy(&storage->telemetry);
     producer_ids_destroy(&storage->producer_ids);
     relays_destroy(&storage->relays);
     if (storage->ledgers != NULL)
@@ -595,6 +599,11 @@ struct auto_create *storage_auto_create(const struct storage *storage)
 struct checks *storage_checks(struct storage *storage)
 {
     return &storage->checks;
+}
+
+struct telemetry *storage_telemetry(const struct storage *storage)
+{
+    return storage->telemetry;
 }
 
 struct fetch_sessions *storage_fetch_sessions(const struct storage *storage)

@@ -23,6 +23,7 @@ struct producer_ids;
 struct auto_create;
 struct checks;
 struct fetch_sessions;
+struct telemetry;
 
 extern const struct config_row storage_config_rows[];
 extern const size_t storage_config_count;
@@ -62,6 +63,7 @@ struct producer_ids *storage_producer_ids(const struct storage *storage);
 struct auto_create *storage_auto_create(const struct storage *storage);
 struct checks *storage_checks(struct storage *storage);
 struct fetch_sessions *storage_fetch_sessions(const struct storage *storage);
+struct telemetry *storage_telemetry(const struct storage *storage);
 bool storage_reads_closest(const struct storage *storage); // replica.selector.class is the rack-aware one
 int32_t storage_node_id(const struct storage *storage);    // >= 0 whenever a request is there
 uint64_t storage_incarnation(const struct storage *storage);

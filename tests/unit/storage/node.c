@@ -91,6 +91,10 @@ struct fetch_sessions *storage_fetch_sessions(const struct storage *s)
 {
     return NULL; // no test of this node fetches
 }
+struct telemetry *storage_telemetry(const struct storage *s)
+{
+    return NULL; // nor pushes metrics
+}
 bool storage_reads_closest(const struct storage *s)
 {
     return false;
