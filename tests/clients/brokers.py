@@ -42,11 +42,12 @@ class Millrace(Brokers):
     name = "millrace"
     replication = 3
 
-    def __init__(self, logs, defaults):
-        self.logs = logs
+    def __init__(self, logs, defaults, nodes=3):
+        """nodes: storage nodes and controllers; one of each is what one Apache Kafka node is compared with."""
+        self.logs, self.replication = logs, nodes
         settings = {"all": defaults,
                     "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
-        self.cluster = cluster.Cluster(controllers=3, storage=3, coordinators=2, settings=settings)
+        self.cluster = cluster.Cluster(controllers=nodes, storage=nodes, coordinators=min(nodes, 2), settings=settings)
         self.directories = {node.id: [f"{node.data}/{name}" for name in "ab"] for node in self.cluster.storage}
         for node in self.cluster.storage:
             node.settings["log.dirs"] = ",".join(self.directories[node.id])
@@ -78,7 +79,7 @@ class ApacheKafka(Brokers):
         self.bootstrap = self.node.bootstrap
 
     def __enter__(self):
-        self.node.start()
+        self.node.start(wait_s=180)
         return self
 
     def __exit__(self, *_):
