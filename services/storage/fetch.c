@@ -11,6 +11,8 @@
 #include "partitions.h"
 #include "storage.h"
 
+#include <stdlib.h>
+
 typedef struct kafka_fetch_request_fetch_partition asked_t;
 typedef struct kafka_fetch_response_partition_data answer_t;
 
@@ -194,15 +196,26 @@ static bool read_committed(const struct fetch *fetch)
     return body->isolation_level == 1;
 }
 
+typedef struct kafka_fetch_response_aborted_transaction aborted_t;
+
+static int by_first_offset(const void *one, const void *other)
+{
+    int64_t a = ((const aborted_t *)one)->first_offset, b = ((const aborted_t *)other)->first_offset;
+    return (a > b) - (a < b);
+}
+
+// The rows come in the order of their markers, and so does Kafka send them. In the order of their first
+// offsets they are also right for clients that take one after the other (kafkajs, filterAbortedMessages.js).
 static bool take_aborted(struct fetch_item *item, const struct log_aborted *rows, int count)
 {
-    typedef struct kafka_fetch_response_aborted_transaction aborted_t;
     aborted_t *told = kafka_structure_array(&kafka_fetch_response_aborted_transaction_type,
                                             &item->fetch->request->arena, count);
     for (int i = 0; told != NULL && i < count; i++) {
         told[i].producer_id = rows[i].producer_id;
         told[i].first_offset = rows[i].first;
     }
+    if (told != NULL && count > 1)
+        qsort(told, (size_t)count, sizeof *told, by_first_offset);
     item->answer->aborted_transactions = told;
     item->answer->aborted_transactions_count = told != NULL ? count : 0;
     return told != NULL || count == 0;
