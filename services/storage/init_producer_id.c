@@ -51,10 +51,16 @@ static void take_id(struct storage_request *request)
                       &waiting->wait, waiting_on_id, waiting);
 }
 
+// An id without its epoch, or the other way round (KIP-360, KafkaApis.handleInitProducerIdRequest).
+static bool half_named(const struct kafka_init_producer_id_request *asked)
+{
+    return (asked->producer_id == -1) != (asked->producer_epoch == -1);
+}
+
 void handle_init_producer_id(struct storage_request *request)
 {
     const struct kafka_init_producer_id_request *asked = request->body;
-    if (asked->transactional_id.data != NULL && asked->transactional_id.len == 0)
+    if ((asked->transactional_id.data != NULL && asked->transactional_id.len == 0) || half_named(asked))
         answer(request, KAFKA_ERR_INVALID_REQUEST, -1);
     else if (asked->transactional_id.data != NULL)
         relay_transaction(request);
