@@ -20,8 +20,9 @@ enum {
     RACK_VERSION = 11,
     EPOCH_VERSION = 12,
     LEADER_HINT_VERSION = 16,
-    COLD_BYTES_MAX = 8 << 20, // of one answer, read into memory on the pool; the rest comes with the next
-    COLD_READS_MAX = 64       // of one answer: each may hold a file open
+    STORAGE_ERROR_VERSION = 6, // since when clients know KAFKA_STORAGE_ERROR
+    COLD_BYTES_MAX = 8 << 20,  // of one answer, read into memory on the pool; the rest comes with the next
+    COLD_READS_MAX = 64        // of one answer: each may hold a file open
 };
 
 enum item_state { ITEM_TODO, ITEM_READING, ITEM_DONE };
@@ -128,6 +129,8 @@ static void item_error(struct fetch_item *item, int16_t error, const struct imag
 {
     struct fetch *fetch = item->fetch;
     const struct image_partition *current = lookup_current(topic, item->asked->partition);
+    if (error == KAFKA_ERR_KAFKA_STORAGE_ERROR && fetch->request->version < STORAGE_ERROR_VERSION)
+        error = KAFKA_ERR_NOT_LEADER_OR_FOLLOWER; // KafkaApis.maybeDownConvertStorageError
     item->answer->error_code = error;
     item->answer->high_watermark = item->answer->last_stable_offset = item->answer->log_start_offset = -1;
     item->state = ITEM_DONE;

@@ -5,9 +5,10 @@ import time
 import pytest
 
 import cluster as lib
-from behaviour import batch, batches, broker, delete_records, offsets, only_millrace, part, refused
+from behaviour import (batch, batches, broker, delete_records, list_offset, offsets, only_millrace, part, refused,
+                       side_of)
 
-OUT_OF_RANGE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 1, 3, 100
+OUT_OF_RANGE, UNKNOWN_TOPIC, NOT_LEADER, STORAGE_ERROR, UNKNOWN_TOPIC_ID = 1, 3, 6, 56, 100
 NOBODY = "12345678-1234-1234-1234-123456789abc"
 LONG_MS = 20000
 
@@ -224,3 +225,24 @@ def test_topic_made_anew_has_another_id_and_no_record_of_the_former(side):
     assert new != old and refused(part(side.fetch(old, 0, version=13))) == UNKNOWN_TOPIC_ID
     found = part(side.fetch(new, 0, version=13, MaxWaitMs=0))
     assert (found["ErrorCode"], found["HighWatermark"]) == (0, 0)
+
+
+# ---- errors that older versions do not know ----
+
+
+@only_millrace
+def test_storage_error_is_not_leader_or_follower_up_to_fetch_v5():
+    with lib.Cluster(diskfault=True, settings={"storage": {"log.journal.bytes": 0}}) as cluster:
+        node, expected = cluster.storage[0], {4: NOT_LEADER, 5: NOT_LEADER, 6: STORAGE_ERROR, 12: STORAGE_ERROR}
+        side = side_of(node.address)
+        for version in expected:
+            filled(side, "unread-%d" % version)
+        node.stop()
+        node.start().wait_ready()  # what it did not write itself it reads from the disk
+        side.connection = None
+        for version in expected:  # each its own: the first error takes its partition offline
+            topic = "unread-%d" % version
+            lib.wait_until(lambda topic=topic: list_offset(side, topic, -1)["Offset"] == 3, 10, "a leader")
+        node.fail_disk("read", "/unread-")
+        found = {version: part(side.fetch("unread-%d" % version, 0, version=version)) for version in expected}
+        assert {version: one["ErrorCode"] for version, one in found.items()} == expected
