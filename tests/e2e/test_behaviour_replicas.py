@@ -5,9 +5,10 @@ import time
 import pytest
 
 import cluster as lib
-from behaviour import NO_REBALANCE_DELAY, batch, batches, list_offset, metadata_of, part, refused, side_of
+from behaviour import NO_REBALANCE_DELAY, batch, batches, list_offset, metadata_of, only_millrace, part, refused, side_of
 
-NOT_LEADER, NOT_ENOUGH_REPLICAS = 6, 19
+LEADER_NOT_AVAILABLE, NOT_LEADER, REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS, OFFSET_NOT_AVAILABLE = 5, 6, 7, 19, 78
+pytestmark = only_millrace
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +90,28 @@ def test_waiting_fetch_is_answered_when_another_node_becomes_the_leader(sides):
     lib.wait_until(lambda: sides[2].leads("handed-over", 0), 10, "the new leader")
 
 
+def test_end_that_a_new_leader_does_not_know_yet_is_offset_not_available_and_leader_not_available_before_v5():
+    """Of two left in the ISR one hangs: the new leader cannot know what was committed before it."""
+    settings = {**NO_REBALANCE_DELAY, "controller": {"broker.session.timeout.ms": 6000}}
+    with lib.Cluster(storage=3, settings=settings) as cluster:
+        all_sides = {node.id: side_of(node.address) for node in cluster.storage}
+        created(all_sides, "new-leader", [1, 2, 3])
+        assert refused(all_sides[1].produce("new-leader", batch(b"all"))) == 0
+        cluster.node(3).freeze()
+        try:
+            assert all_sides[1].produce("new-leader", batch(b"some"), acks=1)["BaseOffset"] == 1
+            time.sleep(0.5)  # the second has it, the third cannot
+            cluster.node(1).kill()
+            second = all_sides[2]
+            lib.wait_until(lambda: refused(list_offset(second, "new-leader", -2)) == 0, 10, "the new leader")
+            found = {version: refused(list_offset(second, "new-leader", -1, version)) for version in (1, 4, 5, 10)}
+            assert found == {1: LEADER_NOT_AVAILABLE, 4: LEADER_NOT_AVAILABLE, 5: OFFSET_NOT_AVAILABLE,
+                             10: OFFSET_NOT_AVAILABLE}
+        finally:
+            cluster.node(3).thaw()
+        lib.wait_until(lambda: list_offset(second, "new-leader", -1)["Offset"] == 2, 20, "the end")
+
+
 # ---- replicas in sync (these stop the second node: last) ----
 
 
@@ -112,15 +135,36 @@ def test_produce_with_acks_all_below_min_insync_replicas_is_not_enough_replicas(
     assert (found["ErrorCode"], found["BaseOffset"]) == (0, 1)
 
 
+def with_second(sides):
+    node = sides[2].cluster.storage[1]
+    if not node.running():
+        node.start().wait_ready()
+        sides[2].connection = None
+    return node
+
+
+def test_produce_whose_isr_shrinks_below_the_minimum_meanwhile_times_out_and_is_read_when_a_replica_is_back(sides):
+    node = with_second(sides)
+    created(sides, "shrinks", [1, 2], min_insync_replicas=2)
+    node.freeze()  # it has nothing of it, and then dies
+    held = sides[1].start("Produce", 12, Acks=-1, TimeoutMs=3000, TopicData=[
+        {"Name": "shrinks", "PartitionData": [{"Index": 0, "Records": batch(b"late")}]}])
+    lib.wait_until(lambda: sides[1].produce("shrinks", batch(b"behind"), acks=1)["BaseOffset"] > 0, 10, "the record")
+    without_second(sides, "shrinks")
+    answer = held.wait()["Responses"][0]["PartitionResponses"][0]
+    assert answer["ErrorCode"] == REQUEST_TIMED_OUT
+    found = part(sides[1].fetch("shrinks", 0, MaxWaitMs=0))
+    assert (found["ErrorCode"], found["HighWatermark"]) == (0, 0)
+    with_second(sides)
+    lib.wait_until(lambda: part(sides[1].fetch("shrinks", 0))["HighWatermark"] > 1, 20, "the replica")
+
+
 def test_records_that_the_replicas_in_sync_do_not_have_are_read_by_nobody(sides):
     """What a follower that hangs has not got is behind the watermark: read as empty, without an error."""
-    cluster = sides[2].cluster
-    if not cluster.storage[1].running():
-        cluster.storage[1].start().wait_ready()
-        sides[2].connection = None
+    node = with_second(sides)
     created(sides, "hanging", [1, 2])
     assert refused(sides[1].produce("hanging", batch(b"both"))) == 0
-    cluster.storage[1].freeze()
+    node.freeze()
     try:
         assert sides[1].produce("hanging", batch(b"one"), acks=1)["BaseOffset"] == 1
         for offset in (1, 2):
@@ -129,5 +173,5 @@ def test_records_that_the_replicas_in_sync_do_not_have_are_read_by_nobody(sides)
         assert [one.base for one in batches(part(sides[1].fetch("hanging", 0)))] == [0]
         assert list_offset(sides[1], "hanging", -1)["Offset"] == 1
     finally:
-        cluster.storage[1].thaw()
+        node.thaw()
     lib.wait_until(lambda: part(sides[1].fetch("hanging", 1))["HighWatermark"] == 2, 20, "the follower")

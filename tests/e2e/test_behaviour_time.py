@@ -5,11 +5,12 @@ import time
 import pytest
 
 import cluster as lib
-from behaviour import broker
+from behaviour import broker, only_millrace
 from cases_groups import join, join_fields, sync, warm
 
 UNKNOWN_MEMBER, REBALANCING, MEMBER_ID_REQUIRED = 25, 27, 79
 DELAY_S = 0.7
+pytestmark = only_millrace
 
 
 @pytest.fixture(scope="module")
