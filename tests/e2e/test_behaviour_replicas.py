@@ -47,18 +47,6 @@ def test_produce_and_fetch_at_a_follower_are_not_leader_or_follower(sides, versi
     assert refused(list_offset(sides[1], topic, -1, min(version, 10))) == NOT_LEADER
 
 
-def test_produce_v10_tells_who_leads_and_where(sides):
-    created(sides, "hint", [2, 1])
-    for version in (9, 10, 12):
-        answer = sides[1].call("Produce", version, Acks=1, TimeoutMs=1000, TopicData=[
-            {"Name": "hint", "PartitionData": [{"Index": 0, "Records": batch(b"a")}]}])
-        found = answer["Responses"][0]["PartitionResponses"][0]
-        assert found["ErrorCode"] == NOT_LEADER
-        assert found.get("CurrentLeader", {}).get("LeaderId") == (2 if version >= 10 else None)
-        where = [(one["NodeId"], one["Host"], one["Port"]) for one in answer.get("NodeEndpoints", [])]
-        assert where == ([(2, "127.0.0.1", sides[2].kafka_port)] if version >= 10 else [])
-
-
 def test_every_node_tells_the_same_api_versions_and_a_controller_among_the_listed(sides):
     versions = [side.call("ApiVersions", 4, ClientSoftwareName="t", ClientSoftwareVersion="1") for side in sides.values()]
     assert versions[0]["ApiKeys"] == versions[1]["ApiKeys"]

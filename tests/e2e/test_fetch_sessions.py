@@ -58,7 +58,7 @@ def topic_with(side, name, partitions=1, records=1):
 
 
 @pytest.mark.parametrize("version", (7, 12, 13, 18))
-def test_only_news_is_told(side, version):
+def test_incremental_fetch_tells_only_what_is_new(side, version):
     topic = topic_with(side, "news-%d" % version, 3)
     session = Session(side, topic if version >= 13 else "news-%d" % version, version)
     assert set(parts(session.ask({0: 1, 1: 1, 2: 1}))) == {0, 1, 2}  # a full answer says all, also what is empty
@@ -73,7 +73,7 @@ def test_only_news_is_told(side, version):
     assert set(parts(session.ask())) == {0}
 
 
-def test_errors_are_told_every_time_and_their_end(side):
+def test_session_tells_errors_every_time_and_their_end(side):
     topic_with(side, "errors")
     session = Session(side, "errors")
     assert parts(session.ask({0: 1, 7: 0}))[7]["ErrorCode"] == UNKNOWN_TOPIC
@@ -85,7 +85,7 @@ def test_errors_are_told_every_time_and_their_end(side):
     assert set(parts(session.ask())) == {7}
 
 
-def test_forgotten_partitions(side):
+def test_forgotten_partitions_are_answered_no_more(side):
     topic_with(side, "forgotten", 2)
     session = Session(side, "forgotten")
     assert set(parts(session.ask({0: 0, 1: 0}))) == {0, 1}
@@ -98,7 +98,7 @@ def test_forgotten_partitions(side):
     assert session.ask(epoch=5)["ErrorCode"] == NOT_FOUND
 
 
-def test_epochs(side):
+def test_session_of_another_epoch_or_id_is_refused(side):
     topic_with(side, "epochs")
     session = Session(side, "epochs")
     session.ask({0: 1})
@@ -118,7 +118,7 @@ def test_epochs(side):
     assert session.ask()["ErrorCode"] == NOT_FOUND
 
 
-def test_names_and_ids_do_not_mix(side):
+def test_session_of_names_refuses_ids_and_one_of_ids_names(side):
     topic = topic_with(side, "mixed")
     session = Session(side, "mixed")
     session.ask({0: 1})
@@ -155,7 +155,7 @@ def test_a_parked_session_is_woken(side):
     assert set(parts(held.wait())) == {1}
 
 
-def test_no_partition_starves(side):
+def test_partitions_that_returned_records_go_to_the_end_of_the_session(side):
     """With room for one partition per answer all have their turn."""
     topic_with(side, "turns", 4, records=3)
     session = Session(side, "turns")
@@ -167,7 +167,7 @@ def test_no_partition_starves(side):
     assert served == [0, 1, 2, 3, 0, 1, 2, 3]
 
 
-def test_topics_made_anew(side):
+def test_topic_made_anew_is_inconsistent_topic_id_in_its_session(side):
     old = topic_with(side, "anew")
     by_id, never = Session(side, old, 13), "11111111-1111-1111-1111-111111111111"
     by_id.ask({0: 1})
@@ -186,7 +186,7 @@ def test_topics_made_anew(side):
     assert parts(answer)[0]["Records"]
 
 
-def test_slots_and_metrics():
+def test_sessions_beyond_the_slots_are_declined():
     with lib.Cluster(settings={"storage": {"max.incremental.fetch.session.cache.slots": 2}}) as cluster:
         side = Side("millrace", cluster.storage[0].address)
         topic_with(side, "slots", 3)

@@ -19,7 +19,7 @@ def leader_epoch(side):
     return side.call("Metadata", 9, Topics=[{"Name": "idle"}])["Topics"][0]["Partitions"][0]["LeaderEpoch"]
 
 
-def test_epochs_without_records(tmp_path):
+def test_epochs_in_which_nothing_was_written_have_not_diverged(tmp_path):
     with lib.Cluster() as cluster:
         side = Side("millrace", cluster.storage[0].address)
         # Restarts change the leader of a sole replica only where an acknowledgement says nothing of the disk.

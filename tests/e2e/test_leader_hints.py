@@ -11,7 +11,7 @@ from side import Side, batch  # noqa: E402
 NOT_LEADER = 6
 
 
-def test_the_wrong_node_names_the_right_one():
+def test_wrong_node_names_the_leader_from_produce_v10_and_fetch_v16_on():
     with lib.Cluster(storage=2) as cluster:
         cluster.create_topic("t", partitions=2)
         other = cluster.leader("t", 0)

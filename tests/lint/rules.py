@@ -239,8 +239,41 @@ def proto_recursion(tree):
             yield path, number, name, "message %s contains itself" % name
 
 
+BEHAVIOURS = "tests/clients/BEHAVIOUR.md"
+
+
+def named_behaviours(tree):
+    """(line, file, test as it stands in the file) of every test named in BEHAVIOUR.md."""
+    section = ""
+    for number, line in enumerate(tree.text(BEHAVIOURS).splitlines(), 1):
+        heading = re.match(r"## .*`(tests/\S+)`", line)
+        test = re.match(r"- `(?:(tests/\S+?)::)?(\w+(?:::\w+)?)`$", line)
+        section = heading.group(1) if heading else section
+        if test:
+            path = test.group(1) or section
+            yield number, path, "test_" + test.group(2) if path.endswith(".py") else test.group(2).replace("::", ", ")
+
+
+def behaviours(tree):
+    """Every test named in BEHAVIOUR.md exists, and every test of single behaviours is named there."""
+    if BEHAVIOURS not in tree.paths:
+        return
+    named = set()
+    for number, path, test in named_behaviours(tree):
+        named.add((path, test))
+        begin = "def %s(" if path.endswith(".py") else "Test(%s)"
+        if path not in tree.paths or begin % test not in tree.text(path):
+            yield BEHAVIOURS, number, test, "no test %s in %s" % (test, path)
+    for path in [p for p in tree.ending(".py") if p.startswith("tests/e2e/test_behaviour_")]:
+        for number, line in enumerate(tree.text(path).splitlines(), 1):
+            test = re.match(r"def (test_\w+)\(", line)
+            if test and (path, test.group(1)) not in named:
+                yield path, number, test.group(1), "%s is not in %s" % (test.group(1), BEHAVIOURS)
+
+
 RULES = {
     "layers": layers, "file-size": file_size, "function-size": function_size, "parameters": parameters,
     "banned-calls": banned_calls, "seam": seam, "zmq-sockets": zmq_sockets, "essay": essay, "leftovers": leftovers,
     "file-state": file_state, "columns": columns, "proto-recursion": proto_recursion,
+    "behaviours": behaviours,
 }

@@ -9,6 +9,7 @@ import lint
 import rules
 
 HEAD = "// SPDX-License-Identifier: Apache-2.0\n// What this file is for, in a few words.\n"
+PYTHON_HEAD = HEAD.replace("//", "#")
 CLEAN = {
     "tests/lint/layers.txt": "base:\nlog: base\ndaemon: base\nhttp: base\nservices/storage: base log\n",
     "tests/lint/exceptions.txt": "# none\n",
@@ -20,6 +21,9 @@ CLEAN = {
     "services/storage/main.c": HEAD + '#include "daemon/daemon.h"\n#include "log/b.h"\n',
     "protos/p.proto": "// What crosses the border here.\nsyntax = \"proto2\";\nmessage A {\n  required B b = 1;\n}\n"
                       "message B {\n  required int32 x = 1;\n}\n",
+    "tests/clients/BEHAVIOUR.md": "## One: `tests/e2e/test_behaviour_a.py`\n\n- `a_is_b`\n- `tests/unit/t.c::suite::c_is_d`\n",
+    "tests/e2e/test_behaviour_a.py": PYTHON_HEAD + "def test_a_is_b(side):\n    pass\n",
+    "tests/unit/t.c": HEAD + "Test(suite, c_is_d)\n{\n}\n",
 }
 
 
@@ -50,6 +54,10 @@ PLANTED = {
     "proto-recursion": [("protos/bad.proto", "// What crosses the border there.\nsyntax = \"proto2\";\nmessage C {\n"
                                              "  optional D d = 1;\n}\nmessage D {\n  repeated C c = 1;\n}\n"),
                         ("protos/bad.proto", "// What crosses the border there.\nsyntax = \"proto3\";\n")],
+    "behaviours": [("tests/clients/BEHAVIOUR.md", CLEAN["tests/clients/BEHAVIOUR.md"] + "- `nobody`\n"),
+                   ("tests/clients/BEHAVIOUR.md", "nothing\n"),
+                   ("tests/e2e/test_behaviour_a.py", PYTHON_HEAD + "def test_a_is_c(side):\n    pass\n"),
+                   ("tests/unit/t.c", HEAD)],
 }
 
 
