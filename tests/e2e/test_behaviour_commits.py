@@ -7,7 +7,7 @@ from behaviour import broker, metadata_of, refused
 from cases_groups import commit, join, join_fields, member_of, warm
 from transactional import Producer
 
-ILLEGAL_GENERATION, INVALID_GROUP, UNKNOWN_MEMBER, REBALANCING, METADATA_TOO_LARGE = 22, 24, 25, 27, 12
+METADATA_TOO_LARGE, ILLEGAL_GENERATION, UNKNOWN_MEMBER, REBALANCING = 12, 22, 25, 27
 GROUP_ID_NOT_FOUND, FENCED_INSTANCE, UNSTABLE, UNKNOWN_TOPIC, UNKNOWN_TOPIC_ID = 69, 82, 88, 3, 100
 NOBODY = "12345678-1234-1234-1234-123456789abc"
 COMMITS = range(2, 10)

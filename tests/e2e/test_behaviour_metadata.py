@@ -10,7 +10,8 @@ INVALID_PARTITIONS = 37
 NOBODY = "12345678-1234-1234-1234-123456789abc"
 NO_OPERATIONS = -2 ** 31
 VERSIONS = range(0, 14)
-TOPIC, DELETE, APPEND, SUBTRACT, SET = 2, 1, 2, 3, 0
+TOPIC = 2  # the type of a resource
+DELETE, APPEND, SUBTRACT = 1, 2, 3  # what is done to a setting
 
 
 @pytest.fixture(scope="module")

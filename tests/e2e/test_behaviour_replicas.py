@@ -88,7 +88,7 @@ def test_end_that_a_new_leader_does_not_know_yet_is_offset_not_available_and_lea
         cluster.node(3).freeze()
         try:
             assert all_sides[1].produce("new-leader", batch(b"some"), acks=1)["BaseOffset"] == 1
-            time.sleep(0.5)  # the second has it, the third cannot
+            time.sleep(1)  # the second has it, the third cannot
             cluster.node(1).kill()
             second = all_sides[2]
             lib.wait_until(lambda: refused(list_offset(second, "new-leader", -2)) == 0, 10, "the new leader")

@@ -8,8 +8,8 @@ import cluster as lib
 from behaviour import broker, only_millrace
 from cases_groups import join, join_fields, sync, warm
 
-UNKNOWN_MEMBER, REBALANCING, MEMBER_ID_REQUIRED = 25, 27, 79
-DELAY_S = 0.7
+UNKNOWN_MEMBER, MEMBER_ID_REQUIRED = 25, 79
+DELAY_S = 1
 pytestmark = only_millrace
 
 
@@ -76,14 +76,14 @@ def test_rebalance_waits_for_the_longest_rebalance_timeout_of_its_members(side, 
 
 
 def test_member_whose_session_ends_is_taken_out_and_the_others_rebalance(side, group):
-    member, generation = settled(side, group, session=500)
+    member, generation = settled(side, group, session=2000)
     assert beat(side, group, member, generation) == 0
     lib.wait_until(lambda: state(side, group)["GroupState"] == "Empty", 10, "the member to be out")
     assert beat(side, group, member, generation) == UNKNOWN_MEMBER
 
 
 def test_static_member_that_is_silent_is_taken_out_at_the_end_of_its_session_and_not_before(side, group):
-    joined = join(side, group, instance="one", session=1500)
+    joined = join(side, group, instance="one", session=3000)
     sync(side, group, joined["MemberId"], joined["GenerationId"], assignments={}, GroupInstanceId="one")
     time.sleep(0.5)
     assert [m["GroupInstanceId"] for m in state(side, group)["Members"]] == ["one"]
@@ -91,15 +91,15 @@ def test_static_member_that_is_silent_is_taken_out_at_the_end_of_its_session_and
 
 
 def test_member_that_does_not_sync_in_its_rebalance_timeout_is_taken_out(side, group):
-    joined = join(side, group, rebalance=500, session=60000)
+    joined = join(side, group, rebalance=2000, session=60000)
     assert state(side, group)["GroupState"] == "CompletingRebalance"
     lib.wait_until(lambda: state(side, group)["GroupState"] == "Empty", 10, "the member to be out")
     assert beat(side, group, joined["MemberId"], joined["GenerationId"]) == UNKNOWN_MEMBER
 
 
 def test_heartbeat_keeps_a_member_beyond_its_session(side, group):
-    member, generation = settled(side, group, session=1000)
-    end = time.monotonic() + 2.5
+    member, generation = settled(side, group, session=2000)
+    end = time.monotonic() + 3.5
     while time.monotonic() < end:
         assert beat(side, group, member, generation) == 0
         time.sleep(0.1)

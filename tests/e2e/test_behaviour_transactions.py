@@ -12,7 +12,7 @@ import transactional
 from behaviour import batches, broker, only_millrace, part, refused
 from transactional import CONCURRENT, NONE, PASSING, Producer
 
-INVALID_TXN_STATE, INVALID_MAPPING, ABORTABLE, UNKNOWN_SERVER_ERROR = 48, 49, 120, -1
+INVALID_TXN_STATE, INVALID_MAPPING, ABORTABLE = 48, 49, 120
 CONTROL, TRANSACTIONAL = 0x20, 0x10
 FLOWS = [pytest.param(False, id="old"), pytest.param(True, id="new")]
 ENDS = [pytest.param(True, id="commit"), pytest.param(False, id="abort")]

@@ -75,10 +75,6 @@ class Batch:
         self.checked = data[21:self.size]  # what the checksum covers
         self.records = data[HEADER_BYTES:self.size]
 
-    @property
-    def last(self):
-        return self.base + self.last_delta
-
 
 def batches(found):
     """The whole batches of a partition's answer to Fetch."""
