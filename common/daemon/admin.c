@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The admin HTTP port of every daemon: /metrics (Prometheus text, in slices), /health/live (the loop turns),
-// /health/ready (200 when clients may be sent here, else 503 with the reason), and the routes of the service.
+// /health/ready (200 when clients may be sent here, else 503 with the reason), /v1/daemon (who it is, as in
+// the ready file), and the routes of the service.
 #include "daemon/internal.h"
 
 #include "base/mem.h"
@@ -91,11 +92,23 @@ static void on_ready(struct http_request *request, void *context)
     buf_fini(&reason);
 }
 
+static void on_daemon(struct http_request *request, void *context)
+{
+    struct buf reason, text;
+    buf_init(&reason, 1000);
+    buf_init(&text, 16 << 10);
+    report_text(context, admin_ready(context, &reason), &text);
+    http_reply(request, 200, "application/json", buf_slice(&text));
+    buf_fini(&reason);
+    buf_fini(&text);
+}
+
 enum status admin_start(struct daemon *daemon)
 {
     static const struct http_route routes[] = {{"GET", "/metrics", on_metrics},
                                                {"GET", "/health/live", on_live},
-                                               {"GET", "/health/ready", on_ready}};
+                                               {"GET", "/health/ready", on_ready},
+                                               {"GET", "/v1/daemon", on_daemon}};
     const char *listen = config_string(daemon->config, "admin.listen");
     char host[256];
     int port;

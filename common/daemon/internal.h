@@ -63,6 +63,9 @@ bool admin_ready(struct daemon *daemon, struct buf *reason);
 // ---- report.c ----
 void report_started(struct daemon *daemon);
 
+// Who and where it is, as one line of JSON.
+void report_text(struct daemon *daemon, bool ready, struct buf *out);
+
 // Writes the ready file, if one is wanted, with what is known now.
 void report_ready_file(struct daemon *daemon, bool ready);
 enum status report_survey_start(struct daemon *daemon);

@@ -31,7 +31,7 @@ static void member_put(struct buf *out, const char *name, const char *value)
     json_put_string(out, slice_str(value));
 }
 
-static void ready_text(struct daemon *daemon, bool ready, struct buf *out)
+void report_text(struct daemon *daemon, bool ready, struct buf *out)
 {
     buf_printf(out, "{\"id\":%lld,\"pid\":%d,\"ready\":%s", (long long)config_int(daemon->config, "node.id"),
                (int)getpid(), ready ? "true" : "false");
@@ -64,7 +64,7 @@ void report_ready_file(struct daemon *daemon, bool ready)
         return;
     struct buf text;
     buf_init(&text, 16 << 10);
-    ready_text(daemon, ready, &text);
+    report_text(daemon, ready, &text);
     enum status status = file_replace(daemon->ready_file, buf_slice(&text));
     if (status != ST_OK)
         DIAG_WARN(&daemon->env->diag, "ready file not written path=%s status=%s", daemon->ready_file,

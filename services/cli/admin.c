@@ -2,6 +2,7 @@
 // See admin.h.
 #include "admin.h"
 
+#include "base/assert.h"
 #include "base/config.h"
 #include "base/mem.h"
 #include "io/env_posix.h"
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { NODES_MAX = 1024, PAUSE_MS = 50, CONNECT_MS = 5000 };
+enum { NODES_MAX = 1024, PAUSE_MS = 50, CONNECT_MS = 5000, TIMEOUT_S = 30 };
 
 struct node {
     int32_t id;
@@ -41,6 +42,38 @@ const char *admin_bootstrap(const struct admin_options *options)
 struct arena *admin_arena(struct admin *admin)
 {
     return &admin->arena;
+}
+
+// ---- commands ----
+
+enum cli_exit admin_command(const struct admin_command *command, int argc, char **argv)
+{
+    struct cli_arg args[ADMIN_ARGS_OWN_MAX + 3];
+    const struct cli_arg common[] = {ADMIN_ARGS(*command->options)};
+    ASSERT(command->count <= ADMIN_ARGS_OWN_MAX && sizeof common == 3 * sizeof *common);
+    if (command->count > 0)
+        memcpy(args, command->args, command->count * sizeof *args);
+    memcpy(args + command->count, common, sizeof common);
+    const struct cli_usage usage = {.line = command->line,
+                                    .help = command->help,
+                                    .args = args,
+                                    .count = command->count + 3,
+                                    .positional_min = command->positional_min,
+                                    .positional_max = command->positional_max};
+    struct cli_many positional = {0};
+    struct admin *admin;
+    enum cli_exit code;
+    command->options->timeout_s = TIMEOUT_S;
+    if (!cli_args(&usage, argc, argv, &positional, &code))
+        return code;
+    code = command->check != NULL ? command->check(&positional, command->context) : CLI_DONE;
+    if (code == CLI_DONE)
+        code = admin_open(command->options, &admin);
+    if (code != CLI_DONE)
+        return code;
+    code = command->run(admin, &positional, command->context);
+    admin_close(&admin);
+    return code;
 }
 
 // ---- connections ----

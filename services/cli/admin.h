@@ -35,6 +35,24 @@ struct admin_options {
         "--json", CLI_FLAG, &(options).json, 0, 0, NULL, "print the result as JSON"                          \
     }
 
+// What the commands of this kind have in common: arguments are read, the cluster is connected to, the command
+// runs, the connections are closed.
+struct admin_command {
+    const char *line, *help;    // as in cli_usage
+    const struct cli_arg *args; // beside ADMIN_ARGS
+    size_t count;               // of them, at most ADMIN_ARGS_OWN_MAX
+    int positional_min, positional_max;
+    // Arguments that contradict one another, before anything is connected; NULL: nothing to check.
+    enum cli_exit (*check)(const struct cli_many *positional, void *context);
+    enum cli_exit (*run)(struct admin *admin, const struct cli_many *positional, void *context);
+    struct admin_options *options; // filled
+    void *context;
+};
+
+enum { ADMIN_ARGS_OWN_MAX = 20 };
+
+enum cli_exit admin_command(const struct admin_command *command, int argc, char **argv);
+
 const char *admin_bootstrap(const struct admin_options *options);
 
 // Connects to the first bootstrap broker that answers. A message is printed when none does.

@@ -157,7 +157,7 @@ static void usage_print(const struct cli_usage *usage)
         printf("  %-28s %s\n", left, usage->args[i].help);
     }
     printf("\nExit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no such cluster or broker, 4 not in "
-           "time.\n");
+           "time, 5 'why' has found a cause.\n");
 }
 
 // One option at argv[*at]; moves past its value.

@@ -12,10 +12,11 @@
 
 enum cli_exit {
     CLI_DONE = 0,
-    CLI_FAILED = 1, // refused or failed
-    CLI_USAGE = 2,  // wrong arguments
-    CLI_ABSENT = 3, // no such cluster, or no broker reachable
-    CLI_TIMEOUT = 4 // not in time
+    CLI_FAILED = 1,  // refused or failed
+    CLI_USAGE = 2,   // wrong arguments
+    CLI_ABSENT = 3,  // no such cluster, or no broker reachable
+    CLI_TIMEOUT = 4, // not in time
+    CLI_FOUND = 5    // `why` has found a cause
 };
 
 // argv[0] is the command's own name.

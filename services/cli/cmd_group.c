@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace group list|describe|reset-offsets|delete
+// millrace group list|describe|lag|reset|delete
 #include "admin.h"
 #include "commands.h"
+#include "group_lag.h"
 #include "group_reset.h"
 #include "offsets.h"
 #include "table.h"
@@ -47,31 +48,28 @@ static enum cli_exit list_rows(struct admin *admin, int32_t node, struct table *
     }
 }
 
-static enum cli_exit group_list(int argc, char **argv)
+static enum cli_exit list_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
     static const char *const columns[] = {"group", "state", "protocol_type", "type"};
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "group list [options]",
-                                    .help = "Lists groups.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args};
-    struct cli_many positional = {0};
+    const struct admin_options *options = context;
     const struct kafka_metadata_response *metadata;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
     struct table *table = table_new(columns, 4);
-    code = admin_metadata(admin, NULL, 0, &metadata);
+    enum cli_exit code = admin_metadata(admin, NULL, 0, &metadata);
     for (int i = 0; code == CLI_DONE && i < metadata->brokers_count; i++)
         code = list_rows(admin, metadata->brokers[i].node_id, table);
-    table_print(&table, options.json, code == CLI_DONE ? "no groups" : NULL);
-    admin_close(&admin);
+    table_print(&table, options->json, code == CLI_DONE ? "no groups" : NULL);
     return code;
+}
+
+static enum cli_exit group_list(int argc, char **argv)
+{
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "group list [options]",
+                                          .help = "Lists groups.",
+                                          .run = list_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- describe ----
@@ -140,14 +138,6 @@ static const member_info *member_of(struct admin *admin, const group_info *group
     return NULL;
 }
 
-static void number_or_none(struct table *table, int64_t number)
-{
-    if (number >= 0)
-        table_number(table, number);
-    else
-        table_none(table);
-}
-
 static void offsets_print(struct admin *admin, const group_info *group, const struct offset_list *list,
                           bool json)
 {
@@ -160,10 +150,9 @@ static void offsets_print(struct admin *admin, const group_info *group, const st
         bool known = item->found >= 0 && item->committed >= 0;
         table_text(table, item->topic);
         table_number(table, item->partition);
-        number_or_none(table, item->committed);
-        number_or_none(table, item->found);
-        number_or_none(table,
-                       known ? (item->found > item->committed ? item->found - item->committed : 0) : -1);
+        table_known(table, item->committed);
+        table_known(table, item->found);
+        table_known(table, known ? (item->found > item->committed ? item->found - item->committed : 0) : -1);
         table_text(table, member != NULL ? member->member_id : slice_of(NULL, 0));
         table_text(table, member != NULL ? member->client_id : slice_of(NULL, 0));
         table_text(table, member != NULL ? member->client_host : slice_of(NULL, 0));
@@ -203,36 +192,33 @@ static void group_print(struct admin *admin, const group_info *group, const stru
     printf(json ? "}\n" : "");
 }
 
-static enum cli_exit group_describe(int argc, char **argv)
+static enum cli_exit describe_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "group describe GROUP [options]",
-                                    .help = "Shows a group's members, committed offsets and lag.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct cli_many positional = {0};
+    const struct admin_options *options = context;
     struct offset_list list = {0};
     const group_info *group = NULL;
-    struct admin *admin;
     int32_t coordinator;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = group_ask(admin, positional.items[0], &coordinator, &group);
+    enum cli_exit code = group_ask(admin, positional->items[0], &coordinator, &group);
     if (code == CLI_DONE)
-        code = offsets_committed(admin, coordinator, positional.items[0], &list);
+        code = offsets_committed(admin, coordinator, positional->items[0], &list);
     if (code == CLI_DONE)
         code = offsets_find(admin, &list, OFFSETS_LATEST);
     if (code == CLI_DONE)
-        group_print(admin, group, &list, options.json);
-    admin_close(&admin);
+        group_print(admin, group, &list, options->json);
     return code;
+}
+
+static enum cli_exit group_describe(int argc, char **argv)
+{
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "group describe GROUP [options]",
+                                          .help = "Shows a group's members, committed offsets and lag.",
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .run = describe_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- delete ----
@@ -264,38 +250,41 @@ static enum cli_exit delete_one(struct admin *admin, const char *name)
     }
 }
 
+static enum cli_exit delete_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    const struct admin_options *options = context;
+    enum cli_exit code = CLI_DONE;
+    for (int i = 0; code == CLI_DONE && i < positional->count; i++) {
+        code = delete_one(admin, positional->items[i]);
+        if (code == CLI_DONE && !options->json)
+            printf("deleted %s\n", positional->items[i]);
+    }
+    if (code == CLI_DONE && options->json)
+        printf("{\"deleted\":%d}\n", positional->count);
+    return code;
+}
+
 static enum cli_exit group_delete(int argc, char **argv)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "group delete GROUP... [options]",
-                                    .help = "Deletes groups without members, with their offsets.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = CLI_MANY_MAX};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    for (int i = 0; code == CLI_DONE && i < positional.count; i++) {
-        code = delete_one(admin, positional.items[i]);
-        if (code == CLI_DONE && !options.json)
-            printf("deleted %s\n", positional.items[i]);
-    }
-    if (code == CLI_DONE && options.json)
-        printf("{\"deleted\":%d}\n", positional.count);
-    admin_close(&admin);
-    return code;
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "group delete GROUP... [options]",
+                                          .help = "Deletes groups without members, with their offsets.",
+                                          .positional_min = 1,
+                                          .positional_max = CLI_MANY_MAX,
+                                          .run = delete_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 enum cli_exit cmd_group(int argc, char **argv)
 {
-    static const struct cli_command commands[] = {{"list", group_list, "list groups"},
-                                                  {"describe", group_describe, "members, offsets and lag"},
-                                                  {"reset-offsets", group_reset, "move a group's position"},
-                                                  {"delete", group_delete, "delete groups"}};
+    static const struct cli_command commands[] = {
+        {"list", group_list, "list groups"},
+        {"describe", group_describe, "members, offsets and lag"},
+        {"lag", group_lag, "how far groups are behind: records, age, time to drain"},
+        {"reset", group_reset, "move a group's position"},
+        {"reset-offsets", group_reset, "the same"},
+        {"delete", group_delete, "delete groups"}};
     return cli_dispatch("millrace group", commands, sizeof commands / sizeof *commands, argc, argv);
 }

@@ -115,65 +115,60 @@ static enum cli_exit nodes_print(struct admin *admin, const struct admin_options
     return code;
 }
 
+static enum cli_exit list_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    return nodes_print(admin, context);
+}
+
 static enum cli_exit node_list(int argc, char **argv)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "node list [options]",
-                                    .help = "Lists storage nodes and what they hold.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = nodes_print(admin, &options);
-    admin_close(&admin);
-    return code;
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "node list [options]",
+                                          .help = "Lists storage nodes and what they hold.",
+                                          .run = list_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- drain, undrain, remove ----
 
-static enum cli_exit id_check(const char *text)
+// A command that names one node.
+struct node_change {
+    struct admin_options options;
+    const char *done; // what is said when it is
+    enum cli_exit (*change)(struct admin *admin, const char *id);
+};
+
+static enum cli_exit id_check(const struct cli_many *positional, void *context)
 {
+    const char *text = positional->items[0];
     if (*text == '\0' || strlen(text) > 9 || strspn(text, "0123456789") != strlen(text))
         return cli_fail(CLI_USAGE, "'%s' is not a node id", text);
     return CLI_DONE;
 }
 
-// The parts of a command that names one node.
-static enum cli_exit node_command(int argc, char **argv, const char *line, const char *help, const char *done,
-                                  enum cli_exit (*run)(struct admin *admin, const char *id))
+static enum cli_exit change_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = line,
-                                    .help = help,
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = id_check(positional.items[0]);
+    const struct node_change *change = context;
+    enum cli_exit code = change->change(admin, positional->items[0]);
     if (code == CLI_DONE)
-        code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = run(admin, positional.items[0]);
-    admin_close(&admin);
-    if (code == CLI_DONE && options.json)
-        printf("{\"%s\":%s}\n", done, positional.items[0]);
-    else if (code == CLI_DONE)
-        printf("%s %s\n", done, positional.items[0]);
+        printf(change->options.json ? "{\"%s\":%s}\n" : "%s %s\n", change->done, positional->items[0]);
     return code;
+}
+
+static enum cli_exit node_command(int argc, char **argv, const char *line, const char *help,
+                                  struct node_change change)
+{
+    const struct admin_command command = {.line = line,
+                                          .help = help,
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .check = id_check,
+                                          .run = change_run,
+                                          .options = &change.options,
+                                          .context = &change};
+    return admin_command(&command, argc, argv);
 }
 
 static enum cli_exit drain(struct admin *admin, const char *id)
@@ -216,20 +211,20 @@ static enum cli_exit node_drain(int argc, char **argv)
         argc, argv, "node drain ID [options]",
         "Empties a storage node: leaderships and replicas move to others, none come. 'node list'\n"
         "shows how far it is; with no other node to take a replica it stays.",
-        "draining", drain);
+        (struct node_change){.done = "draining", .change = drain});
 }
 
 static enum cli_exit node_undrain(int argc, char **argv)
 {
     return node_command(argc, argv, "node undrain ID [options]", "A drained node takes replicas again.",
-                        "undrained", undrain);
+                        (struct node_change){.done = "undrained", .change = undrain});
 }
 
 static enum cli_exit node_remove(int argc, char **argv)
 {
     return node_command(argc, argv, "node remove ID [options]",
                         "Forgets a storage node that is stopped and holds no replicas (node drain).",
-                        "removed", unregister);
+                        (struct node_change){.done = "removed", .change = unregister});
 }
 
 enum cli_exit cmd_node(int argc, char **argv)

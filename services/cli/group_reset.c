@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace group reset-offsets: where a group without members goes on reading. Shows what it would do;
+// millrace group reset: where a group without members goes on reading. Shows what it would do;
 // --execute does it. New positions are kept within what the log still has.
 #include "group_reset.h"
 
@@ -53,8 +53,9 @@ bool time_parse(const char *text, int64_t *ms)
     return false;
 }
 
-static enum cli_exit reset_check(struct reset *reset)
+static enum cli_exit reset_check(const struct cli_many *positional, void *context)
 {
+    struct reset *reset = context;
     int ways = reset->earliest + reset->latest + (reset->offset != NOT_GIVEN) + (reset->shift != NOT_GIVEN) +
                (reset->datetime != NULL);
     if (ways != 1)
@@ -181,11 +182,13 @@ static enum cli_exit reset_list(struct admin *admin, const struct reset *reset, 
     return code;
 }
 
-static enum cli_exit reset_run(struct admin *admin, const struct reset *reset)
+static enum cli_exit reset_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
+    struct reset *reset = context;
     static const char *const columns[] = {"topic", "partition", "before", "after"};
     struct offset_list committed = {0}, list = {0};
     int32_t coordinator;
+    reset->group = positional->items[0];
     enum cli_exit code = admin_coordinator(admin, reset->group, &coordinator);
     if (code == CLI_DONE)
         code = offsets_committed(admin, coordinator, reset->group, &committed);
@@ -205,7 +208,7 @@ static enum cli_exit reset_run(struct admin *admin, const struct reset *reset)
 
 enum cli_exit group_reset(int argc, char **argv)
 {
-    struct reset reset = {.options.timeout_s = 30, .offset = NOT_GIVEN, .shift = NOT_GIVEN};
+    struct reset reset = {.offset = NOT_GIVEN, .shift = NOT_GIVEN};
     const struct cli_arg args[] = {
         {"--topic|-t", CLI_MANY, &reset.topics, 0, 0, "NAME[:P,...]", "of this topic (repeatable)"},
         {"--all-topics", CLI_FLAG, &reset.all_topics, 0, 0, NULL, "of all topics the group has offsets in"},
@@ -215,26 +218,16 @@ enum cli_exit group_reset(int argc, char **argv)
         {"--to-datetime", CLI_TEXT, &reset.datetime, 0, 0, "TIME", "to the first record not older (UTC)"},
         {"--shift-by", CLI_INT, &reset.shift, -INT64_MAX, INT64_MAX, "N",
          "N records on, or back when negative"},
-        {"--execute", CLI_FLAG, &reset.execute, 0, 0, NULL, "do it; without it only shown"},
-        ADMIN_ARGS(reset.options)};
-    const struct cli_usage usage = {.line = "group reset-offsets GROUP [options]",
-                                    .help = "Moves the position of a group without members.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = reset_check(&reset);
-    if (code == CLI_DONE)
-        code = admin_open(&reset.options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    reset.group = positional.items[0];
-    code = reset_run(admin, &reset);
-    admin_close(&admin);
-    return code;
+        {"--execute", CLI_FLAG, &reset.execute, 0, 0, NULL, "do it; without it only shown"}};
+    const struct admin_command command = {.line = "group reset GROUP [options]",
+                                          .help = "Moves the position of a group without members.",
+                                          .args = args,
+                                          .count = sizeof args / sizeof *args,
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .check = reset_check,
+                                          .run = reset_run,
+                                          .options = &reset.options,
+                                          .context = &reset};
+    return admin_command(&command, argc, argv);
 }

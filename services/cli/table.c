@@ -18,6 +18,7 @@ enum { JSON_CELL_MAX = 1 << 20 };
 
 struct cell {
     char *text;
+    char *shown; // to people instead of text; NULL: the same
     enum cell_kind kind;
 };
 
@@ -69,6 +70,47 @@ void table_number(struct table *table, int64_t number)
     cell_put_take(table, CELL_BARE, mem_printf("%" PRId64, number));
 }
 
+void duration_text(int64_t ms, char text[32])
+{
+    int64_t s = ms / 1000;
+    if (ms < 1000)
+        snprintf(text, 32, "%" PRId64 " ms", ms);
+    else if (s < 60)
+        snprintf(text, 32, "%" PRId64 ".%" PRId64 " s", s, ms % 1000 / 100);
+    else if (s < 3600)
+        snprintf(text, 32, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
+    else if (s < 86400)
+        snprintf(text, 32, "%" PRId64 " h %" PRId64 " min", s / 3600, s % 3600 / 60);
+    else
+        snprintf(text, 32, "%" PRId64 " d %" PRId64 " h", s / 86400, s % 86400 / 3600);
+}
+
+void table_known(struct table *table, int64_t number)
+{
+    if (number < 0)
+        table_none(table);
+    else
+        table_number(table, number);
+}
+
+void table_duration(struct table *table, int64_t ms)
+{
+    char text[32];
+    table_known(table, ms);
+    if (ms < 0)
+        return;
+    duration_text(ms, text);
+    table->cells[table->count - 1].shown = mem_strdup(text);
+}
+
+void table_rate(struct table *table, double number)
+{
+    if (number < 0)
+        table_none(table);
+    else
+        cell_put_take(table, CELL_BARE, mem_printf("%.1f", number));
+}
+
 void table_bool(struct table *table, bool value)
 {
     cell_put_take(table, CELL_BARE, mem_strdup(value ? "true" : "false"));
@@ -86,8 +128,10 @@ int table_rows(const struct table *table)
 
 void table_destroy(struct table **table)
 {
-    for (size_t i = 0; i < (*table)->count; i++)
+    for (size_t i = 0; i < (*table)->count; i++) {
         mem_free((*table)->cells[i].text);
+        mem_free((*table)->cells[i].shown);
+    }
     mem_free((*table)->cells);
     mem_free(*table);
     *table = NULL;
@@ -121,6 +165,11 @@ static void json_print(const struct table *table)
     printf("]\n");
 }
 
+static const char *shown(const struct cell *cell)
+{
+    return cell->shown != NULL ? cell->shown : cell->text;
+}
+
 // Control characters of names from outside must not reach a terminal.
 static void text_print(const char *text, int width, bool last)
 {
@@ -137,7 +186,7 @@ static void people_print(const struct table *table)
     for (int c = 0; c < table->columns; c++)
         widths[c] = (int)strlen(table->names[c]);
     for (size_t i = 0; i < table->count; i++) {
-        int len = (int)strlen(table->cells[i].text);
+        int len = (int)strlen(shown(&table->cells[i]));
         int c = (int)(i % (size_t)table->columns);
         widths[c] = len > widths[c] ? len : widths[c];
     }
@@ -151,7 +200,7 @@ static void people_print(const struct table *table)
     putchar('\n');
     for (size_t i = 0; i < table->count; i++) {
         int c = (int)(i % (size_t)table->columns);
-        text_print(table->cells[i].text, widths[c], c + 1 == table->columns);
+        text_print(shown(&table->cells[i]), widths[c], c + 1 == table->columns);
         if (c + 1 == table->columns)
             putchar('\n');
     }
@@ -176,7 +225,7 @@ void table_print_object(struct table **table, bool json)
         if (json)
             member_print(*table, i);
         else
-            printf("%-20s %s\n", (*table)->names[i], (*table)->cells[i].text);
+            printf("%-20s %s\n", (*table)->names[i], shown(&(*table)->cells[i]));
     }
     if (json)
         printf("\n");

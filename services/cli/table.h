@@ -21,8 +21,17 @@ void table_text(struct table *table, struct slice text);
 void table_number(struct table *table, int64_t number);
 // Node ids as "1,2,3"; cut behind about 240 characters.
 void table_nodes(struct table *table, const int32_t *nodes, int32_t count);
+// Milliseconds: "1.2 s" for people, the number in JSON; negative: none.
+void table_duration(struct table *table, int64_t ms);
+// "12.3", the number in JSON; negative: none.
+void table_rate(struct table *table, double number);
+// Negative: none.
+void table_known(struct table *table, int64_t number);
 void table_bool(struct table *table, bool value);
 void table_none(struct table *table); // "-" or null
+
+// "350 ms", "1.2 s", "4 min 5 s", "2 h 3 min", "3 d 4 h".
+void duration_text(int64_t ms, char text[32]);
 
 int table_rows(const struct table *table);
 

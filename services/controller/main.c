@@ -3,6 +3,7 @@
 #include "controller.h"
 
 #include "daemon/daemon.h"
+#include "rest.h"
 
 static void on_fail(void *context, const char *why)
 {
@@ -59,6 +60,8 @@ int main(int argc, char **argv)
                                      .drain = drain,
                                      .destroy = destroy,
                                      .ready = ready,
-                                     .dump = dump};
+                                     .dump = dump,
+                                     .routes = controller_routes,
+                                     .route_count = controller_route_count};
     return daemon_main(argc, argv, &spec);
 }

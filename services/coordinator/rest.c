@@ -77,7 +77,7 @@ static bool owned(struct coordinator *coordinator, struct http_request *request,
         snprintf(text, sizeof text, "it belongs to coordinator %" PRId32, shard->owner);
     else
         snprintf(text, sizeof text, "no coordinator owns it now");
-    http_reply_error(request, 404, text);
+    http_reply_error(request, 421, text);
     return false;
 }
 

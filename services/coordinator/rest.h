@@ -8,7 +8,7 @@
 //   GET /v1/groups/{group}/lag      its partitions: lag, age, time to drain; measured for the answer
 //   GET /v1/transactions/{id}       a transactional id: state, partitions, what it waits for
 //
-// 404: not known, or owned by another coordinator (the message names it); 503: the shard is being loaded.
+// 404: not known; 421: its shard belongs to another coordinator (the message names it); 503: it is being loaded.
 #ifndef COORDINATOR_REST_H
 #define COORDINATOR_REST_H
 

