@@ -7,7 +7,7 @@
 //   flow latency BOOTSTRAP TOPIC SIZE RATE WARM_S SECONDS     into partition 0 of an empty topic
 // Prints {"begin_us"} when the warm-up is over, then the histograms of what was due after it.
 #include "flow.h"
-#include "hist.h"
+#include "base/hist.h"
 
 #include <inttypes.h>
 #include <pthread.h>

@@ -18,7 +18,7 @@
 // Prints {"begin_us"} when the warm-up is over and, when every answer is there, one line of JSON: batches,
 // records and bytes (of batches as sent) acknowledged since then, seconds, and the histogram of latencies. An
 // error answer, a closed connection or answers that stay out for 60 s end it with exit code 1.
-#include "hist.h"
+#include "base/hist.h"
 #include "target.h"
 
 #include "base/assert.h"

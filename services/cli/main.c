@@ -15,6 +15,7 @@ int main(int argc, char **argv)
         {"topic", cmd_topic, "create, list, describe, alter, reassign, delete topics"},
         {"group", cmd_group, "list, describe, reset, delete consumer groups"},
         {"why", cmd_why, "why a group, topic or transaction does not advance"},
+        {"perf", cmd_perf, "throughput and latency of a topic"},
         {"quorum", cmd_quorum, "the controllers, who leads, who is behind"},
         {"features", cmd_features, "levels of cluster-wide features"},
         {"config", cmd_config, "parameters of topics, brokers, groups"},

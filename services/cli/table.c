@@ -103,6 +103,11 @@ void table_duration(struct table *table, int64_t ms)
     table->cells[table->count - 1].shown = mem_strdup(text);
 }
 
+void table_number_text(struct table *table, const char *number)
+{
+    cell_put_take(table, CELL_BARE, mem_strdup(number));
+}
+
 void table_rate(struct table *table, double number)
 {
     if (number < 0)

@@ -25,6 +25,8 @@ void table_nodes(struct table *table, const int32_t *nodes, int32_t count);
 void table_duration(struct table *table, int64_t ms);
 // "12.3", the number in JSON; negative: none.
 void table_rate(struct table *table, double number);
+// A number as it is written, also in JSON.
+void table_number_text(struct table *table, const char *number);
 // Negative: none.
 void table_known(struct table *table, int64_t number);
 void table_bool(struct table *table, bool value);

@@ -5,7 +5,9 @@
 #include "base/block.h"
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/hist.h"
 #include "base/map.h"
+#include "base/mem.h"
 #include "base/metric.h"
 #include "base/prng.h"
 #include "base/uuid.h"
@@ -253,6 +255,23 @@ Test(metric, label_values_are_escaped)
     buf_put_u8(&out, 0);
     cr_assert_str_eq((char *)out.data, "l=\"a\\\"b\\\\c\\nd\xef\xbf\xbd\xc3\xa4\"");
     buf_fini(&out);
+}
+
+Test(hist, quantiles_are_within_two_percent)
+{
+    struct hist *hist = mem_calloc(1, sizeof *hist);
+    cr_assert_eq(hist_quantile(hist, 0.5), 0);
+    for (int64_t us = 1; us <= 100000; us++)
+        hist_add(hist, us);
+    cr_assert_eq(hist_count(hist), 100000);
+    const double shares[] = {0.001, 0.5, 0.99, 0.999, 1};
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        double exact = shares[i] * 100000, told = (double)hist_quantile(hist, shares[i]);
+        cr_assert(told >= exact - 1 && told <= exact * 1.02 + 1, "%f: %f", shares[i], told);
+    }
+    hist_add(hist, INT64_MAX);
+    cr_assert_gt(hist_quantile(hist, 1), 1ll << 38);
+    mem_free(hist);
 }
 
 Test(uuid, a_damaged_id_is_near_and_a_random_one_is_not)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Buckets by the position of the highest bit and the six bits behind it; see hist.h.
-#include "hist.h"
+#include "base/hist.h"
 
 #include <inttypes.h>
 
@@ -31,4 +31,24 @@ void hist_print(const struct hist *hist, FILE *out)
         comma = ", ";
     }
     fputc(']', out);
+}
+
+int64_t hist_count(const struct hist *hist)
+{
+    int64_t count = 0;
+    for (int i = 0; i < HIST_BUCKETS; i++)
+        count += hist->counts[i];
+    return count;
+}
+
+int64_t hist_quantile(const struct hist *hist, double share)
+{
+    double wanted = share * (double)hist_count(hist);
+    int64_t below = 0;
+    for (int i = 0; i < HIST_BUCKETS; i++) {
+        below += hist->counts[i];
+        if (below > 0 && (double)below >= wanted)
+            return largest(i);
+    }
+    return 0;
 }
