@@ -204,7 +204,8 @@ def test_a_group_and_a_topic_tell_of_a_partition_that_is_offline():
         commit(cluster, "g", "t", 1)
         gone = cluster.leader("t", 0)
         gone.kill()
-        text = wait_until(lambda: "is down" in (found := wait_cause(cluster, "group", "g", "partition_offline")) and found)
+        text = wait_until(
+            lambda: "is down" in (found := wait_cause(cluster, "group", "g", "partition_offline")) and found)
         assert "t-0 is offline" in text and "node %d is down" % gone.id in text, text
         assert why(cluster, "topic", "t")["partition_offline"] == text
 
@@ -303,7 +304,8 @@ def test_a_transaction_that_waits_for_a_marker_names_the_partition():
         gone.kill()
         wait_until(lambda: cluster.partition("t", 1 - index)["leader"] < 0)
         wait_until(lambda: producer.end(commit=True) == 0)
-        found = wait_until(lambda: "is down" in (told := why(cluster, "txn", "tx")).get("partition_offline", "") and told)
+        found = wait_until(
+            lambda: "is down" in (told := why(cluster, "txn", "tx")).get("partition_offline", "") and told)
         assert "is being committed" in found["marker_missing"], found
         assert "marker in t-%d, which is offline" % (1 - index) in found["marker_missing"], found
         assert "node %d is down" % gone.id in found["partition_offline"], found
@@ -348,3 +350,17 @@ def test_features_are_those_of_api_versions(one):
     rows = json.loads(run(one, "features", "describe", "--json").stdout)
     assert {"feature": "transaction.version", "finalized": 2}.items() <= next(
         r for r in rows if r["feature"] == "transaction.version").items()
+
+
+def test_feature_levels_are_lowered_and_raised(one):
+    def level():
+        rows = json.loads(one.cli("features", "describe", "--json").stdout)
+        return next(r["finalized"] for r in rows if r["feature"] == "transaction.version")
+    assert one.cli("features", "downgrade", "transaction.version", check=False).returncode == 2
+    assert one.cli("features", "upgrade", "transaction.version=99", check=False).returncode == 1
+    one.cli("features", "downgrade", "transaction.version=1", "--dry-run")
+    assert level() == 2
+    one.cli("features", "downgrade", "transaction.version=1")
+    wait_until(lambda: level() == 1)
+    one.cli("features", "upgrade", "transaction.version=2")
+    wait_until(lambda: level() == 2)

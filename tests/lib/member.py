@@ -44,11 +44,17 @@ def join_body(group, member, topics, session_ms, rebalance_ms):
 
 
 def joined(answer):
-    """(error, generation, leader, member) of an answer."""
+    """(error, generation, leader, member) of an answer, and the ids of all members when it is the leader's."""
     error, generation = struct.unpack_from(">hi", answer, 4)
     _, at = take_text(answer, 10)
     leader, at = take_text(answer, at)
-    return error, generation, leader, take_text(answer, at)[0]
+    member, at = take_text(answer, at)
+    ids = []
+    for _ in range(struct.unpack_from(">i", answer, at)[0]):
+        name, at = take_text(answer, at if ids else at + 4)
+        ids.append(name)
+        at += 4 + struct.unpack_from(">i", answer, at)[0]
+    return error, generation, leader, member, ids
 
 
 def sync_body(group, generation, member, assignments):
@@ -66,7 +72,7 @@ class Member:
     def join(self):
         answer = self.connection.call(JOIN, 2, join_body(self.group, self.id, self.topics, self.session_ms,
                                                          self.rebalance_ms))
-        error, self.generation, leader, member = joined(answer)
+        error, self.generation, leader, member, _ = joined(answer)
         if error:
             raise Refused("JoinGroup: %d" % error)
         self.id = member
