@@ -17,7 +17,7 @@ sim: build ; @$(BUILD)/bin/sim --seeds $(SEEDS)
 chaos: build ; @tests/run --build $(BUILD) --only e2e --chaos-seconds $(SECONDS) -k storm
 fuzz: ; @tests/fuzz/run
 lint: ; @tests/lint/lint.py
-fmt: ; @git ls-files '*.c' '*.h' | xargs clang-format -i
+fmt: ; @git ls-files '*.c' '*.h' '*.cc' | xargs clang-format -i
 bench: build ; @bench/run goals
 test-clients: setup build ; @tests/clients/run
 clean: ; @rm -rf build build-*

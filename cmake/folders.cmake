@@ -30,7 +30,8 @@ function(millrace_service name)
   if(NOT A_PROGRAM)
     set(A_PROGRAM millrace-${name})
   endif()
-  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/services/${name}/*.c)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/services/${name}/*.c
+                                              ${CMAKE_SOURCE_DIR}/services/${name}/*.cc)
   set(own ${CMAKE_SOURCE_DIR}/services/${name}/main.c) # of the program, not of what the simulator links
   if(EXISTS ${CMAKE_SOURCE_DIR}/services/${name}/rest.c)
     list(APPEND own ${CMAKE_SOURCE_DIR}/services/${name}/rest.c)

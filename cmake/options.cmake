@@ -10,18 +10,20 @@ pkg_check_modules(CJSON REQUIRED IMPORTED_TARGET libcjson)
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(RDKAFKA IMPORTED_TARGET rdkafka)
 pkg_check_modules(CRITERION IMPORTED_TARGET criterion)
 find_program(PROTOC_C protoc-c REQUIRED)
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
 endif()
 
 add_compile_definitions(_GNU_SOURCE MILLRACE_VERSION="${PROJECT_VERSION}")
-add_compile_options(-Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
-                    -Wvla -Wformat=2 -Wno-unused-parameter -fno-common -fno-strict-aliasing
-                    -fstack-protector-strong)
+add_compile_options(-Wall -Wextra -Werror -Wshadow -Wpointer-arith -Wvla -Wformat=2 -Wno-unused-parameter
+                    -fno-common -fno-strict-aliasing -fstack-protector-strong
+                    $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
 add_link_options(-Wl,-z,relro,-z,now)
 if(NOT CMAKE_CROSSCOMPILING)
   add_link_options($<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
