@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The inside of a group, shared by the files that make up the state machine: group.c (members and reading),
 // group_join.c (join phase), group_session.c (sync, heartbeat, leave, commit, clocks), group_record.c
-// (snapshot). Nobody else includes it.
+// (snapshot), and by migrate.c, which makes one of a group of the other protocol. Nobody else includes it.
 #ifndef GROUP_STATE_H
 #define GROUP_STATE_H
 
