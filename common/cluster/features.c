@@ -9,7 +9,7 @@ enum { METADATA_FIRST = 7, METADATA_LAST = 29 };
 // clang-format off
 const struct features_row features_rows[] = {
     {"eligible.leader.replicas.version", 1, 1, 1, 1},
-    {FEATURES_GROUP,       0, 0, 0, 0},
+    {FEATURES_GROUP,       0, 1, 1, 1},
     {FEATURES_METADATA,    METADATA_FIRST, METADATA_LAST, METADATA_LAST, METADATA_LAST},
     {FEATURES_SHARE,       0, 0, 0, 0},
     {FEATURES_STREAMS,     0, 0, 0, 0},

@@ -22,6 +22,8 @@ const struct coordinator_api *coordinator_api(int16_t key);
 
 void coordinator_join_group(struct coordinator_request *request);
 void coordinator_sync_group(struct coordinator_request *request);
+void coordinator_consumer_group_describe(struct coordinator_request *request);
+void coordinator_consumer_group_heartbeat(struct coordinator_request *request);
 void coordinator_heartbeat(struct coordinator_request *request);
 void coordinator_leave_group(struct coordinator_request *request);
 void coordinator_offset_commit(struct coordinator_request *request);

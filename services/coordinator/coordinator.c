@@ -5,6 +5,7 @@
 
 #include "add_to_transaction.h"
 #include "apis.h"
+#include "assignor.h"
 #include "base/assert.h"
 #include "base/mem.h"
 #include "cluster/shard.h"
@@ -14,6 +15,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 enum {
     LEAVE_MS = 500,
@@ -62,6 +64,7 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
         .settings = &coordinator->settings,
         .sink = &coordinator_group_sink,
         .lag = coordinator->lag,
+        .topics = &coordinator->topics,
         .index = assigned->shard,
         .owner = coordinator->node_id,
         .owner_epoch = assigned->owner_epoch,
@@ -147,9 +150,28 @@ static void on_shard(void *context, const struct image_shard *before, const stru
     drain_on_change(coordinator);
 }
 
+static void on_topic(void *context, const struct image_topic *topic)
+{
+    struct coordinator *coordinator = context;
+    coordinator->topics.version++;
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
+        if (shard_ready(value))
+            shard_topic_added(value, slice_str(topic->name));
+    }
+}
+
+static void on_partition(void *context, const struct image_topic *topic, const struct image_partition *before,
+                         const struct image_partition *after)
+{
+    if (before == NULL || after == NULL)
+        ((struct coordinator *)context)->topics.version++;
+}
+
 static void on_topic_removed(void *context, const struct image_topic *topic)
 {
     struct coordinator *coordinator = context;
+    coordinator->topics.version++;
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
         if (shard_ready(value))
@@ -237,6 +259,22 @@ static void serve_write_markers(Millrace__Coordinator_Service *service,
 
 // ---- life ----
 
+static struct consumer_settings consumer_settings(const struct config *config)
+{
+    const char *policy = config_string(config, "group.consumer.migration.policy");
+    bool both = strcasecmp(policy, "bidirectional") == 0;
+    return (struct consumer_settings){
+        .heartbeat_ms = (int32_t)config_int(config, "group.consumer.heartbeat.interval.ms"),
+        .session_ms = (int32_t)config_int(config, "group.consumer.session.timeout.ms"),
+        .size_max = (int32_t)config_int(config, "group.consumer.max.size"),
+        .bytes_max = (size_t)config_int(config, "group.max.bytes"),
+        .assignor = slice_str(config_list_at(config, "group.consumer.assignors", 0)),
+        .may_upgrade = both || strcasecmp(policy, "upgrade") == 0,
+        .may_downgrade = both || strcasecmp(policy, "downgrade") == 0,
+        .downgrade_size_max = (int32_t)config_int(config, "group.max.size"),
+    };
+}
+
 static void read_settings(struct coordinator *coordinator)
 {
     const struct config *config = coordinator->config;
@@ -248,6 +286,7 @@ static void read_settings(struct coordinator *coordinator)
                   .bytes_max = (size_t)config_int(config, "group.max.bytes"),
                   .pending_max = PENDING_IDS_MAX,
                   .new_member_wait_ms = NEW_MEMBER_MS},
+        .consumer = consumer_settings(config),
         .retention_ms = config_int(config, "offsets.retention.minutes") * 60000,
         .retention_check_ms = config_int(config, "offsets.retention.check.interval.ms"),
         .metadata_max = (int32_t)config_int(config, "offset.metadata.max.bytes"),
@@ -275,6 +314,23 @@ static struct lag *make_lag(struct coordinator *coordinator)
                      .partitions_max = config_int(config, "millrace.lag.partitions.max"),
                      .metrics_max = config_int(config, "millrace.lag.metrics.partitions.max")}};
     return lag_new(&options);
+}
+
+// What the table of parameters cannot say.
+static enum status check_settings(const struct coordinator *coordinator)
+{
+    const char *key = "group.consumer.assignors";
+    size_t count = config_list_count(coordinator->config, key);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = config_list_at(coordinator->config, key, i);
+        if (assignor_named(slice_str(name)) == NULL) {
+            DIAG_ERROR(&coordinator->env->diag, "%s: there is no assignor %s", key, name);
+            return ST_INVALID;
+        }
+    }
+    if (count == 0)
+        DIAG_ERROR(&coordinator->env->diag, "%s names no assignor", key);
+    return count == 0 ? ST_INVALID : ST_OK;
 }
 
 static enum status follow_cluster(struct coordinator *coordinator)
@@ -309,19 +365,26 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     coordinator->rpc_endpoint = mem_strdup(options->rpc_endpoint);
     coordinator->node_id = -1;
     coordinator->image = image_new();
+    coordinator->topics = (struct consumer_topics){coordinator->image, 1};
     map_init(&coordinator->shards, 0);
     map_init(&coordinator->txn_shards, 0);
     contacts_init(&coordinator->storages, options->rpc, env_random(options->env));
     contacts_init(&coordinator->coordinators, options->rpc, env_random(options->env));
     map_init(&coordinator->requests.by_relay, env_random(options->env));
     timer_init(&coordinator->drain_timer, drain_on_timer, coordinator);
-    read_settings(coordinator);
-    coordinator->listener = (struct image_listener){
-        .context = coordinator, .on_shard = on_shard, .on_topic_removed = on_topic_removed};
+    enum status status = check_settings(coordinator);
+    if (status == ST_OK)
+        read_settings(coordinator);
+    coordinator->listener = (struct image_listener){.context = coordinator,
+                                                    .on_shard = on_shard,
+                                                    .on_topic = on_topic,
+                                                    .on_topic_removed = on_topic_removed,
+                                                    .on_partition = on_partition};
     image_listen(coordinator->image, &coordinator->listener);
     coordinator->lag = make_lag(coordinator);
     report_start(coordinator);
-    enum status status = follow_cluster(coordinator);
+    if (status == ST_OK)
+        status = follow_cluster(coordinator);
     if (status != ST_OK) {
         coordinator_destroy(&coordinator);
     } else {

@@ -26,10 +26,11 @@ struct coordinator {
     struct image_listener listener;
     Millrace__Coordinator_Service service;
     struct shard_settings settings;
-    int32_t node_id;       // -1: not registered yet
-    bool joined;           // the image has had the registration
-    struct map shards;     // of __consumer_offsets, by index
-    struct map txn_shards; // of __transaction_state, by index
+    int32_t node_id;               // -1: not registered yet
+    bool joined;                   // the image has had the registration
+    struct consumer_topics topics; // for consumer groups
+    struct map shards;             // of __consumer_offsets, by index
+    struct map txn_shards;         // of __transaction_state, by index
     struct txn_settings txn_settings;
     struct producer_ids *producer_ids;
     struct contacts storages, coordinators; // whom transactions are told to and asked of

@@ -16,13 +16,13 @@ static void put_error(group_t *out, int16_t error, const char *state)
     out->group_state = slice_str(state);
 }
 
-static void put_missing(const struct coordinator_request *request, group_t *out)
+static void put_missing(const struct coordinator_request *request, const char *why, group_t *out)
 {
     put_error(out, KAFKA_ERR_NONE, "Dead");
     if (request->version < VERSION_NOT_FOUND)
         return;
     out->error_code = KAFKA_ERR_GROUP_ID_NOT_FOUND;
-    out->error_message = slice_str("The group does not exist.");
+    out->error_message = slice_str(why);
 }
 
 static void put_group(struct coordinator_request *request, const struct group *group, group_t *out)
@@ -64,7 +64,9 @@ static void describe(struct coordinator_request *request, struct slice id, group
     if (!request_owns(request, id))
         put_error(out, KAFKA_ERR_NOT_COORDINATOR, "");
     else if (cell == NULL)
-        put_missing(request, out);
+        put_missing(request, "The group does not exist.", out);
+    else if (cell->consumer != NULL)
+        put_missing(request, "The group is not a classic group.", out);
     else
         put_group(request, cell->group, out);
 }

@@ -13,10 +13,13 @@ struct basis {
     struct map topics; // subscribed: their offsets stay
 };
 
-static struct basis basis_of(const struct group *group)
+static struct basis basis_of(const struct shard_group *cell)
 {
+    const struct group *group = cell->group;
     struct basis basis = {.by_commit = true};
     map_init(&basis.topics, 0);
+    if (cell->consumer != NULL) // Kafka's rule: since the commit, whether anybody is in the group or not
+        return basis;
     if (group_protocol_type(group).len == 0) // only offsets are committed here: each for itself
         return basis;
     if (group_state(group) == GROUP_EMPTY) {
@@ -29,10 +32,12 @@ static struct basis basis_of(const struct group *group)
     return basis;
 }
 
-static bool expired(const struct shard *shard, const struct basis *basis, struct slice topic,
+static bool expired(const struct shard_group *cell, const struct basis *basis, struct slice topic,
                     const struct offset_commit *commit)
 {
-    if (basis->never || map_get(&basis->topics, topic) != NULL)
+    const struct shard *shard = cell->shard;
+    if (basis->never || map_get(&basis->topics, topic) != NULL ||
+        (cell->consumer != NULL && consumer_subscribed(cell->consumer, topic)))
         return false;
     int64_t now_ms = env_wall_ms(shard->options.env);
     if (commit->expire_ms >= 0)
@@ -54,7 +59,7 @@ static bool next_expired(const struct shard_group *cell, const struct basis *bas
     struct offset_commit commit;
     for (struct map_entry *at = NULL; offsets_next_topic(&cell->offsets, &at, name, &topic);) {
         for (struct map_entry *in = NULL; offsets_next(topic, &in, partition, &commit);) {
-            if (topic_gone(cell->shard, &commit) || expired(cell->shard, basis, *name, &commit))
+            if (topic_gone(cell->shard, &commit) || expired(cell, basis, *name, &commit))
                 return true;
         }
     }
@@ -63,7 +68,7 @@ static bool next_expired(const struct shard_group *cell, const struct basis *bas
 
 static void expire_group(struct shard_group *cell)
 {
-    struct basis basis = basis_of(cell->group);
+    struct basis basis = basis_of(cell);
     struct slice topic;
     int32_t partition;
     while (next_expired(cell, &basis, &topic, &partition)) {
@@ -71,7 +76,8 @@ static void expire_group(struct shard_group *cell)
             break;
     }
     map_fini(&basis.topics);
-    if (cell->offsets.count == 0 && cell->pending.count == 0 && group_idle(cell->group))
+    bool idle = group_idle(cell->group) && (cell->consumer == NULL || consumer_size(cell->consumer) == 0);
+    if (cell->offsets.count == 0 && cell->pending.count == 0 && idle)
         shard_delete(cell);
 }
 
@@ -104,7 +110,10 @@ void shard_forget_topic(struct shard *shard, struct slice topic)
 {
     void *value;
     for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);) {
-        forget_in(value, topic);
-        shard_changed(value);
+        struct shard_group *cell = value;
+        forget_in(cell, topic);
+        if (cell->consumer != NULL)
+            consumer_topic_removed(cell->consumer, topic);
+        shard_changed(cell);
     }
 }

@@ -186,6 +186,11 @@ bool group_dirty(const struct group *group)
     return group->dirty;
 }
 
+bool group_is_written(const struct group *group)
+{
+    return group->written;
+}
+
 void group_clean(struct group *group)
 {
     group->dirty = false;

@@ -133,6 +133,7 @@ void group_resume(struct group *group, struct group_now now);
 enum { GROUP_NEVER_US = -1 };
 int64_t group_wake_us(const struct group *group); // when to call group_tick, GROUP_NEVER_US: not at all
 bool group_dirty(const struct group *group);      // the durable half has changed since group_clean
+bool group_is_written(const struct group *group); // a record of it may exist
 void group_clean(struct group *group);
 
 enum group_state group_state(const struct group *group);

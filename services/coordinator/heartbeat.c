@@ -14,7 +14,9 @@ static int16_t beat(struct coordinator_request *request, const struct kafka_hear
         return KAFKA_ERR_UNKNOWN_MEMBER_ID;
     struct group_identity who = {
         .member_id = in->member_id, .instance_id = in->group_instance_id, .generation = in->generation_id};
-    int16_t error = group_heartbeat(cell->group, shard_now(cell->shard), &who);
+    struct group_now now = shard_now(cell->shard);
+    int16_t error = cell->consumer != NULL ? consumer_classic_heartbeat(cell->consumer, now, &who)
+                                           : group_heartbeat(cell->group, now, &who);
     shard_changed(cell);
     return error;
 }

@@ -83,6 +83,25 @@ static bool protocols_of(struct coordinator_request *request, const request_t *i
     return true;
 }
 
+// A classic member of a group that uses the consumer protocol is answered at once.
+static void join_consumer(struct coordinator_request *request, struct shard_group *cell,
+                          const struct group_join *join)
+{
+    const struct group_settings *settings = &shard_settings(cell->shard)->group;
+    struct group_joined answer;
+    if (join->session_ms < settings->session_min_ms || join->session_ms > settings->session_max_ms) {
+        answer_error(request, KAFKA_ERR_INVALID_SESSION_TIMEOUT, join->member_id);
+        return;
+    }
+    if (ledger_full(shard_ledger(cell->shard))) {
+        answer_error(request, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, join->member_id);
+        return;
+    }
+    consumer_classic_join(cell->consumer, shard_now(cell->shard), join, &answer);
+    join_group_answered(NULL, request, &answer);
+    shard_changed(cell);
+}
+
 static void join(struct coordinator_request *request, const request_t *in, struct shard_group *cell)
 {
     struct group_join join = {
@@ -99,6 +118,15 @@ static void join(struct coordinator_request *request, const request_t *in, struc
     };
     if (join.client_host.data == NULL || join.new_id.len == 0 || !protocols_of(request, in, &join)) {
         answer_error(request, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE, in->member_id);
+        return;
+    }
+    if (cell->consumer != NULL && consumer_size(cell->consumer) > 0) {
+        join_consumer(request, cell, &join);
+        return;
+    }
+    int16_t error = shard_to_classic(cell);
+    if (error != KAFKA_ERR_NONE) {
+        answer_error(request, error, in->member_id);
         return;
     }
     request_park(request);

@@ -18,7 +18,10 @@ static void leave(struct coordinator_request *request, const struct group_identi
         errors[i] = KAFKA_ERR_UNKNOWN_MEMBER_ID;
     if (cell == NULL)
         return;
-    group_leave(cell->group, shard_now(cell->shard), who, count, errors);
+    if (cell->consumer != NULL)
+        consumer_classic_leave(cell->consumer, shard_now(cell->shard), who, count, errors);
+    else
+        group_leave(cell->group, shard_now(cell->shard), who, count, errors);
     shard_changed(cell);
 }
 

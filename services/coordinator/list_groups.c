@@ -10,7 +10,16 @@ typedef struct kafka_list_groups_request request_t;
 typedef struct kafka_list_groups_response response_t;
 typedef struct kafka_list_groups_response_listed_group listed_t;
 
-#define TYPE_CLASSIC "classic"
+static const char *type_text(const struct shard_group *cell)
+{
+    return cell->consumer != NULL ? "consumer" : "classic";
+}
+
+static const char *state_text(const struct shard_group *cell)
+{
+    return cell->consumer != NULL ? consumer_state_text(consumer_state(cell->consumer))
+                                  : group_state_text(group_state(cell->group));
+}
 
 // Whether a filter lets a word pass; names are compared without case, an empty filter passes all.
 static bool passes(const struct slice *filter, int32_t count, const char *word)
@@ -23,14 +32,14 @@ static bool passes(const struct slice *filter, int32_t count, const char *word)
     return count <= 0;
 }
 
-static bool wanted(const struct coordinator_request *request, const struct group *group)
+static bool wanted(const struct coordinator_request *request, const struct shard_group *cell)
 {
     const request_t *in = request->body;
-    return passes(in->states_filter, in->states_filter_count, group_state_text(group_state(group))) &&
-           passes(in->types_filter, in->types_filter_count, TYPE_CLASSIC) &&
+    return passes(in->states_filter, in->states_filter_count, state_text(cell)) &&
+           passes(in->types_filter, in->types_filter_count, type_text(cell)) &&
            (authorise(&request->principal, OPERATION_DESCRIBE, RESOURCE_TYPE_CLUSTER,
                       slice_str(RESOURCE_CLUSTER_NAME)) ||
-            authorise(&request->principal, OPERATION_DESCRIBE, RESOURCE_TYPE_GROUP, group_id(group)));
+            authorise(&request->principal, OPERATION_DESCRIBE, RESOURCE_TYPE_GROUP, group_id(cell->group)));
 }
 
 static void list_shard(const struct coordinator_request *request, const struct shard *shard,
@@ -38,13 +47,14 @@ static void list_shard(const struct coordinator_request *request, const struct s
 {
     struct shard_group *cell;
     for (struct map_entry *at = NULL; shard_next(shard, &at, &cell);) {
-        if (!wanted(request, cell->group))
+        if (!wanted(request, cell))
             continue;
         response->groups[response->groups_count++] = (listed_t){
             .group_id = group_id(cell->group),
-            .protocol_type = group_protocol_type(cell->group),
-            .group_state = slice_str(group_state_text(group_state(cell->group))),
-            .group_type = slice_str(TYPE_CLASSIC),
+            .protocol_type =
+                cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(cell->group),
+            .group_state = slice_str(state_text(cell)),
+            .group_type = slice_str(type_text(cell)),
         };
     }
 }

@@ -10,6 +10,7 @@ typedef struct kafka_offset_delete_response_offset_delete_response_topic topic_o
 
 // Topics the group's members read now; unknown: their subscriptions cannot be read.
 struct subscribed {
+    const struct consumer_group *consumer; // knows them itself; NULL: a classic group
     struct map topics;
     bool unknown;
 };
@@ -25,6 +26,8 @@ static int16_t group_error(struct coordinator_request *request, struct shard_gro
     *cell = shard_find(request->shard, in->group_id, false);
     if (*cell == NULL)
         return KAFKA_ERR_GROUP_ID_NOT_FOUND;
+    if ((*cell)->consumer != NULL)
+        return KAFKA_ERR_NONE;
     const struct group *group = (*cell)->group;
     bool consumers = slice_is(group_protocol_type(group), "consumer");
     return group_state(group) == GROUP_EMPTY || consumers ? KAFKA_ERR_NONE : KAFKA_ERR_NON_EMPTY_GROUP;
@@ -37,7 +40,8 @@ static int16_t topic_error(const struct coordinator_request *request, const stru
         return KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
     if (image_topic_slice(request_image(request), name) == NULL)
         return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    if (subscribed->unknown || map_get(&subscribed->topics, name) != NULL)
+    if (subscribed->unknown || map_get(&subscribed->topics, name) != NULL ||
+        (subscribed->consumer != NULL && consumer_subscribed(subscribed->consumer, name)))
         return KAFKA_ERR_GROUP_SUBSCRIBED_TO_TOPIC;
     return KAFKA_ERR_NONE;
 }
@@ -74,9 +78,10 @@ static bool delete_topic(struct coordinator_request *request, struct shard_group
 static bool delete_topics(struct coordinator_request *request, struct shard_group *cell, response_t *response)
 {
     const request_t *in = request->body;
-    struct subscribed subscribed;
+    struct subscribed subscribed = {.consumer = cell->consumer};
     map_init(&subscribed.topics, 0);
-    subscribed.unknown = !group_subscribed(cell->group, &subscribed.topics);
+    if (cell->consumer == NULL)
+        subscribed.unknown = !group_subscribed(cell->group, &subscribed.topics);
     response->topics = arena_calloc(&request->arena, (size_t)in->topics_count + 1, sizeof(topic_out));
     bool done = response->topics != NULL;
     for (int32_t t = 0; done && t < in->topics_count; t++)

@@ -125,6 +125,10 @@ static void fetch_group(struct coordinator_request *request, const group_in *in,
     if (out->error_code != KAFKA_ERR_NONE)
         return;
     const struct shard_group *cell = shard_find(request->shard, in->group_id, false);
+    if (cell != NULL && cell->consumer != NULL)
+        out->error_code = consumer_may_fetch(cell->consumer, in->member_id, in->member_epoch);
+    if (out->error_code != KAFKA_ERR_NONE)
+        return;
     bool done = all ? fetch_all(request, cell, out) : fetch_named(request, cell, in, out);
     if (!done) {
         out->topics_count = 0;
@@ -137,7 +141,7 @@ static void fetch_group(struct coordinator_request *request, const group_in *in,
 static bool single_in(struct coordinator_request *request, group_in *out)
 {
     const request_t *in = request->body;
-    *out = (group_in){.group_id = in->group_id, .topics_count = in->topics_count};
+    *out = (group_in){.group_id = in->group_id, .member_epoch = -1, .topics_count = in->topics_count};
     if (in->topics_count < 0)
         return true;
     out->topics = arena_calloc(&request->arena, (size_t)in->topics_count + 1, sizeof(topic_in));

@@ -2,6 +2,8 @@
 // Committed offsets of a group. See offsets.h.
 #include "offsets.h"
 
+#include "consumer_record.h"
+
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "kafka/codec.h"
@@ -145,7 +147,8 @@ static enum status parse_offset_key(int16_t type, struct slice body, struct aren
         type == 0 ? &kafka_legacy_offset_commit_key_message : &kafka_offset_commit_key_message;
     struct kafka_offset_commit_key in;
     enum status status = kafka_decode(message, 0, body, arena, &in);
-    *key = (struct record_key){RECORD_OFFSET, in.group, in.topic, in.partition};
+    *key = (struct record_key){
+        .kind = RECORD_OFFSET, .group = in.group, .topic = in.topic, .partition = in.partition};
     return status;
 }
 
@@ -171,7 +174,8 @@ enum status record_key_parse(struct slice bytes, struct record_key *key)
     else if (type == 2)
         status = parse_group_key(body, &arena, key);
     else
-        *key = (struct record_key){.kind = RECORD_OTHER};
+        *key = (struct record_key){
+            .kind = consumer_key_is(type) ? RECORD_CONSUMER : RECORD_OTHER, .type = type, .bytes = body};
     arena_fini(&arena);
     return status;
 }

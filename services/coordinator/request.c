@@ -384,8 +384,8 @@ bool request_allowed_txn(const struct coordinator_request *request, struct slice
     const struct authorise_rule *rule = authorise_rule(request->api->key);
     bool main = rule->resource == RESOURCE_TYPE_TRANSACTIONAL_ID;
     ASSERT(main || rule->also_on == RESOURCE_TYPE_TRANSACTIONAL_ID);
-    return authorise(&request->principal, main ? rule->operation : rule->also,
-                     RESOURCE_TYPE_TRANSACTIONAL_ID, transactional_id);
+    return authorise(&request->principal, main ? rule->operation : rule->also, RESOURCE_TYPE_TRANSACTIONAL_ID,
+                     transactional_id);
 }
 
 const struct image *request_image(const struct coordinator_request *request)
@@ -396,6 +396,11 @@ const struct image *request_image(const struct coordinator_request *request)
 struct env *request_env(const struct coordinator_request *request)
 {
     return request->coordinator->env;
+}
+
+const struct config *request_config(const struct coordinator_request *request)
+{
+    return request->coordinator->config;
 }
 
 bool request_owns(const struct coordinator_request *request, struct slice group_id)

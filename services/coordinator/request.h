@@ -93,6 +93,7 @@ bool request_allowed(const struct coordinator_request *request, struct slice gro
 bool request_allowed_txn(const struct coordinator_request *request, struct slice transactional_id);
 const struct image *request_image(const struct coordinator_request *request);
 struct env *request_env(const struct coordinator_request *request);
+const struct config *request_config(const struct coordinator_request *request);
 // Whether the group belongs to the request's shard.
 bool request_owns(const struct coordinator_request *request, struct slice group_id);
 bool request_owns_txn(const struct coordinator_request *request, struct slice transactional_id);

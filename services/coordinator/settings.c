@@ -19,6 +19,24 @@ const struct config_row coordinator_config_rows[] = {
     INT("group.max.bytes", "8388608", 1024, 10 << 20,
         "Bytes of one group's members: names, subscriptions, assignments. More are refused with "
         "GROUP_MAX_SIZE_REACHED."),
+    INT("group.consumer.heartbeat.interval.ms", "5000", 1, INT32_MAX,
+        "How often members of consumer groups (KIP-848) are to send heartbeats."),
+    INT("group.consumer.session.timeout.ms", "45000", 1, INT32_MAX,
+        "How long a member of a consumer group may be silent before it is taken for dead."),
+    INT("group.consumer.max.size", "10000", 1, INT32_MAX,
+        "Members of one consumer group; more are refused with GROUP_MAX_SIZE_REACHED. Kafka's default is "
+        "unlimited."),
+    {.key = "group.consumer.assignors",
+     .type = CONFIG_LIST,
+     .fallback = "uniform,range",
+     .help =
+         "Assignors members of consumer groups may choose from; the first is for those that choose none."},
+    {.key = "group.consumer.migration.policy",
+     .type = CONFIG_STRING,
+     .fallback = "bidirectional",
+     .choices = "disabled|upgrade|downgrade|bidirectional|DISABLED|UPGRADE|DOWNGRADE|BIDIRECTIONAL",
+     .help = "Whether a classic group becomes a consumer group when a member of that protocol joins it "
+             "(upgrade), and goes back when the last one has left (downgrade)."},
     INT("groups.per.shard.max", "100000", 1, INT32_MAX,
         "Groups in one shard; further ones are refused with COORDINATOR_NOT_AVAILABLE."),
     INT("offset.metadata.max.bytes", "4096", 0, INT16_MAX,

@@ -37,6 +37,7 @@ static void cell_free(void *value)
     offsets_fini(&cell->offsets);
     shard_forget_pending(cell);
     map_fini(&cell->pending);
+    consumer_group_destroy(&cell->consumer);
     group_destroy(&cell->group);
     mem_free(cell);
 }
@@ -52,7 +53,7 @@ static void unlist(struct shard_group *cell)
     cell->listed = false;
 }
 
-static void cell_drop(struct shard_group *cell)
+void shard_drop(struct shard_group *cell)
 {
     if (cell->listed)
         unlist(cell);
@@ -77,7 +78,7 @@ struct shard_group *shard_find(struct shard *shard, struct slice group_id, bool 
 static void set_clock(struct shard_group *cell)
 {
     struct env *env = cell->shard->options.env;
-    int64_t wake_us = group_wake_us(cell->group);
+    int64_t wake_us = cell->consumer != NULL ? consumer_wake_us(cell->consumer) : group_wake_us(cell->group);
     if (wake_us == GROUP_NEVER_US) {
         timer_stop(env, &cell->timer);
         return;
@@ -88,15 +89,27 @@ static void set_clock(struct shard_group *cell)
     timer_start_us(env, &cell->timer, delay_us > 0 ? delay_us : 0);
 }
 
+static bool unused(const struct shard_group *cell)
+{
+    return group_unused(cell->group) && (cell->consumer == NULL || consumer_unused(cell->consumer)) &&
+           cell->offsets.count == 0 && cell->pending.count == 0;
+}
+
+static bool dirty(const struct shard_group *cell)
+{
+    return group_dirty(cell->group) || (cell->consumer != NULL && consumer_dirty(cell->consumer));
+}
+
 void shard_changed(struct shard_group *cell)
 {
-    if (group_unused(cell->group) && cell->offsets.count == 0 && cell->pending.count == 0) {
-        cell_drop(cell);
+    if (unused(cell)) {
+        shard_drop(cell);
         return;
     }
     lag_noticed(cell->shard->options.lag, cell);
+    shard_maybe_downgrade(cell);
     set_clock(cell);
-    if (!group_dirty(cell->group) || cell->listed)
+    if (!dirty(cell) || cell->listed)
         return;
     struct shard_group **at = &cell->shard->dirty;
     while (*at != NULL)
@@ -110,7 +123,10 @@ static void on_group_timer(struct timer *timer)
 {
     struct shard_group *cell = timer->context;
     struct shard *shard = cell->shard;
-    group_tick(cell->group, shard_now(shard));
+    if (cell->consumer != NULL)
+        consumer_tick(cell->consumer, shard_now(shard));
+    else
+        group_tick(cell->group, shard_now(shard));
     shard_changed(cell);
     shard->options.on_clock(shard->options.context, shard);
 }
@@ -164,6 +180,10 @@ void shard_delete(struct shard_group *cell)
         enum status status = shard_forget(cell, topic, partition);
         ASSERT(status == ST_OK); // a tombstone is small
     }
+    if (cell->consumer != NULL) {
+        shard_bury_consumer(cell);
+        return;
+    }
     struct buf key;
     buf_init(&key, RECORD_BYTES_MAX);
     enum status status = group_record_key(group_id(cell->group), &key);
@@ -172,7 +192,7 @@ void shard_delete(struct shard_group *cell)
     buf_fini(&key);
 }
 
-static enum status seal_one(struct shard_group *cell, struct buf *key, struct buf *value)
+static enum status seal_classic(struct shard_group *cell, struct buf *key, struct buf *value)
 {
     buf_clear(key);
     buf_clear(value);
@@ -181,6 +201,17 @@ static enum status seal_one(struct shard_group *cell, struct buf *key, struct bu
         status = group_record_value(cell->group, value);
     if (status == ST_OK)
         status = ledger_snapshot(cell->shard->ledger, buf_slice(key), buf_slice(value));
+    group_clean(cell->group);
+    return status;
+}
+
+static enum status seal_one(struct shard_group *cell, struct buf *key, struct buf *value)
+{
+    enum status status = ST_OK;
+    if (group_dirty(cell->group))
+        status = seal_classic(cell, key, value);
+    if (status == ST_OK && cell->consumer != NULL && consumer_dirty(cell->consumer))
+        status = shard_seal_consumer(cell);
     if (status != ST_OK)
         DIAG_ERROR(&cell->shard->options.env->diag, "cannot write group shard=%d error=\"%s\"",
                    cell->shard->options.index, status_text(status));
@@ -200,7 +231,6 @@ static enum status on_seal(void *context)
         cell->next = NULL;
         cell->listed = false;
         status = seal_one(cell, &key, &value);
-        group_clean(cell->group);
     }
     buf_fini(&key);
     buf_fini(&value);
@@ -235,14 +265,16 @@ static enum status apply_group(struct shard *shard, const struct record_key *key
 {
     struct shard_group *cell = map_get(&shard->groups, key->group);
     if (value.data == NULL && ledger_ready(shard->ledger)) {
-        if (cell != NULL)
-            cell_drop(cell);
+        if (cell != NULL && !cell->converting)
+            shard_drop(cell);
         return ST_OK;
     }
     if (cell == NULL && value.data != NULL)
         cell = cell_new(shard, key->group);
     if (cell == NULL)
         return value.data == NULL ? ST_OK : ST_NO_MEMORY;
+    if (value.data != NULL)
+        consumer_group_destroy(&cell->consumer);
     struct group *fresh = group_new(key->group, &shard->options.settings->group, shard->options.sink);
     if (fresh == NULL)
         return ST_NO_MEMORY;
@@ -265,6 +297,8 @@ static void on_apply(void *context, int64_t timestamp_ms, struct slice key_bytes
         status = apply_offset(shard, &key, value);
     else if (status == ST_OK && key.kind == RECORD_GROUP)
         status = apply_group(shard, &key, value);
+    else if (status == ST_OK && key.kind == RECORD_CONSUMER)
+        status = shard_apply_consumer(shard, key.type, key.bytes, value);
     else if (status == ST_OK)
         status = ST_UNSUPPORTED;
     if (status != ST_OK) // as Kafka: told and passed over, so that one bad record does not stop every group
@@ -281,6 +315,8 @@ static void on_ready(void *context)
     for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);) {
         struct shard_group *cell = value;
         group_resume(cell->group, now);
+        if (cell->consumer != NULL)
+            consumer_resume(cell->consumer, now);
         shard_changed(cell);
     }
     DIAG_INFO(&shard->options.env->diag,

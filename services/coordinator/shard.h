@@ -5,6 +5,7 @@
 #ifndef SHARD_H
 #define SHARD_H
 
+#include "consumer_group.h"
 #include "group.h"
 #include "lag.h"
 #include "ledger/ledger.h"
@@ -15,6 +16,7 @@ struct coordinator;
 
 struct shard_settings {
     struct group_settings group;
+    struct consumer_settings consumer;
     int64_t retention_ms;       // offsets.retention.minutes
     int64_t retention_check_ms; // offsets.retention.check.interval.ms
     int32_t metadata_max;       // offset.metadata.max.bytes
@@ -24,7 +26,9 @@ struct shard_settings {
 // A group and its offsets; known under its id as long as there is anything to know.
 struct shard_group {
     struct shard *shard;
-    struct group *group;
+    struct group *group;             // the group, or an empty one that only gives it its name
+    struct consumer_group *consumer; // the group, when it uses the consumer protocol (KIP-848)
+    bool converting;                 // its records are buried because it changes its protocol
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
     struct timer timer;       // group_tick
@@ -61,6 +65,7 @@ struct shard_options {
     const struct shard_settings *settings; // borrowed
     const struct group_sink *sink;         // borrowed; for all groups
     struct lag *lag;                       // borrowed; is told of commits. NULL: nobody wants to know
+    const struct consumer_topics *topics;  // borrowed; of the image
     int32_t index;                         // partition of __consumer_offsets
     int32_t owner, owner_epoch;
     int64_t metadata_offset;
@@ -87,6 +92,14 @@ struct shard_group *shard_find(struct shard *shard, struct slice group_id, bool 
 // The group may have changed: it is written with the next batch, its clock is set, an unused one is dropped
 // (cell is gone then). To be called after every event given to cell->group.
 void shard_changed(struct shard_group *cell);
+
+// The group uses the consumer protocol from now on: an empty classic one is replaced, one with members taken
+// over with them. Kafka's error: it stays what it is.
+int16_t shard_to_consumer(struct shard_group *cell);
+// An empty consumer group becomes a classic one.
+int16_t shard_to_classic(struct shard_group *cell);
+// Topics have come or gone: what groups subscribe to by regular expression may be another set.
+void shard_topic_added(struct shard *shard, struct slice topic);
 
 // Writes (and applies) one offset, or its removal. ST_LIMIT, ST_NO_MEMORY: nothing is done.
 enum status shard_commit(struct shard_group *cell, struct slice topic, int32_t partition,

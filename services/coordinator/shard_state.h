@@ -22,6 +22,18 @@ struct shard {
 // Makes the group known when it is not; NULL when memory is short.
 struct shard_group *shard_cell(struct shard *shard, struct slice group_id);
 
+// Forgets the group.
+void shard_drop(struct shard_group *cell);
+
+// ---- shard_consumer.c ----
+// A group without members of the consumer protocol goes back to the classic one
+// (group.consumer.migration.policy).
+void shard_maybe_downgrade(struct shard_group *cell);
+enum status shard_seal_consumer(struct shard_group *cell); // from inside the ledger's seal
+void shard_bury_consumer(struct shard_group *cell);        // cell is gone
+// A record of a consumer group; key: behind its type.
+enum status shard_apply_consumer(struct shard *shard, int16_t type, struct slice key, struct slice value);
+
 // ---- shard_txn.c ----
 void shard_apply_pending(void *context, const struct ledger_producer *producer, int64_t timestamp_ms,
                          struct slice key, struct slice value);

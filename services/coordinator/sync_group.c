@@ -6,7 +6,10 @@
 typedef struct kafka_sync_group_request request_t;
 typedef struct kafka_sync_group_response response_t;
 
-enum { VERSION_PROTOCOL = 5 }; // KIP-559: from here a member says what it takes part in
+enum {
+    VERSION_PROTOCOL = 5, // KIP-559: from here a member says what it takes part in
+    ASSIGNMENT_MAX = 8 << 20
+};
 
 static void answer_error(struct coordinator_request *request, int16_t error)
 {
@@ -25,6 +28,27 @@ void sync_group_answered(void *context, void *waiter, const struct group_synced 
     response.protocol_name = answer->protocol;
     response.assignment = answer->assignment;
     request_answer(waiter, &response);
+}
+
+// A classic member of a group that uses the consumer protocol.
+static void sync_consumer(struct coordinator_request *request, const struct group_sync *sync,
+                          struct shard_group *cell)
+{
+    const struct consumer_member *member;
+    struct group_synced answer = {.assignment = slice_str("")};
+    struct buf bytes;
+    buf_init(&bytes, ASSIGNMENT_MAX);
+    answer.error = consumer_classic_sync(cell->consumer, shard_now(cell->shard), sync, &member);
+    if (member != NULL && consumer_classic_assignment(cell->consumer, member, &bytes) != ST_OK)
+        answer.error = KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    if (answer.error == KAFKA_ERR_NONE) {
+        answer.protocol_type = slice_str("consumer");
+        answer.protocol = consumer_classic_protocol(member);
+        answer.assignment = buf_slice(&bytes);
+    }
+    sync_group_answered(NULL, request, &answer);
+    buf_fini(&bytes);
+    shard_changed(cell);
 }
 
 static void sync_with(struct coordinator_request *request, const request_t *in, struct shard_group *cell)
@@ -47,6 +71,10 @@ static void sync_with(struct coordinator_request *request, const request_t *in, 
         .assignment_count = in->assignments_count,
         .waiter = request,
     };
+    if (cell->consumer != NULL) {
+        sync_consumer(request, &sync, cell);
+        return;
+    }
     request_park(request);
     group_sync(cell->group, shard_now(cell->shard), &sync);
     shard_changed(cell);

@@ -141,7 +141,14 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
                                  .instance_id = in->group_instance_id,
                                  .generation = in->generation_id,
                                  .transactional = true};
-    return group_may_commit((*cell)->group, shard_now(request->shard), &who);
+    if ((*cell)->consumer == NULL)
+        return group_may_commit((*cell)->group, shard_now(request->shard), &who);
+    struct consumer_commit commit = {.who = who};
+    const struct consumer_member *behind;
+    int16_t error = consumer_may_commit((*cell)->consumer, &commit, &behind);
+    bool stale =
+        behind != NULL || error == KAFKA_ERR_STALE_MEMBER_EPOCH; // as Kafka: no client knows that one
+    return stale ? KAFKA_ERR_ILLEGAL_GENERATION : error;
 }
 
 // ---- asking the transaction's coordinator ----

@@ -2,7 +2,7 @@
 // ApiVersions: the rows of the API table with their ranges. Identical on every node of the cluster: several
 // clients take the table of the first node they meet for all (kafkajs), or a feature of one for a feature of
 // all (franz-go). A finalized feature (cluster/features.h) says that every node has it: transaction.version 2
-// is what makes clients use the flow of KIP-890.
+// is what makes clients use the flow of KIP-890, group.version 1 that of KIP-848.
 #include "apis.h"
 #include "answer_handlers.h"
 

@@ -56,6 +56,8 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_UNREGISTER_BROKER,        API_CONTROLLER, NULL},
     {KAFKA_API_DESCRIBE_TRANSACTIONS,    API_SPLIT, NULL},
     {KAFKA_API_LIST_TRANSACTIONS,        API_LIST, NULL},
+    {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, API_GROUP, NULL},
+    {KAFKA_API_CONSUMER_GROUP_DESCRIBE,  API_SPLIT, NULL},
     {KAFKA_API_GET_TELEMETRY_SUBSCRIPTIONS, API_OWN, handle_get_telemetry_subscriptions},
     {KAFKA_API_PUSH_TELEMETRY,           API_OWN, handle_push_telemetry},
     {KAFKA_API_LIST_CONFIG_RESOURCES,    API_OWN, handle_list_config_resources},

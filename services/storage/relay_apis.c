@@ -8,6 +8,7 @@
 #include "kafka/messages/add_offsets_to_txn.h"
 #include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/alter_partition_reassignments.h"
+#include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
@@ -98,6 +99,8 @@ static const struct rule rules[] = {
     {KAFKA_API_SYNC_GROUP,        HARMLESS,             GROUP_OF(sync_group),    NULL},
     {KAFKA_API_OFFSET_DELETE,     HARMLESS,             GROUP_OF(offset_delete), NULL},
     {KAFKA_API_TXN_OFFSET_COMMIT, HARMLESS_IN_NEW_FLOW, GROUP_OF(txn_offset_commit), NULL},
+    // What the first run has told would be old news to the second: a client that is told of the failure asks in full.
+    {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, NEVER,         GROUP_OF(consumer_group_heartbeat), NULL},
     {KAFKA_API_INIT_PRODUCER_ID,  NEVER,                TXN_OF(init_producer_id),    NULL},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, HARMLESS,
      offsetof(struct kafka_add_partitions_to_txn_request, v3_and_below_transactional_id), NULL},

@@ -8,6 +8,7 @@
 #include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/alter_configs.h"
 #include "kafka/messages/alter_partition_reassignments.h"
+#include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_topics.h"
@@ -365,6 +366,14 @@ static void add_partitions_to_txn_error(struct storage_request *request, int16_t
         no_memory(request);
 }
 
+static void consumer_group_heartbeat_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_consumer_group_heartbeat_response response;
+    kafka_defaults(&kafka_consumer_group_heartbeat_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 static void txn_offset_commit_error(struct storage_request *request, int16_t error)
 {
     typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic;
@@ -404,6 +413,7 @@ static const struct {
     {KAFKA_API_HEARTBEAT, heartbeat_error},
     {KAFKA_API_LEAVE_GROUP, leave_group_error},
     {KAFKA_API_SYNC_GROUP, sync_group_error},
+    {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat_error},
     {KAFKA_API_INIT_PRODUCER_ID, init_producer_id_error},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn_error},
     {KAFKA_API_ADD_OFFSETS_TO_TXN, add_offsets_to_txn_error},
