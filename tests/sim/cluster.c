@@ -98,6 +98,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_put(config, "log.journal.bytes", "131072"); // so small that its blocks go round
     } else {
         config_put(config, "group.initial.rebalance.delay.ms", "100");
+        config_put(config, "group.consumer.session.timeout.ms", "10000"); // CONSUMER_SESSION_MS
     }
     return config;
 }

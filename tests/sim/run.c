@@ -6,6 +6,7 @@
 #include "check.h"
 #include "check_txn.h"
 #include "committer.h"
+#include "consumer.h"
 #include "kafka/api.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
@@ -27,6 +28,7 @@ enum {
     HEAL_SECONDS = 20, // from the last fault until everything must work again
     REST_SECONDS = 4,  // from the last record until the disks are read
     MEMBERS = 2,
+    CONSUMERS = 3,
     COMMITTERS = 2,
     LATES = 3,
     GETTING_ON = HISTORY_PRODUCERS + COMMITTERS + TRANSACTORS // clients of which progress is asked
@@ -43,6 +45,7 @@ struct run {
     struct producer producers[HISTORY_PRODUCERS];
     struct committer committers[COMMITTERS];
     struct member_sim members[MEMBERS];
+    struct consumer_sim consumers[CONSUMERS];
     int32_t nodes[CLUSTER_STORAGE];
     struct transactor transactors[TRANSACTORS];
     struct late lates[LATES];
@@ -178,6 +181,12 @@ static void clients_begin(struct run *run, struct env *env)
         run->members[i].other = &run->members[(i + 1) % MEMBERS];
         actor_place(run, &run->members[i].actor);
     }
+    for (int i = 0; i < CONSUMERS; i++) {
+        consumer_sim_init(&run->consumers[i], env, &run->history, i);
+        run->consumers[i].others = run->consumers;
+        run->consumers[i].other_count = CONSUMERS;
+        actor_place(run, &run->consumers[i].actor);
+    }
 }
 
 static void reader_begin(struct run *run, struct env *env)
@@ -215,6 +224,21 @@ static bool cluster_form(struct run *run)
     return !history_failed(&run->history);
 }
 
+// Every partition is read by somebody, and all have come to the same epoch.
+static void consumers_check(struct run *run)
+{
+    uint64_t read = 0;
+    for (int i = 0; i < CONSUMERS; i++) {
+        read |= consumer_sim_has(&run->consumers[i]);
+        if (run->consumers[i].epoch != run->consumers[0].epoch || run->consumers[i].epoch <= 0)
+            history_violation(&run->history, "liveness", "%s is at epoch %d, %s at %d", run->consumers[i].id,
+                              run->consumers[i].epoch, run->consumers[0].id, run->consumers[0].epoch);
+    }
+    if (read != (1ull << HISTORY_PARTITIONS) - 1)
+        history_violation(&run->history, "liveness", "consumers read partitions %llx only",
+                          (unsigned long long)read);
+}
+
 // After healing every client gets on.
 static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
 {
@@ -235,6 +259,7 @@ static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
         if (run->members[i].state != MEMBER_BEAT || run->members[i].generation != run->members[0].generation)
             history_violation(&run->history, "liveness", "group member %d is not in the common generation",
                               i);
+    consumers_check(run);
 }
 
 static void heal_and_check(struct run *run)
@@ -242,6 +267,8 @@ static void heal_and_check(struct run *run)
     int64_t before[GETTING_ON];
     nemesis_heal(&run->nemesis);
     run->reassigner.finishing = true;
+    for (int i = 0; i < CONSUMERS; i++)
+        run->consumers[i].steady = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         before[i] = run->producers[i].next;

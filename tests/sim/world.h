@@ -40,7 +40,7 @@ enum { WORLD_MACHINES_MAX = 16 };
                                         X(checkpoint_remade) X(topic_id_repaired) X(batches_read)            \
                                             X(clean_stop) X(resumed) X(transaction_committed)                \
                                                 X(transaction_aborted) X(transaction_offset) X(late_request) \
-                                                    X(cached_read)
+                                                    X(cached_read) X(consumer_told)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
