@@ -21,6 +21,7 @@ struct consumer_world {
     struct logged *log;
     size_t logged, room;
     uint16_t topic_ids; // given out
+    bool held;          // nothing is written: what comes until then goes into one batch
 };
 
 void consumer_world_init(struct consumer_world *world);
