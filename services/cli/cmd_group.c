@@ -2,6 +2,7 @@
 // millrace group list|describe|lag|reset|delete
 #include "admin.h"
 #include "commands.h"
+#include "group_consumer.h"
 #include "group_lag.h"
 #include "group_reset.h"
 #include "offsets.h"
@@ -74,6 +75,21 @@ static enum cli_exit group_list(int argc, char **argv)
 
 // ---- describe ----
 
+// It is no classic group: one of the consumer protocol, or none.
+static enum cli_exit group_ask_other(struct admin *admin, const char *name, int32_t coordinator,
+                                     const group_info **group)
+{
+    bool found;
+    group_info *other = arena_alloc(admin_arena(admin), sizeof *other);
+    if (other == NULL)
+        return cli_fail(CLI_FAILED, "out of memory");
+    enum cli_exit code = group_consumer_ask(admin, name, coordinator, other, &found);
+    *group = other;
+    if (code == CLI_DONE && !found)
+        return cli_fail(CLI_FAILED, "there is no group %s; 'millrace group list' shows them", name);
+    return code;
+}
+
 static enum cli_exit group_ask(struct admin *admin, const char *name, int32_t *coordinator,
                                const group_info **group)
 {
@@ -98,7 +114,7 @@ static enum cli_exit group_ask(struct admin *admin, const char *name, int32_t *c
         if (admin_again(admin, (*group)->error_code))
             continue;
         if ((*group)->error_code == KAFKA_ERR_GROUP_ID_NOT_FOUND || slice_is((*group)->group_state, "Dead"))
-            return cli_fail(CLI_FAILED, "there is no group %s; 'millrace group list' shows them", name);
+            return group_ask_other(admin, name, *coordinator, group);
         return (*group)->error_code == 0
                    ? CLI_DONE
                    : admin_refused("group", wanted, (*group)->error_code, (*group)->error_message);

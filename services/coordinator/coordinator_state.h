@@ -43,6 +43,7 @@ struct coordinator {
     void *drained_context;
     struct timer gauges; // sets the gauges
     struct metric relayed, shard_count, group_count, parked_count, txn_shard_count, txn_count;
+    struct metric consumer_count, consumer_members;
 };
 
 // Whether it may decide anything: member of the cluster, lease held, not about to leave.

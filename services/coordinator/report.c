@@ -70,16 +70,20 @@ void coordinator_dump(struct coordinator *coordinator, struct buf *out)
 static void on_gauges(struct timer *timer)
 {
     struct coordinator *coordinator = timer->context;
-    size_t groups = 0, ids = 0;
+    size_t groups = 0, ids = 0, consumers = 0, members = 0;
     void *value;
-    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
         groups += shard_count(value);
+        consumers += shard_consumers(value, &members);
+    }
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         ids += txn_shard_count(value);
     metric_set(&coordinator->txn_shard_count, (int64_t)coordinator->txn_shards.count);
     metric_set(&coordinator->txn_count, (int64_t)ids);
     metric_set(&coordinator->shard_count, (int64_t)coordinator->shards.count);
     metric_set(&coordinator->group_count, (int64_t)groups);
+    metric_set(&coordinator->consumer_count, (int64_t)consumers);
+    metric_set(&coordinator->consumer_members, (int64_t)members);
     metric_set(&coordinator->parked_count, (int64_t)coordinator->requests.parked);
     timer_start_ms(coordinator->env, &coordinator->gauges, GAUGES_MS);
 }
@@ -105,6 +109,14 @@ void report_start(struct coordinator *coordinator)
     coordinator->txn_count = (struct metric){.name = "millrace_coordinator_transactional_ids",
                                              .help = "Transactional ids in the owned shards.",
                                              .kind = METRIC_GAUGE};
+    coordinator->consumer_count = (struct metric){.name = "millrace_coordinator_consumer_groups",
+                                                  .help = "Groups of the consumer protocol (KIP-848).",
+                                                  .kind = METRIC_GAUGE};
+    coordinator->consumer_members = (struct metric){.name = "millrace_coordinator_consumer_group_members",
+                                                    .help = "Members of those groups.",
+                                                    .kind = METRIC_GAUGE};
+    metric_add(registry, &coordinator->consumer_count);
+    metric_add(registry, &coordinator->consumer_members);
     metric_add(registry, &coordinator->txn_shard_count);
     metric_add(registry, &coordinator->txn_count);
     metric_add(registry, &coordinator->relayed);
@@ -119,6 +131,8 @@ void report_stop(struct coordinator *coordinator)
 {
     struct metric_registry *registry = coordinator->env->metrics;
     timer_stop(coordinator->env, &coordinator->gauges);
+    metric_remove(registry, &coordinator->consumer_count);
+    metric_remove(registry, &coordinator->consumer_members);
     metric_remove(registry, &coordinator->txn_shard_count);
     metric_remove(registry, &coordinator->txn_count);
     metric_remove(registry, &coordinator->relayed);

@@ -132,6 +132,8 @@ void shard_expire(struct shard *shard);
 // Groups in the order they became known: start with *cursor = NULL; nothing may be changed meanwhile.
 bool shard_next(const struct shard *shard, struct map_entry **cursor, struct shard_group **cell);
 size_t shard_count(const struct shard *shard);
+// Those of the consumer protocol; adds their members to *members.
+size_t shard_consumers(const struct shard *shard, size_t *members);
 
 struct group_now shard_now(const struct shard *shard);
 

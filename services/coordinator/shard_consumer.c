@@ -118,6 +118,19 @@ void shard_maybe_downgrade(struct shard_group *cell)
         become_classic(cell, group);
 }
 
+size_t shard_consumers(const struct shard *shard, size_t *members)
+{
+    struct shard_group *cell;
+    size_t count = 0;
+    for (struct map_entry *at = NULL; shard_next(shard, &at, &cell);) {
+        if (cell->consumer == NULL)
+            continue;
+        count++;
+        *members += consumer_size(cell->consumer);
+    }
+    return count;
+}
+
 // ---- topics ----
 
 void shard_topic_added(struct shard *shard, struct slice topic)

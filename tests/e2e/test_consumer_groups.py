@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Consumer groups of KIP-848 over real daemons: a member by hand joins, reconciles, commits, is fenced, and goes on behind
 # a coordinator that was killed.
+import json
+
 import pytest
 
 import consumer_member as cm
@@ -187,6 +189,12 @@ def test_deleting_and_describing_groups(started):
     one = Member(node, "g11", "m1", ["t"])
     one.live()
     assert "NON_EMPTY_GROUP" in started.cli("group", "delete", "g11", check=False).stderr
+    shown = json.loads(started.cli("group", "describe", "g11", "--json").stdout)
+    assert shown["group"]["state"] == "Stable" and shown["group"]["protocol"] == "uniform"
+    assert [member["member"] for member in shown["members"]] == ["m1"]
+    one.commit("t", 2, 1)
+    shown = json.loads(started.cli("group", "describe", "g11", "--json").stdout)
+    assert [(o["partition"], o["member"]) for o in shown["offsets"]] == [(2, "m1")]
     one.heartbeat(cm.LEAVE)
     started.cli("group", "delete", "g11")
     assert describe(node, "g11")[0] == cm.GROUP_NOT_FOUND

@@ -68,9 +68,11 @@ def produce(arguments):
 
 
 def consumer_of(arguments):
+    own = {key: value for key, value in arguments.items() if "." in key}
+    if own.get("group.protocol") != "consumer":  # there the coordinator says how often
+        own.update({"session.timeout.ms": arguments.number("session", 6000), "heartbeat.interval.ms": 500})
     return Consumer({**common(arguments), "group.id": arguments.get("group", "none"), "enable.auto.commit": False,
-                     "auto.offset.reset": "earliest", "session.timeout.ms": arguments.number("session", 6000),
-                     "heartbeat.interval.ms": 500})
+                     "auto.offset.reset": "earliest", **own})
 
 
 def commit(consumer, topic, done):
@@ -85,11 +87,25 @@ def commit(consumer, topic, done):
         say("C", number, offset)
 
 
+class Held:
+    """The partitions it has; a rebalance may name only what changes."""
+
+    def __init__(self):
+        self.partitions = set()
+
+    def more(self, _, partitions):
+        self.partitions |= {one.partition for one in partitions}
+        say_assigned(self.partitions)
+
+    def less(self, _, partitions):
+        self.partitions -= {one.partition for one in partitions}
+        say_assigned(self.partitions)
+
+
 def consume(arguments):
-    stop, consumer, seen = Stop(), consumer_of(arguments), 0
+    stop, consumer, seen, held = Stop(), consumer_of(arguments), 0, Held()
     count = arguments.number("count", sys.maxsize)
-    consumer.subscribe([arguments["topic"]], on_revoke=lambda *_: say_assigned([]),
-                       on_assign=lambda _, partitions: say_assigned([one.partition for one in partitions]))
+    consumer.subscribe([arguments["topic"]], on_assign=held.more, on_revoke=held.less, on_lost=held.less)
     while seen < count and not stop:
         done = {}
         for message in consumer.consume(min(500, count - seen), 0.1):

@@ -162,8 +162,10 @@ public final class Scenario {
         values.put("group.id", arguments.getOrDefault("group", "none"));
         values.put("enable.auto.commit", "false");
         values.put("auto.offset.reset", "earliest");
-        values.put("session.timeout.ms", arguments.getOrDefault("session", "6000"));
-        values.put("heartbeat.interval.ms", "500");
+        if (!"consumer".equals(values.get("group.protocol"))) { // there the coordinator says how often
+            values.put("session.timeout.ms", arguments.getOrDefault("session", "6000"));
+            values.put("heartbeat.interval.ms", "500");
+        }
         values.put("key.deserializer", StringDeserializer.class.getName());
         values.put("value.deserializer", StringDeserializer.class.getName());
         return new KafkaConsumer<>(values);
@@ -189,7 +191,9 @@ public final class Scenario {
         consumer.subscribe(Collections.singleton(text("topic")), new ConsumerRebalanceListener() {
             @Override
             public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-                say("A\t");
+                Collection<TopicPartition> kept = new ArrayList<>(consumer.assignment());
+                kept.removeAll(partitions);
+                sayAssignment(kept);
             }
 
             @Override
