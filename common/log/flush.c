@@ -17,6 +17,7 @@ struct log_round {
     struct log_parts parts;
     struct journal_place place; // of the group, when there is one
     int journaled, direct;      // parts of either kind
+    int spilled;                // logs of small appends that the journal has no room for
     int64_t journaled_bytes;
     int syncs;
     bool together;               // all that is direct is synced at once
@@ -63,13 +64,16 @@ static struct log *take_dirty(struct log_set *set)
 
 // ---- collecting, on the loop ----
 
-// Whether the log's news fit into the round's group.
-static bool joins_group(const struct log_round *round, const struct log *log)
+static bool may_join_group(const struct log_round *round, const struct log *log)
 {
-    const struct journal *journal = &round->set->journal;
+    return round->set->journal.block_bytes > 0 && log_part_journals(log);
+}
+
+// Whether the log's news fit into the round's group.
+static bool fits_group(const struct log_round *round, const struct log *log)
+{
     int64_t bytes = log->tail_bytes - log->backlog;
-    return journal->block_bytes > 0 && log_part_journals(log) &&
-           journal_takes(journal, round->journaled + 1, round->journaled_bytes + bytes);
+    return journal_takes(&round->set->journal, round->journaled + 1, round->journaled_bytes + bytes);
 }
 
 static void collect_log(struct log_round *round, struct log *log)
@@ -78,7 +82,8 @@ static void collect_log(struct log_round *round, struct log *log)
     if (log->ring.flushed == log->ring.count && !log_part_unsealed(log))
         return; // a truncation took what made it dirty
     round->set->journal_wanted = true;
-    if (joins_group(round, log)) {
+    bool small = may_join_group(round, log);
+    if (small && fits_group(round, log)) {
         log_parts_collect_journal(&round->parts, log);
         round->journaled++;
         round->journaled_bytes += round->parts.rows[before].bytes;
@@ -89,6 +94,7 @@ static void collect_log(struct log_round *round, struct log *log)
         log->flushing = true;
         log_parts_collect(&round->parts, log);
         round->direct += round->parts.count - before;
+        round->spilled += small;
     }
 }
 
@@ -322,10 +328,12 @@ static void round_done(struct job *job)
     log_set_idle(set);
 }
 
+// What the journal has no room for is not taken all at once: a syncfs for it would only queue up behind the
+// one that gives a block back, and there is room again when that has ended.
 static bool round_full(const struct log_round *round)
 {
     return round->parts.bytes >= LOG_ROUND_MAX || round->parts.count >= LOG_ROUND_PARTS_MAX ||
-           round->direct >= LOG_ROUND_DIRECT_MAX;
+           round->direct >= LOG_ROUND_DIRECT_MAX || round->spilled >= round->set->config.sync_each_max;
 }
 
 // With nothing dirty it only looks at the free space.
