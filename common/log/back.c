@@ -218,7 +218,7 @@ static bool needs_block(const struct log_set *set)
 {
     const struct journal *journal = &set->journal;
     return journal->ready >= JOURNAL_BLOCKS && set->status == ST_OK &&
-           journal_blocks(journal) >= JOURNAL_BLOCKS - 1 && env_now_us(set->env) >= set->block_held_us;
+           journal_blocks(journal) >= JOURNAL_BLOCKS / 2 && env_now_us(set->env) >= set->block_held_us;
 }
 
 static void make_block(struct log_set *set)
@@ -229,20 +229,33 @@ static void make_block(struct log_set *set)
     submit(back);
 }
 
-// False: a failed log keeps the block, and there is nothing to do for the others.
-static bool give_block_back(struct log_set *set)
+// The logs that a block serves. False: a failed one keeps it.
+static bool collect_served(struct write_back *back, uint64_t block)
 {
-    struct write_back *back = write_back_new(set);
-    struct log *served = set->served[set->journal.tail % JOURNAL_BLOCKS]; // the block still holds their bytes
     bool held = false;
-    for (struct log *log = served; log != NULL && !full(back); log = log->served_next) {
+    for (struct log *log = back->set->served[block % JOURNAL_BLOCKS]; log != NULL && !full(back);
+         log = log->served_next) {
         if (log->status != ST_OK)
             held = true;
         else if (!log->flushing)
             collect(back, log, true);
     }
-    if (served == NULL)
-        back->block = set->journal.tail;
+    return !held;
+}
+
+// False: a failed log keeps the block, and there is nothing to do for the others. The one syncfs of many logs
+// does for those of all blocks, which then can be given back as soon as they are wanted.
+static bool give_block_back(struct log_set *set)
+{
+    struct write_back *back = write_back_new(set);
+    const struct journal *journal = &set->journal;
+    bool served = set->served[journal->tail % JOURNAL_BLOCKS] != NULL; // the block still holds their bytes
+    bool held = !collect_served(back, journal->tail);
+    if (back->parts.count > set->config.sync_each_max)
+        for (uint64_t block = journal->tail + 1; block <= journal->head; block++)
+            collect_served(back, block);
+    if (!served)
+        back->block = journal->tail;
     if (held)
         set->block_held_us = env_now_us(set->env) + LOG_RETRY_MS * 1000; // it may be deleted meanwhile
     submit(back);

@@ -19,7 +19,7 @@ struct log_budget {
     int64_t used, max;
 };
 
-enum { LOG_JOURNAL_BLOCKS = 4, LOG_JOURNAL_UNIT = 4096 };
+enum { LOG_JOURNAL_BLOCKS = 8, LOG_JOURNAL_UNIT = 4096 };
 
 // Compaction of a directory's logs whose settings say so (struct log_config): one log at a time, in slices on
 // the pool that never take more than half of a thread. Kafka's names.
