@@ -44,7 +44,6 @@ const char *configs_use_text(enum configs_use use)
         [CONFIGS_OTHERWISE] = "Done in another way.",
         [CONFIGS_NO_FLUSH] = "What is acknowledged is on the disk (flush.before.ack); flush rounds and "
                              "checkpoints have no timers of their own.",
-        [CONFIGS_NO_GROUPS] = "Groups of the consumer protocol (KIP-848) are not there yet.",
         [CONFIGS_NO_JAVA] = "Java classes cannot be loaded.",
         [CONFIGS_NO_METRICS] = "Metrics are served on /metrics, as they are when they are asked for.",
         [CONFIGS_NO_PEERS] = "Nodes speak to one another by an RPC of their own (rpc.*), in streams.",

@@ -32,7 +32,6 @@ enum configs_use {
     CONFIGS_BY_COORDINATOR,
     CONFIGS_OTHERWISE, // its help says how
     CONFIGS_NO_FLUSH,
-    CONFIGS_NO_GROUPS,
     CONFIGS_NO_JAVA,
     CONFIGS_NO_METRICS,
     CONFIGS_NO_PEERS,

@@ -7,8 +7,8 @@
 
 // clang-format off
 const struct configs_key configs_group_keys[] = {
-    {"consumer.heartbeat.interval.ms", CONFIGS_INT, "5000", "group.consumer.heartbeat.interval.ms", 1, I32, NULL, true, "Heartbeat interval of the members of this consumer group.", CONFIGS_NO_GROUPS},
-    {"consumer.session.timeout.ms", CONFIGS_INT, "45000", "group.consumer.session.timeout.ms", 1, I32, NULL, true, "A member of this consumer group that is silent for so long leaves.", CONFIGS_NO_GROUPS},
+    {"consumer.heartbeat.interval.ms", CONFIGS_INT, "5000", "group.consumer.heartbeat.interval.ms", 1, I32, NULL, true, "Heartbeat interval of the members of this consumer group.", CONFIGS_BY_COORDINATOR},
+    {"consumer.session.timeout.ms", CONFIGS_INT, "45000", "group.consumer.session.timeout.ms", 1, I32, NULL, true, "A member of this consumer group that is silent for so long leaves.", CONFIGS_BY_COORDINATOR},
     {"share.auto.offset.reset", CONFIGS_STRING, "latest", NULL, 0, 0, "latest|earliest|by_duration:", true, "Where this share group begins without an offset.", CONFIGS_NO_SHARE},
     {"share.heartbeat.interval.ms", CONFIGS_INT, "5000", "group.share.heartbeat.interval.ms", 1, I32, NULL, true, "Heartbeat interval of the members of this share group.", CONFIGS_NO_SHARE},
     {"share.isolation.level", CONFIGS_STRING, "read_uncommitted", NULL, 0, 0, "read_committed|read_uncommitted", true, "Whether this share group gets records of open and aborted transactions.", CONFIGS_NO_SHARE},

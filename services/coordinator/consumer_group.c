@@ -14,6 +14,7 @@ struct consumer_group *consumer_group_new(struct slice id, const struct consumer
         return NULL;
     struct consumer_group *group = mem_calloc(1, sizeof *group);
     group->settings = settings;
+    group->session_ms = settings->session_ms;
     group->topics = topics;
     group->id = copy;
     group->wake_us = GROUP_NEVER_US;
@@ -25,6 +26,11 @@ struct consumer_group *consumer_group_new(struct slice id, const struct consumer
     map_init(&group->gone, 0);
     map_init(&group->gone_regexes, 0);
     return group;
+}
+
+void consumer_group_set_session(struct consumer_group *group, int32_t session_ms)
+{
+    group->session_ms = session_ms;
 }
 
 void consumer_group_destroy(struct consumer_group **pointer)

@@ -55,6 +55,9 @@ struct consumer_topics {
 struct consumer_group *consumer_group_new(struct slice id, const struct consumer_settings *settings,
                                           const struct consumer_topics *topics);
 void consumer_group_destroy(struct consumer_group **group);
+// The group's own session timeout (its configuration consumer.session.timeout.ms); it counts from each member's
+// next heartbeat. Until it is set that of the settings holds.
+void consumer_group_set_session(struct consumer_group *group, int32_t session_ms);
 
 // What a member says of itself. As a request: data NULL, topic_count and rebalance_ms < 0 mean "unchanged".
 struct consumer_profile {

@@ -4,7 +4,10 @@
 // consumer_group.h. From version 1 on members make their own ids.
 #include "apis.h"
 #include "base/config.h"
+#include "cluster/features.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
+
+#include <stdlib.h>
 
 typedef struct kafka_consumer_group_heartbeat_request request_t;
 typedef struct kafka_consumer_group_heartbeat_response response_t;
@@ -76,6 +79,8 @@ static int16_t refuse(const struct coordinator_request *request, const request_t
         return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
     if (!topics_allowed(request, in))
         return KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED;
+    if (image_feature(request_image(request), FEATURES_GROUP) == 0)
+        return KAFKA_ERR_UNSUPPORTED_VERSION;
     *text = wrong(in, request->version);
     if (*text != NULL)
         return KAFKA_ERR_INVALID_REQUEST;
@@ -162,19 +167,35 @@ static bool put_assignment(struct coordinator_request *request, const struct par
     return true;
 }
 
+// A setting of the group; else the coordinator's own.
+static int32_t setting(struct coordinator_request *request, struct slice group_id, const char *key,
+                       int32_t fallback)
+{
+    const char *name = arena_strndup(&request->arena, group_id.data, group_id.len);
+    const char *value = NULL;
+    if (name != NULL)
+        value = image_config(request_image(request), MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP, name, key);
+    return value != NULL ? (int32_t)strtol(value, NULL, 10) : fallback; // the controller has checked it
+}
+
 static int16_t beat_in(struct coordinator_request *request, struct shard_group *cell,
                        const struct consumer_beat *beat, response_t *response)
 {
+    const struct consumer_settings *settings = &shard_settings(cell->shard)->consumer;
+    struct slice id = ((const request_t *)request->body)->group_id;
     struct consumer_beaten answer;
     if (ledger_full(shard_ledger(cell->shard)))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    consumer_group_set_session(cell->consumer,
+                               setting(request, id, "consumer.session.timeout.ms", settings->session_ms));
     int16_t error = consumer_heartbeat(cell->consumer, shard_now(cell->shard), beat, &answer);
     if (error != KAFKA_ERR_NONE)
         return error;
     response->member_id = beat->member_id;
     response->member_epoch = answer.epoch;
     if (beat->epoch >= 0)
-        response->heartbeat_interval_ms = shard_settings(cell->shard)->consumer.heartbeat_ms;
+        response->heartbeat_interval_ms =
+            setting(request, id, "consumer.heartbeat.interval.ms", settings->heartbeat_ms);
     if (answer.assignment != NULL && !put_assignment(request, answer.assignment, response))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
     return KAFKA_ERR_NONE;

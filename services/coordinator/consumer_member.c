@@ -207,7 +207,7 @@ void consumer_schedule(struct consumer_group *group, int64_t at_us)
 
 void consumer_watch(struct consumer_group *group, struct consumer_member *member, struct group_now now)
 {
-    int32_t session_ms = member->profile->classic ? member->profile->session_ms : group->settings->session_ms;
+    int32_t session_ms = member->profile->classic ? member->profile->session_ms : group->session_ms;
     member->session_us = now.us + (int64_t)session_ms * 1000;
     consumer_schedule(group, member->session_us);
 }

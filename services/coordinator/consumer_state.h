@@ -47,6 +47,7 @@ struct consumer_group {
     const struct consumer_settings *settings;
     const struct consumer_topics *topics;
     struct block *id;
+    int32_t session_ms; // of members of the consumer protocol
     int32_t epoch, target_epoch;
     uint64_t hash;      // of the subscribed topics at this epoch
     uint64_t hashed_at; // topics->version of it; 0: not known

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import cluster as lib
+import consumer_member
 
 sys.path.insert(0, os.path.join(lib.ROOT, "tests", "clients", "differential"))
 from side import Side, batch  # noqa: E402
@@ -53,6 +54,17 @@ def settles(side, kind, name, key, wanted):
 
 def set_node(side, key, text, name=""):
     assert alter(side, NODE, name, (key, SET, text)) == (0, None)
+
+
+def test_a_consumer_group_hears_its_own_heartbeat_interval(started, side):
+    started.create_topic("heard")
+    member = consumer_member.Member(started.storage[0], "hears", "m", ["heard"])
+    lib.wait_until(lambda: member.live() == 0, what="the group to be there")
+    assert member.interval_ms == 5000
+    assert alter(side, GROUP, "hears", ("consumer.heartbeat.interval.ms", SET, "7000")) == (0, None)
+    lib.wait_until(lambda: member.live() == 0 and member.interval_ms == 7000, what="the new interval")
+    assert alter(side, GROUP, "hears", ("consumer.heartbeat.interval.ms", DELETE, None)) == (0, None)
+    lib.wait_until(lambda: member.live() == 0 and member.interval_ms == 5000, what="the former interval")
 
 
 def test_group_configs_have_the_limits_of_nodes_and_of_one_another(side):
