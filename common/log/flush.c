@@ -333,7 +333,7 @@ static void round_done(struct job *job)
 static bool round_full(const struct log_round *round)
 {
     return round->parts.bytes >= LOG_ROUND_MAX || round->parts.count >= LOG_ROUND_PARTS_MAX ||
-           round->direct >= LOG_ROUND_DIRECT_MAX || round->spilled >= round->set->config.sync_each_max;
+           round->direct >= LOG_ROUND_DIRECT_MAX || round->spilled > round->set->config.sync_each_max;
 }
 
 // With nothing dirty it only looks at the free space.
