@@ -271,12 +271,18 @@ enum cli_exit admin_metadata(struct admin *admin, const struct slice *topics, in
 
 enum cli_exit admin_coordinator(struct admin *admin, const char *group, int32_t *node)
 {
+    return admin_coordinator_of(admin, 0, group, node);
+}
+
+enum cli_exit admin_coordinator_of(struct admin *admin, int8_t key_type, const char *name, int32_t *node)
+{
     for (;;) {
         struct kafka_find_coordinator_request request;
         const struct kafka_find_coordinator_response *response;
         const void *body;
-        struct slice key = slice_str(group);
+        struct slice key = slice_str(name);
         kafka_defaults(&kafka_find_coordinator_request_message, &request);
+        request.key_type = key_type;
         request.key = key;
         if (admin_version(admin, ADMIN_ANY_NODE, KAFKA_API_FIND_COORDINATOR, -1) >= 4) {
             request.key = slice_str("");
@@ -297,6 +303,6 @@ enum cli_exit admin_coordinator(struct admin *admin, const char *group, int32_t 
             return CLI_DONE;
         }
         if (!admin_again(admin, error))
-            return admin_refused("coordinator of group", key, error, slice_of(NULL, 0));
+            return admin_refused("coordinator of", key, error, slice_of(NULL, 0));
     }
 }

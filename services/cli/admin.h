@@ -84,4 +84,7 @@ enum cli_exit admin_metadata(struct admin *admin, const struct slice *topics, in
 // The node that coordinates a group.
 enum cli_exit admin_coordinator(struct admin *admin, const char *group, int32_t *node);
 
+// The same of a key of any kind (FindCoordinator's key type: 0 a group, 1 a transactional id).
+enum cli_exit admin_coordinator_of(struct admin *admin, int8_t key_type, const char *name, int32_t *node);
+
 #endif

@@ -14,6 +14,7 @@ int main(int argc, char **argv)
         {"consume", cmd_consume, "records become lines"},
         {"topic", cmd_topic, "create, list, describe, alter, reassign, delete topics"},
         {"group", cmd_group, "list, describe, reset, delete consumer groups"},
+        {"txn", cmd_txn, "list, describe, abort transactions"},
         {"why", cmd_why, "why a group, topic or transaction does not advance"},
         {"perf", cmd_perf, "throughput and latency of a topic"},
         {"quorum", cmd_quorum, "the controllers, who leads, who is behind"},
