@@ -71,8 +71,7 @@ enum {
     ARENA_PER_BYTE = 32,     // decoded bytes per byte of the frame: no honest request needs more
     ARENA_DECODE_MAX = 64 << 20,
     ARENA_ANSWER_MAX = 512 << 20, // request and answer together
-    ANSWER_MAX = 256 << 20,       // encoded bytes of an answer, record bytes aside
-    LIST_TRANSACTIONS_VERSION = 1
+    ANSWER_MAX = 256 << 20        // encoded bytes of an answer, record bytes aside
 };
 
 const struct api_row *api_row(int16_t key)
@@ -91,8 +90,6 @@ int16_t api_version_low(const struct api_row *row)
 
 int16_t api_version_high(const struct api_row *row)
 {
-    if (row->key == KAFKA_API_LIST_TRANSACTIONS)
-        return LIST_TRANSACTIONS_VERSION; // the next one filters by regular expression
     return kafka_api_stable_version(kafka_api(row->key));
 }
 

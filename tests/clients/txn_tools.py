@@ -18,6 +18,7 @@ def commands():
     place = f"--topic {TOPIC} --partition 1"
     return [
         ("list", "list", rf"(?s)\A(?=.*^{OPEN}\s+\d+\s+{{id}}\s+Ongoing)(?=.*^{DONE}\s+\d+\s+\d+\s+CompleteCommit)"),
+        ("list by pattern", "list --transactional-id-pattern tool-o.*", rf"\A(?=(?s:.*)^{OPEN}\s)(?!(?s:.*)^{DONE}\s)"),
         ("list old ones", "list --duration-filter 3600000", rf"\A(?!(?s:.*)^{OPEN}\b)"),
         ("describe", f"describe --transactional-id {OPEN}",
          rf"^\d+\s+{OPEN}\s+{{id}}\s+{{epoch}}\s+Ongoing\s+900000\s.*{TOPIC}-1"),

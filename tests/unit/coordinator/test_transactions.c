@@ -10,6 +10,7 @@
 #include "kafka/messages/describe_transactions.h"
 #include "kafka/messages/end_txn.h"
 #include "kafka/messages/init_producer_id.h"
+#include "kafka/messages/list_transactions.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/txn_offset_commit.h"
@@ -205,6 +206,37 @@ Test(transactions, time_outs_are_bounded_and_end_a_transaction)
     cr_expect_eq(d.marker.epoch, 1, "nothing the producer still sends counts");
     cr_expect_eq(end(1, true), KAFKA_ERR_INVALID_PRODUCER_EPOCH);
     cr_expect_eq(end(2, true), KAFKA_ERR_PRODUCER_FENCED);
+}
+
+static int16_t list(const char *pattern, int *count)
+{
+    struct kafka_list_transactions_request request;
+    kafka_defaults(&kafka_list_transactions_request_message, &request);
+    request.transactional_id_pattern = pattern == NULL ? (struct slice){0} : text(pattern);
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_LIST_TRANSACTIONS, 2, &request);
+    const struct kafka_list_transactions_response *answer = desk_await(&call);
+    int16_t error = answer->error_code;
+    *count = answer->transaction_states_count;
+    desk_done(&call);
+    return error;
+}
+
+Test(transactions, ids_are_listed_by_a_regular_expression_of_the_whole_id)
+{
+    int count;
+    init();
+    const char *const matching[] = {NULL, "", "x", "[w-y]", ".*", "x?"}, *const others[] = {"y", "xx", "^$"};
+    for (size_t i = 0; i < sizeof matching / sizeof *matching; i++) {
+        cr_expect_eq(list(matching[i], &count), KAFKA_ERR_NONE);
+        cr_expect_eq(count, 1, "%s", matching[i] ? matching[i] : "none");
+    }
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        cr_expect_eq(list(others[i], &count), KAFKA_ERR_NONE);
+        cr_expect_eq(count, 0, "%s", others[i]);
+    }
+    cr_expect_eq(list("(", &count), KAFKA_ERR_INVALID_REGULAR_EXPRESSION);
+    cr_expect_eq(count, 0);
 }
 
 // ---- a new owner ----
