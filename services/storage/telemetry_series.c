@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// See telemetry_series.h. Names and labels are a stranger's text: they are cut at their room and escaped.
+// See telemetry_series.h. Names and labels are a stranger's text: they are cut at their room, and escaped.
 #include "telemetry_series.h"
 
 #include "base/mem.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum { TEXT_MAX = 120, KEY_MAX = 40 };
@@ -63,9 +64,14 @@ void series_registry_fini(struct series_registry *registry)
 
 // ---- labels ----
 
-static struct slice cut(struct slice text, size_t len)
+// A label of a stranger's text, without control characters.
+static void put_text(struct buf *out, const char *name, struct slice text)
 {
-    return slice_of(text.data, text.len < len ? text.len : len);
+    char plain[TEXT_MAX];
+    size_t len = text.len < TEXT_MAX ? text.len : TEXT_MAX;
+    for (size_t i = 0; i < len; i++)
+        plain[i] = text.data[i] < ' ' || text.data[i] == 0x7f ? '?' : (char)text.data[i];
+    metric_put_label(out, name, slice_of(plain, len));
 }
 
 static bool is_letter(uint8_t c)
@@ -73,31 +79,43 @@ static bool is_letter(uint8_t c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
+enum { LABEL_SIZE = sizeof "attribute_" + KEY_MAX };
+
 // Behind a prefix, so that it may begin with anything and never is a label of ours.
-static void put_attribute(struct buf *out, const struct otlp_attribute *attribute)
+static void label_of(struct slice key, char label[LABEL_SIZE])
 {
-    char name[sizeof "attribute_" + KEY_MAX] = "attribute_";
-    struct slice key = cut(attribute->key, KEY_MAX);
-    size_t len = strlen(name);
-    for (size_t i = 0; i < key.len; i++) {
+    size_t len = (size_t)snprintf(label, LABEL_SIZE, "attribute_");
+    for (size_t i = 0; i < key.len && i < KEY_MAX; i++) {
         uint8_t c = key.data[i];
-        name[len++] = is_letter(c) || (c >= '0' && c <= '9') ? (char)c : '_';
+        label[len++] = is_letter(c) || (c >= '0' && c <= '9') ? (char)c : '_';
     }
-    name[len] = 0;
-    buf_put_u8(out, ',');
-    metric_put_label(out, name, cut(attribute->value, TEXT_MAX));
+    label[len] = 0;
+}
+
+// Each label once, or nobody could read the page; what becomes the same label is left out.
+static void put_attributes(struct buf *out, const struct otlp_point *point)
+{
+    char labels[OTLP_ATTRIBUTES_MAX][LABEL_SIZE];
+    for (int i = 0; i < point->attribute_count; i++) {
+        bool known = false;
+        label_of(point->attributes[i].key, labels[i]);
+        for (int k = 0; k < i; k++)
+            known |= strcmp(labels[k], labels[i]) == 0;
+        if (known)
+            continue;
+        buf_put_u8(out, ',');
+        put_text(out, labels[i], point->attributes[i].value);
+    }
 }
 
 static void put_name(struct buf *out, const struct otlp_point *point)
 {
-    struct buf name;
-    buf_init(&name, TEXT_MAX + 16);
-    struct slice text = cut(point->name, TEXT_MAX);
-    buf_append(&name, text.data, text.len);
-    if (point->part[0] != 0)
-        buf_printf(&name, ".%s", point->part);
-    metric_put_label(out, "metric", buf_slice(&name));
-    buf_fini(&name);
+    const int part = 8; // room for ".count" or ".sum"
+    char name[TEXT_MAX];
+    int len = point->name.len < TEXT_MAX - (size_t)part ? (int)point->name.len : TEXT_MAX - part;
+    len = snprintf(name, sizeof name, "%.*s%s%s", len, (const char *)point->name.data,
+                   point->part[0] != 0 ? "." : "", point->part);
+    put_text(out, "metric", slice_of(name, (size_t)len));
 }
 
 // In out, NUL-terminated. False when they do not fit: cut labels would be other ones.
@@ -106,11 +124,10 @@ static bool make_labels(struct buf *out, struct slice instance, struct slice cli
 {
     put_name(out, point);
     buf_put_u8(out, ',');
-    metric_put_label(out, "client_id", cut(client_id, TEXT_MAX));
+    put_text(out, "client_id", client_id);
     buf_put_u8(out, ',');
-    metric_put_label(out, "instance", instance);
-    for (int i = 0; i < point->attribute_count; i++)
-        put_attribute(out, &point->attributes[i]);
+    put_text(out, "instance", instance);
+    put_attributes(out, point);
     buf_put_u8(out, 0);
     return buf_status(out) == ST_OK;
 }
