@@ -7,7 +7,7 @@ import pytest
 
 import cluster as lib
 import transactional
-from behaviour import batch, broker, delete_records, list_offset, metadata_of, only_millrace, part, refused
+from behaviour import batch, broker, delete_records, list_offset, metadata_of, only_millrace, part, refused, side_of
 from side import record
 from transactional import Producer
 
@@ -126,14 +126,18 @@ def test_list_offsets_of_an_unknown_partition_says_so(side):
 
 @pytest.fixture(scope="module")
 def later():
-    """A topic whose leader epoch has grown."""
-    with broker() as side:
-        side.topic("t")
-        assert refused(side.produce("t", batch(b"a", b"b"))) == 0
-        side.written = leader_epoch(side)
-        side.cluster.storage[0].restart().wait_ready()
-        side.connection = None
-        lib.wait_until(lambda: side.leads("t", 0) and leader_epoch(side) > side.written, 20, "a new leader epoch")
+    """The second leader of a topic whose first one has died."""
+    with lib.Cluster(storage=2) as cluster:
+        first, side = (side_of(node.address) for node in cluster.storage)
+        answer = first.call("CreateTopics", 7, TimeoutMs=10000, Topics=[
+            {"Name": "t", "NumPartitions": -1, "ReplicationFactor": -1,
+             "Assignments": [{"PartitionIndex": 0, "BrokerIds": [1, 2]}]}])
+        assert answer["Topics"][0]["ErrorCode"] == 0
+        cluster.wait_isr("t", 2)
+        assert refused(first.produce("t", batch(b"a", b"b"))) == 0
+        side.written = leader_epoch(first)
+        cluster.storage[0].kill()
+        lib.wait_until(lambda: side.leads("t", 0) and leader_epoch(side) > side.written, 20, "a new leader")
         side.epoch = leader_epoch(side)
         yield side
 
