@@ -139,18 +139,29 @@ static void waits_cancel(struct deletion *deletion)
         wait_cancel(&deletion->items[i].wait);
 }
 
+// A sole replica's start has only to be written down here, which Kafka does later: with any time-out, also 0,
+// it is answered without an error (ReplicaManager.delayedDeleteRecordsRequired).
+static bool is_sole(const struct deletion_item *item)
+{
+    const struct replica *replica = partitions_find(storage_partitions(item->deletion->request->storage),
+                                                    item->topic_id, item->answer->partition_index);
+    return replica != NULL && replica->state.replica_count == 1;
+}
+
 static void deletion_on_timeout(struct timer *timer)
 {
     struct deletion *deletion = timer->context;
     for (int i = 0; i < deletion->count; i++) {
         struct deletion_item *item = &deletion->items[i];
-        if (item->wait.list == NULL)
+        if (item->wait.list == NULL || is_sole(item))
             continue;
+        wait_cancel(&item->wait);
         item->answer->error_code = KAFKA_ERR_REQUEST_TIMED_OUT;
         item->answer->low_watermark = low_watermark(item);
+        deletion->remaining--;
     }
-    waits_cancel(deletion);
-    deletion_end(deletion);
+    if (deletion->remaining == 0)
+        deletion_end(deletion);
 }
 
 static void deletion_on_cancelled(struct storage_request *request)

@@ -123,6 +123,15 @@ def test_what_delete_records_refuses(tmp_path):
         assert side.produce("plain", batch(b"d"))["BaseOffset"] == 3
 
 
+def test_deleting_records_of_a_sole_replica_needs_no_time():
+    with lib.Cluster() as cluster:
+        side = side_of(cluster.storage[0])
+        side.topic("sole")
+        for end in range(1, 6):
+            assert side.produce("sole", batch(b"a"))["ErrorCode"] == 0
+            assert delete_records(side, "sole", end, timeout_ms=0) == (0, end)
+
+
 def replica_starts(cluster, topic):
     """Each node's start as log-start-offset-checkpoint has it; None where it does not name the partition."""
     starts = []
