@@ -216,6 +216,40 @@ static void serve_write_markers(Millrace__Storage_Service *service,
     closure(&reply, call);
 }
 
+void desk_positions(struct desk *desk)
+{
+    Millrace__PositionsReply reply = MILLRACE__POSITIONS_REPLY__INIT;
+    Millrace__Position row = MILLRACE__POSITION__INIT, *rows[256];
+    row.status = desk->position_status;
+    row.has_log_start = row.has_high_watermark = row.has_stable_end = row.has_timestamp = true;
+    row.log_start = desk->position_start;
+    row.high_watermark = row.stable_end = desk->position_end;
+    row.timestamp = desk->position_time;
+    for (size_t i = 0; i < desk->positions_count; i++)
+        rows[i] = &row;
+    reply.positions = rows;
+    reply.n_positions = desk->positions_count;
+    struct rpc_call *call = desk->positions_call;
+    desk->positions_call = NULL;
+    desk->positions_closure(&reply, call);
+}
+
+static void serve_positions(Millrace__Storage_Service *service, const Millrace__PositionsRequest *request,
+                            Millrace__PositionsReply_Closure closure, void *call)
+{
+    struct desk *desk = desk_of_storage(service);
+    cr_assert_leq(request->n_partitions, 256);
+    cr_assert_null(desk->positions_call, "one call at a time");
+    desk->position_calls++;
+    for (size_t i = 0; i < request->n_partitions; i++)
+        desk->position_times += request->partitions[i]->time_of >= 0;
+    desk->positions_call = call;
+    desk->positions_closure = closure;
+    desk->positions_count = request->n_partitions;
+    if (!desk->positions_held)
+        desk_positions(desk);
+}
+
 static void serve_open(Millrace__Storage_Service *service, const Millrace__LedgerOpenRequest *request,
                        Millrace__LedgerOpenReply_Closure closure, void *call)
 {
@@ -347,6 +381,7 @@ static void configure(struct desk *desk)
     cr_assert_eq(config_set(desk->config, "group.min.session.timeout.ms", "100", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "offset.metadata.max.bytes", "16", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "offsets.retention.check.interval.ms", "20", error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "millrace.lag.interval.ms", "100", error), ST_OK);
 }
 
 void desk_start(struct desk *desk)
@@ -372,6 +407,7 @@ void desk_start(struct desk *desk)
     desk->storage.ledger_append = serve_append;
     desk->storage.ledger_read = serve_read;
     desk->storage.write_markers = serve_write_markers;
+    desk->storage.positions = serve_positions;
     rpc_serve(desk->rpcs[2], &desk->storage.base);
     configure(desk);
     put_node(desk, 1, MILLRACE__ROLE__ROLE_STORAGE, desk->endpoints[2]);

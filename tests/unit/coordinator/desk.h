@@ -42,6 +42,14 @@ struct desk {
     bool appends_held;                     // appends are not answered (and not written)
     bool opens_held;                       // ledgers cannot be opened
     bool markers_refused;
+    // Of every partition asked about: begins, ends, and when each record was written.
+    int64_t position_start, position_end, position_time;
+    int position_calls, position_times; // seen; partitions whose record's time was wanted
+    enum status position_status;
+    bool positions_held; // are not answered before desk_positions
+    struct rpc_call *positions_call;
+    Millrace__PositionsReply_Closure positions_closure;
+    size_t positions_count;
     int markers; // calls that brought some
     struct desk_marker {
         int64_t producer_id;
@@ -66,6 +74,9 @@ void desk_assign(struct desk *desk, int32_t owner);
 void desk_turns(struct desk *desk, int ms);
 // The wall clock is that far ahead of (behind) the real one from now on.
 void desk_set_clock(int64_t ahead_ms);
+
+// Answers what positions_held held back.
+void desk_positions(struct desk *desk);
 
 // A topic of 2 partitions known to the cluster, or its removal.
 void desk_topic(struct desk *desk, uint8_t id, const char *name);
