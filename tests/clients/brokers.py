@@ -45,8 +45,8 @@ class Millrace(Brokers):
     def __init__(self, logs, defaults, nodes=3):
         """nodes: storage nodes and controllers; one of each is what one Apache Kafka node is compared with."""
         self.logs, self.replication = logs, nodes
-        settings = {"all": defaults,
-                    "coordinator": {"group.initial.rebalance.delay.ms": "0"}}
+        delay = {key: defaults.get(key, value) for key, value in SETTINGS.items() if key.startswith("group.")}
+        settings = {"all": defaults, "coordinator": delay}
         self.cluster = cluster.Cluster(controllers=nodes, storage=nodes, coordinators=min(nodes, 2), settings=settings)
         self.directories = {node.id: [f"{node.data}/{name}" for name in "ab"] for node in self.cluster.storage}
         for node in self.cluster.storage:
