@@ -307,6 +307,14 @@ const char *config_suggest(const struct config *config, const char *key)
     return found;
 }
 
+// The part of a key that tells whose it is: the first word, of our own keys the second one too.
+static size_t family_len(const char *key)
+{
+    static const char own[] = "millrace.";
+    size_t before = strncmp(key, own, sizeof own - 1) == 0 ? sizeof own - 1 : 0;
+    return before + strcspn(key + before, ".");
+}
+
 bool config_unknown_is_error(const struct config *config, const char *key)
 {
     if (config_is_kafka_key(key))
@@ -315,10 +323,10 @@ bool config_unknown_is_error(const struct config *config, const char *key)
         return true;
     if (config_is_kafka_family(key))
         return false;
-    size_t word = strcspn(key, ".");
+    size_t len = family_len(key);
     for (size_t i = 0; i < config->count; i++) {
         const char *known = config->items[i]->row->key;
-        if (strcspn(known, ".") == word && strncmp(known, key, word) == 0)
+        if (family_len(known) == len && strncmp(known, key, len) == 0)
             return true;
     }
     return false;

@@ -76,8 +76,8 @@ const char *config_text(const struct config *config, const char *key);
 const char *config_suggest(const struct config *config, const char *key);
 
 // How to take a key that config_set did not find: true when it must be one of ours misspelt (looks like a
-// declared key, or shares its first word while Kafka has no such family); false when it is Kafka's or a
-// plugin's and may be passed over with a warning.
+// declared key, or shares its first word, behind "millrace." its second one, while Kafka has no such family);
+// false when it is Kafka's, a plugin's or another daemon's and may be passed over with a warning.
 bool config_unknown_is_error(const struct config *config, const char *key);
 
 // Whether the name is one of Apache Kafka's, or (family) begins like a family of them.

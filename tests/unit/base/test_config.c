@@ -12,6 +12,7 @@ static const struct config_row rows[] = {
     {.key = "replica.fetch.max.bytes", .type = CONFIG_INT, .fallback = "1"},
     {.key = "log.dirs", .type = CONFIG_LIST, .fallback = "/tmp/a"},
     {.key = "relay.max.bytes", .type = CONFIG_INT, .fallback = "5"},
+    {.key = "millrace.lag.interval.ms", .type = CONFIG_INT, .fallback = "5"},
     {.key = "compression.type", .type = CONFIG_STRING, .fallback = "producer", .choices = "producer|zstd"},
     {.key = "delete.topic.enable", .type = CONFIG_BOOL, .fallback = "true"},
     {.key = "load.factor", .type = CONFIG_DOUBLE, .fallback = "0.5", .min = 0, .max = 1},
@@ -90,6 +91,16 @@ Test(config, a_misspelt_own_key_is_an_error_with_a_suggestion)
     cr_assert(config_unknown_is_error(config, "relay.max.byte"));
     cr_assert(config_unknown_is_error(config, "relay.something.else"));
     cr_assert(config_unknown_is_error(config, "log.segmnet.bytes"));
+    config_destroy(&config);
+}
+
+// One file of settings may be given to daemons of every kind.
+Test(config, another_daemons_own_keys_are_told_from_misspellings)
+{
+    struct config *config = fresh();
+    cr_assert(config_unknown_is_error(config, "millrace.lag.something"));
+    cr_assert(config_unknown_is_error(config, "millrace.lga.interval.ms"));
+    cr_assert_not(config_unknown_is_error(config, "millrace.balancer.interval.ms"));
     config_destroy(&config);
 }
 
