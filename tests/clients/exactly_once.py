@@ -2,7 +2,8 @@
 """Consume, transform, produce in transactions while storage nodes, coordinators and controllers are killed: what a
 read_committed consumer finds behind it is what went into it, each record once. A chain of three groups, of Java (one
 member of the older flow, one of KIP-890's), librdkafka (the older flow) and franz-go, whose members are told to leave,
-killed and started again all the while; and a word count of Kafka Streams with exactly_once_v2."""
+killed and started again all the while; the same of Java and librdkafka in groups of KIP-848; and a word count of Kafka
+Streams with exactly_once_v2."""
 import collections
 import random
 import re
@@ -11,6 +12,7 @@ import tempfile
 import threading
 import time
 
+import brokers
 import clients
 import scenario
 from scenario import check, wait_for
@@ -46,12 +48,6 @@ def stages():
 def word_count():
     command, gone = java("streams", None)[0]
     return command + ["WordCount"], gone
-
-
-def missing():
-    """What setup.sh could not install, or None."""
-    commands = [one for _, members in stages() for one in members] + [word_count()]
-    return next((gone for _, gone in commands if gone), None)
 
 
 class Member:
@@ -136,6 +132,12 @@ class Run:
 
     topics = ()
     rate = 60  # records per second of the input
+    settings = brokers.DEFAULTS
+
+    @classmethod
+    def missing(cls):
+        """What setup.sh could not install of it, or None."""
+        return next((gone for _, gone in cls.commands() if gone), None)
 
     def __init__(self, running, helper, logs, seconds):
         """running: brokers.Millrace; helper: a client that makes topics and produces."""
@@ -208,11 +210,21 @@ class Chain(Run):
     name = "chain"
     topics = ("once-0", "once-1", "once-2", "once-3")
 
+    more = {}  # arguments of every member
+
+    @classmethod
+    def stages(cls):
+        return stages()
+
+    @classmethod
+    def commands(cls):
+        return [one for _, members in cls.stages() for one in members]
+
     def start(self):
-        for i, (name, commands) in enumerate(stages()):
+        for i, (name, commands) in enumerate(self.stages()):
             for letter, (command, _) in zip(MEMBERS, commands):
                 pairs = {"bootstrap": self.running.bootstrap, "topic": self.topics[i], "to": self.topics[i + 1],
-                         "group": f"stage-{i}", "id": f"stage-{i}-{letter}"}
+                         "group": f"stage-{i}", "id": f"stage-{i}-{letter}", **self.more}
                 self.members.append(Member(command, pairs, f"{self.logs}/{name}-{letter}.log"))
 
     def complete(self, output):
@@ -224,11 +236,29 @@ class Chain(Run):
               self.records, len(set(numbers)))
 
 
+class NewChain(Chain):
+    """The same in consumer groups of KIP-848, of the clients that speak it."""
+    name = "chain of KIP-848"
+    topics = ("once-0", "once-1", "once-2")
+    settings = {**brokers.DEFAULTS, "group.consumer.session.timeout.ms": "6000",
+                "group.consumer.heartbeat.interval.ms": "1000"}
+    more = {"protocol": "consumer"}
+
+    @classmethod
+    def stages(cls):
+        (_, java_members), (_, python_members), _ = stages()
+        return [("java", [java_members[1], java_members[1]]), ("librdkafka", python_members)]
+
+
 class Words(Run):
     """Every count of a word is in the output once and in order: 1, 2, 3 …"""
     name = "word count"
     topics = ("words-in", "words-out")
     rate = 20  # each makes 18 words
+
+    @classmethod
+    def commands(cls):
+        return [word_count()]
 
     def start(self):
         for letter in MEMBERS:

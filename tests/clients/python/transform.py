@@ -46,10 +46,12 @@ class Group:
 
     def __init__(self, arguments):
         self.changed, self.stopping = False, False
+        times = {"session.timeout.ms": 6000, "heartbeat.interval.ms": 1000}
+        if arguments.get("protocol") == "consumer":  # there the coordinator says how often
+            times = {"group.protocol": "consumer"}
         self.consumer = Consumer({"bootstrap.servers": arguments["bootstrap"], "group.id": arguments["group"],
                                   "enable.auto.commit": False, "auto.offset.reset": "earliest",
-                                  "isolation.level": "read_committed", "session.timeout.ms": 6000,
-                                  "heartbeat.interval.ms": 1000})
+                                  "isolation.level": "read_committed", **times})
         self.consumer.subscribe([arguments["topic"]], on_assign=self.on_change, on_revoke=self.on_change,
                                 on_lost=self.on_change)
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// transform bootstrap=… topic=IN to=OUT group=G id=ID: copies records from one topic to another in transactions that
+// transform bootstrap=… topic=IN to=OUT group=G id=ID [protocol=consumer]: copies records from one topic to another in transactions that
 // carry the group's offsets, every fifth one aborted on purpose, until SIGTERM. What a failure undoes is read again from
 // the committed offsets. Prints "T n" with the number of records committed so far.
 
@@ -41,8 +41,12 @@ public final class Transform {
         reading.put("auto.offset.reset", "earliest");
         reading.put("isolation.level", "read_committed");
         reading.put("max.poll.records", "40");
-        reading.put("session.timeout.ms", "6000"); // whoever is killed is missed soon
-        reading.put("heartbeat.interval.ms", "1000");
+        if ("consumer".equals(arguments.get("protocol"))) {
+            reading.put("group.protocol", "consumer"); // there the coordinator says how often
+        } else {
+            reading.put("session.timeout.ms", "6000"); // whoever is killed is missed soon
+            reading.put("heartbeat.interval.ms", "1000");
+        }
         consumer = new KafkaConsumer<>(reading, new StringDeserializer(), new StringDeserializer());
         Properties writing = new Properties();
         writing.put("bootstrap.servers", arguments.get("bootstrap"));
