@@ -23,13 +23,17 @@ static int64_t wall_of(struct env *env, int64_t monotonic_ms)
     return env_wall_ms(env) - (env_now_ms(env) - monotonic_ms);
 }
 
-static void tell_voter(struct controller *controller, struct raft_voter voter, replica *out)
+enum { VERSION_DIRECTORIES = 2 }; // from here on answers have directory ids and addresses
+
+static void tell_voter(const struct relay *relay, struct raft_voter voter, replica *out)
 {
+    struct controller *controller = relay->controller;
     const struct raft *raft = quorum_raft(controller->quorum);
     int64_t match = raft_last_index(raft), contact_ms = env_now_ms(controller->env);
     bool heard = voter.id == controller->node_id || raft_progress(raft, voter.id, &match, &contact_ms);
     out->replica_id = voter.id;
-    out->replica_directory_id = voter.directory;
+    if (relay->version >= VERSION_DIRECTORIES)
+        out->replica_directory_id = voter.directory;
     out->log_end_offset = heard ? match + 1 : 0;
     if (!heard || contact_ms <= 0)
         return;
@@ -38,13 +42,15 @@ static void tell_voter(struct controller *controller, struct raft_voter voter, r
         out->last_caught_up_timestamp = out->last_fetch_timestamp;
 }
 
-static void tell_node(struct controller *controller, const struct image_node *node, replica *out)
+static void tell_node(const struct relay *relay, const struct image_node *node, replica *out)
 {
+    struct controller *controller = relay->controller;
     const struct lease *lease = leases_get(controller->nodes, node->id);
     int64_t end = raft_commit(quorum_raft(controller->quorum)) + 1;
     int64_t commit = metadata_commit_offset(controller->metadata);
     out->replica_id = node->id;
-    out->replica_directory_id = node->directory_id;
+    if (relay->version >= VERSION_DIRECTORIES)
+        out->replica_directory_id = node->directory_id;
     if (lease == NULL || lease->assumed || lease->reported < 0)
         return;
     int64_t lacks = lease->reported < lease->commit_then ? commit - lease->reported : 0;
@@ -66,10 +72,10 @@ static bool tell_replicas(struct relay *relay, partition *out)
     if (out->current_voters == NULL || out->observers == NULL)
         return false;
     for (int i = 0; i < config->count; i++)
-        tell_voter(controller, config->voters[i], &out->current_voters[out->current_voters_count++]);
+        tell_voter(relay, config->voters[i], &out->current_voters[out->current_voters_count++]);
     for (size_t i = 0; i < image_node_count(image); i++)
         if (!image_node_at(image, i)->fenced)
-            tell_node(controller, image_node_at(image, i), &out->observers[out->observers_count++]);
+            tell_node(relay, image_node_at(image, i), &out->observers[out->observers_count++]);
     return true;
 }
 
@@ -157,6 +163,7 @@ void describe_quorum(struct relay *relay)
     }
     bool ok = echo(relay, response);
     if (ok && asks_for_metadata(relay->request))
-        ok = tell_partition(relay, &response->topics[0].partitions[0]) && tell_endpoints(relay, response);
+        ok = tell_partition(relay, &response->topics[0].partitions[0]) &&
+             (relay->version < VERSION_DIRECTORIES || tell_endpoints(relay, response));
     relay->failed = ok ? ST_OK : ST_LIMIT;
 }

@@ -46,6 +46,10 @@ def test_voters_and_nodes_are_described_and_a_new_leader_has_a_higher_epoch():
         assert observers == {node.id for node in cluster.storage + cluster.coordinators}
         now = time.time() * 1000
         assert all(abs(now - row["LastFetchTimestamp"]) < 30000 for row in before["CurrentVoters"] + before["Observers"])
+        for version in (0, 1):  # have neither directories nor addresses
+            older = ask(side, [("__cluster_metadata", [0])], version)
+            row, = older["Topics"][0]["Partitions"]
+            assert (older["ErrorCode"], row["LeaderId"], len(row["CurrentVoters"])) == (0, before["LeaderId"], 3)
         directories = {row["ReplicaDirectoryId"] for row in before["CurrentVoters"]}
         assert len(directories) == 3
         _, nodes = quorum(side)
