@@ -9,15 +9,19 @@
 #include "kafka/messages/describe_transactions.h"
 #include "kafka/messages/list_transactions.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 
 typedef struct kafka_describe_transactions_response_transaction_state txn_info;
 
 // ---- list ----
 
+enum { VERSION_PATTERN = 2 };
+
 struct list_options {
     struct cli_many states;
     int64_t producer_id, longer_ms; // -1: any
+    const char *pattern;            // NULL: any
 };
 
 static void put_filters(struct admin *admin, const struct list_options *options,
@@ -31,6 +35,8 @@ static void put_filters(struct admin *admin, const struct list_options *options,
     if (request->producer_id_filters != NULL && options->producer_id >= 0)
         request->producer_id_filters[request->producer_id_filters_count++] = options->producer_id;
     request->duration_filter = options->longer_ms;
+    if (options->pattern != NULL)
+        request->transactional_id_pattern = slice_str(options->pattern);
 }
 
 // Every broker tells its own ids.
@@ -40,6 +46,9 @@ static enum cli_exit list_rows(struct admin *admin, int32_t node, const struct l
     struct kafka_list_transactions_request request;
     const struct kafka_list_transactions_response *response;
     const void *body;
+    if (options->pattern != NULL &&
+        admin_version(admin, node, KAFKA_API_LIST_TRANSACTIONS, -1) < VERSION_PATTERN)
+        return cli_fail(CLI_FAILED, "broker %" PRId32 " cannot list by pattern", node);
     put_filters(admin, options, &request);
     do {
         enum cli_exit code = admin_call(admin, node, KAFKA_API_LIST_TRANSACTIONS, -1, &request, &body);
@@ -70,6 +79,7 @@ static enum cli_exit txn_list(int argc, char **argv)
         {"--state|-s", CLI_MANY, &list.states, 0, 0, "STATE",
          "only in this state: Empty, Ongoing, PrepareCommit, ... (several)"},
         {"--producer-id|-p", CLI_INT, &list.producer_id, 0, INT64_MAX, "ID", "only of this producer"},
+        {"--pattern|-e", CLI_TEXT, &list.pattern, 0, 0, "REGEX", "only ids that match as a whole (RE2)"},
         {"--longer-than|-l", CLI_INT, &list.longer_ms, 0, INT64_MAX, "MS", "only begun so long ago"},
         ADMIN_ARGS(options)};
     const struct cli_usage usage = {.line = "txn list [options]",

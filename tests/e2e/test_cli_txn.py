@@ -62,6 +62,9 @@ def test_transactions_are_listed_and_described(started):
     assert "listed" not in [row["transactional_id"] for row in txn(started, "list", "--state", "Empty")]
     assert [row["state"] for row in txn(started, "list", "-p", str(producer.producer_id))] == ["Ongoing"]
     assert txn(started, "list", "--longer-than", "3600000") == []
+    assert [row["transactional_id"] for row in txn(started, "list", "--pattern", "l[i]st.*d")] == ["listed"]
+    assert "listed" not in [row["transactional_id"] for row in txn(started, "list", "--pattern", "list")]
+    assert "INVALID_REGULAR_EXPRESSION" in refused(started, "list", "--pattern", "(")
     assert started.cli("txn", "list", "--state", "Open", check=False).returncode == 2
     described = txn(started, "describe", "listed")
     head = described["transaction"]
