@@ -90,8 +90,10 @@ static enum status put_producers(struct buf *out, const struct log_producers *pr
     struct buf snapshot;
     buf_init(&snapshot, LOG_MANIFEST_PRODUCERS_MAX);
     enum status status = ST_OK;
+#ifndef PLANTED_MANIFEST_WITHOUT_PRODUCERS
     if (producers->by_id.count > 0)
         status = log_producers_print(producers, &snapshot);
+#endif
     put(out, (int64_t)snapshot.len);
     buf_append(out, snapshot.data, snapshot.len);
     buf_fini(&snapshot);

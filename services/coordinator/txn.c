@@ -205,7 +205,9 @@ static struct txn_step prepare_bumped(const struct txn_head *head, bool commit, 
     struct txn_step step = prepare(head, commit, now_ms);
     step.next.flow = TXN_FLOW_NEW;
     step.next.last_epoch = head->epoch;
+#ifndef PLANTED_EPOCH_KEPT_AT_THE_END
     step.next.epoch++;
+#endif
     step.next.next_id = spent(head->epoch) ? fresh_id : -1;
     step.told = step.next.next_id < 0 ? (struct txn_producer){head->producer_id, step.next.epoch}
                                       : (struct txn_producer){step.next.next_id, 0};

@@ -218,7 +218,10 @@ static void on_ready(void *context)
     struct txn_shard *shard = context;
     struct txn_cell *cell;
     for (struct map_entry *at = NULL; txn_shard_next(shard, &at, &cell);)
-        cell_act(cell);
+#ifdef PLANTED_NEW_OWNER_LEAVES_PREPARED
+        if (!txn_ending(&cell->head))
+#endif
+            cell_act(cell);
     DIAG_INFO(&shard->options.env->diag,
               "shard loaded topic=" SHARD_TOPIC_TRANSACTIONS " shard=%d owner_epoch=%d ids=%zu",
               shard->options.index, shard->options.owner_epoch, shard->cells.count);
