@@ -30,6 +30,15 @@ static void member_text(const cJSON *member, char text[400])
              or_dash(why_string(member, "client")), why_string(member, "host"));
 }
 
+// ", heard 0.3 s ago"; nothing when its coordinator does not tell.
+static void heard_text(const cJSON *member, char text[64])
+{
+    int64_t heard_ms = why_number(member, "heard_ms");
+    *text = '\0';
+    if (heard_ms >= 0)
+        snprintf(text, 64, ", heard %s ago", why_time(heard_ms).text);
+}
+
 static bool in_state(const struct look *look, const char *state)
 {
     return strcmp(why_string(look->group, "state"), state) == 0;
@@ -48,18 +57,16 @@ static void phase_end(const struct look *look, char text[80])
 static int say_waited_for(const struct look *look, const char *state, const char *cause, const char *missing)
 {
     const cJSON *member;
-    char who[400], until[80], heard[64] = "";
+    char who[400], until[80], heard[64];
     int count = 0;
     phase_end(look, until);
     cJSON_ArrayForEach(member, json_get(look->group, "member_list"))
     {
-        int64_t heard_ms = why_number(member, "heard_ms");
         if (strcmp(why_string(member, "state"), state) != 0)
             continue;
         count++;
         member_text(member, who);
-        if (heard_ms >= 0)
-            snprintf(heard, sizeof heard, ", heard %s ago", why_time(heard_ms).text);
+        heard_text(member, heard);
         why_say(look->why, cause, "A rebalance has been under way for %s and waits for member %s%s: %s%s.",
                 why_time(why_number(look->group, "state_age_ms")).text, who, heard, missing, until);
     }
@@ -214,7 +221,7 @@ static void say_reader(const struct look *look, const cJSON *row)
     int64_t quiet_ms = why_number(row, "commit_age_ms");
     const cJSON *member = member_with(look, topic, partition);
     double reads = rate_of(row, "commit_rate"), writes = rate_of(row, "produce_rate");
-    char who[400];
+    char who[400], heard[64];
     if (member == NULL) {
         if (strcmp(why_string(look->group, "protocol_type"), "consumer") == 0)
             why_say(look->why, "unassigned",
@@ -223,13 +230,13 @@ static void say_reader(const struct look *look, const cJSON *row)
         return;
     }
     member_text(member, who);
+    heard_text(member, heard);
     if (quiet_ms >= QUIET_MS)
         why_say(look->why, "not_committing",
-                "%s-%lld: %lld records wait, and member %s, heard %s ago, has committed nothing for %s: it "
-                "does not "
-                "poll, works on one batch for long, or fails before it commits.",
-                topic, (long long)partition, (long long)lag, who,
-                why_time(why_number(member, "heard_ms")).text, why_time(quiet_ms).text);
+                "%s-%lld: %lld records wait, and member %s%s, has committed nothing for %s: it does not "
+                "poll, works "
+                "on one batch for long, or fails before it commits.",
+                topic, (long long)partition, (long long)lag, who, heard, why_time(quiet_ms).text);
     else if (reads >= 0 && writes > reads)
         why_say(
             look->why, "lag_grows",
@@ -249,14 +256,22 @@ static void look_at_partitions(const struct look *look, bool readers)
     }
 }
 
+static void say_empty(const struct look *look, int64_t lag)
+{
+    int64_t age_ms = why_number(look->group, "state_age_ms");
+    char since[48] = "";
+    if (age_ms >= 0)
+        snprintf(since, sizeof since, " since %s", why_time(age_ms).text);
+    why_say(look->why, "no_members", "Nobody reads: group %s has no members%s, and %lld records wait.",
+            look->name, since, (long long)lag);
+}
+
 static void find_causes(const struct look *look)
 {
     int64_t members = why_number(look->group, "members"), lag = why_number(look->lag, "lag");
     bool rebalance = say_rebalance(look);
     if (members == 0 && !rebalance && lag != 0)
-        why_say(look->why, "no_members",
-                "Nobody reads: group %s has no members since %s, and %lld records wait.", look->name,
-                why_time(why_number(look->group, "state_age_ms")).text, (long long)lag);
+        say_empty(look, lag);
     look_at_partitions(look, members > 0 && !rebalance);
     int64_t drain_ms = why_number(look->lag, "drain_ms");
     if (lag > 0 && drain_ms >= 0)

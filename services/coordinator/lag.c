@@ -149,7 +149,7 @@ void lag_committed(struct lag *lag, struct shard_group *cell, int64_t commit_ms)
 
 void lag_noticed(struct lag *lag, struct shard_group *cell)
 {
-    if (lag != NULL && cell->lag == NULL && cell->offsets.count > 0 && group_size(cell->group) > 0 &&
+    if (lag != NULL && cell->lag == NULL && cell->offsets.count > 0 && shard_group_members(cell) > 0 &&
         has_room(lag))
         group_watch(lag, cell);
 }
@@ -217,7 +217,7 @@ static void measure(struct lag_group *group, bool front)
 static bool idle(const struct lag_group *group)
 {
     int64_t since_us = env_now_us(group->lag->env) - group->touched_us;
-    return group_size(group->cell->group) == 0 && group->waits == NULL &&
+    return shard_group_members(group->cell) == 0 && group->waits == NULL &&
            since_us / 1000 >= group->lag->options.settings.idle_ms;
 }
 

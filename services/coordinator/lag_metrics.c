@@ -65,8 +65,8 @@ static void print_members(const struct metric_table *table, size_t at, struct bu
     buf_printf(out, "%s{", table->name);
     metric_put_label(out, "group", group_id(group));
     buf_printf(out, ",");
-    metric_put_label(out, "state", slice_str(group_state_text(group_state(group))));
-    buf_printf(out, "} %zu\n", group_size(group));
+    metric_put_label(out, "state", slice_str(shard_group_state(row->group->cell)));
+    buf_printf(out, "} %zu\n", shard_group_members(row->group->cell));
 }
 
 // ---- who is shown ----

@@ -10,17 +10,6 @@ typedef struct kafka_list_groups_request request_t;
 typedef struct kafka_list_groups_response response_t;
 typedef struct kafka_list_groups_response_listed_group listed_t;
 
-static const char *type_text(const struct shard_group *cell)
-{
-    return cell->consumer != NULL ? "consumer" : "classic";
-}
-
-static const char *state_text(const struct shard_group *cell)
-{
-    return cell->consumer != NULL ? consumer_state_text(consumer_state(cell->consumer))
-                                  : group_state_text(group_state(cell->group));
-}
-
 // Whether a filter lets a word pass; names are compared without case, an empty filter passes all.
 static bool passes(const struct slice *filter, int32_t count, const char *word)
 {
@@ -35,8 +24,8 @@ static bool passes(const struct slice *filter, int32_t count, const char *word)
 static bool wanted(const struct coordinator_request *request, const struct shard_group *cell)
 {
     const request_t *in = request->body;
-    return passes(in->states_filter, in->states_filter_count, state_text(cell)) &&
-           passes(in->types_filter, in->types_filter_count, type_text(cell)) &&
+    return passes(in->states_filter, in->states_filter_count, shard_group_state(cell)) &&
+           passes(in->types_filter, in->types_filter_count, shard_group_type(cell)) &&
            (authorise(&request->principal, OPERATION_DESCRIBE, RESOURCE_TYPE_CLUSTER,
                       slice_str(RESOURCE_CLUSTER_NAME)) ||
             authorise(&request->principal, OPERATION_DESCRIBE, RESOURCE_TYPE_GROUP, group_id(cell->group)));
@@ -53,8 +42,8 @@ static void list_shard(const struct coordinator_request *request, const struct s
             .group_id = group_id(cell->group),
             .protocol_type =
                 cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(cell->group),
-            .group_state = slice_str(state_text(cell)),
-            .group_type = slice_str(type_text(cell)),
+            .group_state = slice_str(shard_group_state(cell)),
+            .group_type = slice_str(shard_group_type(cell)),
         };
     }
 }

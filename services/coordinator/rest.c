@@ -138,9 +138,10 @@ static void put_group(struct buf *out, const struct shard_group *cell)
 {
     const struct group *group = cell->group;
     put_text(out, "{\"group\":", group_id(group));
-    buf_printf(out, ",\"type\":\"classic\",\"state\":\"%s\"", group_state_text(group_state(group)));
-    put_text(out, ",\"protocol_type\":", group_protocol_type(group));
-    buf_printf(out, ",\"members\":%zu,\"offsets\":%zu", group_size(group), cell->offsets.count);
+    buf_printf(out, ",\"type\":\"%s\",\"state\":\"%s\"", shard_group_type(cell), shard_group_state(cell));
+    put_text(out, ",\"protocol_type\":",
+             cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(group));
+    buf_printf(out, ",\"members\":%zu,\"offsets\":%zu", shard_group_members(cell), cell->offsets.count);
 }
 
 static void put_total(struct buf *out, const struct lag_group *lag)
@@ -260,11 +261,13 @@ static void put_member(struct buf *out, const struct group_condition *member, bo
 static void put_head(struct buf *out, const struct shard_group *cell, struct group_now now, int32_t owner)
 {
     const struct group *group = cell->group;
-    int64_t since_ms = group_state_since_ms(group);
+    int64_t since_ms = cell->consumer != NULL ? -1 : group_state_since_ms(group);
     put_group(out, cell);
-    put_text(out, ",\"protocol\":", group_protocol(group));
+    put_text(out, ",\"protocol\":",
+             cell->consumer != NULL ? consumer_assignor(cell->consumer) : group_protocol(group));
     put_text(out, ",\"leader\":", group_leader(group));
-    buf_printf(out, ",\"generation\":%" PRId32 ",\"coordinator\":%" PRId32, group_generation(group), owner);
+    buf_printf(out, ",\"generation\":%" PRId32 ",\"coordinator\":%" PRId32,
+               cell->consumer != NULL ? consumer_epoch(cell->consumer) : group_generation(group), owner);
     put_known(out, ",\"state_since_ms\":", since_ms);
     put_known(out, ",\"state_age_ms\":",
               since_ms < 0             ? -1
@@ -274,12 +277,78 @@ static void put_head(struct buf *out, const struct shard_group *cell, struct gro
     buf_printf(out, ",\"member_list\":[");
 }
 
+// Whether the next member belongs into this piece; skip counts those of earlier ones. *full: it is for the
+// next.
+static bool due(struct walk *walk, size_t *skip, struct buf *out, bool *full)
+{
+    if (*skip > 0) {
+        --*skip;
+        return false;
+    }
+    *full = out->len >= PIECE_BYTES;
+    if (*full)
+        return false;
+    buf_printf(out, "%s", comma(walk));
+    walk->passed++;
+    return true;
+}
+
+static bool put_classics(struct walk *walk, const struct shard_group *cell, struct group_now now,
+                         struct buf *out)
+{
+    struct group_condition member;
+    size_t skip = walk->passed;
+    bool full = false;
+    for (struct map_entry *at = NULL; !full && group_next_condition(cell->group, now, &at, &member);)
+        if (due(walk, &skip, out, &full))
+            put_member(out, &member, slice_is(group_protocol_type(cell->group), "consumer"));
+    return !full;
+}
+
+static void put_parts(struct buf *out, const struct image *image, const struct parts *parts)
+{
+    buf_printf(out, ",\"assigned\":[");
+    for (size_t from = 0, end; from < parts->count && out->len < ASSIGNED_BYTES; from = end) {
+        const struct image_topic *topic = image_topic(image, parts->items[from].topic);
+        end = parts_topic_end(parts, from);
+        put_text(out, from > 0 ? ",{\"topic\":" : "{\"topic\":", slice_str(topic != NULL ? topic->name : ""));
+        buf_printf(out, ",\"partitions\":[");
+        for (size_t i = from; i < end && out->len < ASSIGNED_BYTES; i++)
+            buf_printf(out, "%s%" PRId32, i > from ? "," : "", parts->items[i].index);
+        buf_printf(out, "]}");
+    }
+    buf_printf(out, "],\"assigned_count\":%zu", parts->count);
+}
+
+static void put_consumer(struct buf *out, const struct walk *walk, const struct consumer_member_view *member)
+{
+    bool settled = parts_equal(member->assigned, member->target);
+    put_text(out, "{\"member\":", member->id);
+    put_text(out, ",\"instance\":", member->profile->instance_id);
+    put_text(out, ",\"client\":", member->profile->client_id);
+    put_text(out, ",\"host\":", member->profile->client_host);
+    buf_printf(out, ",\"state\":\"%s\",\"epoch\":%" PRId32 ",\"heard_ms\":null",
+               settled ? "stable" : "reconciling", member->epoch);
+    put_parts(out, walk->coordinator->image, member->assigned);
+    buf_printf(out, "}");
+}
+
+// Members of the protocol of KIP-848.
+static bool put_consumers(struct walk *walk, const struct shard_group *cell, struct buf *out)
+{
+    struct consumer_member_view member;
+    size_t skip = walk->passed;
+    bool full = false;
+    for (struct map_entry *at = NULL; !full && consumer_next_member(cell->consumer, &at, &member);)
+        if (due(walk, &skip, out, &full))
+            put_consumer(out, walk, &member);
+    return !full;
+}
+
 static enum http_next group_next(struct buf *out, void *context)
 {
     struct walk *walk = context;
     const struct shard_group *cell = find(walk->coordinator, walk->group);
-    struct group_condition member;
-    size_t skip = walk->passed;
     if (cell == NULL) { // it went a moment ago
         buf_printf(out, walk->begun ? "]}\n" : "{\"member_list\":[]}\n");
         return HTTP_END;
@@ -288,19 +357,9 @@ static enum http_next group_next(struct buf *out, void *context)
     if (!walk->begun)
         put_head(out, cell, now, walk->coordinator->node_id);
     walk->begun = true;
-    for (struct map_entry *at = NULL; group_next_condition(cell->group, now, &at, &member);) {
-        if (skip > 0) {
-            skip--;
-            continue;
-        }
-        if (out->len >= PIECE_BYTES)
-            return HTTP_MORE;
-        buf_printf(out, "%s", comma(walk));
-        put_member(out, &member, slice_is(group_protocol_type(cell->group), "consumer"));
-        walk->passed++;
-    }
-    buf_printf(out, "]}\n");
-    return HTTP_END;
+    bool whole = cell->consumer != NULL ? put_consumers(walk, cell, out) : put_classics(walk, cell, now, out);
+    buf_printf(out, whole ? "]}\n" : "");
+    return whole ? HTTP_END : HTTP_MORE;
 }
 
 static void on_group(struct http_request *request, void *context)

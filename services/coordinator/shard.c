@@ -433,3 +433,19 @@ struct group_now shard_now(const struct shard *shard)
 {
     return (struct group_now){env_now_us(shard->options.env), env_wall_ms(shard->options.env)};
 }
+
+const char *shard_group_type(const struct shard_group *cell)
+{
+    return cell->consumer != NULL ? "consumer" : "classic";
+}
+
+const char *shard_group_state(const struct shard_group *cell)
+{
+    return cell->consumer != NULL ? consumer_state_text(consumer_state(cell->consumer))
+                                  : group_state_text(group_state(cell->group));
+}
+
+size_t shard_group_members(const struct shard_group *cell)
+{
+    return cell->consumer != NULL ? consumer_size(cell->consumer) : group_size(cell->group);
+}

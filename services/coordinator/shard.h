@@ -132,6 +132,11 @@ void shard_expire(struct shard *shard);
 // Groups in the order they became known: start with *cursor = NULL; nothing may be changed meanwhile.
 bool shard_next(const struct shard *shard, struct map_entry **cursor, struct shard_group **cell);
 size_t shard_count(const struct shard *shard);
+
+// Of a group of whatever protocol, as ListGroups names it.
+const char *shard_group_type(const struct shard_group *cell);  // "classic", "consumer"
+const char *shard_group_state(const struct shard_group *cell); // "Stable"
+size_t shard_group_members(const struct shard_group *cell);
 // Those of the consumer protocol; adds their members to *members.
 size_t shard_consumers(const struct shard *shard, size_t *members);
 

@@ -10,6 +10,7 @@ import time
 import pytest
 
 import cluster as lib
+import consumer_member
 from cluster import Cluster, wait_until
 from member import Member
 from transactional import Producer
@@ -147,6 +148,28 @@ def test_a_member_that_is_alive_but_commits_nothing_is_named(one, topic):
         member.commit(topic, 0, 4)
         text = wait_cause(one, "group", topic, "not_committing", 30)
         assert member.id in text and "5 records wait" in text and "has committed nothing for" in text, text
+
+
+def test_a_member_of_the_new_protocol_that_commits_nothing_is_named(one, topic):
+    """KIP-848: lag, members and causes are told of these groups, too."""
+    one.produce(topic, ["x"] * 9, "-p", 0)
+    member = consumer_member.Member(one.storage[0], topic, "m-" + topic, [topic])
+
+    def assigned():
+        member.live()
+        return member.has == {(topic, 0), (topic, 1)}
+    wait_until(assigned)
+    member.commit(topic, 0, 4)
+
+    def told():
+        member.live()
+        return why(one, "group", topic).get("not_committing")
+    text = wait_until(told, 30, every=0.5)
+    assert "m-" + topic in text and "5 records wait" in text and "heard" not in text, text
+    row = next(g for g in json.loads(run(one, "group", "lag", "--json").stdout) if g["group"] == topic)
+    assert (row["state"], row["members"], row["lag"]) == ("Stable", 1, 5), row
+    member.heartbeat(consumer_member.LEAVE)
+    assert "has no members, and 5 records wait" in wait_cause(one, "group", topic, "no_members")
 
 
 def test_a_partition_that_no_member_has_is_told(one, topic):
