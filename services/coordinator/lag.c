@@ -7,7 +7,7 @@
 
 enum {
     GROUP_ROWS_MAX = 10000, // of one group: it is gone through in one turn of the loop
-    TURN_ROWS = 2000,       // gone through before others have their turn
+    TURN_ROWS = 500,        // gone through before others have their turn
     FRESH_US = 100000,      // a look finds what is younger good enough, unless the group has committed since
     KEY_MAX = 4 + 32767
 };
