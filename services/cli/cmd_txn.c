@@ -19,6 +19,7 @@ typedef struct kafka_describe_transactions_response_transaction_state txn_info;
 enum { VERSION_PATTERN = 2 };
 
 struct list_options {
+    struct admin_options admin;
     struct cli_many states;
     int64_t producer_id, longer_ms; // -1: any
     const char *pattern;            // NULL: any
@@ -70,41 +71,40 @@ static enum cli_exit list_rows(struct admin *admin, int32_t node, const struct l
     return CLI_DONE;
 }
 
-static enum cli_exit txn_list(int argc, char **argv)
+static enum cli_exit list_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
     static const char *const columns[] = {"transactional_id", "producer_id", "state"};
-    struct admin_options options = {.timeout_s = 30};
+    const struct list_options *options = context;
+    const struct kafka_metadata_response *metadata;
+    struct table *table = table_new(columns, 3);
+    enum cli_exit code = admin_metadata(admin, NULL, 0, &metadata);
+    for (int i = 0; code == CLI_DONE && i < metadata->brokers_count; i++)
+        code = list_rows(admin, metadata->brokers[i].node_id, options, table);
+    if (code == CLI_DONE)
+        table_print(&table, options->admin.json, "no transactional ids");
+    else
+        table_destroy(&table);
+    return code;
+}
+
+static enum cli_exit txn_list(int argc, char **argv)
+{
     struct list_options list = {.producer_id = -1, .longer_ms = -1};
     const struct cli_arg args[] = {
         {"--state|-s", CLI_MANY, &list.states, 0, 0, "STATE",
          "only in this state: Empty, Ongoing, PrepareCommit, ... (several)"},
         {"--producer-id|-p", CLI_INT, &list.producer_id, 0, INT64_MAX, "ID", "only of this producer"},
         {"--pattern|-e", CLI_TEXT, &list.pattern, 0, 0, "REGEX", "only ids that match as a whole (RE2)"},
-        {"--longer-than|-l", CLI_INT, &list.longer_ms, 0, INT64_MAX, "MS", "only begun so long ago"},
-        ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "txn list [options]",
-                                    .help = "Lists transactional ids and the state of their transactions.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args};
-    struct cli_many positional = {0};
-    const struct kafka_metadata_response *metadata;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    struct table *table = table_new(columns, 3);
-    code = admin_metadata(admin, NULL, 0, &metadata);
-    for (int i = 0; code == CLI_DONE && i < metadata->brokers_count; i++)
-        code = list_rows(admin, metadata->brokers[i].node_id, &list, table);
-    if (code == CLI_DONE)
-        table_print(&table, options.json, "no transactional ids");
-    else
-        table_destroy(&table);
-    admin_close(&admin);
-    return code;
+        {"--longer-than|-l", CLI_INT, &list.longer_ms, 0, INT64_MAX, "MS", "only begun so long ago"}};
+    const struct admin_command command = {.line = "txn list [options]",
+                                          .help = "Lists transactional ids and the state of their "
+                                                  "transactions.",
+                                          .args = args,
+                                          .count = sizeof args / sizeof *args,
+                                          .run = list_run,
+                                          .options = &list.admin,
+                                          .context = &list};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- describe ----
@@ -144,31 +144,29 @@ static void txn_print(const txn_info *txn, int32_t coordinator, bool json)
     printf(json ? "}\n" : "");
 }
 
-static enum cli_exit txn_describe(int argc, char **argv)
+static enum cli_exit describe_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "txn describe TRANSACTIONAL-ID [options]",
-                                    .help = "Shows a transactional id's producer, state and partitions.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct cli_many positional = {0};
+    const struct admin_options *options = context;
     const txn_info *txn;
     int32_t coordinator;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = txn_ask(admin, positional.items[0], &coordinator, &txn);
+    enum cli_exit code = txn_ask(admin, positional->items[0], &coordinator, &txn);
     if (code == CLI_DONE)
-        txn_print(txn, coordinator, options.json);
-    admin_close(&admin);
+        txn_print(txn, coordinator, options->json);
     return code;
+}
+
+static enum cli_exit txn_describe(int argc, char **argv)
+{
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "txn describe TRANSACTIONAL-ID [options]",
+                                          .help =
+                                              "Shows a transactional id's producer, state and partitions.",
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .run = describe_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 enum cli_exit cmd_txn(int argc, char **argv)

@@ -198,36 +198,47 @@ static enum cli_exit abort_place(struct admin *admin, const struct place *place,
 
 // ---- the command ----
 
+struct abort_options {
+    struct admin_options admin;
+    struct place place;
+};
+
+static enum cli_exit abort_check(const struct cli_many *positional, void *context)
+{
+    const struct place *place = &((const struct abort_options *)context)->place;
+    bool placed = place->topic != NULL && place->partition >= 0 && place->start >= 0;
+    bool any = place->topic != NULL || place->partition >= 0 || place->start >= 0;
+    if (positional->count == 1 ? any : !placed)
+        return cli_fail(CLI_USAGE, "either a transactional id, or topic, partition and start offset");
+    return CLI_DONE;
+}
+
+static enum cli_exit abort_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    const struct abort_options *options = context;
+    if (positional->count == 1)
+        return abort_id(admin, positional->items[0], options->admin.json);
+    return abort_place(admin, &options->place, options->admin.json);
+}
+
 enum cli_exit txn_abort(int argc, char **argv)
 {
-    struct admin_options options = {.timeout_s = 30};
-    struct place place = {.partition = -1, .start = -1};
+    struct abort_options options = {.place = {.partition = -1, .start = -1}};
+    struct place *place = &options.place;
     const struct cli_arg args[] = {
-        {"--topic|-t", CLI_TEXT, &place.topic, 0, 0, "TOPIC", "where a transaction hangs that no id has"},
-        {"--partition|-p", CLI_INT, &place.partition, 0, INT32_MAX, "N", "the topic's partition"},
-        {"--start-offset|-o", CLI_INT, &place.start, 0, INT64_MAX, "OFFSET", "of its first record there"},
-        ADMIN_ARGS(options)};
-    const struct cli_usage usage = {
+        {"--topic|-t", CLI_TEXT, &place->topic, 0, 0, "TOPIC", "where a transaction hangs that no id has"},
+        {"--partition|-p", CLI_INT, &place->partition, 0, INT32_MAX, "N", "the topic's partition"},
+        {"--start-offset|-o", CLI_INT, &place->start, 0, INT64_MAX, "OFFSET", "of its first record there"}};
+    const struct admin_command command = {
         .line = "txn abort TRANSACTIONAL-ID | -t TOPIC -p N -o OFFSET [options]",
         .help = "Aborts an open transaction and fences its producer; or ends at one partition a transaction\n"
                 "that its coordinator does not know any more.",
         .args = args,
         .count = sizeof args / sizeof *args,
-        .positional_max = 1};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    bool placed = place.topic != NULL && place.partition >= 0 && place.start >= 0;
-    bool any = place.topic != NULL || place.partition >= 0 || place.start >= 0;
-    if (positional.count == 1 ? any : !placed)
-        return cli_fail(CLI_USAGE, "either a transactional id, or topic, partition and start offset");
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = positional.count == 1 ? abort_id(admin, positional.items[0], options.json)
-                                 : abort_place(admin, &place, options.json);
-    admin_close(&admin);
-    return code;
+        .positional_max = 1,
+        .check = abort_check,
+        .run = abort_run,
+        .options = &options.admin,
+        .context = &options};
+    return admin_command(&command, argc, argv);
 }
