@@ -34,4 +34,14 @@ static inline bool slice_is(struct slice s, const char *text)
     return slice_equal(s, slice_str(text));
 }
 
+// Without the spaces at both ends.
+static inline struct slice slice_trim(struct slice text)
+{
+    while (text.len > 0 && text.data[0] == ' ')
+        text = slice_of(text.data + 1, text.len - 1);
+    while (text.len > 0 && text.data[text.len - 1] == ' ')
+        text.len--;
+    return text;
+}
+
 #endif

@@ -31,23 +31,14 @@ static const char *const names[CLIENT_MATCH_SELECTORS] = {
     [CLIENT_MATCH_SOURCE_ADDRESS] = "client_source_address",
     [CLIENT_MATCH_SOURCE_PORT] = "client_source_port"};
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && text.data[0] == ' ')
-        text = slice_of(text.data + 1, text.len - 1);
-    while (text.len > 0 && text.data[text.len - 1] == ' ')
-        text.len--;
-    return text;
-}
-
 // "selector=pattern"; false when there is no such selector or no pattern.
 static bool split(struct slice item, enum client_match_selector *selector, struct slice *pattern)
 {
     const uint8_t *equals = memchr(item.data, '=', item.len);
     if (equals == NULL)
         return false;
-    struct slice name = trim(slice_of(item.data, (size_t)(equals - item.data)));
-    *pattern = trim(slice_of(equals + 1, item.len - (size_t)(equals + 1 - item.data)));
+    struct slice name = slice_trim(slice_of(item.data, (size_t)(equals - item.data)));
+    *pattern = slice_trim(slice_of(equals + 1, item.len - (size_t)(equals + 1 - item.data)));
     for (int i = 0; i < CLIENT_MATCH_SELECTORS; i++) {
         *selector = (enum client_match_selector)i;
         if (slice_is(name, names[i]))
@@ -88,7 +79,7 @@ enum status client_match_new(struct slice text, struct client_match **made, char
     for (size_t at = 0; status == ST_OK && at < text.len;) {
         const uint8_t *comma = memchr(text.data + at, ',', text.len - at);
         size_t end = comma != NULL ? (size_t)(comma - text.data) : text.len;
-        status = add(match, trim(slice_of(text.data + at, end - at)), why);
+        status = add(match, slice_trim(slice_of(text.data + at, end - at)), why);
         at = end + 1;
     }
     match->context = pcre2_match_context_create(NULL);

@@ -128,15 +128,6 @@ static bool one_of(const char *choices, struct slice word)
     return false;
 }
 
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0 && text.data[0] == ' ')
-        text = slice_of(text.data + 1, text.len - 1);
-    while (text.len > 0 && text.data[text.len - 1] == ' ')
-        text.len--;
-    return text;
-}
-
 enum list_fault { LIST_OK, LIST_EMPTY_ITEM, LIST_OTHER_ITEM };
 
 static enum list_fault list_check(const char *choices, struct slice value)
@@ -147,7 +138,7 @@ static enum list_fault list_check(const char *choices, struct slice value)
     while (at <= value.len) {
         const uint8_t *comma = memchr(value.data + at, ',', value.len - at);
         size_t end = comma != NULL ? (size_t)(comma - value.data) : value.len;
-        struct slice item = trim(slice_of(value.data + at, end - at));
+        struct slice item = slice_trim(slice_of(value.data + at, end - at));
         if (item.len == 0)
             return LIST_EMPTY_ITEM;
         if (choices != NULL && !one_of(choices, item))
@@ -161,7 +152,7 @@ static enum list_fault list_check(const char *choices, struct slice value)
 static bool number_of(enum configs_type type, struct slice value, double *number)
 {
     char text[64], *end;
-    value = trim(value);
+    value = slice_trim(value);
     if (value.len == 0 || value.len >= sizeof text)
         return false;
     memcpy(text, value.data, value.len);
@@ -228,7 +219,7 @@ static bool is_word(struct slice value, const char *word)
 static enum status check_boolean(const struct configs_key *key, struct slice value,
                                  char why[CONFIGS_WHY_SIZE])
 {
-    struct slice word = trim(value);
+    struct slice word = slice_trim(value);
     if (!is_word(word, "true") && !is_word(word, "false"))
         return refuse(key, value, "Expected value to be either true or false", why);
     if (key->choices != NULL && !is_word(word, key->choices))
@@ -276,7 +267,7 @@ static size_t squeeze_list(char *text, size_t len)
     size_t to = 0;
     for (size_t at = 0; at <= len;) {
         size_t end = at + strcspn(text + at, ",");
-        struct slice item = trim(slice_of((const uint8_t *)text + at, end - at));
+        struct slice item = slice_trim(slice_of((const uint8_t *)text + at, end - at));
         bool last = text[end] == 0;
         if (!list_has(text, to, item)) {
             if (to > 0)
@@ -293,7 +284,7 @@ const char *configs_kept(const struct configs_key *key, struct slice value, stru
 {
     if (key->type == CONFIGS_STRING || key->type == CONFIGS_CLASS || key->type == CONFIGS_PASSWORD)
         return arena_strndup(arena, value.data, value.len);
-    struct slice bare = trim(value);
+    struct slice bare = slice_trim(value);
     char *text = arena_strndup(arena, bare.data, bare.len);
     if (text == NULL)
         return NULL;
