@@ -63,6 +63,12 @@ void log_back_settle(struct log *log, int64_t bytes)
         log->backlog_us = env_now_us(log->set->env);
 }
 
+void log_back_index(struct log *log)
+{
+    log->index_due = true;
+    log_back_add(log, 0);
+}
+
 void log_back_serve(struct log *log, uint64_t block)
 {
     struct log **lists = log->set->served;
@@ -99,8 +105,10 @@ static void sync_parts(struct write_back *back)
         back->sync_status = log_sync_all(back->set, LOG_WRITER);
     for (int i = 0; i < back->parts.count; i++) {
         struct part *part = &back->parts.rows[i];
-        if (wants_sync(part))
-            part->status = together ? back->sync_status : log_part_sync(part);
+        if (!wants_sync(part))
+            continue;
+        part->status = together ? back->sync_status : log_part_sync(part);
+        part->together = together;
     }
 }
 

@@ -16,7 +16,8 @@
 
 enum {
     WRITTEN_US = 1000000, // recovery points are saved for what was written at most so often,
-    WRITTEN_LOG_US = 100  // and more rarely with many logs: the loop copies all of them
+    WRITTEN_LOG_US = 100, // and more rarely with many logs: the loop copies all of them
+    POINTS_LEFT_MAX = 4   // of such checkpoints in a row may leave out what would take many syncs
 };
 
 static const char epochs_name[] = "leader-epoch-checkpoint";
@@ -36,17 +37,33 @@ struct log_checkpoint {
     int count, start_count, point_count, watermark_count, cleaned_count;
     int syncs; // of files and directories of logs
     bool points_only;
+    bool lazy_stay; // recovery points of logs whose index files are not synced
     bool any_epochs;
     bool again;         // tried again when a file cannot be written; else that takes the directory offline
     bool sync_failed;   // of what was written before
     enum status status; // of writing; ST_CANCELLED: not tried
 };
 
+static bool has_lazy_index(const struct log *log)
+{
+    const struct log_segment *active =
+        log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
+    return log->index_lazy && active != NULL && active->exists && active->index.written > 0;
+}
+
+// Below it everything is durable, and the index files say all there is to say.
+static int64_t point_of(const struct log_checkpoint *checkpoint, const struct log *log)
+{
+    if (checkpoint->lazy_stay && has_lazy_index(log) && !log->lost)
+        return log->recovery_point < log->synced ? log->recovery_point : log->synced;
+    return log->indexed < log->synced ? log->indexed : log->synced;
+}
+
 static void save_log(struct log_checkpoint *checkpoint, struct log *log)
 {
     struct saved_log *saved = &checkpoint->logs[checkpoint->count++];
     // A lost log stays listed as it was, or the next start would take it for an empty one.
-    int64_t point = log->synced;
+    int64_t point = point_of(checkpoint, log);
     *saved = (struct saved_log){.log = log, .path = log->path, .recovery_point = point, .index_base = -1};
     checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};
     if (log->raised)
@@ -64,18 +81,32 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
         checkpoint->any_epochs = true;
         checkpoint->syncs += 2;
     }
-    struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
-    if (log->touched && active != NULL && active->exists && active->index.written > 0)
-        saved->index_base = active->base;
-    checkpoint->syncs += saved->index_base >= 0 ? 2 : 0;
     log->touched = false;
+    if (checkpoint->lazy_stay || !has_lazy_index(log))
+        return;
+    saved->index_base = log->state.segments[log->state.count - 1]->base;
+    checkpoint->syncs += 2;
+    log->index_lazy = false;
 }
 
-struct log_checkpoint *log_checkpoint_new(struct log_set *set)
+// Index files are synced by the write-backs that sync many logs; a checkpoint of recovery points comes often,
+// and leaves out the logs that wait for one of those.
+static bool many_lazy(const struct log_set *set)
+{
+    int count = 0;
+    for (const struct log *log = set->first; log != NULL; log = log->next)
+        count += log->index_lazy;
+    return 2 * count > set->config.sync_each_max;
+}
+
+struct log_checkpoint *log_checkpoint_new(struct log_set *set, bool points_only)
 {
     size_t room = (size_t)set->count + 1;
     struct log_checkpoint *checkpoint = mem_calloc(1, sizeof *checkpoint);
     checkpoint->set = set;
+    checkpoint->points_only = points_only;
+    checkpoint->lazy_stay = points_only && set->points_left < POINTS_LEFT_MAX && many_lazy(set);
+    set->points_left = checkpoint->lazy_stay ? set->points_left + 1 : 0;
     checkpoint->status = ST_CANCELLED;
     checkpoint->logs = mem_calloc(room, sizeof *checkpoint->logs);
     checkpoint->points = mem_calloc(room, sizeof *checkpoint->points);
@@ -204,6 +235,7 @@ static void note_saved(const struct saved_log *saved, enum status status)
         return;
     }
     log->touched = true;
+    log->index_lazy = log->index_lazy || saved->index_base >= 0;
     log->state.epochs.changed = true;
 }
 
@@ -244,6 +276,8 @@ static void rest_all(struct log_set *set)
     for (struct log *log = set->first; log != NULL; log = log->next) {
         if (!log->touched)
             rest(log);
+        if (log->indexed != INT64_MAX && log->status == ST_OK && !log->deleted)
+            log_back_index(log);
         log_producers_expire(&log->state.producers, now_ms, set->config.producer_expiry_ms);
     }
 }
@@ -256,7 +290,7 @@ void log_set_expire_producers(struct log_set *set, int64_t expiry_ms)
 static void checkpoint_prepare(struct log_op *op)
 {
     rest_all(op->set);
-    struct log_checkpoint *checkpoint = log_checkpoint_new(op->set);
+    struct log_checkpoint *checkpoint = log_checkpoint_new(op->set, false);
     checkpoint->again = true;
     op->data = checkpoint;
 }
@@ -314,8 +348,8 @@ void log_set_checkpoint(struct log_set *set, log_set_done_fn *done, void *contex
 
 static void points_prepare(struct log_op *op)
 {
-    struct log_checkpoint *checkpoint = log_checkpoint_new(op->set);
-    checkpoint->points_only = checkpoint->again = true;
+    struct log_checkpoint *checkpoint = log_checkpoint_new(op->set, true);
+    checkpoint->again = true;
     op->data = checkpoint;
 }
 

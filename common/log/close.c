@@ -176,10 +176,13 @@ static void close_prepare(struct log_op *op)
     if (closing->unchanged)
         return;
     log_resume_prepare(set);
-    for (struct log *log = set->first; log != NULL; log = log->next)
-        if (log->status == ST_OK && log->tail_bytes == 0 && !log->lost)
-            log->synced = log->written; // true once close_segment has synced, and saved only then
-    closing->checkpoint = log_checkpoint_new(set);
+    for (struct log *log = set->first; log != NULL; log = log->next) {
+        if (log->status != ST_OK || log->tail_bytes > 0 || log->lost)
+            continue;
+        log->synced = log->written; // true once close_segment has written and synced, and saved only then
+        log->indexed = INT64_MAX;
+    }
+    closing->checkpoint = log_checkpoint_new(set, false);
 }
 
 static void close_run(struct log_op *op)

@@ -93,6 +93,7 @@ struct log {
     int64_t start_saved;    // as far as it is durable
     int64_t synced;         // durable for certain, also with flush_before_ack=false; the next recovery point
     int64_t recovery_point; // as last saved
+    int64_t indexed;        // from here on index entries are kept back (part.c), INT64_MAX: none are
     int64_t high_watermark;
     int64_t tail_bytes, bytes;
     int64_t backlog;             // of the tail, bytes that are in the journal
@@ -109,15 +110,17 @@ struct log {
     bool future;  // see log_create_future
     bool on_hold; // see log_hold
     bool lost, stalled, busy;
-    bool deleted;  // log_delete was called
-    bool gone;     // and has been answered: the last cold read frees it
-    bool dirty;    // in the set's dirty list
-    bool lazy;     // the active segment has bytes written without fsync
-    bool touched;  // appended to, or index entries written, since the last checkpoint
-    bool writing;  // in a write-back
-    bool flushing; // a job of the flusher writes to its segments or changes its files
-    bool held;     // dirty, but its direct write waits for the write-back it is in, or for a log of the same
-                   // name to leave the directory
+    bool deleted;    // log_delete was called
+    bool gone;       // and has been answered: the last cold read frees it
+    bool dirty;      // in the set's dirty list
+    bool lazy;       // the active segment has bytes written without fsync
+    bool touched;    // appended to, or index entries written, since the last checkpoint
+    bool index_lazy; // the active segment's index files have entries written without fsync
+    bool index_due;  // the next write-back takes what is kept back of index entries
+    bool writing;    // in a write-back
+    bool flushing;   // a job of the flusher writes to its segments or changes its files
+    bool held; // dirty, but its direct write waits for the write-back it is in, or for a log of the same
+               // name to leave the directory
     bool in_backlog;
     bool adopting;  // its new id is not in partition.metadata yet
     bool leftovers; // renamed files of removed segments lie in the directory; known while the set is closing
@@ -228,8 +231,9 @@ struct log_set {
     int64_t points_us;                    // when recovery points were last saved for them
     int64_t unsaved_bytes;                // written since recovery points were last saved
     int64_t points_after_us;              // when those bytes may have them saved again
-    struct log_doomed *doomed;            // renamed files that wait for their removal
-    struct log_budget own_budget;         // when the config names none
+    int points_left;              // checkpoints of recovery points in a row that have left some as they were
+    struct log_doomed *doomed;    // renamed files that wait for their removal
+    struct log_budget own_budget; // when the config names none
     struct log_cleaner *cleaner;
     struct metric m_rounds, m_syncs, m_flush_us, m_tail_bytes, m_written_bytes;
     struct log_lent *lent;
@@ -300,6 +304,7 @@ bool log_part_unsealed(const struct log *log); // a rolled segment is not final 
 void log_journal_wrote(struct log_set *set, const struct journal_place *place);
 void log_back_add(struct log *log, int64_t bytes);    // they are in the journal now
 void log_back_settle(struct log *log, int64_t bytes); // they are in the segment now
+void log_back_index(struct log *log);                 // index entries kept back go to their files soon
 // The oldest block that holds what a crash would need for the log, 0 none.
 void log_back_serve(struct log *log, uint64_t block);
 void log_back_work(struct log_set *set); // starts a write-back when one is due and none runs
@@ -370,8 +375,9 @@ void log_reclaim_abandon(struct log_set *set);
 
 // ---- checkpoint.c ----
 struct log_checkpoint;
-// A copy of what the checkpoint files shall say; logs being deleted are left out.
-struct log_checkpoint *log_checkpoint_new(struct log_set *set);
+// A copy of what the checkpoint files shall say; logs being deleted are left out. points_only: nothing but
+// the recovery points will be written, and those that would take many syncs of index files stay as they are.
+struct log_checkpoint *log_checkpoint_new(struct log_set *set, bool points_only);
 enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thread thread); // blocking
 void log_checkpoint_done(struct log_checkpoint *checkpoint);                                 // loop; frees it
 void log_checkpoint_fire(struct timer *timer);

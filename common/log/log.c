@@ -37,6 +37,7 @@ struct log *log_new_in(struct log_set *set, const char *dir, const char *name,
     log->config = *config;
     log->due_at = -1;
     log->bytes_max = INT64_MAX;
+    log->indexed = INT64_MAX;
     size_t topic_len;
     (void)log_name_split(name, &topic_len, &log->partition); // was checked: log_name_ok
     log_state_init(&log->state, set->config.producers_max);

@@ -339,7 +339,7 @@ static void install_state(struct log *log, const struct known *known)
     log->recovery_point = known->recovery_point;
     if (known->first_dirty > log->start && known->first_dirty <= state->end)
         log->clean.first_dirty = known->first_dirty; // else it speaks of another log than this one
-    log->touched = true;
+    log->touched = log->index_lazy = true;
     for (int i = 0; i < state->count; i++)
         log->bytes += state->segments[i]->size;
 }
@@ -467,7 +467,7 @@ static enum status save_recovered(struct opening *opening)
         opening->unsynced ? log_sync_all(set, LOG_FLUSHER) : path_sync_dir(set->env, set->path);
     if (status != ST_OK)
         return status;
-    struct log_checkpoint *checkpoint = log_checkpoint_new(set);
+    struct log_checkpoint *checkpoint = log_checkpoint_new(set, false);
     status = log_checkpoint_write(checkpoint, LOG_FLUSHER);
     log_checkpoint_done(checkpoint);
     return status;

@@ -202,7 +202,7 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
         log->synced = point;
     log_clean_cut(log, recovery_point);
     if (log->recovery_point > point)
-        change->checkpoint = log_checkpoint_new(log->set);
+        change->checkpoint = log_checkpoint_new(log->set, false);
 }
 
 // The recovery points on disk, lowered where needed.
@@ -234,13 +234,15 @@ void log_install(struct log *log, struct log_state *state, int64_t start)
     log->state = *state;
     *state = old;
     log->state.epochs.changed = true;
-    log->touched = true;
+    log->touched = log->index_lazy = true;
     log->ring.written = log->ring.flushed = log->ring.count; // the tail is dropped
     log_drop_recent(log);
     log->start = log->start_saved = start;
     log_start_note(log);
     log_expiry_soon(log);
     log->written = log->flushed = log->synced = log->state.end;
+    log->indexed = INT64_MAX;
+    log->index_due = false;
     if (log->high_watermark > log->state.end)
         log->high_watermark = log->state.end;
     log->bytes = 0;
@@ -261,7 +263,7 @@ static void change_again(struct log_op *op)
     if (change->checkpoint == NULL)
         return;
     log_checkpoint_done(change->checkpoint);
-    change->checkpoint = log_checkpoint_new(op->set); // what it says of other logs has moved
+    change->checkpoint = log_checkpoint_new(op->set, false); // what it says of other logs has moved
 }
 
 // ---- truncation ----
@@ -455,7 +457,7 @@ static void delete_prepare(struct log_op *op)
     log_drop_tail(log);
     log_state_init(&change->state, 0);
     if (log->on_disk || log->lost)
-        change->checkpoint = log_checkpoint_new(op->set);
+        change->checkpoint = log_checkpoint_new(op->set, false);
     op->offset = (int64_t)env_random(op->set->env); // makes the new name unique
 }
 

@@ -9,7 +9,8 @@ enum {
     RESERVE_MIN =
         16 << 10, // disk space is taken ahead of the file's end: as much again as it has, within these
     RESERVE_MAX = 1 << 20,
-    JOURNAL_PART_MAX = 256 << 10 // as much and more of one log goes to its segment directly
+    JOURNAL_PART_MAX = 256 << 10, // as much and more of one log goes to its segment directly
+    INDEX_KEPT_MAX = 512          // bytes of either index that write-backs keep back
 };
 
 // ---- collecting, on the loop ----
@@ -40,6 +41,12 @@ static void take_indexes(struct part *part)
     part->times = segment->times.pending;
     buf_init(&segment->index.pending, part->index.max);
     buf_init(&segment->times.pending, part->times.max);
+    part->indexed = true;
+}
+
+static void copy_aborted(struct part *part)
+{
+    const struct log_segment *segment = part->segment;
     buf_init(&part->aborted, segment->aborted.pending.max);
     buf_append(&part->aborted, segment->aborted.pending.data, segment->aborted.pending.len);
 }
@@ -92,6 +99,7 @@ void log_parts_collect(struct log_parts *parts, struct log *log)
         part->first_of_log = first_of_log;
         part->new_dir = first_of_log && !log->on_disk;
         take_indexes(part);
+        copy_aborted(part);
         take_entries(parts, part, from, count);
         from += count;
         first_of_log = false;
@@ -136,6 +144,23 @@ static struct log_segment *journaled_segment(const struct log *log)
     return log->state.segments[at];
 }
 
+// Writing a few bytes to two files costs more than the batch they speak of, and a sync of many logs would
+// have as many pages of index to write as of batches. So write-backs take a number of entries at once.
+// Meanwhile they are in memory alone, as a crash finds out by scanning from the newest one in the file; the
+// recovery point stays at them, since it promises that the index files are right below it.
+static void take_or_keep_indexes(struct part *part)
+{
+    struct log *log = part->log;
+    const struct log_segment *segment = part->segment;
+    size_t index = segment->index.pending.len, times = segment->times.pending.len;
+    part->indexed = index == 0 && times == 0;
+    if (log->index_due || index > INDEX_KEPT_MAX || times > INDEX_KEPT_MAX)
+        take_indexes(part);
+    else if (!part->indexed && log->indexed == INT64_MAX)
+        log->indexed = log->written;
+    log->index_due = false;
+}
+
 void log_parts_collect_back(struct log_parts *parts, struct log *log, bool sync)
 {
     const struct log_ring *ring = &log->ring;
@@ -143,7 +168,8 @@ void log_parts_collect_back(struct log_parts *parts, struct log *log, bool sync)
     struct part *part = add_part(parts, log, segment);
     part->back = part->first_of_log = true;
     part->sync = sync;
-    take_indexes(part);
+    take_or_keep_indexes(part);
+    copy_aborted(part);
     take_entries(parts, part, ring->written, count_entries(log, ring->written, ring->flushed, segment));
 }
 
@@ -353,7 +379,12 @@ static void part_written(struct part *part)
     segment->aborted.written += (int64_t)part->aborted.len;
     buf_consume(&segment->aborted.pending, part->aborted.len);
     // The next checkpoint syncs them, though it may not be the first since the append.
-    log->touched = log->touched || part->index.len > 0 || part->times.len > 0;
+    if (part->index.len > 0 || part->times.len > 0)
+        log->touched = log->index_lazy = true;
+    if (part->together || part->seal)
+        log->index_lazy = false;
+    if (part->indexed)
+        log->indexed = INT64_MAX;
     segment->exists = log->on_disk = true;
     if (!part->back) {
         segment->sealed = part->seal;
@@ -372,6 +403,8 @@ static void part_written(struct part *part)
 // The part's index entries go back in front of those made since.
 static void give_back(struct buf *pending, struct buf *entries)
 {
+    if (entries->len == 0)
+        return;
     struct buf later = *pending;
     *pending = *entries;
     buf_append(pending, later.data, later.len);

@@ -18,13 +18,15 @@ struct part {
     int64_t bytes;
     int64_t base, end;                      // offsets of the batches: first, and behind the last
     int64_t at;                             // position of the first batch in the segment
-    struct buf index, times;                // entries to write; moved out of the segment
+    struct buf index, times;                // entries to write; moved out of the segment, none when kept back
     struct buf aborted;                     // likewise, but a copy
     int64_t index_at, times_at, aborted_at; // where in their files
     bool exists;                            // the segment's files do
     bool journal;                           // goes to the journal; the segment gets its space only
     bool back;                              // was in the journal: a write-back
     bool seal, sync, new_dir, first_of_log;
+    bool indexed;  // no index entry of its batches, or of any before, is kept back
+    bool together; // a syncfs has made durable what was written
     bool opened;
     enum status status;
 };

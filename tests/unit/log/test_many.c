@@ -4,6 +4,7 @@
 // Accidents at every step are test_crash.c, which takes each scenario this way too.
 #include "log_help.h"
 
+#include "log/internal.h"
 #include "log/journal.h"
 
 #include <criterion/criterion.h>
@@ -286,4 +287,37 @@ Test(many, indexes_written_back_after_a_checkpoint_are_synced_by_the_next)
         cr_assert_eq(help_check_content(&help), 13);
         help_fini(&help);
     }
+}
+
+// Recovery points are saved by the amount written, every second or so; with many logs the write-backs sync
+// their index files, and the points of those that none has synced yet can wait.
+Test(many, saving_recovery_points_often_syncs_nothing_of_many_logs)
+{
+    struct many many;
+    many_init(&many);
+    create_all(&many);
+    append_all(&many, 1, 0);
+    log_set_checkpoint(many.help.set, NULL, NULL); // of the epochs
+    fake_run(many.help.env);
+    int lazy = 0;
+    for (int turn = 0; turn < 300 && lazy < LOGS / 2; turn++) {
+        append_all(&many, 1, 0);
+        fake_advance_ms(many.help.env, 200);
+        lazy = 0;
+        for (int i = 0; i < LOGS; i++)
+            lazy += many.logs[i]->index_lazy;
+    }
+    cr_assert_geq(lazy, LOGS / 2);
+    int64_t before = many.logs[0]->recovery_point;
+    forget_costs(&many);
+    log_checkpoint_points(many.help.set);
+    fake_run(many.help.env);
+    expect_costs(&many, 0);
+    cr_assert_eq(many.logs[0]->recovery_point, before);
+    for (int i = 0; i < 4; i++)
+        log_checkpoint_points(many.help.set);
+    fake_run(many.help.env);
+    expect_costs(&many, 1); // it does not wait for ever
+    cr_assert_gt(many.logs[0]->recovery_point, before);
+    help_fini(&many.help);
 }

@@ -5,6 +5,7 @@
 #include "log/internal.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 // The clock moves by seconds: no checkpoint of its own is due.
 Test(recovery, recovery_points_follow_what_is_written_not_only_the_clock)
@@ -110,4 +111,86 @@ Test(recovery, epochs_that_are_saved_wrong_are_made_anew)
         cr_expect_eq(help_check_content(&help), 12);
         help_fini(&help);
     }
+}
+
+static size_t file_bytes(struct help *help, const char *suffix)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/data/t-0/00000000000000000000%s", suffix);
+    struct buf *bytes = fake_file(help->env, path);
+    return bytes != NULL ? bytes->len : 0;
+}
+
+// Sixty batches in the journal and written back, each of a later time; a checkpoint has found their index
+// entries kept back.
+static void keep_entries_back(struct help *help)
+{
+    help_init(help, 1);
+    help->config.log.segment_bytes = 1 << 20;
+    help_open(help, true);
+    for (int i = 0; i < 60; i++) {
+        help_append(help, 1, 50, 0);
+        help_flush(help);
+    }
+    fake_advance_ms(help->env, 200);
+    cr_assert_eq(log_written(help->log), 60);
+    cr_assert_eq(file_bytes(help, ".index"), 0);
+    cr_assert_gt(help->log->state.segments[0]->index.entries, 10);
+    log_set_checkpoint(help->set, NULL, NULL);
+    fake_advance_ms(help->env, 200);
+}
+
+Test(recovery, recovery_points_do_not_pass_index_entries_that_are_kept_back)
+{
+    struct help help;
+    keep_entries_back(&help);
+    cr_assert_geq(help.log->synced, 40);
+    cr_assert_leq(help.log->recovery_point, 1);
+    cr_assert_eq(file_bytes(&help, ".index"), help.log->state.segments[0]->index.entries * 8);
+    // Of two files that nothing has synced a power cut may leave the one.
+    int64_t newest = help.timestamp - 1000;
+    help_crash(&help, false, false);
+    buf_clear(fake_file(help.env, "/data/t-0/00000000000000000000.timeindex"));
+    help_open(&help, false);
+    cr_assert_eq(help.log->state.segments[0]->max_timestamp, newest);
+    cr_assert_eq(help_check_content(&help), 60);
+    help_fini(&help);
+}
+
+Test(recovery, the_next_checkpoint_finds_them_written_and_syncs_them)
+{
+    struct help help;
+    keep_entries_back(&help);
+    log_set_checkpoint(help.set, NULL, NULL);
+    fake_run(help.env);
+    cr_assert_geq(help.log->recovery_point, 40);
+    size_t index = file_bytes(&help, ".index"), times = file_bytes(&help, ".timeindex");
+    help_crash(&help, true, false);
+    cr_assert_eq(file_bytes(&help, ".index"), index);
+    cr_assert_eq(file_bytes(&help, ".timeindex"), times);
+    help_open(&help, false);
+    cr_assert_eq(help_check_content(&help), 60);
+    help_fini(&help);
+}
+
+// A log that is written to all the time does not wait for a checkpoint.
+Test(recovery, index_entries_are_written_when_there_are_many)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.log.segment_bytes = 1 << 20;
+    help_open(&help, true);
+    for (int i = 0; i < 300; i++) {
+        help_append(&help, 1, 50, 0);
+        help_flush(&help);
+        if (i % 20 == 0)
+            fake_advance_ms(help.env, 200);
+    }
+    cr_assert_gt(file_bytes(&help, ".index"), 512);
+    cr_assert_lt(file_bytes(&help, ".index"), help.log->state.segments[0]->index.entries * 8);
+    help_close(&help);
+    help_open(&help, false);
+    cr_assert_eq(help_check_content(&help), 300);
+    cr_assert_eq(file_bytes(&help, ".index"), help.log->state.segments[0]->index.entries * 8);
+    help_fini(&help);
 }
