@@ -46,10 +46,14 @@ static void metrics_add(struct posix_env *px)
     px->turns = (struct metric){.name = "millrace_loop_turns_total", .help = "Turns of the event loop."};
     px->overruns = (struct metric){.name = "millrace_loop_overruns_total",
                                    .help = "Turns of the event loop that took longer than 10 ms."};
+    px->longest = (struct metric){.name = "millrace_loop_longest_turn_us",
+                                  .help = "Longest turn of the event loop so far, in microseconds.",
+                                  .kind = METRIC_GAUGE};
     px->accept_pauses = (struct metric){.name = "millrace_accept_pauses_total",
                                         .help = "Times accepting paused because no descriptor was left."};
     metric_add(&px->registry, &px->turns);
     metric_add(&px->registry, &px->overruns);
+    metric_add(&px->registry, &px->longest);
     metric_add(&px->registry, &px->accept_pauses);
 }
 

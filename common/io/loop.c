@@ -175,6 +175,8 @@ static void turn_end(struct posix_env *px)
     int64_t took_us = now_us - atomic_load_explicit(&px->state.turn_began_us, memory_order_relaxed);
     handler_account(px, now_us);
     atomic_store_explicit(&px->state.handler, "idle", memory_order_relaxed);
+    if (took_us > atomic_load_explicit(&px->longest.value, memory_order_relaxed))
+        metric_set(&px->longest, took_us);
     if (took_us <= LOOP_BUDGET_US)
         return;
     metric_inc(&px->overruns, 1);

@@ -71,7 +71,7 @@ struct posix_env {
     const char *slowest;
     int64_t slowest_us;
     int64_t overrun_logged_us;
-    struct metric overruns, turns, accept_pauses;
+    struct metric overruns, turns, longest, accept_pauses;
 };
 
 static inline struct posix_env *posix_of(struct env *env)

@@ -192,6 +192,7 @@ Test(loop, overlong_turn_is_counted_and_logged_once_a_second_with_the_handlers_n
         env_posix_turn(env, 0);
     }
     cr_assert_geq(metric_value("millrace_loop_overruns_total"), 3);
+    cr_assert_geq(metric_value("millrace_loop_longest_turn_us"), 15000);
     cr_assert_eq(lines, 1);
     cr_assert(strstr(logged, "slowest=test.sleeper"), "%s", logged);
 }
