@@ -69,6 +69,7 @@ void ledger_drop(struct ledger *ledger, const char *why)
     ledger->drops++;
     ledger->ready = false;
     ledger->position = -1;
+    ledger_load_stop(ledger);
     ledger_batches_clear(ledger);
     ledger->done_seq = ledger->open_seq++;
     end_waits(ledger, UINT64_MAX, ST_LOADING);
@@ -98,6 +99,7 @@ static void opened(struct ledger *ledger, const Millrace__LedgerOpenReply *reply
             return;
         }
         ledger->phase = LEDGER_LOADING;
+        ledger_loads_enter(ledger);
         ledger_read_on(ledger);
     } else if (reply->log_end == ledger->position) { // nothing is there that we have not seen
         ledger->phase = LEDGER_SERVING;
@@ -133,11 +135,18 @@ static const struct image_partition *partition_of(const struct ledger *ledger)
     return topic == NULL ? NULL : image_topic_partition(topic, ledger->config.partition);
 }
 
-void ledger_reopen(struct ledger *ledger)
+// Calls under way and what they have brought; the log is opened again.
+static void forget_calls(struct ledger *ledger)
 {
     rpc_cancel(ledger->config.rpc, ledger);
-    timer_stop(ledger->config.env, &ledger->retry);
+    ledger_load_stop(ledger);
     ledger->phase = LEDGER_OPENING;
+}
+
+void ledger_reopen(struct ledger *ledger)
+{
+    forget_calls(ledger);
+    timer_stop(ledger->config.env, &ledger->retry);
     const struct image_partition *partition = partition_of(ledger);
     const struct image_node *leader =
         partition == NULL ? NULL : image_node(ledger->config.image, partition->leader);
@@ -164,8 +173,7 @@ void ledger_reopen(struct ledger *ledger)
 
 void ledger_reopen_later(struct ledger *ledger)
 {
-    rpc_cancel(ledger->config.rpc, ledger);
-    ledger->phase = LEDGER_OPENING;
+    forget_calls(ledger);
     timer_start_ms(ledger->config.env, &ledger->retry, ledger->retry_ms);
     ledger->retry_ms *= 2;
     if (ledger->retry_ms > LEDGER_RETRY_MS_MAX)
@@ -184,8 +192,7 @@ static void on_retry(struct timer *timer)
 static void open_at_once(struct ledger *ledger)
 {
     ledger->retry_ms = LEDGER_RETRY_MS_MIN;
-    rpc_cancel(ledger->config.rpc, ledger); // calls to the former leader: their outcome is looked up
-    ledger->phase = LEDGER_OPENING;
+    forget_calls(ledger); // to the former leader: their outcome is looked up
     timer_start_ms(ledger->config.env, &ledger->retry, 0);
 }
 
@@ -228,6 +235,7 @@ struct ledger *ledger_new(const struct ledger_config *config)
     ledger->position = -1;
     ledger->open_seq = 1;
     ledger->retry_ms = LEDGER_RETRY_MS_MIN;
+    buf_init(&ledger->load.scratch, compress_limits_default.bytes_max);
     buf_init(&ledger->open.bytes, LEDGER_BYTES_MAX);
     buf_init(&ledger->sealed.bytes, LEDGER_BYTES_MAX);
     timer_init(&ledger->retry, on_retry, ledger);
@@ -246,6 +254,7 @@ void ledger_destroy(struct ledger **pointer)
     ledger->ready = false;
     image_unlisten(ledger->config.image, &ledger->listener);
     rpc_cancel(ledger->config.rpc, ledger);
+    ledger_load_stop(ledger);
     timer_stop(ledger->config.env, &ledger->retry);
     timer_stop(ledger->config.env, &ledger->send);
     end_waits(ledger, UINT64_MAX, ST_NOT_LEADER);

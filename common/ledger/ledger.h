@@ -19,6 +19,7 @@
 #include "base/slice.h"
 #include "cluster/image.h"
 #include "io/env.h"
+#include "ledger/ledger_loads.h"
 #include "rpc/rpc.h"
 
 struct ledger;
@@ -42,7 +43,8 @@ struct ledger_producer {
 };
 
 struct ledger_ops {
-    // A record, in log order: at loading, and from inside ledger_append. value.data NULL: a tombstone.
+    // A record, in log order: at loading, in slices of a turn (ledger_loads.h), and from inside
+    // ledger_append. value.data NULL: a tombstone.
     void (*apply)(void *context, int64_t timestamp_ms, struct slice key, struct slice value);
     // A batch is about to be closed: write snapshots of what ledger_touch was called for. Anything but ST_OK
     // drops the state, since answers wait for what could not be written. May be NULL.
@@ -63,8 +65,9 @@ struct ledger_ops {
 struct ledger_config {
     struct env *env;
     struct rpc *rpc;
-    struct image *image; // where the partition's leader is looked up and followed
-    const char *topic;   // copied
+    struct image *image;        // where the partition's leader is looked up and followed
+    struct ledger_loads *loads; // borrowed; of the process
+    const char *topic;          // copied
     int32_t partition;
     int32_t owner; // this node
     int32_t owner_epoch;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of a ledger, shared by ledger.c (life, opening, waits), ledger_read.c (loading, confirming) and
-// ledger_batch.c (collecting, appending). Nobody else includes it.
+// The inside of a ledger, shared by ledger.c (life, opening, waits), ledger_read.c (loading, confirming),
+// ledger_loads.c (whose turn it is to load) and ledger_batch.c (collecting, appending). Nobody else includes
+// it.
 #ifndef LEDGER_STATE_H
 #define LEDGER_STATE_H
 
 #include "ledger/ledger.h"
 
+#include "base/block.h"
 #include "base/buf.h"
+#include "kafka/batch.h"
+#include "ledger/ledger_loads.h"
 #include "protos/storage.pb-c.h"
 
 enum ledger_phase {
@@ -34,6 +38,27 @@ struct ledger_batch {
     size_t count, cap;
 };
 
+// Loading: the answer of a LedgerRead that is applied a slice at a time, and the place among the others.
+struct ledger_load {
+    struct block *bytes; // NULL: none
+    struct slice rest;   // of it: batches that are not begun
+    int64_t high_watermark;
+    bool in_batch; // header, reader: of the batch that is begun
+    struct batch_header header;
+    struct batch_reader reader;
+    struct buf scratch; // its records, when it is compressed
+    bool listed;        // in config.loads
+    int64_t began_us;
+    struct ledger *next, *previous;
+};
+
+// What is left of a turn for loading.
+struct ledger_slice {
+    struct env *env;
+    int64_t end_us;
+    int32_t records; // applied
+};
+
 struct ledger {
     struct ledger_config config;
     char *topic;
@@ -46,6 +71,7 @@ struct ledger {
     struct timer retry; // opening, reading
     struct timer send;  // closes the open batch at the end of the turn
     int retry_ms;
+    struct ledger_load load;
 
     struct ledger_batch open;   // being collected
     struct ledger_batch sealed; // on its way, in one or more appends
@@ -74,6 +100,18 @@ void ledger_committed(struct ledger *ledger, uint64_t seq);
 
 // ---- ledger_read.c ----
 void ledger_read_on(struct ledger *ledger); // the next LedgerRead, while loading or confirming
+// Applies of load.bytes until they or the slice are used up; what follows is done: the next read, the end of
+// loading, or the state is dropped.
+void ledger_load_apply(struct ledger *ledger, struct ledger_slice *slice);
+// Forgets bytes that are not applied; the ledger does not load any more. Idempotent.
+void ledger_load_stop(struct ledger *ledger);
+
+// ---- ledger_loads.c ----
+bool ledger_slice_over(const struct ledger_slice *slice);
+void ledger_loads_enter(struct ledger *ledger); // loading begins; idempotent
+// It has ended; whole: the state is. Idempotent.
+void ledger_loads_leave(struct ledger *ledger, bool whole);
+void ledger_loads_kick(struct ledger_loads *loads); // a ledger of it has got bytes
 
 // ---- ledger_batch.c ----
 void ledger_kick(struct ledger *ledger); // sends what is due, at the end of the turn

@@ -61,6 +61,7 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
         .env = coordinator->env,
         .rpc = coordinator->rpc,
         .image = coordinator->image,
+        .loads = coordinator->loads,
         .settings = &coordinator->settings,
         .sink = &coordinator_group_sink,
         .lag = coordinator->lag,
@@ -89,6 +90,7 @@ static void open_txn_shard(struct coordinator *coordinator, const struct image_s
         .env = coordinator->env,
         .rpc = coordinator->rpc,
         .image = coordinator->image,
+        .loads = coordinator->loads,
         .settings = &coordinator->txn_settings,
         .storages = &coordinator->storages,
         .coordinators = &coordinator->coordinators,
@@ -382,6 +384,7 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
                                                     .on_partition = on_partition};
     image_listen(coordinator->image, &coordinator->listener);
     coordinator->lag = make_lag(coordinator);
+    coordinator->loads = ledger_loads_new(options->env);
     report_start(coordinator);
     if (status == ST_OK)
         status = follow_cluster(coordinator);
@@ -428,6 +431,7 @@ void coordinator_destroy(struct coordinator **pointer)
         close_shard(coordinator, value);
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         close_txn_shard(coordinator, value);
+    ledger_loads_destroy(&coordinator->loads);
     producer_ids_destroy(&coordinator->producer_ids);
     lag_destroy(&coordinator->lag);
     contacts_fini(&coordinator->storages);

@@ -35,6 +35,7 @@ struct coordinator {
     struct producer_ids *producer_ids;
     struct contacts storages, coordinators; // whom transactions are told to and asked of
     struct lag *lag;
+    struct ledger_loads *loads;
     struct requests requests;
     enum coordinator_drain drain;
     struct timer drain_timer;

@@ -366,6 +366,7 @@ struct shard *shard_new(const struct shard_options *options)
         .env = options->env,
         .rpc = options->rpc,
         .image = options->image,
+        .loads = options->loads,
         .topic = SHARD_TOPIC_GROUPS,
         .partition = options->index,
         .owner = options->owner,

@@ -62,6 +62,7 @@ struct shard_options {
     struct env *env;
     struct rpc *rpc;
     struct image *image;
+    struct ledger_loads *loads; // borrowed
     const struct shard_settings *settings; // borrowed
     const struct group_sink *sink;         // borrowed; for all groups
     struct lag *lag;                       // borrowed; is told of commits. NULL: nobody wants to know

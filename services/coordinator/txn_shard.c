@@ -280,6 +280,7 @@ struct txn_shard *txn_shard_new(const struct txn_shard_options *options)
         .env = options->env,
         .rpc = options->rpc,
         .image = options->image,
+        .loads = options->loads,
         .topic = SHARD_TOPIC_TRANSACTIONS,
         .partition = options->index,
         .owner = options->owner,

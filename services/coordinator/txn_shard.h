@@ -51,6 +51,7 @@ struct txn_shard_options {
     struct env *env;
     struct rpc *rpc;
     struct image *image;
+    struct ledger_loads *loads; // borrowed
     const struct txn_settings *settings;      // borrowed
     struct contacts *storages, *coordinators; // borrowed: who gets markers
     int32_t index;                            // partition of __transaction_state

@@ -8,6 +8,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct leader *leader_of(Millrace__Storage_Service *service)
 {
@@ -109,7 +110,7 @@ static void serve_ledger_read(Millrace__Storage_Service *service, const Millrace
     reply.log_end = all->log_end;
     reply.leader_epoch = all->leader_epoch;
     for (int i = 0; i < committed; i++) {
-        if (all->base[i] < request->offset)
+        if ((i + 1 < all->batches ? all->base[i + 1] : all->log_end) <= request->offset)
             continue;
         rpc_reply_payload(call, &all->log[i], 1); // one batch per read: loading takes several
         break;
@@ -129,6 +130,8 @@ static void owner_apply(void *context, int64_t timestamp_ms, struct slice key, s
     struct leaders *all = context;
     all->applied++;
     cr_assert_gt(timestamp_ms, 0);
+    if (all->apply_us > 0)
+        usleep((useconds_t)all->apply_us);
     mem_free(value.data == NULL ? map_remove(&all->state, key) : map_put(&all->state, key, text_of(value)));
 }
 
@@ -256,6 +259,7 @@ void leaders_start(struct leaders *all)
     map_init(&all->pending, 0);
     cr_assert_eq(env_posix_new("ledger-test", 1, &all->env), ST_OK);
     all->env->diag.level = DIAG_ERROR;
+    all->loads = ledger_loads_new(all->env);
     for (int i = 0; i < 3; i++) {
         all->transports[i] = zmq_transport_new(all->env, NULL);
         struct rpc_config config = {.env = all->env,
@@ -280,18 +284,24 @@ void leaders_start(struct leaders *all)
     put_cluster(all);
 }
 
+struct ledger_config leaders_config(struct leaders *all)
+{
+    return (struct ledger_config){.env = all->env,
+                                  .rpc = all->rpcs[0],
+                                  .image = all->image,
+                                  .loads = all->loads,
+                                  .topic = "__consumer_offsets",
+                                  .partition = 0,
+                                  .owner = 11,
+                                  .owner_epoch = 5,
+                                  .metadata_offset = 1,
+                                  .ops = &ops,
+                                  .context = all};
+}
+
 void leaders_own(struct leaders *all)
 {
-    struct ledger_config config = {.env = all->env,
-                                   .rpc = all->rpcs[0],
-                                   .image = all->image,
-                                   .topic = "__consumer_offsets",
-                                   .partition = 0,
-                                   .owner = 11,
-                                   .owner_epoch = 5,
-                                   .metadata_offset = 1,
-                                   .ops = &ops,
-                                   .context = all};
+    struct ledger_config config = leaders_config(all);
     all->ledger = ledger_new(&config);
 }
 
@@ -299,6 +309,7 @@ void leaders_stop(struct leaders *all)
 {
     if (all->ledger != NULL)
         ledger_destroy(&all->ledger);
+    ledger_loads_destroy(&all->loads);
     for (int i = 0; i < 3; i++) {
         rpc_close(all->rpcs[i]);
         rpc_destroy(&all->rpcs[i]);
@@ -313,17 +324,37 @@ void leaders_stop(struct leaders *all)
     env_posix_destroy(&all->env);
 }
 
-void leaders_write(struct leaders *all, const char *key, const char *value)
+static void write_batch(struct leaders *all, const struct batch_record *records, int count)
 {
-    struct batch_record record = {1700000000000, slice_str(key), slice_str(value), NULL, 0};
     struct batch_spec spec = batch_spec_plain();
     struct buf bytes;
-    buf_init(&bytes, 1 << 16);
-    cr_assert_eq(batch_build(&spec, &record, 1, &bytes), ST_OK);
+    buf_init(&bytes, 1 << 20);
+    cr_assert_eq(batch_build(&spec, records, count, &bytes), ST_OK);
     struct block *block = block_copy(buf_slice(&bytes));
     take_batch(all, block);
     block_unref(&block);
     buf_fini(&bytes);
+}
+
+void leaders_write(struct leaders *all, const char *key, const char *value)
+{
+    struct batch_record record = {1700000000000, slice_str(key), slice_str(value), NULL, 0};
+    write_batch(all, &record, 1);
+}
+
+void leaders_write_many(struct leaders *all, int count)
+{
+    enum { NUMBER_SIZE = 12 };
+    struct batch_record *records = mem_calloc((size_t)count, sizeof *records);
+    char *keys = mem_calloc((size_t)count, NUMBER_SIZE);
+    for (int i = 0; i < count; i++) {
+        char *key = keys + (ptrdiff_t)i * NUMBER_SIZE;
+        snprintf(key, NUMBER_SIZE, "%d", i);
+        records[i] = (struct batch_record){1700000000000, slice_str(key), slice_str("v"), NULL, 0};
+    }
+    write_batch(all, records, count);
+    mem_free(keys);
+    mem_free(records);
 }
 
 void leaders_move(struct leaders *all)

@@ -43,23 +43,28 @@ struct leaders {
     Millrace__LedgerAppendReply_Closure held_closure;
     int64_t held_base;
 
+    struct ledger_loads *loads;
     struct ledger *ledger;
     struct map state;   // key -> value (char *)
     struct map pending; // the same, not committed yet; of one producer
     struct ledger_producer pending_of;
     int readies, resets, seals, applied;
+    int apply_us; // what each record takes
     bool seal_fails;
     const char *snapshot_key, *snapshot_value; // what seal writes
 };
 
 void leaders_start(struct leaders *all);
 void leaders_stop(struct leaders *all);
+struct ledger_config leaders_config(struct leaders *all);
 // The owner opens the ledger.
 void leaders_own(struct leaders *all);
 // The owner's state is empty, as in a new process.
 void leaders_forget(struct leaders *all);
 // Appends a batch to the log directly, as a former owner did.
 void leaders_write(struct leaders *all, const char *key, const char *value);
+// The same, count records of one batch, with keys "0", "1", ...
+void leaders_write_many(struct leaders *all, int count);
 // Moves leadership to the other node.
 void leaders_move(struct leaders *all);
 // A node registers and may work again; the leader epoch stays.

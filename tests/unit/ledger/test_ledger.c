@@ -6,6 +6,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static struct leaders all;
 
@@ -95,6 +96,126 @@ Test(ledger_load, a_leader_that_moves_while_loading_is_followed)
     leaders_await(&all, &all.readies, 1);
     cr_assert_eq(all.applied, 2);
     cr_assert_gt(all.nodes[1].opens, 0);
+}
+
+// ---- in slices ----
+
+static int64_t metric_value(const char *name)
+{
+    for (struct metric *metric = all.env->metrics->first; metric != NULL; metric = metric->next)
+        if (strcmp(metric->name, name) == 0)
+            return metric->value;
+    cr_assert_fail("no metric %s", name);
+    return -1;
+}
+
+// Counts what is applied from one turn of the loop to the next.
+struct meter {
+    struct timer timer;
+    int before, most;
+};
+
+static void meter_on_turn(struct timer *timer)
+{
+    struct meter *meter = timer->context;
+    int now = all.applied - meter->before;
+    meter->most = now > meter->most ? now : meter->most;
+    meter->before = all.applied;
+    timer_start_us(all.env, timer, 0);
+}
+
+static int most_in_one_turn(int count)
+{
+    struct meter meter = {.before = 0};
+    timer_init(&meter.timer, meter_on_turn, &meter);
+    timer_start_us(all.env, &meter.timer, 0);
+    leaders_own(&all);
+    leaders_await(&all, &all.readies, 1);
+    env_posix_turn(all.env, 0);
+    timer_stop(all.env, &meter.timer);
+    cr_assert_eq(all.applied, count);
+    return meter.most;
+}
+
+Test(ledger_load, a_turn_applies_no_more_records_than_a_slice_has)
+{
+    enum { COUNT = 3 * LEDGER_SLICE_RECORDS };
+    leaders_write_many(&all, COUNT);
+    int most = most_in_one_turn(COUNT);
+    cr_assert_leq(most, LEDGER_SLICE_RECORDS);
+    cr_assert_str_eq(leaders_value(&all, "0"), "v");
+    cr_assert_str_eq(leaders_value(&all, "12287"), "v");
+    cr_assert_geq(metric_value("millrace_ledger_load_records_total"), COUNT);
+    cr_assert_eq(metric_value("millrace_ledger_loads_total"), 1);
+}
+
+Test(ledger_load, a_turn_applies_slow_records_no_longer_than_a_slice_lasts)
+{
+    all.apply_us = 1000;
+    leaders_write_many(&all, 30);
+    cr_assert_leq(most_in_one_turn(30), LEDGER_SLICE_US / 1000 + 1);
+}
+
+Test(ledger_load, a_leader_that_moves_within_a_batch_is_followed_from_there)
+{
+    all.apply_us = 1000;
+    leaders_write_many(&all, 30);
+    leaders_own(&all);
+    leaders_await(&all, &all.applied, 10);
+    cr_assert_lt(all.applied, 30);
+    leaders_move(&all);
+    leaders_await(&all, &all.readies, 1);
+    cr_assert_eq(all.applied, 30, "each once");
+    cr_assert_gt(all.nodes[1].reads, 0);
+}
+
+Test(ledger_load, one_that_is_closed_within_a_batch_applies_nothing_more)
+{
+    all.apply_us = 1000;
+    leaders_write_many(&all, 30);
+    leaders_own(&all);
+    leaders_await(&all, &all.applied, 10);
+    int applied = all.applied;
+    cr_assert_lt(applied, 30);
+    cr_assert_eq(metric_value("millrace_ledger_loading"), 1);
+    ledger_destroy(&all.ledger);
+    leaders_turns(&all, 20);
+    cr_assert_eq(all.applied, applied);
+    cr_assert_eq(metric_value("millrace_ledger_loading"), 0);
+}
+
+struct second {
+    int applied, readies;
+};
+
+static void second_apply(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
+{
+    ((struct second *)context)->applied++;
+    usleep(1000);
+}
+
+static void second_ready(void *context)
+{
+    ((struct second *)context)->readies++;
+}
+
+Test(ledger_load, the_first_to_load_is_whole_while_the_second_waits)
+{
+    static const struct ledger_ops second_ops = {.apply = second_apply, .ready = second_ready};
+    struct second second = {0};
+    all.apply_us = 1000;
+    leaders_write_many(&all, 60);
+    leaders_own(&all);
+    leaders_await(&all, &all.applied, 1);
+    struct ledger_config config = leaders_config(&all);
+    config.ops = &second_ops;
+    config.context = &second;
+    struct ledger *ledger = ledger_new(&config);
+    leaders_await(&all, &all.readies, 1);
+    cr_assert_leq(second.applied, LEDGER_SLICE_US / 1000 + 1);
+    leaders_await(&all, &second.readies, 1);
+    cr_assert_eq(second.applied, 60);
+    ledger_destroy(&ledger);
 }
 
 Test(ledger_load, a_stale_owner_never_becomes_ready)
