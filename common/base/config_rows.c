@@ -22,6 +22,13 @@ const struct config_row config_common_rows[] = {
     {.key = "rpc.advertised",
      .type = CONFIG_STRING,
      .help = "host:port told to other daemons instead of the bound one (containers)."},
+    {.key = "rpc.calls.per.peer.max",
+     .type = CONFIG_INT,
+     .fallback = "16384",
+     .min = 64,
+     .max = 32768,
+     .help = "Calls in progress to or from one other daemon, among them each JoinGroup that waits at a "
+             "coordinator; four times as many with all. What is beyond waits at its sender."},
     {.key = "rpc.keys.dir",
      .type = CONFIG_STRING,
      .help = "Directory with the public CURVE keys of all daemons (millrace keygen); empty: no encryption, "

@@ -243,6 +243,7 @@ static enum status rpc_start(struct daemon *daemon)
         .transport = daemon->transport,
         .self = {.role = daemon->spec->role, .node = (int32_t)config_int(daemon->config, "node.id")},
         .incarnation = daemon->incarnation,
+        .calls_per_peer = (int)config_int(daemon->config, "rpc.calls.per.peer.max"),
     };
     daemon->rpc = rpc_new(&config);
     snprintf(endpoint, sizeof endpoint, "tcp://%s:%d", *host != '\0' ? host : "0.0.0.0", port);

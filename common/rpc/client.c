@@ -51,6 +51,31 @@ static void call_link(struct out_call *call, struct peer_lane *lane)
     lane->peer->calls++;
 }
 
+// ---- the calls of an owner ----
+// A relay or a ledger that goes away has its calls cancelled; there may be thousands of other calls.
+
+static void owner_link(struct out_call *call, void *closure_data)
+{
+    call->closure_data = closure_data;
+    call->owner_next = map_put_u64(&call->rpc->owners, (uintptr_t)closure_data, call);
+    if (call->owner_next != NULL)
+        call->owner_next->owner_prev = call;
+}
+
+static void owner_unlink(struct out_call *call)
+{
+    struct map *owners = &call->rpc->owners;
+    uint64_t key = (uintptr_t)call->closure_data;
+    if (call->owner_next != NULL)
+        call->owner_next->owner_prev = call->owner_prev;
+    if (call->owner_prev != NULL)
+        call->owner_prev->owner_next = call->owner_next;
+    else if (call->owner_next != NULL)
+        map_put_u64(owners, key, call->owner_next);
+    else
+        map_remove_u64(owners, key);
+}
+
 void call_end(struct out_call *call, const struct rpc_result *result, const ProtobufCMessage *message)
 {
     struct rpc *rpc = call->rpc;
@@ -59,6 +84,7 @@ void call_end(struct out_call *call, const struct rpc_result *result, const Prot
     map_remove_u64(&rpc->calls, call->correlation);
     metric_set(&rpc->metrics.calls_now, (int64_t)rpc->calls.count);
     call_unlink(call);
+    owner_unlink(call);
     timer_stop(rpc->env, &call->timer);
     frames_unref(&call->unsent);
     mem_free(call);
@@ -106,11 +132,8 @@ static struct out_call *call_new(struct rpc *rpc, struct peer_lane *lane)
 
 void rpc_cancel(struct rpc *rpc, void *closure_data)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&rpc->calls, &at, NULL, &value);) {
-        struct out_call *call = value;
-        if (call->closure_data != closure_data)
-            continue;
+    struct out_call *call;
+    while ((call = map_get_u64(&rpc->owners, (uintptr_t)closure_data)) != NULL) {
         call->closure = NULL;
         call_end(call, &(struct rpc_result){.text = ""}, NULL);
     }
@@ -190,10 +213,11 @@ void client_invoke(ProtobufCService *service, unsigned index, const ProtobufCMes
     ASSERT(peer != NULL && peer->refs > 0);
     ASSERT(rpc->stub.options.payload_count <= RPC_PAYLOADS_MAX);
     rpc->stub.peer = NULL; // the stub holds for one call
-    bool full = peer->calls >= RPC_CALLS_PER_PEER_MAX || rpc->calls.count >= RPC_CALLS_MAX;
+    bool full = peer->calls >= rpc->calls_per_peer ||
+                rpc->calls.count >= (size_t)rpc->calls_per_peer * RPC_CALLS_PEERS;
     struct out_call *call = call_new(rpc, &peer->lanes[rule->lane]);
     call->closure = closure;
-    call->closure_data = closure_data;
+    owner_link(call, closure_data);
     call->reply_type = type->output;
     timer_start_ms(rpc->env, &call->timer, deadline_of(&rpc->stub.options));
     enum status status;

@@ -49,8 +49,9 @@ struct rpc_peer {
 struct out_call {
     uint64_t correlation;
     struct rpc *rpc;
-    struct peer_lane *lane;       // NULL once it ends soon
-    struct out_call *prev, *next; // in the lane
+    struct peer_lane *lane;                   // NULL once it ends soon
+    struct out_call *prev, *next;             // in the lane
+    struct out_call *owner_prev, *owner_next; // of those with the same closure_data
     const ProtobufCMessageDescriptor *reply_type;
     ProtobufCClosure closure; // NULL: one-way
     void *closure_data;
@@ -93,6 +94,7 @@ struct rpc_call {
     struct rpc_sender sender;
     int64_t deadline_us;
     struct arena arena;
+    size_t bytes; // of the request's frames
     struct frames payload;
     struct frames reply_payload;
 };
@@ -103,7 +105,7 @@ struct rpc_metrics {
     struct metric lost_replies; // answers whose connection is gone or full
     struct metric malformed;    // messages dropped because they are not ours
     struct metric unknown;      // kinds, services or methods nobody here offers
-    struct metric calls_now, served_now;
+    struct metric calls_now, served_now, held_bytes;
 };
 
 struct rpc {
@@ -118,10 +120,13 @@ struct rpc {
     struct map types;   // method descriptor's address → rule (callers' side, for look-up only)
     struct map peers;   // endpoint, role and node → struct rpc_peer
     struct map calls;   // correlation → struct out_call
+    struct map owners;  // closure data's address → the newest struct out_call with it; only for look-up
     struct map conns;   // route → struct in_conn
     uint64_t last_correlation;
     struct rpc_call *served; // in progress
     int served_count;
+    int calls_per_peer;                // in progress, each way
+    size_t held_bytes, held_bytes_max; // of the requests in progress
     struct stub stub;
     struct rpc_result result; // of the closure that runs
     struct arena scratch;     // envelopes

@@ -60,14 +60,16 @@ static void metrics_start(struct rpc *rpc)
                  "Messages of a kind, service or method not offered here.");
     metric_start(rpc, &m->calls_now, "millrace_rpc_calls_in_progress", "Calls made and not ended.");
     metric_start(rpc, &m->served_now, "millrace_rpc_served_in_progress", "Calls held by services.");
-    m->calls_now.kind = m->served_now.kind = METRIC_GAUGE;
+    metric_start(rpc, &m->held_bytes, "millrace_rpc_served_bytes", "Bytes of the calls held by services.");
+    m->calls_now.kind = m->served_now.kind = m->held_bytes.kind = METRIC_GAUGE;
 }
 
 static void metrics_end(struct rpc *rpc)
 {
     struct rpc_metrics *m = &rpc->metrics;
-    struct metric *all[] = {&m->calls,        &m->failures,  &m->served,  &m->refused,   &m->late_replies,
-                            &m->lost_replies, &m->malformed, &m->unknown, &m->calls_now, &m->served_now};
+    struct metric *all[] = {&m->calls,        &m->failures,     &m->served,    &m->refused,
+                            &m->late_replies, &m->lost_replies, &m->malformed, &m->unknown,
+                            &m->calls_now,    &m->served_now,   &m->held_bytes};
     for (size_t i = 0; i < sizeof all / sizeof *all && rpc->env->metrics != NULL; i++)
         metric_remove(rpc->env->metrics, all[i]);
 }
@@ -77,15 +79,18 @@ static void metrics_end(struct rpc *rpc)
 struct rpc *rpc_new(const struct rpc_config *config)
 {
     struct rpc *rpc = mem_calloc(1, sizeof *rpc);
-    *rpc = (struct rpc){.env = config->env,
-                        .transport = config->transport,
-                        .self = config->self,
-                        .incarnation = config->incarnation,
-                        .cluster = config->cluster,
-                        .rules = config->rules ? config->rules : rpc_rules,
-                        .stub = {.service = {.invoke = client_invoke}, .rpc = rpc},
-                        .result = {.text = ""}};
-    struct map *maps[] = {&rpc->methods, &rpc->types, &rpc->peers, &rpc->calls, &rpc->conns};
+    *rpc = (struct rpc){
+        .env = config->env,
+        .transport = config->transport,
+        .self = config->self,
+        .incarnation = config->incarnation,
+        .cluster = config->cluster,
+        .calls_per_peer = config->calls_per_peer > 0 ? config->calls_per_peer : RPC_CALLS_PER_PEER,
+        .held_bytes_max = config->held_bytes_max > 0 ? config->held_bytes_max : RPC_HELD_BYTES_MAX,
+        .rules = config->rules ? config->rules : rpc_rules,
+        .stub = {.service = {.invoke = client_invoke}, .rpc = rpc},
+        .result = {.text = ""}};
+    struct map *maps[] = {&rpc->methods, &rpc->types, &rpc->peers, &rpc->calls, &rpc->conns, &rpc->owners};
     for (size_t i = 0; i < sizeof maps / sizeof *maps; i++)
         map_init(maps[i], 0);
     arena_init(&rpc->scratch, RPC_UNPACK_BASE + RPC_UNPACK_FACTOR * RPC_ENVELOPE_MAX);
@@ -133,6 +138,7 @@ void rpc_destroy(struct rpc **pointer)
     peers_fini(rpc);
     map_fini(&rpc->types);
     map_fini(&rpc->calls);
+    map_fini(&rpc->owners);
     arena_fini(&rpc->scratch);
     metrics_end(rpc);
     mem_free(rpc);

@@ -33,8 +33,10 @@ enum {
     RPC_PAYLOADS_MAX = 8,      // payload frames of a message
     RPC_DEADLINE_MS_DEFAULT = 30000,
     RPC_DEADLINE_MS_MAX = 600000,
-    RPC_CALLS_PER_PEER_MAX = 1024, // in progress, each way; above: ST_LIMIT
-    RPC_CALLS_MAX = 16384          // in progress over all peers, each way; above: ST_LIMIT
+    RPC_CALLS_PER_PEER = 16384, // in progress, each way, unless configured; above: ST_LIMIT
+    RPC_CALLS_PEERS = 4,        // over all peers as many as so many of them may have; above: ST_LIMIT
+    RPC_HELD_BYTES_MAX =
+        512 << 20 // of requests being served, however many, unless configured; above: ST_LIMIT
 };
 
 struct rpc_config {
@@ -44,6 +46,8 @@ struct rpc_config {
     uint64_t incarnation;         // random per start of the process
     struct uuid cluster;          // zero: not known yet (rpc_set_cluster)
     const struct rpc_rule *rules; // who may call what on which lane; NULL: rpc_rules of roles.c
+    int calls_per_peer;           // rpc.calls.per.peer.max; 0: RPC_CALLS_PER_PEER
+    size_t held_bytes_max;        // 0: RPC_HELD_BYTES_MAX
 };
 
 struct rpc *rpc_new(const struct rpc_config *config);

@@ -88,6 +88,8 @@ static void call_free(struct rpc_call *call)
     if (call->next != NULL)
         call->next->prev = call->prev;
     metric_set(&rpc->metrics.served_now, --rpc->served_count);
+    rpc->held_bytes -= call->bytes;
+    metric_set(&rpc->metrics.held_bytes, (int64_t)rpc->held_bytes);
     if (--call->conn->calls == 0) {
         map_remove_u64(&rpc->conns, call->conn->route);
         mem_free(call->conn);
@@ -209,6 +211,22 @@ static bool frames_fit(const struct request *request, enum rpc_lane lane)
     return request->count - 2 <= RPC_PAYLOADS_MAX;
 }
 
+static size_t request_bytes(const struct request *request)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < request->count; i++)
+        bytes += request->frames[i]->len;
+    return bytes;
+}
+
+// Whether no more requests may be held, of that connection or of all.
+static bool too_many(const struct rpc *rpc, const struct in_conn *conn, const struct request *request)
+{
+    return (conn != NULL && conn->calls >= rpc->calls_per_peer) ||
+           rpc->served_count >= rpc->calls_per_peer * RPC_CALLS_PEERS ||
+           rpc->held_bytes + request_bytes(request) > rpc->held_bytes_max;
+}
+
 static void request_dispatch(struct rpc *rpc, const struct request *request, const struct method *method)
 {
     struct rpc_call *call = mem_calloc(1, sizeof *call);
@@ -231,6 +249,9 @@ static void request_dispatch(struct rpc *rpc, const struct request *request, con
                                                          : RPC_DEADLINE_MS_DEFAULT;
     call->deadline_us =
         env_now_us(rpc->env) + (left_ms < RPC_DEADLINE_MS_MAX ? left_ms : RPC_DEADLINE_MS_MAX) * 1000;
+    call->bytes = request_bytes(request);
+    rpc->held_bytes += call->bytes;
+    metric_set(&rpc->metrics.held_bytes, (int64_t)rpc->held_bytes);
     frames_ref(&call->payload, request->frames + 2, request->count - 2);
     call->next = rpc->served;
     if (call->next != NULL)
@@ -254,7 +275,7 @@ static void request_admit(struct rpc *rpc, const struct request *request)
         refuse(rpc, request, ST_MALFORMED, "the message is missing");
     } else if (!frames_fit(request, method->rule->lane)) {
         refuse(rpc, request, ST_LIMIT, "a frame is too large for the method's lane");
-    } else if (rpc->served_count >= RPC_CALLS_MAX || (conn && conn->calls >= RPC_CALLS_PER_PEER_MAX)) {
+    } else if (too_many(rpc, conn, request)) {
         refuse(rpc, request, ST_LIMIT, "too many calls are in progress");
     } else {
         request_dispatch(rpc, request, method);

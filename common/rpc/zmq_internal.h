@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "io/env_posix.h"
 #include "rpc/curve.h"
+#include "rpc/rpc.h"
 #include "rpc/zmq.h"
 
 #include <sys/socket.h>
@@ -17,12 +18,14 @@ enum {
     ZMQ_BEAT_MS = 400,         // ZMTP heartbeat of the side that connects; a silent peer
     ZMQ_BULK_BEAT_MS = 1000,   // the same of bulk lanes: what waits there waits for a new owner or leader too
     ZMQ_BEAT_TIMEOUT_MS = 400, // is lost so long after one, on both sides
-    ZMQ_ACCEPTED_BEAT_MS = 5000,                  // of the other side, for peers that send none
-    ZMQ_RECONNECT_MS = 5,                         // first pause before connecting again, doubling up to
-    ZMQ_RECONNECT_MS_MAX = 200,                   // this
-    ZMQ_RESOLVE_AGAIN_MS = 500,                   // a name whose lane is not up is looked up again
-    ZMQ_QUEUE_MAX = 2048,                         // messages waiting per connection and direction
-    ZMQ_BYTES_MAX = 128 << 20,                    // waiting to be sent over all connections; above: ST_AGAIN
+    ZMQ_ACCEPTED_BEAT_MS = 5000,            // of the other side, for peers that send none
+    ZMQ_RECONNECT_MS = 5,                   // first pause before connecting again, doubling up to
+    ZMQ_RECONNECT_MS_MAX = 200,             // this
+    ZMQ_RESOLVE_AGAIN_MS = 500,             // a name whose lane is not up is looked up again
+    ZMQ_QUEUE_MAX = 4 * RPC_CALLS_PER_PEER, // messages waiting per connection and direction: more than
+                                            // there are calls in progress, since an answer finds room or
+                                            // is lost
+    ZMQ_BYTES_MAX = 128 << 20,              // waiting to be sent over all connections; above: ST_AGAIN
     ZMQ_HOARD_MAX = 3 * TRANSPORT_BULK_FRAME_MAX, // received on a connection without a whole message
     ZMQ_HOARD_CHECK_MS = 75,      // after so long connections are looked at when the loop is awake anyway,
     ZMQ_HOARD_CHECK_MS_MAX = 300, // and after so long it is woken for it; nodes wake it more often

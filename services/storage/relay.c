@@ -10,7 +10,7 @@
 #include "protos/controller.pb-c.h"
 #include "protos/coordinator.pb-c.h"
 
-enum { RETRY_MS = 20, CONTROLLER_LEAST_MS = 100, NEED_TOPIC_MS = 2000 };
+enum { RETRY_MS = 20, CROWDED_RETRY_MS = 500, CONTROLLER_LEAST_MS = 100, NEED_TOPIC_MS = 2000 };
 
 enum relay_state {
     RELAY_WAITING, // timer: look for the owner (again)
@@ -117,14 +117,15 @@ static void relay_answered(struct relay *relay, struct block *response_take, int
 static void relay_again(struct relay *relay, enum status why)
 {
     struct relays *relays = relay->relays;
+    int64_t pause_ms = why == ST_LIMIT ? CROWDED_RETRY_MS : RETRY_MS;
     rpc_peer_release(&relay->peer);
-    if (env_now_us(relays->env) + RETRY_MS * 1000 >= relay->deadline_us) {
+    if (env_now_us(relays->env) + pause_ms * 1000 >= relay->deadline_us) {
         relay_fail(relay, why);
         return;
     }
     metric_inc(&relays->repeated, 1);
     relay->state = RELAY_WAITING;
-    timer_start_ms(relays->env, &relay->timer, RETRY_MS);
+    timer_start_ms(relays->env, &relay->timer, pause_ms);
 }
 
 static void relay_park(struct relay *relay)

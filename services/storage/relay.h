@@ -20,7 +20,7 @@ struct relay;  // one request under way
 
 enum {
     RELAY_BYTES_MAX = 16 << 20, // relay.max.bytes: a larger frame is refused
-    RELAYS_MAX = 10000,         // under way in one process; above: ST_LIMIT
+    RELAYS_MAX = 65536,         // under way in one process, one per connection at most; above: ST_LIMIT
     RELAY_PARK_MS = 2000,       // how long to wait for an owner
     RELAY_OFFSET_MS = 5000      // how long an answer waits for its metadata offset
 };

@@ -157,13 +157,76 @@ Test(calls, cancelled_calls_are_not_told)
 
 Test(calls, calls_in_progress_per_peer_are_limited)
 {
-    for (int i = 0; i < RPC_CALLS_PER_PEER_MAX + 5; i++)
+    for (int i = 0; i < RPC_CALLS_PER_PEER + 5; i++)
         hold(0);
     trial_await(&client, &server, &outcome, 5);
     cr_assert_eq(outcome.status, ST_LIMIT);
-    trial_await_int(&client, &server, &server.held_count, RPC_CALLS_PER_PEER_MAX);
+    trial_await_int(&client, &server, &server.held_count, RPC_CALLS_PER_PEER);
     cr_assert_eq(outcome.count, 5);
-    cr_assert_eq(server.held_count, RPC_CALLS_PER_PEER_MAX);
+    cr_assert_eq(server.held_count, RPC_CALLS_PER_PEER);
+}
+
+Test(calls, all_that_are_held_can_be_answered_at_once)
+{
+    for (int i = 0; i < RPC_CALLS_PER_PEER; i++)
+        hold(0);
+    trial_await_int(&client, &server, &server.held_count, RPC_CALLS_PER_PEER);
+    for (int i = 0; i < RPC_CALLS_PER_PEER; i++)
+        answer_held(i);
+    trial_await(&client, &server, &outcome, RPC_CALLS_PER_PEER);
+    cr_assert_eq(outcome.status, ST_STALE, "%s", outcome.text);
+    cr_assert_eq(trial_metric(&server, "millrace_rpc_lost_replies_total"), 0);
+    cr_assert_eq(trial_metric(&server, "millrace_rpc_served_bytes"), 0);
+}
+
+Test(calls, those_of_one_owner_are_cancelled_among_many_others)
+{
+    struct outcome others = {.trial = &client};
+    struct outcome mine = {.trial = &client};
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    for (int i = 0; i < 30; i++)
+        trial__trial__hold(rpc_on(peer, &trial__trial__descriptor, NULL), &question, outcome_note,
+                           i % 3 == 0 ? &mine : &others);
+    trial_await_int(&client, &server, &server.held_count, 30);
+    answer_held(3); // the second of mine
+    trial_await(&client, &server, &mine, 1);
+    rpc_cancel(client.rpc, &mine);
+    rpc_cancel(client.rpc, &mine);
+    for (int i = 0; i < 30; i++)
+        if (i != 3)
+            answer_held(i);
+    trial_await(&client, &server, &others, 20);
+    cr_assert_eq(mine.count, 1);
+    cr_assert_eq(trial_metric(&client, "millrace_rpc_calls_in_progress"), 0);
+}
+
+Test(calls, the_servers_own_limits_hold_too)
+{
+    static struct trial small;
+    static uint8_t bytes[1000];
+    struct rpc_config limits = {.calls_per_peer = 8, .held_bytes_max = 4 * sizeof bytes};
+    trial_start_limited(&small, storage_1, "tcp://127.0.0.1:0", &limits);
+    struct rpc_peer *there = rpc_peer(client.rpc, small.endpoint, storage_1);
+    struct block *payload = block_copy(slice_of(bytes, sizeof bytes));
+    struct rpc_options large = {.payload = &payload, .payload_count = 1};
+    Trial__Question question = TRIAL__QUESTION__INIT;
+    for (int i = 0; i < 4; i++) // with their envelopes three fit
+        trial__trial__keep(rpc_on(there, &trial__trial__descriptor, &large), &question, outcome_note,
+                           &outcome);
+    trial_await(&client, &small, &outcome, 1);
+    cr_assert_eq(outcome.status, ST_LIMIT);
+    cr_assert_eq(small.held_count, 3);
+    for (int i = 0; i < 3; i++)
+        rpc_fail(small.held[i], ST_STALE, "");
+    trial_await(&client, &small, &outcome, 4);
+    for (int i = 0; i < 9; i++)
+        trial__trial__keep(rpc_on(there, &trial__trial__descriptor, NULL), &question, outcome_note, &outcome);
+    trial_await(&client, &small, &outcome, 5);
+    cr_assert_eq(outcome.status, ST_LIMIT);
+    cr_assert_eq(small.held_count, 3 + 8);
+    block_unref(&payload);
+    rpc_peer_release(&there);
+    trial_stop(&small);
 }
 
 Test(calls, another_node_at_the_address_is_a_mismatch)

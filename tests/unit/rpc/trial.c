@@ -12,6 +12,7 @@
 const struct rpc_rule trial_rules[] = {
     {"trial.Trial", "Echo", RPC_CONTROL, RPC_STORAGE | RPC_TOOL},
     {"trial.Trial", "Hold", RPC_CONTROL, RPC_STORAGE | RPC_TOOL},
+    {"trial.Trial", "Keep", RPC_BULK, RPC_STORAGE | RPC_TOOL},
     {"trial.Trial", "Bulk", RPC_BULK, RPC_STORAGE | RPC_TOOL},
     {"trial.Trial", "Refuse", RPC_CONTROL, RPC_STORAGE | RPC_TOOL},
     {"trial.Endless", "Follow", RPC_CONTROL, RPC_TOOL},
@@ -55,13 +56,20 @@ static void serve_hold(Trial__Trial_Service *service, const Trial__Question *que
     trial->held[trial->held_count++] = closure_data;
 }
 
+static void serve_keep(Trial__Trial_Service *service, const Trial__Question *question,
+                       Trial__Answer_Closure closure, void *closure_data)
+{
+    serve_hold(service, question, closure, closure_data);
+}
+
 static void serve_refuse(Trial__Trial_Service *service, const Trial__Question *question,
                          Trial__Answer_Closure closure, void *closure_data)
 {
     rpc_fail(closure_data, ST_NOT_LEADER, "ask somebody else");
 }
 
-void trial_start(struct trial *trial, struct rpc_node self, struct curve_keys *keys, const char *bind)
+static void start(struct trial *trial, struct rpc_node self, struct curve_keys *keys, const char *bind,
+                  const struct rpc_config *limits)
 {
     memset(trial, 0, sizeof *trial);
     cr_assert_eq(env_posix_new("trial", 1, &trial->env), ST_OK);
@@ -71,7 +79,9 @@ void trial_start(struct trial *trial, struct rpc_node self, struct curve_keys *k
                                 .transport = trial->transport,
                                 .self = self,
                                 .incarnation = 77,
-                                .rules = trial_rules};
+                                .rules = trial_rules,
+                                .calls_per_peer = limits->calls_per_peer,
+                                .held_bytes_max = limits->held_bytes_max};
     trial->rpc = rpc_new(&config);
     trial->service = (Trial__Trial_Service)TRIAL__TRIAL__INIT(serve_);
     rpc_serve(trial->rpc, &trial->service.base);
@@ -80,6 +90,17 @@ void trial_start(struct trial *trial, struct rpc_node self, struct curve_keys *k
         cr_assert_eq(rpc_listen(trial->rpc, bind, &port), ST_OK);
         snprintf(trial->endpoint, sizeof trial->endpoint, "tcp://127.0.0.1:%d", port);
     }
+}
+
+void trial_start(struct trial *trial, struct rpc_node self, struct curve_keys *keys, const char *bind)
+{
+    start(trial, self, keys, bind, &(struct rpc_config){.calls_per_peer = 0});
+}
+
+void trial_start_limited(struct trial *trial, struct rpc_node self, const char *bind,
+                         const struct rpc_config *limits)
+{
+    start(trial, self, NULL, bind, limits);
 }
 
 void trial_stop(struct trial *trial)

@@ -11,7 +11,7 @@
 
 #include "trial.pb-c.h"
 
-enum { HELD_MAX = 2000 };
+enum { HELD_MAX = RPC_CALLS_PER_PEER };
 
 struct trial {
     struct env *env;
@@ -43,6 +43,9 @@ extern const struct rpc_rule trial_rules[];
 
 // role/node of the daemon; keys may be NULL. bind NULL: it only calls.
 void trial_start(struct trial *trial, struct rpc_node self, struct curve_keys *keys_take, const char *bind);
+// The same with rpc's limits: calls_per_peer, held_bytes_max.
+void trial_start_limited(struct trial *trial, struct rpc_node self, const char *bind,
+                         const struct rpc_config *limits);
 void trial_stop(struct trial *trial);
 // As trial_start, in a process of its own; returns its pid and fills in the endpoint.
 int trial_fork(struct rpc_node self, char endpoint[64]);

@@ -91,6 +91,18 @@ Test(storage_relay, request_that_was_certainly_not_executed_is_sent_again)
     }
 }
 
+Test(storage_relay, an_owner_with_too_many_calls_is_asked_again_after_a_while)
+{
+    struct owner *owner = owner_of("g");
+    owner->mood = FAILS;
+    owner->failure = ST_LIMIT;
+    owner->failures = 1;
+    int64_t began = env_now_us(node.env);
+    cr_expect_eq(heartbeat("g"), 0);
+    cr_expect_geq(env_now_us(node.env) - began, 500000);
+    cr_expect_eq(owner->relays, 2);
+}
+
 Test(storage_relay, repeatable_request_survives_its_owner_dying)
 {
     struct owner *owner = owner_of("g");
