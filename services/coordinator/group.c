@@ -29,6 +29,7 @@ struct group *group_new(struct slice id, const struct group_settings *settings, 
     map_init(&group->members, 0);
     map_init(&group->statics, 0);
     map_init(&group->pending, 0);
+    map_init(&group->supported, 0);
     return group;
 }
 
@@ -46,6 +47,7 @@ void group_destroy(struct group **group)
     map_fini(&g->members);
     map_fini(&g->statics);
     map_fini(&g->pending);
+    map_fini(&g->supported);
     block_unref(&g->protocol_type);
     block_unref(&g->protocol);
     block_unref(&g->id);
@@ -87,29 +89,10 @@ int64_t group_rebalance_us(const struct group *group)
 
 // ---- protocols ----
 
-// A condensed member without any protocol was read in the middle of a rebalance: it could be any.
-static bool supports_all(const struct group_member *member)
-{
-    return member->condensed && member->protocol_count == 0;
-}
-
-static bool member_supports(const struct group_member *member, struct slice protocol)
-{
-    for (int32_t i = 0; i < member->protocol_count; i++) {
-        if (slice_equal(member->protocols[i].name, protocol))
-            return true;
-    }
-    return supports_all(member);
-}
-
 static bool all_support(const struct group *group, struct slice protocol)
 {
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
-        if (!member_supports(value, protocol))
-            return false;
-    }
-    return true;
+    size_t count = (size_t)(intptr_t)map_get(&group->supported, protocol);
+    return count + group->any_count == group->members.count;
 }
 
 bool group_supports(const struct group *group, const struct group_join *join)
@@ -131,7 +114,7 @@ static int32_t candidates_of(const struct group *group, struct slice candidates[
     const struct group_member *first = NULL;
     void *value;
     for (struct map_entry *at = NULL; first == NULL && map_next(&group->members, &at, NULL, &value);) {
-        if (!supports_all(value))
+        if (!group_member_any(value))
             first = value;
     }
     int32_t count = 0;

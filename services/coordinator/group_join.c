@@ -105,7 +105,7 @@ static void begin_sync_phase(struct group *group, struct group_now now)
         struct group_joined answer = present_generation(group, member);
         group_answer_join(group, member, &answer);
         member->fresh = false;
-        member->synced = false;
+        group_member_set_synced(group, member, false);
         group_watch_session(group, member, now);
     }
 }
@@ -228,7 +228,7 @@ static void add_member(struct group *group, struct group_now now, const struct g
     if (group->leader == NULL)
         group->leader = member;
     member->fresh = true;
-    member->synced = true;
+    group_member_set_synced(group, member, true);
     member->unseen = join->member_id.len == 0 && join->instance_id.data == NULL;
     group_member_park_join(group, member, join->waiter);
     member->expires_us = now.us + (int64_t)group->settings->new_member_wait_ms * 1000;

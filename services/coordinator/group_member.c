@@ -76,12 +76,56 @@ size_t group_member_bytes(const struct group_member *member)
     return member->text->len + member->protocol_bytes->len + block_text(member->assignment).len;
 }
 
+// ---- what is counted ----
+// Every JoinGroup asks which protocols all members know, every SyncGroup whether all have asked.
+
+bool group_member_any(const struct group_member *member)
+{
+    return member->condensed && member->protocol_count == 0;
+}
+
+static bool named_before(const struct group_member *member, int32_t place)
+{
+    for (int32_t i = 0; i < place; i++) {
+        if (slice_equal(member->protocols[i].name, member->protocols[place].name))
+            return true;
+    }
+    return false;
+}
+
+// Adds the member's protocols to the group's counts, or takes them out; one it names twice counts once.
+static void count_protocols(struct group *group, const struct group_member *member, bool add)
+{
+    if (group_member_any(member))
+        group->any_count = add ? group->any_count + 1 : group->any_count - 1;
+    for (int32_t i = 0; i < member->protocol_count; i++) {
+        struct slice name = member->protocols[i].name;
+        if (named_before(member, i))
+            continue;
+        intptr_t count = (intptr_t)map_get(&group->supported, name) + (add ? 1 : -1);
+        if (count > 0)
+            map_put(&group->supported, name, (void *)count);
+        else
+            map_remove(&group->supported, name);
+    }
+}
+
+void group_member_set_synced(struct group *group, struct group_member *member, bool synced)
+{
+    if (member->synced != synced)
+        group->unsynced_count = synced ? group->unsynced_count - 1 : group->unsynced_count + 1;
+    member->synced = synced;
+}
+
+// ---- changing ----
+
 bool group_member_update(struct group *group, struct group_member *member, const struct group_join *join)
 {
     struct block *bytes;
     struct group_protocol *protocols;
     if (!copy_protocols(join, &bytes, &protocols))
         return false;
+    count_protocols(group, member, false);
     group->bytes = group->bytes - member->protocol_bytes->len + bytes->len;
     block_unref(&member->protocol_bytes);
     mem_free(member->protocols);
@@ -91,6 +135,7 @@ bool group_member_update(struct group *group, struct group_member *member, const
     member->condensed = false;
     member->session_ms = join->session_ms;
     member->rebalance_ms = join->rebalance_ms < 0 ? join->session_ms : join->rebalance_ms;
+    count_protocols(group, member, true);
     return true;
 }
 
@@ -123,6 +168,8 @@ void group_member_add(struct group *group, struct group_member *member)
     if (member->instance_id.data != NULL)
         map_put(&group->statics, member->instance_id, member);
     group->bytes += group_member_bytes(member);
+    group->unsynced_count += member->synced ? 0 : 1;
+    count_protocols(group, member, true);
     group->dirty = true;
 }
 
@@ -134,6 +181,9 @@ void group_member_remove(struct group *group, struct group_member *member)
         map_remove(&group->statics, member->instance_id);
     if (member->joined)
         group->joined_count--;
+    group->unsynced_count -= member->synced ? 0 : 1;
+    count_protocols(group, member, false);
+    ASSERT(group->unsynced_count <= group->members.count && group->any_count <= group->members.count);
     group->bytes -= group_member_bytes(member);
     if (group->leader == member) { // Kafka hands leadership on at once, so that DescribeGroups shows one
         void *first = NULL;

@@ -96,14 +96,10 @@ static void leader_synced(struct group *group, struct group_now now, const struc
 
 static void mark_synced(struct group *group, struct group_member *member)
 {
-    member->synced = true;
+    group_member_set_synced(group, member, true);
     member->unseen = false;
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
-        if (!((struct group_member *)value)->synced)
-            return;
-    }
-    group->sync_deadline_us = GROUP_NEVER_US;
+    if (group->unsynced_count == 0)
+        group->sync_deadline_us = GROUP_NEVER_US;
 }
 
 void group_sync(struct group *group, struct group_now now, const struct group_sync *sync)

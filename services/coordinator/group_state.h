@@ -45,7 +45,10 @@ struct group {
     struct map members;          // by id
     struct map statics;          // by instance id
     struct map pending;          // by id, struct group_pending
+    struct map supported;        // by protocol; value: count of the members that know it
+    size_t any_count;            // members that know any protocol
     size_t joined_count;         // members with joined set
+    size_t unsynced_count;       // members with synced not set
     size_t bytes;                // held for members
     int64_t state_since_ms;
     int64_t join_deadline_us, sync_deadline_us;
@@ -76,6 +79,10 @@ void group_member_add(struct group *group, struct group_member *member_take);
 size_t group_member_bytes(const struct group_member *member);
 // Takes it out (also as leader) and frees it. Parked answers must have been given.
 void group_member_remove(struct group *group, struct group_member *member);
+// A condensed member without any protocol was read in the middle of a rebalance: it could be any.
+bool group_member_any(const struct group_member *member);
+// member is in the group.
+void group_member_set_synced(struct group *group, struct group_member *member, bool synced);
 void group_member_park_join(struct group *group, struct group_member *member, void *waiter);
 void pending_remove(struct group *group, struct slice id);
 struct slice group_member_metadata(const struct group_member *member, struct slice protocol);

@@ -131,7 +131,7 @@ static bool move_down(const struct consumer_group *from, const struct consumer_m
     bool done = false;
     if (member != NULL) {
         group_member_add(to, member);
-        member->synced = true;
+        group_member_set_synced(to, member, true);
         done = group_member_set_assignment(to, member, buf_slice(&bytes));
     }
     buf_fini(&bytes);

@@ -128,6 +128,29 @@ Test(group_join, protocols_that_nobody_else_knows_are_refused)
     cr_assert_eq(ask.error, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL);
 }
 
+// Protocols are counted, not asked of every member: the counts follow members that come, change and go.
+Test(group_join, what_all_members_know_follows_them)
+{
+    char id[3][128];
+    struct ask asks[3], ask;
+    world_join_new(&w, (struct client){.protocols = "range=a,range=b,sticky=c"}, id[0], &asks[0]);
+    world_join_new(&w, (struct client){.protocols = "range=a"}, id[1], &asks[1]);
+    world_join(&w, (struct client){.protocols = "sticky=x", .version = 3}, &ask);
+    cr_expect_eq(ask.error, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL, "one named twice does not count twice");
+    world_leave(&w, id[1], NULL);
+    world_join_new(&w, (struct client){.protocols = "sticky=x"}, id[2], &asks[2]);
+    cr_expect_not(asks[2].answered, "sticky is what is left");
+    world_join(&w, (struct client){.id = id[0], .protocols = "sticky=c,mine=d"}, &ask);
+    cr_expect_not(ask.answered);
+    struct ask range;
+    world_join(&w, (struct client){.protocols = "range=x", .version = 3}, &range);
+    cr_expect_eq(range.error, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL, "nobody knows it any more");
+    world_pass(&w, 60000);
+    cr_assert_eq(ask.error, KAFKA_ERR_NONE);
+    cr_expect_str_eq(ask.protocol, "sticky");
+    cr_expect_str_eq(asks[2].protocol, "sticky");
+}
+
 Test(group_join, an_empty_group_needs_a_type_and_a_protocol)
 {
     struct ask ask;
