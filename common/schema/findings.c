@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// The list of what a check found, and a finding in the words of Confluent's registry. See schema.h.
+#include "schema/schema.h"
+
+// Texts of all findings: paths and messages may be as long as the schemas' own names.
+enum { FINDINGS_MEMORY = 64 << 20 };
+
+void schema_findings_init(struct schema_findings *findings)
+{
+    arena_init(&findings->arena, FINDINGS_MEMORY);
+    findings->count = 0;
+    findings->more = false;
+}
+
+void schema_findings_fini(struct schema_findings *findings)
+{
+    arena_fini(&findings->arena);
+    findings->count = 0;
+}
+
+// Difference.error of Confluent's registry: %1 the reader, %2 the writer, %m the message, %p the path.
+static const struct {
+    const char *type, *text;
+} wordings[] = {
+    {"FIXED_SIZE_MISMATCH",
+     "The size of FIXED type field at path '%p' in the %1 schema does not match with the "
+     "%2 schema"},
+    {"TYPE_MISMATCH", "The type (path '%p') of a field in the %1 schema does not match with the %2 schema"},
+    {"NAME_MISMATCH", "The name of the schema has changed (path '%p')"},
+    {"MISSING_ENUM_SYMBOLS", "The %1 schema is missing enum symbols '%m' at path '%p' in the %2 schema"},
+    {"MISSING_UNION_BRANCH", "The %1 schema is missing a type inside a union field at path '%p' in the %2 "
+                             "schema"},
+    {"READER_FIELD_MISSING_DEFAULT_VALUE",
+     "The field '%m' at path '%p' in the %1 schema has no default value "
+     "and is missing in the %2 schema"},
+};
+
+static void put(struct buf *out, const char *text)
+{
+    buf_append(out, text, strlen(text));
+}
+
+static void put_wording(const char *text, const struct schema_finding *finding, bool reader_is_new,
+                        struct buf *out)
+{
+    for (; *text != '\0'; text++) {
+        if (*text != '%') {
+            buf_put_u8(out, (uint8_t)*text);
+            continue;
+        }
+        switch (*++text) {
+        case 'p':
+            put(out, finding->path);
+            break;
+        case 'm':
+            put(out, finding->message);
+            break;
+        default:
+            put(out, (*text == '1') == reader_is_new ? "new" : "old");
+        }
+    }
+}
+
+enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out)
+{
+    const char *text = "%m";
+    for (size_t i = 0; i < sizeof wordings / sizeof *wordings; i++)
+        if (strcmp(wordings[i].type, finding->type) == 0)
+            text = wordings[i].text;
+    buf_printf(out, "{errorType:'%s', description:'", finding->type);
+    put_wording(text, finding, reader_is_new, out);
+    put(out, "', additionalInfo:'");
+    put(out, finding->message);
+    put(out, "', remedy:'");
+    put(out, finding->remedy);
+    put(out, "'}");
+    return buf_status(out);
+}
