@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
-#   setup.sh [packages] [python] [node] [go] [rust] [java] [streams] [kafka]      without arguments all of them
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [streams] [kafka] [avro]      without arguments all of them
 # A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -84,6 +84,15 @@ kafka() {
         touch java/kafka/target/lib || told "Apache Kafka" "Maven failed"
 }
 
-for part in ${*:-packages python node go rust java streams kafka}; do
+avro() {
+    local target=java/avro/target
+    [ $target/lib -nt java/avro/pom.xml ] ||
+        { maven java/avro/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/$target/lib" && touch $target/lib; } ||
+        told "Apache Avro" "Maven failed"
+    [ $target/classes/avro/Answers.class -nt java/avro/src/main/java/avro/Answers.java ] ||
+        maven java/avro/pom.xml compile || told "Apache Avro" "Maven failed"
+}
+
+for part in ${*:-packages python node go rust java streams kafka avro}; do
     "$part"
 done
