@@ -76,6 +76,17 @@ static int endpoint_add(struct controllers *controllers, const char *address)
     return (int)controllers->count++;
 }
 
+static bool usable(const char *address)
+{
+    return strncmp(address, "tcp://", 6) == 0 && strlen(address) <= ENDPOINT_BYTES_MAX;
+}
+
+void controllers_learn(struct controllers *controllers, const char *address)
+{
+    if (usable(address))
+        endpoint_add(controllers, address);
+}
+
 // One entry: "host:port", "tcp://host:port" or "id@host:port".
 static enum status endpoint_parse(struct controllers *controllers, const char *text, size_t len)
 {
@@ -254,8 +265,7 @@ static void follow_hint(struct controllers_pending *pending, const char *hint)
 {
     struct controllers *controllers = pending->owner;
     move_on(pending);
-    bool usable = strncmp(hint, "tcp://", 6) == 0 && strlen(hint) <= ENDPOINT_BYTES_MAX;
-    int index = usable ? endpoint_add(controllers, hint) : -1;
+    int index = usable(hint) ? endpoint_add(controllers, hint) : -1;
     if (index < 0 || index == (int)pending->asked) {
         retry_later(pending);
         return;

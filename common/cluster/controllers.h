@@ -25,6 +25,9 @@ enum status controllers_new(struct env *env, struct rpc *rpc, const char *endpoi
 // Calls under way end with ST_CANCELLED from inside.
 void controllers_destroy(struct controllers **controllers);
 
+// Another one to ask: "tcp://host:port". What is no such address, or more than CONTROLLERS_MAX, is passed over.
+void controllers_learn(struct controllers *controllers, const char *address);
+
 size_t controllers_count(const struct controllers *controllers);
 const char *controllers_endpoint(const struct controllers *controllers, size_t i); // "tcp://host:port"
 // The last known active controller, or NULL.

@@ -322,6 +322,8 @@ static void on_heartbeat(void *context, enum status status, const ProtobufCMessa
                         on_caught_up, member);
         }
         follow_heard(member->options.follow, reply->commit_offset);
+        for (size_t i = 0; i < reply->n_controllers; i++)
+            controllers_learn(member->options.controllers, reply->controllers[i]);
         if (member->draining && member->options.on_leaderships != NULL && reply->has_leaderships)
             member->options.on_leaderships(member->options.context, reply->leaderships);
     }

@@ -69,8 +69,11 @@ struct raft {
     uint64_t leader_round;
     int64_t chunk_term, chunk_index, chunk_offset; // snapshot being received
     // leader
-    struct progress peers[RAFT_VOTERS_MAX];
-    int peer_count; // without ourselves
+    struct progress peers[RAFT_VOTERS_MAX + RAFT_LEARNERS_MAX];
+    int peer_count;                                // without ourselves
+    int voter_count;                               // the first of them: those that vote; learners follow
+    struct raft_voter learners[RAFT_LEARNERS_MAX]; // voters by now among them
+    int learner_count;
     int64_t heartbeat_ms;
     int64_t own_index; // the no-op of this leadership
     size_t uncommitted_bytes;
@@ -123,13 +126,14 @@ void raft_follower_acknowledge(struct raft *raft);
 
 // ---- leader.c ----
 void raft_leader_begin(struct raft *raft);
-void raft_leader_configure(struct raft *raft); // peers follow the configuration
+void raft_leader_configure(struct raft *raft); // peers follow the configuration and the learners
 void raft_leader_tick(struct raft *raft);
 void raft_leader_on_append_reply(struct raft *raft, const struct raft_message *message);
 void raft_leader_on_chunk_reply(struct raft *raft, const struct raft_message *message);
 void raft_leader_finish(struct raft *raft); // commit what can be, send what is to be sent
 enum status raft_leader_propose(struct raft *raft, const struct raft_event *event);
 enum status raft_leader_change(struct raft *raft, const struct raft_config *config);
+enum status raft_leader_learners(struct raft *raft, const struct raft_voter *learners, int count);
 enum status raft_leader_read(struct raft *raft, uint64_t token);
 enum status raft_leader_transfer(struct raft *raft, int32_t peer);
 

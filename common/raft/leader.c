@@ -1,21 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 // The leading side: replication (§5.3), commitment of entries of the own term only (§5.4.2), check-quorum
-// (dissertation §6.2), reads (§6.4), transfer (§3.10), one voter more or less at a time (§4.1). A lost
-// message needs no timer of its own: heartbeats name the entry before the next one, and a follower with a gap
-// says so.
+// (dissertation §6.2), reads (§6.4), transfer (§3.10), one voter more or less at a time (§4.1), learners, who
+// are sent everything and count for nothing (§4.2.1). A lost message needs no timer of its own: heartbeats
+// name the entry before the next one, and a follower with a gap says so.
 #include "raft/internal.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
 
+#include <string.h>
+
 enum { CHUNK_RESEND_BEATS = 4 };
 
-static struct progress *peer_find(struct raft *raft, struct raft_voter voter)
+static int peer_at(const struct raft *raft, struct raft_voter voter)
 {
     for (int i = 0; i < raft->peer_count; i++)
         if (raft_voter_equal(raft->peers[i].voter, voter))
-            return &raft->peers[i];
-    return NULL;
+            return i;
+    return -1;
+}
+
+static struct progress *peer_find(struct raft *raft, struct raft_voter voter)
+{
+    int at = peer_at(raft, voter);
+    return at >= 0 ? &raft->peers[at] : NULL;
 }
 
 static bool is_voter(const struct raft *raft)
@@ -35,25 +43,34 @@ static int64_t majority(int64_t *values, int count)
     return values[count / 2];
 }
 
+// What was known of a follower stays known when it becomes a voter, or a learner.
+static void add_peer(struct raft *raft, const struct progress *old, int old_count, struct raft_voter voter)
+{
+    struct progress *peer = &raft->peers[raft->peer_count++];
+    *peer = (struct progress){.voter = voter,
+                              .state = PROGRESS_PROBE,
+                              .next = raft_log_last(&raft->log) + 1,
+                              .contact_ms = raft->now_ms};
+    for (int i = 0; i < old_count; i++)
+        if (raft_voter_equal(old[i].voter, voter))
+            *peer = old[i];
+}
+
 void raft_leader_configure(struct raft *raft)
 {
-    struct progress old[RAFT_VOTERS_MAX];
+    struct progress old[RAFT_VOTERS_MAX + RAFT_LEARNERS_MAX];
     int old_count = raft->peer_count;
+    const struct raft_config *config = &raft->log.config;
     memcpy(old, raft->peers, sizeof old);
     raft->peer_count = 0;
-    const struct raft_config *config = &raft->log.config;
-    for (int i = 0; i < config->count; i++) {
-        if (raft_voter_equal(config->voters[i], raft->self))
-            continue;
-        struct progress *peer = &raft->peers[raft->peer_count++];
-        *peer = (struct progress){.voter = config->voters[i],
-                                  .state = PROGRESS_PROBE,
-                                  .next = raft_log_last(&raft->log) + 1,
-                                  .contact_ms = raft->now_ms};
-        for (int k = 0; k < old_count; k++)
-            if (raft_voter_equal(old[k].voter, peer->voter))
-                *peer = old[k];
-    }
+    for (int i = 0; i < config->count; i++)
+        if (!raft_voter_equal(config->voters[i], raft->self))
+            add_peer(raft, old, old_count, config->voters[i]);
+    raft->voter_count = raft->peer_count;
+    for (int i = 0; i < raft->learner_count; i++)
+        if (raft_config_find(config, raft->learners[i]) < 0 &&
+            !raft_voter_equal(raft->learners[i], raft->self))
+            add_peer(raft, old, old_count, raft->learners[i]);
 }
 
 static void append_own(struct raft *raft, enum raft_entry_kind kind, struct block *data)
@@ -69,7 +86,7 @@ void raft_leader_begin(struct raft *raft)
 {
     raft->role = RAFT_LEADER;
     raft->leader = raft->self;
-    raft->peer_count = 0;
+    raft->peer_count = raft->learner_count = 0;
     raft->read_count = 0;
     raft->transfer_to = -1;
     raft->uncommitted_bytes = 0;
@@ -170,7 +187,7 @@ static void maybe_commit(struct raft *raft)
 {
     int64_t matches[RAFT_VOTERS_MAX];
     int count = 0;
-    for (int i = 0; i < raft->peer_count; i++)
+    for (int i = 0; i < raft->voter_count; i++)
         matches[count++] = raft->peers[i].match;
     if (is_voter(raft))
         matches[count++] = raft->persisted;
@@ -193,7 +210,7 @@ static void confirm_reads(struct raft *raft)
         return;
     int64_t rounds[RAFT_VOTERS_MAX];
     int count = 0;
-    for (int i = 0; i < raft->peer_count; i++)
+    for (int i = 0; i < raft->voter_count; i++)
         rounds[count++] = (int64_t)raft->peers[i].round;
     if (is_voter(raft))
         rounds[count++] = INT64_MAX;
@@ -225,7 +242,7 @@ static void transfer_go(struct raft *raft, const struct progress *peer)
 
 static void transfer_check(struct raft *raft)
 {
-    for (int i = 0; i < raft->peer_count; i++) {
+    for (int i = 0; i < raft->voter_count; i++) {
         const struct progress *peer = &raft->peers[i];
         if (peer->voter.id == raft->transfer_to && peer->match == raft_log_last(&raft->log) &&
             !raft->transfer_sent)
@@ -237,7 +254,7 @@ static void transfer_check(struct raft *raft)
 static void leave(struct raft *raft)
 {
     const struct progress *best = NULL;
-    for (int i = 0; i < raft->peer_count; i++)
+    for (int i = 0; i < raft->voter_count; i++)
         if (best == NULL || raft->peers[i].match > best->match)
             best = &raft->peers[i];
     if (best != NULL)
@@ -263,7 +280,7 @@ static bool quorum_lost(const struct raft *raft)
 {
     int64_t contacts[RAFT_VOTERS_MAX];
     int count = 0;
-    for (int i = 0; i < raft->peer_count; i++)
+    for (int i = 0; i < raft->voter_count; i++)
         contacts[count++] = raft->peers[i].contact_ms;
     if (is_voter(raft))
         contacts[count++] = INT64_MAX;
@@ -377,6 +394,32 @@ static int missing(const struct raft_config *one, const struct raft_config *othe
     return count;
 }
 
+static bool same_endpoints(const struct raft_config *one, const struct raft_config *other)
+{
+    for (int i = 0; i < one->count; i++)
+        if (strcmp(one->endpoints[i], other->endpoints[i]) != 0)
+            return false;
+    return true;
+}
+
+bool raft_caught_up(const struct raft *raft, struct raft_voter follower)
+{
+    int at = raft->role == RAFT_LEADER ? peer_at(raft, follower) : -1;
+    const struct progress *peer = at >= 0 ? &raft->peers[at] : NULL;
+    return peer != NULL && peer->state == PROGRESS_REPLICATE &&
+           raft_log_last(&raft->log) - peer->match <= RAFT_MESSAGE_ENTRIES_MAX &&
+           raft->now_ms - peer->contact_ms <= 2 * raft->options.election_ms;
+}
+
+static bool newcomer_caught_up(const struct raft *raft, const struct raft_config *config)
+{
+    for (int i = 0; i < config->count; i++)
+        if (raft_config_find(&raft->log.config, config->voters[i]) < 0 &&
+            !raft_caught_up(raft, config->voters[i]))
+            return false;
+    return true;
+}
+
 enum status raft_leader_change(struct raft *raft, const struct raft_config *config)
 {
     if (raft->role != RAFT_LEADER || raft->transfer_to >= 0)
@@ -384,12 +427,27 @@ enum status raft_leader_change(struct raft *raft, const struct raft_config *conf
     if (!raft_ready(raft) || raft->log.config_index > raft->commit)
         return ST_AGAIN; // the bug of the first single-server algorithm: raft-dev, "bug in single-server
                          // membership changes", July 2015
-    if (config->count == 0 || missing(config, &raft->log.config) + missing(&raft->log.config, config) != 1)
+    int changes = missing(config, &raft->log.config) + missing(&raft->log.config, config);
+    if (config->count == 0 || changes > 1 || (changes == 0 && same_endpoints(config, &raft->log.config)))
         return ST_INVALID;
+    if (!newcomer_caught_up(raft, config))
+        return ST_LOADING;
     struct block *data = raft_config_encode(config);
     raft->out->proposed = raft_log_last(&raft->log) + 1;
     append_own(raft, RAFT_ENTRY_CONFIG, data);
     block_unref(&data);
+    raft_leader_configure(raft);
+    return ST_OK;
+}
+
+enum status raft_leader_learners(struct raft *raft, const struct raft_voter *learners, int count)
+{
+    if (raft->role != RAFT_LEADER)
+        return ST_NOT_LEADER;
+    ASSERT(count >= 0 && count <= RAFT_LEARNERS_MAX);
+    raft->learner_count = count;
+    for (int i = 0; i < count; i++)
+        raft->learners[i] = learners[i];
     raft_leader_configure(raft);
     return ST_OK;
 }
@@ -411,7 +469,7 @@ enum status raft_leader_transfer(struct raft *raft, int32_t peer)
 {
     if (raft->role != RAFT_LEADER)
         return ST_NOT_LEADER;
-    for (int i = 0; i < raft->peer_count; i++)
+    for (int i = 0; i < raft->voter_count; i++)
         if (raft->peers[i].voter.id == peer) {
             raft->transfer_to = peer;
             raft->transfer_ms = raft->now_ms + 2 * raft->options.election_ms;
@@ -419,4 +477,13 @@ enum status raft_leader_transfer(struct raft *raft, int32_t peer)
             return ST_OK;
         }
     return ST_NOT_FOUND;
+}
+
+bool raft_learner(const struct raft *raft, int i, struct raft_voter *learner)
+{
+    int at = raft->voter_count + i;
+    if (raft->role != RAFT_LEADER || at >= raft->peer_count)
+        return false;
+    *learner = raft->peers[at].voter;
+    return true;
 }

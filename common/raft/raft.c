@@ -259,6 +259,8 @@ static enum status dispatch(struct raft *raft, const struct raft_event *event)
         return raft_leader_propose(raft, event);
     case RAFT_EVENT_CONFIG:
         return raft_leader_change(raft, event->config);
+    case RAFT_EVENT_LEARNERS:
+        return raft_leader_learners(raft, event->learners, event->learner_count);
     case RAFT_EVENT_SNAPSHOT:
         return on_snapshot(raft, event->index);
     case RAFT_EVENT_TRANSFER:
@@ -343,6 +345,11 @@ const struct raft_snapshot *raft_snapshot(const struct raft *raft)
 const struct raft_config *raft_config(const struct raft *raft)
 {
     return &raft->log.config;
+}
+
+int64_t raft_config_index(const struct raft *raft)
+{
+    return raft->log.config_index;
 }
 
 bool raft_ready(const struct raft *raft)

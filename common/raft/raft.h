@@ -46,11 +46,13 @@ enum raft_event_kind {
     RAFT_EVENT_MESSAGE,   // message: received, validated as bytes; entries' blocks are borrowed
     RAFT_EVENT_PERSISTED, // sequence: that and all earlier persistence is durable
     RAFT_EVENT_PROPOSE,   // blocks, block_count: one data entry each; leader only
-    RAFT_EVENT_CONFIG,    // config: one voter more or less; leader only (dissertation §4.1)
-    RAFT_EVENT_SNAPSHOT,  // index: a snapshot up to it is durable, the log before may go (§7)
-    RAFT_EVENT_TRANSFER,  // peer: hand leadership to it (dissertation §3.10)
-    RAFT_EVENT_READ,      // token: tell when reads at the present commit index are current (§8)
-    RAFT_EVENT_PEER_LOST  // peer: its process is gone (connection refused): do not wait for the timeout
+    RAFT_EVENT_CONFIG, // config: one voter more or less, or other addresses; leader only (dissertation §4.1)
+    RAFT_EVENT_LEARNERS, // learners, learner_count: who else follows, without a vote; leader only (§4.2.1
+                         // there)
+    RAFT_EVENT_SNAPSHOT, // index: a snapshot up to it is durable, the log before may go (§7)
+    RAFT_EVENT_TRANSFER, // peer: hand leadership to it (dissertation §3.10)
+    RAFT_EVENT_READ,     // token: tell when reads at the present commit index are current (§8)
+    RAFT_EVENT_PEER_LOST // peer: its process is gone (connection refused): do not wait for the timeout
 };
 
 struct raft_event {
@@ -61,6 +63,8 @@ struct raft_event {
     struct block *const *blocks;
     int block_count;
     const struct raft_config *config;
+    const struct raft_voter *learners; // voters among them are passed over
+    int learner_count;                 // at most RAFT_LEARNERS_MAX
     int64_t index;
     int32_t peer;
     uint64_t token;
@@ -106,9 +110,10 @@ void raft_destroy(struct raft **raft);
 void raft_updates_init(struct raft_updates *out);
 void raft_updates_fini(struct raft_updates *out);
 
-// One event. A refused PROPOSE, CONFIG, TRANSFER or READ gives NOT_LEADER; LIMIT when too much waits; AGAIN
-// for a configuration change before an entry of the own term is committed or while another one is under way;
-// INVALID when it changes more than one voter. Everything else gives OK. out is filled in every case.
+// One event. A refused PROPOSE, CONFIG, LEARNERS, TRANSFER or READ gives NOT_LEADER; LIMIT when too much
+// waits; AGAIN for a configuration change before an entry of the own term is committed or while another one
+// is under way; LOADING when the new voter is no learner that has caught up; INVALID when it changes more
+// than one voter. Everything else gives OK. out is filled in every case.
 enum status raft_step(struct raft *raft, const struct raft_event *event, struct raft_updates *out);
 
 // When the next TICK has something to do.
@@ -125,6 +130,9 @@ int64_t raft_first_index(const struct raft *raft); // oldest entry in memory
 const struct raft_snapshot *raft_snapshot(const struct raft *raft);
 const struct raft_config *raft_config(const struct raft *raft); // in force
 
+// Index of the entry that brought the configuration in force, or of the snapshot that did.
+int64_t raft_config_index(const struct raft *raft);
+
 // Leader, and its own first entry is committed: all earlier entries are known to be committed (§8).
 bool raft_ready(const struct raft *raft);
 
@@ -137,5 +145,13 @@ struct raft_snapshot raft_snapshot_at(const struct raft *raft, int64_t index);
 // Highest index a follower has acknowledged, and when it was last heard; for metrics. False: not leader or no
 // such peer.
 bool raft_progress(const struct raft *raft, int32_t peer, int64_t *match, int64_t *contact_ms);
+
+// Whether this is the leader and the follower has been heard lately and lacks no more than one message's
+// entries. What a voter must fulfil before it is added: a slow one would keep commits waiting (dissertation
+// §4.2.1).
+bool raft_caught_up(const struct raft *raft, struct raft_voter follower);
+
+// The i-th learner the leader serves; false behind the last one, or when this is not the leader.
+bool raft_learner(const struct raft *raft, int i, struct raft_voter *learner);
 
 #endif

@@ -12,6 +12,8 @@
 
 enum {
     RAFT_VOTERS_MAX = 7,
+    RAFT_LEARNERS_MAX = 7,                 // followers without a vote that a leader serves
+    RAFT_ENDPOINT_SIZE = 264,              // "tcp://", a DNS name, a port, and NUL
     RAFT_MESSAGE_ENTRIES_MAX = 512,        // entries in one append message
     RAFT_MESSAGE_BYTES_MAX = 256 * 1024,   // their bytes, unless the first alone is larger
     RAFT_ENTRY_BYTES_MAX = 512 * 1024,     // one entry: a message of it fits the control lane
@@ -27,10 +29,13 @@ struct raft_voter {
     struct uuid directory;
 };
 
-// The voting members, ascending by id.
+// The voting members, ascending by id. The core only carries their addresses: they are in force with the
+// configuration, as soon as it is in the log, so that whoever has the entry can reach the new majority.
 struct raft_config {
     int count;
     struct raft_voter voters[RAFT_VOTERS_MAX];
+    char endpoints[RAFT_VOTERS_MAX]
+                  [RAFT_ENDPOINT_SIZE]; // "tcp://host:port"; "": the driver knows it otherwise
 };
 
 enum raft_entry_kind {
@@ -101,8 +106,21 @@ bool raft_voter_equal(struct raft_voter a, struct raft_voter b);
 // Position of the voter in the configuration, -1 when it is none.
 int raft_config_find(const struct raft_config *config, struct raft_voter voter);
 
+// The same by node id alone, whatever its directory.
+int raft_config_find_id(const struct raft_config *config, int32_t id);
+
+// Puts a voter in its place by id. endpoint: shorter than RAFT_ENDPOINT_SIZE. There is room, and nobody of
+// that id yet.
+void raft_config_insert(struct raft_config *config, struct raft_voter voter, const char *endpoint);
+
+// Takes the voter at a position out.
+void raft_config_remove(struct raft_config *config, int at);
+
 // A block with the encoded form; never NULL.
 struct block *raft_config_encode(const struct raft_config *config);
+
+// Whether bytes of the network can be an address: none at all, or "tcp://" and more, short enough, printable.
+bool raft_endpoint_valid(struct slice text);
 
 // MALFORMED when the bytes are not a configuration.
 enum status raft_config_decode(struct slice bytes, struct raft_config *config);

@@ -10,6 +10,7 @@
 const struct rpc_rule rpc_rules[] = {
     // service, method, lane, who may call
     {"millrace.Controller", "Probe", RPC_CONTROL, EVERY_NODE | RPC_TOOL},
+    {"millrace.Controller", "Observe", RPC_CONTROL, RPC_CONTROLLER},
     {"millrace.Controller", "Raft", RPC_CONTROL, RPC_CONTROLLER},
     {"millrace.Controller", "RegisterNode", RPC_CONTROL, EVERY_NODE},
     {"millrace.Controller", "Heartbeat", RPC_CONTROL, EVERY_NODE},

@@ -9,7 +9,9 @@ const struct config_row controller_config_rows[] = {
      .help = "Data directory: Raft log, snapshots, term and vote."},
     {.key = "controller.quorum.voters",
      .type = CONFIG_LIST,
-     .help = "id@host:port of every controller's rpc, this one included; empty: this one alone."},
+     .help = "id@host:port of every controller's rpc, this one included. Empty: the metadata log says who "
+             "votes; an empty directory joins controller.quorum.bootstrap.servers, or begins a cluster when "
+             "these name no other."},
     {.key = "controller.quorum.election.timeout.ms",
      .type = CONFIG_INT,
      .fallback = "150",

@@ -8,10 +8,12 @@
 #include "feature_levels.h"
 #include "formation.h"
 #include "internal_topics.h"
+#include "joining.h"
 #include "nodes.h"
 #include "service.h"
 #include "settle.h"
 #include "shards.h"
+#include "voter_set.h"
 
 #include <stdio.h>
 
@@ -29,12 +31,10 @@ static void fail(void *context, const char *why)
 
 void controller_redirect(struct controller *controller, struct rpc_call *call)
 {
-    const struct voters_item *leader =
-        controller->quorum != NULL
-            ? voters_find(&controller->voters, raft_leader(quorum_raft(controller->quorum)).id)
-            : NULL;
-    bool self = leader != NULL && leader->id == controller->node_id; // not ready yet: ask again
-    rpc_fail(call, ST_NOT_LEADER, leader != NULL && !self ? leader->endpoint : "");
+    const struct quorum *quorum = controller->quorum;
+    int32_t leader = quorum != NULL ? raft_leader(quorum_raft(quorum)).id : -1;
+    // Of this one none is told: it is not ready yet, ask again.
+    rpc_fail(call, ST_NOT_LEADER, leader >= 0 ? reach_endpoint(quorum_reach(quorum), leader) : "");
 }
 
 void controller_decide(struct controller *controller, const struct decision *decision, const char *what)
@@ -157,11 +157,13 @@ static bool hand_over(struct controller *controller)
     const struct raft *raft = controller->quorum != NULL ? quorum_raft(controller->quorum) : NULL;
     int32_t best = -1;
     int64_t best_match = -1, match, contact_ms;
-    for (int i = 0; raft != NULL && i < controller->voters.count; i++)
-        if (raft_progress(raft, controller->voters.items[i].id, &match, &contact_ms) && match > best_match) {
+    for (int i = 0; raft != NULL && i < raft_config(raft)->count; i++) {
+        int32_t id = raft_config(raft)->voters[i].id;
+        if (raft_progress(raft, id, &match, &contact_ms) && match > best_match) {
             best_match = match;
-            best = controller->voters.items[i].id;
+            best = id;
         }
+    }
     return best >= 0 && quorum_transfer(controller->quorum, best) == ST_OK;
 }
 
@@ -205,6 +207,8 @@ static void on_tick(struct timer *timer)
     if (controller->metadata == NULL || controller->failed)
         return;
     formation_tick(controller);
+    observers_tick(controller);
+    voter_set_tick(controller);
     check_space(controller);
     if (metadata_active(controller->metadata))
         nodes_tick(controller);
@@ -235,6 +239,7 @@ static enum status form(struct controller *controller)
         .rpc = controller->rpc,
         .store = controller->store,
         .voters = &controller->voters,
+        .endpoint = controller->endpoint,
         .node_id = controller->node_id,
         .election_ms = (int)config_int(controller->config, "controller.quorum.election.timeout.ms"),
         .context = controller,
@@ -287,6 +292,16 @@ static void metrics_init(struct controller *controller)
                "partitions whose replicas are being reassigned");
 }
 
+// An address that stands for every interface is none for others, nor is one too long for the log.
+static const char *usable(const char *endpoint)
+{
+    static const char *const every[] = {"tcp://:", "tcp://0.0.0.0:", "tcp://[::]:", "tcp://:::"};
+    for (size_t i = 0; i < sizeof every / sizeof *every; i++)
+        if (strncmp(endpoint, every[i], strlen(every[i])) == 0)
+            return "";
+    return raft_endpoint_valid(slice_str(endpoint)) ? endpoint : "";
+}
+
 enum status controller_new(const struct controller_options *options, struct controller **out)
 {
     struct controller *controller = mem_calloc(1, sizeof *controller);
@@ -294,6 +309,7 @@ enum status controller_new(const struct controller_options *options, struct cont
     controller->env = options->env;
     controller->config = options->config;
     controller->rpc = options->rpc;
+    snprintf(controller->endpoint, sizeof controller->endpoint, "%s", usable(options->rpc_endpoint));
     int64_t node_id = config_int(options->config, "node.id");
     controller->node_id = node_id >= 0 ? (int32_t)node_id : 0;
     enum status status =
@@ -317,6 +333,7 @@ enum status controller_new(const struct controller_options *options, struct cont
     controller->nodes = nodes_new();
     rpc_watch_gone(controller->rpc, on_connection_gone, controller);
     controller->formation = formation_new(controller);
+    controller->joining = joining_new(controller);
     timer_init(&controller->tick, on_tick, controller);
     metrics_init(controller);
     *out = controller;
@@ -328,6 +345,7 @@ void controller_start(struct controller *controller)
     service_init(controller);
     timer_start_ms(controller->env, &controller->tick, TICK_MS);
     formation_start(controller->formation);
+    joining_start(controller->joining);
 }
 
 void controller_drain(struct controller *controller, void (*done)(void *context), void *context)
@@ -349,6 +367,7 @@ void controller_destroy(struct controller **out)
     controller->failed = true; // nothing is begun any more
     timer_stop(controller->env, &controller->tick);
     formation_destroy(&controller->formation);
+    joining_destroy(&controller->joining);
     feed_destroy(&controller->feed);
     quorum_destroy(&controller->quorum);
     store_close(&controller->store);
@@ -389,6 +408,10 @@ bool controller_ready(const struct controller *controller, struct buf *reason)
     bool led = raft_leader(quorum_raft(controller->quorum)).id >= 0;
     if (!led || uuid_is_zero(image_cluster_id(metadata_committed(controller->metadata)))) {
         buf_printf(reason, led ? "metadata is not there yet" : "no active controller is known");
+        return false;
+    }
+    if (voter_set_expects(controller)) { // whoever restarts one after the other counts on its vote
+        buf_printf(reason, "the vote has not been given to this directory yet");
         return false;
     }
     return true;

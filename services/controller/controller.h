@@ -18,6 +18,7 @@ struct controller_options {
     struct env *env;
     const struct config *config; // config_common_rows and controller_config_rows declared
     struct rpc *rpc;             // listening
+    const char *rpc_endpoint;    // "tcp://host:port" others reach it at; copied
     void *context;
     // Going on would be wrong (a failed disk, a damaged log): the process must end. why: for people.
     void (*on_fail)(void *context, const char *why);

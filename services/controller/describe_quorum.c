@@ -42,6 +42,15 @@ static void tell_voter(const struct relay *relay, struct raft_voter voter, repli
         out->last_caught_up_timestamp = out->last_fetch_timestamp;
 }
 
+// A controller without a vote that is served.
+static void tell_learners(const struct relay *relay, partition *out)
+{
+    struct raft_voter learner;
+    const struct raft *raft = quorum_raft(relay->controller->quorum);
+    for (int i = 0; raft_learner(raft, i, &learner); i++)
+        tell_voter(relay, learner, &out->observers[out->observers_count++]);
+}
+
 static void tell_node(const struct relay *relay, const struct image_node *node, replica *out)
 {
     struct controller *controller = relay->controller;
@@ -68,11 +77,12 @@ static bool tell_replicas(struct relay *relay, partition *out)
     out->current_voters = kafka_structure_array(&kafka_describe_quorum_response_replica_state_type,
                                                 &relay->arena, config->count);
     out->observers = kafka_structure_array(&kafka_describe_quorum_response_replica_state_type, &relay->arena,
-                                           (int32_t)image_node_count(image));
+                                           RAFT_LEARNERS_MAX + (int32_t)image_node_count(image));
     if (out->current_voters == NULL || out->observers == NULL)
         return false;
     for (int i = 0; i < config->count; i++)
         tell_voter(relay, config->voters[i], &out->current_voters[out->current_voters_count++]);
+    tell_learners(relay, out);
     for (size_t i = 0; i < image_node_count(image); i++)
         if (!image_node_at(image, i)->fenced)
             tell_node(relay, image_node_at(image, i), &out->observers[out->observers_count++]);
@@ -88,12 +98,12 @@ static bool tell_partition(struct relay *relay, partition *out)
     return tell_replicas(relay, out);
 }
 
-static bool tell_listener(struct relay *relay, const struct voters_item *voter,
+static bool tell_listener(struct relay *relay, const char *endpoint,
                           struct kafka_describe_quorum_response_node *node)
 {
     char host[256];
     int port;
-    if (config_address(voter->endpoint, NULL, host, &port) != ST_OK)
+    if (config_address(endpoint, NULL, host, &port) != ST_OK)
         return true; // a voter of one, whom nobody has to reach
     node->listeners = kafka_structure_array(&kafka_describe_quorum_response_listener_type, &relay->arena, 1);
     if (node->listeners == NULL)
@@ -105,16 +115,24 @@ static bool tell_listener(struct relay *relay, const struct voters_item *voter,
     return true;
 }
 
-// Where the configured voters' RPC is.
+// Where a voter is: by the log, else by the configuration.
+static const char *endpoint_of(const struct controller *controller, const struct raft_config *config, int at)
+{
+    const struct voters_item *item = voters_find(&controller->voters, config->voters[at].id);
+    if (config->endpoints[at][0] != 0)
+        return config->endpoints[at];
+    return item != NULL ? item->endpoint : "";
+}
+
 static bool tell_endpoints(struct relay *relay, struct kafka_describe_quorum_response *response)
 {
-    const struct voters *voters = &relay->controller->voters;
+    const struct raft_config *config = raft_config(quorum_raft(relay->controller->quorum));
     response->nodes =
-        kafka_structure_array(&kafka_describe_quorum_response_node_type, &relay->arena, voters->count);
-    for (int i = 0; response->nodes != NULL && i < voters->count; i++) {
+        kafka_structure_array(&kafka_describe_quorum_response_node_type, &relay->arena, config->count);
+    for (int i = 0; response->nodes != NULL && i < config->count; i++) {
         struct kafka_describe_quorum_response_node *node = &response->nodes[response->nodes_count++];
-        node->node_id = voters->items[i].id;
-        if (!tell_listener(relay, &voters->items[i], node))
+        node->node_id = config->voters[i].id;
+        if (!tell_listener(relay, endpoint_of(relay->controller, config, i), node))
             return false;
     }
     return response->nodes != NULL;

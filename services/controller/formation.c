@@ -3,7 +3,9 @@
 #include "formation.h"
 
 #include "base/mem.h"
+#include "joining.h"
 #include "raft_wire.h"
+#include "voter_set.h"
 
 enum {
     ASK_MS = 25,
@@ -63,7 +65,7 @@ static bool everybody_empty(const struct formation *formation, struct raft_confi
                     return false;
                 voter = (struct raft_voter){.id = id, .directory = formation->others[k].directory};
             }
-        config->voters[config->count++] = voter;
+        raft_config_insert(config, voter, controller->voters.given ? "" : controller->endpoint);
     }
     return true;
 }
@@ -85,11 +87,18 @@ static void adopt(struct controller *controller, struct uuid cluster, const stru
         controller->options.on_fail(controller->options.context, "the data directory cannot be formatted");
 }
 
+void formation_adopt(struct controller *controller, const uint8_t cluster[16])
+{
+    struct uuid id;
+    memcpy(id.bytes, cluster, 16);
+    adopt(controller, id, &(struct raft_config){0});
+}
+
 static void decide(struct formation *formation)
 {
     struct controller *controller = formation->controller;
     struct raft_config config;
-    if (formatted(controller) || !everybody_empty(formation, &config) ||
+    if (formatted(controller) || joining_waits(controller) || !everybody_empty(formation, &config) ||
         config.voters[0].id != controller->node_id)
         return;
     adopt(controller, env_random_uuid(controller->env), &config);
@@ -195,7 +204,10 @@ static void note_joining(struct controller *controller, const Millrace__ProbeReq
         voters_find(&controller->voters, request->id) == NULL || request->id == controller->node_id)
         return;
     memcpy(voter.directory.bytes, request->directory_id.data, 16);
-    if (raft_config_find(raft_config(quorum_raft(controller->quorum)), voter) < 0)
+    if (raft_config_find(raft_config(quorum_raft(controller->quorum)), voter) >= 0)
+        return;
+    observers_note(controller, voter);
+    if (!voter_set_dynamic(controller)) // else an operator decides
         controller->formation->joining = voter;
 }
 
@@ -225,21 +237,6 @@ void formation_probe(struct controller *controller, const Millrace__ProbeRequest
 
 // ---- exchanging a voter, on the leader ----
 
-static void remove_at(struct raft_config *config, int at)
-{
-    config->count--;
-    for (int i = at; i < config->count; i++)
-        config->voters[i] = config->voters[i + 1];
-}
-
-static void insert(struct raft_config *config, struct raft_voter voter)
-{
-    int at = config->count++;
-    for (; at > 0 && config->voters[at - 1].id > voter.id; at--)
-        config->voters[at] = config->voters[at - 1];
-    config->voters[at] = voter;
-}
-
 static bool still_heard(const struct controller *controller, int32_t id)
 {
     int64_t match, contact_ms;
@@ -254,20 +251,19 @@ void formation_tick(struct controller *controller)
     if (joining.id < 0 || raft == NULL || !raft_ready(raft))
         return;
     struct raft_config config = *raft_config(raft);
-    int old = -1;
-    for (int i = 0; i < config.count; i++)
-        if (config.voters[i].id == joining.id)
-            old = i;
+    int old = raft_config_find_id(&config, joining.id);
     if (old >= 0 && raft_voter_equal(config.voters[old], joining)) {
         controller->formation->joining.id = -1;
         return;
     }
     if (old >= 0 && still_heard(controller, joining.id))
         return; // the old directory is alive: two processes under one id, or not gone yet
+    if (!raft_caught_up(raft, joining))
+        return; // until then the old one is missed less
     if (old >= 0)
-        remove_at(&config, old);
+        raft_config_remove(&config, old);
     else if (config.count < RAFT_VOTERS_MAX)
-        insert(&config, joining);
+        raft_config_insert(&config, joining, "");
     if (quorum_configure(controller->quorum, &config) == ST_OK)
         DIAG_INFO(&controller->env->diag, "voter %s id=%d", old >= 0 ? "removed" : "added", joining.id);
 }

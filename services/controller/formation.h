@@ -15,6 +15,9 @@ void formation_start(struct formation *formation);
 
 void formation_probe(struct controller *controller, const Millrace__ProbeRequest *request,
                      Millrace__ProbeReply_Closure closure, struct rpc_call *call);
+// An empty directory becomes part of the cluster (16 bytes of its id) as an observer.
+void formation_adopt(struct controller *controller, const uint8_t cluster[16]);
+
 // Leader: goes on with an exchange of voters that a joining controller has asked for.
 void formation_tick(struct controller *controller);
 

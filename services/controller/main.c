@@ -15,6 +15,7 @@ static enum status create(struct daemon *daemon, void **service)
     struct controller_options options = {.env = daemon_env(daemon),
                                          .config = daemon_config(daemon),
                                          .rpc = daemon_rpc(daemon),
+                                         .rpc_endpoint = daemon_rpc_endpoint(daemon),
                                          .context = daemon,
                                          .on_fail = on_fail};
     return controller_new(&options, (struct controller **)service);

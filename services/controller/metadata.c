@@ -253,8 +253,9 @@ void metadata_advance(struct metadata *metadata)
     leading_skip(metadata);
     if (metadata->failed)
         return;
-    if (metadata->leading != NULL && raft_role(quorum_raft(metadata->options.quorum)) == RAFT_LEADER &&
-        raft_term(quorum_raft(metadata->options.quorum)) == metadata->term)
+    // Within the term nobody else has written. A leader that is removed steps down with the entry that says
+    // so.
+    if (metadata->leading != NULL && raft_term(quorum_raft(metadata->options.quorum)) == metadata->term)
         waits_end(metadata, metadata->next_offset - 1, ST_OK);
     leading_check(metadata);
     reads_release(metadata, ST_OK);
@@ -396,6 +397,16 @@ enum status metadata_append(struct metadata *metadata, const struct decision *de
     if (decision->count == 0)
         return ST_OK;
     return store_low(metadata->options.store) ? ST_NO_SPACE : append(metadata, decision);
+}
+
+enum status metadata_configure(struct metadata *metadata, const struct raft_config *config)
+{
+    if (metadata->leading == NULL)
+        return ST_NOT_LEADER;
+    leading_skip(metadata);
+    enum status status = quorum_configure(metadata->options.quorum, config);
+    leading_skip(metadata);
+    return status;
 }
 
 // The predecessor died while its entries of a decision were on their way here: nobody was told of it, and its

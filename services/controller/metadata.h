@@ -48,6 +48,10 @@ int64_t metadata_offset(const struct metadata *metadata);
 // INVALID: the records contradict the image (a bug, told in a diag line). Nothing is changed then.
 enum status metadata_append(struct metadata *metadata, const struct decision *decision);
 
+// Appends another voter set, which counts as an entry without records. As quorum_configure, and NOT_LEADER
+// while not active.
+enum status metadata_configure(struct metadata *metadata, const struct raft_config *config);
+
 // status: ST_OK once everything decided so far is committed, ST_NOT_LEADER when that will not be known here.
 typedef void metadata_fn(void *context, enum status status);
 // May call done from inside when nothing has to be waited for. Waits end in order.

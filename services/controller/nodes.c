@@ -216,11 +216,25 @@ struct heartbeat {
     struct rpc_call *call;
 };
 
+// Where voters are that are not configured: once they have moved, a node would know only where they were.
+static size_t voter_endpoints(const struct controller *controller, char *voters[RAFT_VOTERS_MAX])
+{
+    const struct raft_config *config = raft_config(quorum_raft(controller->quorum));
+    size_t count = 0;
+    for (int i = 0; i < config->count; i++)
+        if (config->endpoints[i][0] != 0)
+            voters[count++] = (char *)(uintptr_t)config->endpoints[i];
+    return count;
+}
+
 static void heartbeat_answer(void *context, enum status status)
 {
     struct heartbeat *heartbeat = context;
+    char *voters[RAFT_VOTERS_MAX];
     if (status == ST_OK) {
         heartbeat->reply.commit_offset = metadata_commit_offset(heartbeat->controller->metadata);
+        heartbeat->reply.controllers = voters;
+        heartbeat->reply.n_controllers = voter_endpoints(heartbeat->controller, voters);
         heartbeat->closure(&heartbeat->reply, heartbeat->call);
     } else {
         controller_redirect(heartbeat->controller, heartbeat->call);

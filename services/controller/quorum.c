@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // See quorum.h. A step's updates are carried out in the core's order: persistence is queued, messages that
 // may leave at once leave, the others wait for their persistence here. Messages are one-way calls: Raft
-// repeats what is lost. A lost lane is probed; when the peer's port refuses, its process is gone and an
-// election need not wait for a timeout.
+// repeats what is lost. When the process of a peer is gone (reach.h) an election need not wait for a timeout.
 #include "quorum.h"
 
 #include "base/assert.h"
@@ -12,14 +11,6 @@
 enum {
     ARENA_MAX = 4 << 20,
     HELD_MAX = 4096 // messages waiting for the disk; beyond it the oldest is dropped, Raft repeats it
-};
-
-struct peer {
-    struct quorum *quorum;
-    int32_t id;
-    const char *endpoint;
-    struct rpc_peer *rpc;
-    bool probing;
 };
 
 struct held {
@@ -33,54 +24,39 @@ struct chunk_send { // outlives the quorum when a read is under way
     struct chunk_send *next;
 };
 
-struct probe { // outlives the quorum too
-    struct quorum *quorum;
-    int32_t id;
-    struct probe *next;
-};
-
 struct quorum {
     struct quorum_options options;
     struct raft *raft;
     struct raft_updates out;
     struct timer timer;
-    struct peer peers[RAFT_VOTERS_MAX];
-    int peer_count;
+    struct reach *reach;
+    int64_t config_index; // of the configuration whose addresses are noted
     uint64_t durable;
     struct held *held, **held_tail;
     int held_count;
     bool installing;
     bool started;
     struct chunk_send *chunks;
-    struct probe *probes;
 };
 
 static enum status step(struct quorum *quorum, struct raft_event event);
-
-static struct peer *peer_of(struct quorum *quorum, int32_t id)
-{
-    for (int i = 0; i < quorum->peer_count; i++)
-        if (quorum->peers[i].id == id)
-            return &quorum->peers[i];
-    return NULL;
-}
 
 // ---- messages out ----
 
 static void transmit(struct quorum *quorum, const struct raft_message *message, struct block *chunk)
 {
-    struct peer *peer = peer_of(quorum, message->to.id);
+    struct rpc_peer *peer = reach_peer(quorum->reach, message->to.id);
     if (peer == NULL)
         return;
     struct arena arena;
     struct block *payload = NULL;
     arena_init(&arena, ARENA_MAX);
-    Millrace__RaftMessage *wire = raft_wire_pack(&arena, message, &payload);
+    Millrace__RaftMessage *wire = raft_wire_pack(&arena, message, quorum->options.endpoint, &payload);
     if (chunk != NULL)
         payload = block_ref(chunk);
     if (wire != NULL) {
         struct rpc_options options = {.payload = &payload, .payload_count = payload != NULL ? 1 : 0};
-        ProtobufCService *service = rpc_on(peer->rpc, &millrace__controller__descriptor, &options);
+        ProtobufCService *service = rpc_on(peer, &millrace__controller__descriptor, &options);
         millrace__controller__raft(service, wire, NULL, NULL);
     }
     block_unref(&payload);
@@ -143,9 +119,21 @@ static void hold(struct quorum *quorum, const struct raft_message *message)
 
 // ---- steps ----
 
+// The addresses of the voter set in the log: whoever is in it must be reached from now on.
+static void note_config(struct quorum *quorum)
+{
+    const struct raft_config *config = raft_config(quorum->raft);
+    if (quorum->config_index == raft_config_index(quorum->raft))
+        return;
+    quorum->config_index = raft_config_index(quorum->raft);
+    for (int i = 0; i < config->count; i++)
+        reach_note(quorum->reach, config->voters[i].id, config->endpoints[i]);
+}
+
 static void carry_out(struct quorum *quorum)
 {
     struct raft_updates *out = &quorum->out;
+    note_config(quorum);
     if (out->has_chunk && out->chunk.done)
         quorum->installing = true;
     if (out->persist != 0)
@@ -205,6 +193,12 @@ enum status quorum_configure(struct quorum *quorum, const struct raft_config *co
     return step(quorum, (struct raft_event){.kind = RAFT_EVENT_CONFIG, .config = config});
 }
 
+enum status quorum_learners(struct quorum *quorum, const struct raft_voter *learners, int count)
+{
+    struct raft_event event = {.kind = RAFT_EVENT_LEARNERS, .learners = learners, .learner_count = count};
+    return step(quorum, event);
+}
+
 enum status quorum_transfer(struct quorum *quorum, int32_t to)
 {
     return step(quorum, (struct raft_event){.kind = RAFT_EVENT_TRANSFER, .peer = to});
@@ -238,6 +232,7 @@ void quorum_receive(struct quorum *quorum, const Millrace__RaftMessage *wire, st
     struct slice bytes = payload != NULL ? block_slice(payload) : slice_of("", 0);
     enum status status = raft_wire_unpack(&arena, wire, bytes, &message);
     if (status == ST_OK) {
+        reach_note(quorum->reach, message.from.id, raft_wire_endpoint(wire->from));
         step_and_tell(quorum, (struct raft_event){.kind = RAFT_EVENT_MESSAGE, .message = &message});
         raft_wire_release(&message);
     } else {
@@ -247,49 +242,9 @@ void quorum_receive(struct quorum *quorum, const Millrace__RaftMessage *wire, st
     arena_fini(&arena);
 }
 
-// ---- peers ----
-
-static void on_probe(void *context, enum status status)
+static void on_gone(void *context, int32_t id)
 {
-    struct probe *probe = context;
-    struct quorum *quorum = probe->quorum;
-    if (quorum != NULL) {
-        struct probe **at = &quorum->probes;
-        while (*at != probe)
-            at = &(*at)->next;
-        *at = probe->next;
-        peer_of(quorum, probe->id)->probing = false;
-        if (status == ST_UNREACHABLE)
-            step_and_tell(quorum, (struct raft_event){.kind = RAFT_EVENT_PEER_LOST, .peer = probe->id});
-    }
-    mem_free(probe);
-}
-
-static void on_lane(struct rpc_peer *rpc, enum rpc_lane lane, enum transport_state state, void *context)
-{
-    struct peer *peer = context;
-    if (lane != RPC_CONTROL || state != TRANSPORT_LOST || peer->probing)
-        return;
-    struct probe *probe = mem_calloc(1, sizeof *probe);
-    *probe = (struct probe){.quorum = peer->quorum, .id = peer->id, .next = peer->quorum->probes};
-    peer->quorum->probes = probe;
-    peer->probing = true;
-    rpc_probe(peer->quorum->options.rpc, peer->endpoint, on_probe, probe);
-}
-
-static void peers_open(struct quorum *quorum)
-{
-    const struct voters *voters = quorum->options.voters;
-    for (int i = 0; i < voters->count; i++) {
-        const struct voters_item *item = &voters->items[i];
-        if (item->id == quorum->options.node_id)
-            continue;
-        struct peer *peer = &quorum->peers[quorum->peer_count++];
-        *peer = (struct peer){.quorum = quorum, .id = item->id, .endpoint = item->endpoint};
-        peer->rpc = rpc_peer(quorum->options.rpc, item->endpoint,
-                             (struct rpc_node){.role = RPC_CONTROLLER, .node = item->id});
-        rpc_peer_watch(peer->rpc, on_lane, peer);
-    }
+    step_and_tell(context, (struct raft_event){.kind = RAFT_EVENT_PEER_LOST, .peer = id});
 }
 
 // ---- life ----
@@ -310,7 +265,9 @@ struct quorum *quorum_new(const struct quorum_options *options, const struct sto
                                .entry_count = boot->entry_count,
                                .now_ms = env_now_ms(options->env)};
     quorum->raft = raft_new(&start);
-    peers_open(quorum);
+    quorum->reach = reach_new(options->env, options->rpc, options->voters, options->node_id, on_gone, quorum);
+    quorum->config_index = -1;
+    note_config(quorum);
     return quorum;
 }
 
@@ -326,14 +283,9 @@ void quorum_destroy(struct quorum **out)
     if (quorum == NULL)
         return;
     timer_stop(quorum->options.env, &quorum->timer);
-    for (int i = 0; i < quorum->peer_count; i++) {
-        rpc_peer_watch(quorum->peers[i].rpc, NULL, NULL);
-        rpc_peer_release(&quorum->peers[i].rpc);
-    }
+    reach_destroy(&quorum->reach);
     for (struct chunk_send *send = quorum->chunks; send != NULL; send = send->next)
         send->quorum = NULL;
-    for (struct probe *probe = quorum->probes; probe != NULL; probe = probe->next)
-        probe->quorum = NULL;
     while (quorum->held != NULL)
         held_drop(quorum);
     raft_updates_fini(&quorum->out);
@@ -345,6 +297,11 @@ void quorum_destroy(struct quorum **out)
 const struct raft *quorum_raft(const struct quorum *quorum)
 {
     return quorum->raft;
+}
+
+struct reach *quorum_reach(const struct quorum *quorum)
+{
+    return quorum->reach;
 }
 
 bool quorum_installing(const struct quorum *quorum)

@@ -6,9 +6,9 @@
 
 #include "protos/controller.pb-c.h"
 #include "raft/raft.h"
+#include "reach.h"
 #include "rpc/rpc.h"
 #include "store.h"
-#include "voters.h"
 
 struct quorum;
 
@@ -16,7 +16,8 @@ struct quorum_options {
     struct env *env;
     struct rpc *rpc;
     struct store *store;
-    const struct voters *voters; // where the others are
+    const struct voters *voters; // the configured ones
+    const char *endpoint;        // "tcp://host:port" of this one, borrowed; "": not to be told to others
     int32_t node_id;
     int election_ms; // 0: the core's default
     void *context;
@@ -41,7 +42,12 @@ enum status quorum_propose(struct quorum *quorum, struct block *const *blocks, i
 // on_read, or lost with leadership.
 enum status quorum_read(struct quorum *quorum, uint64_t token);
 enum status quorum_configure(struct quorum *quorum, const struct raft_config *config);
+// Who else is sent the log, at most RAFT_LEARNERS_MAX; until leadership ends.
+enum status quorum_learners(struct quorum *quorum, const struct raft_voter *learners, int count);
 enum status quorum_transfer(struct quorum *quorum, int32_t to);
+
+// Where the others are.
+struct reach *quorum_reach(const struct quorum *quorum);
 
 // From the store.
 void quorum_durable(struct quorum *quorum, uint64_t step);

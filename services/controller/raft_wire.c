@@ -24,6 +24,18 @@ bool raft_wire_voter_of(const Millrace__RaftVoter *wire, struct raft_voter *vote
     return true;
 }
 
+const char *raft_wire_endpoint(const Millrace__RaftVoter *wire)
+{
+    const char *text = wire->rpc_endpoint;
+    return text != NULL && raft_endpoint_valid(slice_str(text)) ? text : "";
+}
+
+static void tell_endpoint(Millrace__RaftVoter *wire, const char *endpoint)
+{
+    if (endpoint[0] != 0)
+        wire->rpc_endpoint = (char *)(uintptr_t)endpoint;
+}
+
 Millrace__RaftVoter **raft_wire_config(struct arena *arena, const struct raft_config *config)
 {
     Millrace__RaftVoter **voters = arena_calloc(arena, RAFT_VOTERS_MAX, sizeof *voters);
@@ -31,6 +43,7 @@ Millrace__RaftVoter **raft_wire_config(struct arena *arena, const struct raft_co
         voters[i] = raft_wire_voter(arena, config->voters[i]);
         if (voters[i] == NULL)
             return NULL;
+        tell_endpoint(voters[i], config->endpoints[i]);
     }
     return voters;
 }
@@ -44,6 +57,8 @@ bool raft_wire_config_of(Millrace__RaftVoter *const *voters, size_t count, struc
         if (!raft_wire_voter_of(voters[i], &config->voters[i]) ||
             (i > 0 && config->voters[i].id <= config->voters[i - 1].id))
             return false;
+        const char *endpoint = raft_wire_endpoint(voters[i]);
+        memcpy(config->endpoints[i], endpoint, strlen(endpoint) + 1);
         config->count++;
     }
     return true;
@@ -100,7 +115,7 @@ static void pack_numbers(const struct raft_message *message, Millrace__RaftMessa
 }
 
 Millrace__RaftMessage *raft_wire_pack(struct arena *arena, const struct raft_message *message,
-                                      struct block **payload)
+                                      const char *endpoint, struct block **payload)
 {
     *payload = NULL;
     Millrace__RaftMessage *wire = arena_alloc(arena, sizeof *wire);
@@ -112,6 +127,7 @@ Millrace__RaftMessage *raft_wire_pack(struct arena *arena, const struct raft_mes
     wire->to = raft_wire_voter(arena, message->to);
     if (wire->from == NULL || wire->to == NULL)
         return NULL;
+    tell_endpoint(wire->from, endpoint);
     if (message->kind == RAFT_CHUNK) {
         wire->voters = raft_wire_config(arena, &message->config);
         if (wire->voters == NULL)

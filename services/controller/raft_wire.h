@@ -8,9 +8,12 @@
 #include "raft/raft.h"
 
 // Into the arena; *payload gets the bytes of entries or chunk (NULL when there are none), to be released by
-// the caller. NULL when the arena is full.
+// the caller. endpoint: of the sender, borrowed; "": not told. NULL when the arena is full.
 Millrace__RaftMessage *raft_wire_pack(struct arena *arena, const struct raft_message *message,
-                                      struct block **payload);
+                                      const char *endpoint, struct block **payload);
+
+// The address a voter says it has, borrowed; "" when there is none that can be one.
+const char *raft_wire_endpoint(const Millrace__RaftVoter *wire);
 
 // The other way; entries' blocks are new and released by raft_wire_release, message->data borrows the
 // payload. MALFORMED: ids, lengths or configuration make no sense.

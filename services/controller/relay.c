@@ -25,6 +25,8 @@ static const struct relay_row {
     {KAFKA_API_DESCRIBE_QUORUM, describe_quorum},
     {KAFKA_API_UPDATE_FEATURES, update_features},
     {KAFKA_API_UNREGISTER_BROKER, unregister_broker},
+    {KAFKA_API_ADD_RAFT_VOTER, add_raft_voter},
+    {KAFKA_API_REMOVE_RAFT_VOTER, remove_raft_voter},
 };
 
 struct pending {

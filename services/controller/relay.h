@@ -25,7 +25,7 @@ typedef void relay_fn(struct relay *relay);
 
 relay_fn create_topics, delete_topics, create_partitions, incremental_alter_configs, alter_configs;
 relay_fn elect_leaders, alter_partition_reassignments, list_partition_reassignments, unregister_broker;
-relay_fn update_features, describe_quorum;
+relay_fn update_features, describe_quorum, add_raft_voter, remove_raft_voter;
 
 void relay_request(struct controller *controller, const Millrace__RelayRequest *request,
                    Millrace__RelayReply_Closure closure, struct rpc_call *call);

@@ -8,6 +8,7 @@
 #include "formation.h"
 #include "internal_topics.h"
 #include "nodes.h"
+#include "observers.h"
 #include "relay.h"
 #include "report_replicas.h"
 
@@ -43,6 +44,14 @@ static void on_probe(Millrace__Controller_Service *service, const Millrace__Prob
                      Millrace__ProbeReply_Closure closure, void *call)
 {
     formation_probe(controller_of(service), request, closure, call);
+}
+
+static void on_observe(Millrace__Controller_Service *service, const Millrace__ObserveRequest *request,
+                       Millrace__ObserveReply_Closure closure, void *call)
+{
+    struct controller *controller = active(service, call);
+    if (controller != NULL && speaks_for(call, request->id))
+        observers_observe(controller, request, closure, call);
 }
 
 static void on_raft(Millrace__Controller_Service *service, const Millrace__RaftMessage *request,
@@ -142,6 +151,7 @@ void service_init(struct controller *controller)
 {
     millrace__controller__init(&controller->service, NULL);
     controller->service.probe = on_probe;
+    controller->service.observe = on_observe;
     controller->service.raft = on_raft;
     controller->service.register_node = on_register;
     controller->service.heartbeat = on_heartbeat;

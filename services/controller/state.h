@@ -7,12 +7,14 @@
 #include "controller.h"
 #include "feed.h"
 #include "metadata.h"
+#include "observers.h"
 #include "quorum.h"
 #include "store.h"
 #include "voters.h"
 
 struct nodes;
 struct formation;
+struct joining;
 
 struct controller {
     struct controller_options options;
@@ -26,6 +28,9 @@ struct controller {
     struct metadata *metadata; // likewise
     struct feed *feed;
     struct formation *formation;
+    struct joining *joining;
+    struct observers observers;        // while leading
+    char endpoint[RAFT_ENDPOINT_SIZE]; // of this one for other controllers; "": none that they could use
     struct nodes *nodes;
     Millrace__Controller_Service service;
     struct timer tick;

@@ -19,8 +19,12 @@ enum {
     HEADER_CRC_AT = RECORD_HEADER - 4,
     LOG_MAX = 1 << 30,
     SNAPSHOT_MAX = 1 << 30,
-    SNAPSHOT_HEADER = 256 // magic 8, version 4, crc 4, index 8, term 8, next offset 8, length 8, crc of the
-                          // records 4, cluster 16, length of the configuration 2, configuration
+    // Magic 8, version 4, crc 4, index 8, term 8, next offset 8, length 8, crc of the records 4, cluster 16,
+    // length of the configuration 2, configuration.
+    CONFIG_AT = 70,
+    SNAPSHOT_HEADER = 256,
+    WIDE_VERSION = 2, // a configuration with addresses may not fit
+    WIDE_HEADER = 4096
 };
 
 static const char log_magic[8] = {'M', 'R', 'R', 'A', 'F', 'T', 'L', 'G'};
@@ -200,10 +204,12 @@ void store_snapshot_put_header(const struct files *files, struct buf *out,
                                const struct raft_snapshot *snapshot, int64_t next_offset,
                                struct slice records)
 {
-    uint8_t bytes[SNAPSHOT_HEADER] = {0};
+    uint8_t bytes[WIDE_HEADER] = {0};
     struct block *config = raft_config_encode(&snapshot->config);
+    bool wide = CONFIG_AT + config->len > SNAPSHOT_HEADER;
+    size_t size = wide ? WIDE_HEADER : SNAPSHOT_HEADER;
     memcpy(bytes, snapshot_magic, sizeof snapshot_magic);
-    store_be32(bytes + 8, FILES_VERSION);
+    store_be32(bytes + 8, wide ? WIDE_VERSION : FILES_VERSION);
     store_be64(bytes + 16, (uint64_t)snapshot->index);
     store_be64(bytes + 24, (uint64_t)snapshot->term);
     store_be64(bytes + 32, (uint64_t)next_offset);
@@ -211,31 +217,40 @@ void store_snapshot_put_header(const struct files *files, struct buf *out,
     store_be32(bytes + 48, crc32c(0, records.data, records.len));
     memcpy(bytes + 52, files->cluster.bytes, 16);
     store_be16(bytes + 68, (uint16_t)config->len);
-    ASSERT(70 + config->len <= SNAPSHOT_HEADER);
-    memcpy(bytes + 70, config->data, config->len);
-    store_be32(bytes + 12, crc32c(0, bytes + 16, SNAPSHOT_HEADER - 16));
-    buf_append(out, bytes, sizeof bytes);
+    ASSERT(CONFIG_AT + config->len <= size);
+    memcpy(bytes + CONFIG_AT, config->data, config->len);
+    store_be32(bytes + 12, crc32c(0, bytes + 16, size - 16));
+    buf_append(out, bytes, size);
     block_unref(&config);
+}
+
+// Bytes of the header, 0 when it is none of ours.
+static size_t snapshot_header(const struct buf *file)
+{
+    if (file->len < SNAPSHOT_HEADER || memcmp(file->data, snapshot_magic, sizeof snapshot_magic) != 0)
+        return 0;
+    uint32_t version = load_be32(file->data + 8);
+    size_t size = version == FILES_VERSION ? SNAPSHOT_HEADER : version == WIDE_VERSION ? WIDE_HEADER : 0;
+    return size <= file->len ? size : 0;
 }
 
 static bool snapshot_parse(const struct files *files, struct buf *file, struct store_boot *boot)
 {
     const uint8_t *bytes = file->data;
-    if (file->len < SNAPSHOT_HEADER || memcmp(bytes, snapshot_magic, sizeof snapshot_magic) != 0 ||
-        load_be32(bytes + 8) != FILES_VERSION ||
-        load_be32(bytes + 12) != crc32c(0, bytes + 16, SNAPSHOT_HEADER - 16) ||
+    size_t size = snapshot_header(file);
+    if (size == 0 || load_be32(bytes + 12) != crc32c(0, bytes + 16, size - 16) ||
         memcmp(bytes + 52, files->cluster.bytes, 16) != 0)
         return false;
-    struct slice records = slice_of(bytes + SNAPSHOT_HEADER, file->len - SNAPSHOT_HEADER);
+    struct slice records = slice_of(bytes + size, file->len - size);
     size_t config_len = load_be16(bytes + 68);
     if (load_be64(bytes + 40) != records.len ||
-        crc32c(0, records.data, records.len) != load_be32(bytes + 48) || 70 + config_len > SNAPSHOT_HEADER)
+        crc32c(0, records.data, records.len) != load_be32(bytes + 48) || CONFIG_AT + config_len > size)
         return false;
     boot->snapshot.index = (int64_t)load_be64(bytes + 16);
     boot->snapshot.term = (int64_t)load_be64(bytes + 24);
     boot->next_offset = (int64_t)load_be64(bytes + 32);
     return boot->snapshot.index > 0 && boot->snapshot.term > 0 && boot->next_offset >= 0 &&
-           raft_config_decode(slice_of(bytes + 70, config_len), &boot->snapshot.config) == ST_OK;
+           raft_config_decode(slice_of(bytes + CONFIG_AT, config_len), &boot->snapshot.config) == ST_OK;
 }
 
 enum status store_snapshot_read(const struct files *files, const char *name, struct store_boot *boot)
@@ -251,7 +266,7 @@ enum status store_snapshot_read(const struct files *files, const char *name, str
         buf_fini(&file);
         return status;
     }
-    buf_consume(&file, SNAPSHOT_HEADER);
+    buf_consume(&file, snapshot_header(&file));
     boot->records = file;
     return ST_OK;
 }

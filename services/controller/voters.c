@@ -57,6 +57,7 @@ enum status voters_parse(const struct config *config, int32_t self, struct diag 
         }
         insert(voters, &item);
     }
+    voters->given = true;
     if (voters_find(voters, self) == NULL) {
         DIAG_ERROR(diag, "%s does not name this node (node.id=%d)", key, self);
         return ST_INVALID;

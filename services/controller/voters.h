@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configured controllers: controller.quorum.voters = "1@host:port,2@host:port". Says where each one is;
-// who votes is in the Raft log. Empty: this node alone.
+// who votes is in the Raft log. Empty: this node alone, and the log says where the voters are (voter_set.h).
 #ifndef CONTROLLER_VOTERS_H
 #define CONTROLLER_VOTERS_H
 
@@ -14,6 +14,7 @@ struct voters_item {
 };
 
 struct voters {
+    bool given; // not empty
     int count;
     struct voters_item items[RAFT_VOTERS_MAX]; // ascending by id
 };

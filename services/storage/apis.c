@@ -62,6 +62,8 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_PUSH_TELEMETRY,           API_OWN, handle_push_telemetry},
     {KAFKA_API_LIST_CONFIG_RESOURCES,    API_OWN, handle_list_config_resources},
     {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, API_OWN, handle_describe_topic_partitions},
+    {KAFKA_API_ADD_RAFT_VOTER,           API_CONTROLLER, NULL},
+    {KAFKA_API_REMOVE_RAFT_VOTER,        API_CONTROLLER, NULL},
 };
 // clang-format on
 const int api_row_count = sizeof api_rows / sizeof *api_rows;

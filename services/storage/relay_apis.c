@@ -7,6 +7,7 @@
 #include "base/assert.h"
 #include "kafka/messages/add_offsets_to_txn.h"
 #include "kafka/messages/add_partitions_to_txn.h"
+#include "kafka/messages/add_raft_voter.h"
 #include "kafka/messages/alter_partition_reassignments.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/create_partitions.h"
@@ -86,6 +87,11 @@ static int32_t update_features_timeout(const void *body, int16_t version)
     return ((const struct kafka_update_features_request *)body)->timeout_ms;
 }
 
+static int32_t add_raft_voter_timeout(const void *body, int16_t version)
+{
+    return ((const struct kafka_add_raft_voter_request *)body)->timeout_ms;
+}
+
 #define GROUP_OF(api) offsetof(struct kafka_##api##_request, group_id)
 #define TXN_OF(api)   offsetof(struct kafka_##api##_request, transactional_id)
 
@@ -117,6 +123,8 @@ static const struct rule rules[] = {
     {KAFKA_API_DESCRIBE_QUORUM,   HARMLESS,             -1, NULL},
     {KAFKA_API_UPDATE_FEATURES,   NEVER,                -1, update_features_timeout},
     {KAFKA_API_UNREGISTER_BROKER, NEVER,                -1, NULL},
+    {KAFKA_API_ADD_RAFT_VOTER,    NEVER,                -1, add_raft_voter_timeout},
+    {KAFKA_API_REMOVE_RAFT_VOTER, NEVER,                -1, NULL},
 };
 // clang-format on
 

@@ -6,6 +6,7 @@
 #include "base/assert.h"
 #include "kafka/messages/add_offsets_to_txn.h"
 #include "kafka/messages/add_partitions_to_txn.h"
+#include "kafka/messages/add_raft_voter.h"
 #include "kafka/messages/alter_configs.h"
 #include "kafka/messages/alter_partition_reassignments.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
@@ -24,6 +25,7 @@
 #include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/remove_raft_voter.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/unregister_broker.h"
@@ -309,6 +311,22 @@ static void unregister_broker_error(struct storage_request *request, int16_t err
     storage_answer(request, &response);
 }
 
+static void add_raft_voter_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_add_raft_voter_response response;
+    kafka_defaults(&kafka_add_raft_voter_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void remove_raft_voter_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_remove_raft_voter_response response;
+    kafka_defaults(&kafka_remove_raft_voter_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 static void init_producer_id_error(struct storage_request *request, int16_t error)
 {
     struct kafka_init_producer_id_response response;
@@ -431,6 +449,8 @@ static const struct {
     {KAFKA_API_DESCRIBE_QUORUM, describe_quorum_error},
     {KAFKA_API_UPDATE_FEATURES, update_features_error},
     {KAFKA_API_UNREGISTER_BROKER, unregister_broker_error},
+    {KAFKA_API_ADD_RAFT_VOTER, add_raft_voter_error},
+    {KAFKA_API_REMOVE_RAFT_VOTER, remove_raft_voter_error},
 };
 // clang-format on
 

@@ -110,8 +110,11 @@ class Daemon:
                       "127.0.0.1:%d" % c.rpc_port for c in self.cluster.controllers)}
         if self.role == "controller":
             values["metadata.log.dir"] = self.data
-            values["controller.quorum.voters"] = ",".join(
-                "%d@127.0.0.1:%d" % (c.id, c.rpc_port) for c in self.cluster.controllers)
+            if not self.cluster.dynamic:
+                values["controller.quorum.voters"] = ",".join(
+                    "%d@127.0.0.1:%d" % (c.id, c.rpc_port) for c in self.cluster.controllers)
+            elif self.begins():
+                del values["controller.quorum.bootstrap.servers"]
         if self.role == "storage":
             values["log.dirs"] = self.data
             values["listeners"] = values["advertised.listeners"] = "PLAINTEXT://" + self.address
@@ -119,6 +122,10 @@ class Daemon:
         values.update(self.cluster.settings.get(self.role, {}))
         values.update(self.settings)
         return [argument for key, value in values.items() for argument in ("--set", "%s=%s" % (key, value))]
+
+    def begins(self):
+        """Whether it is the one that begins a cluster whose voters are not configured."""
+        return self is self.cluster.controllers[0] and not os.path.exists(os.path.join(self.data, "log"))
 
     def start(self):
         assert self.process is None or self.process.poll() is not None, self.name + " runs already"
@@ -285,9 +292,10 @@ class Clients:
 
 class Cluster(Clients):
     def __init__(self, controllers=1, storage=1, coordinators=1, settings=None, powercut=False, directory=None,
-                 diskfault=False):
-        """settings: {"all" | role: {key: value}}. directory: kept afterwards when given."""
-        self.settings, self.powercut, self.diskfault = settings or {}, powercut, diskfault
+                 diskfault=False, dynamic=False):
+        """settings: {"all" | role: {key: value}}. directory: kept afterwards when given. dynamic: the first controller
+        is the only voter, the others follow without a vote until they are given one (KIP-853)."""
+        self.settings, self.powercut, self.diskfault, self.dynamic = settings or {}, powercut, diskfault, dynamic
         self.own = directory is None
         self.directory = directory or tempfile.mkdtemp(prefix="millrace-test-")
         os.makedirs(os.path.join(self.directory, "logs"), exist_ok=True)

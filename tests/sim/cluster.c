@@ -126,6 +126,7 @@ static enum status service_start(struct daemon_sim *daemon, uint64_t incarnation
         struct controller_options options = {.env = env,
                                              .config = daemon->config,
                                              .rpc = daemon->rpc,
+                                             .rpc_endpoint = endpoint,
                                              .context = daemon,
                                              .on_fail = daemon_failed};
         status = controller_new(&options, &daemon->controller);

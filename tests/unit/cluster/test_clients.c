@@ -52,7 +52,8 @@ Test(controllers, reads_the_forms_of_endpoint_lists_and_refuses_nonsense)
     cr_assert_str_eq(controllers_endpoint(controllers, 2), "tcp://host:1");
     cr_assert_null(controllers_active(controllers));
     controllers_destroy(&controllers);
-    static const char *const bad[] = {"", " , ", "host", "host:", ":9", "host:9x", "@host:9", "x@host:9", "-3@host:9"};
+    static const char *const bad[] = {"",        " , ",     "host",     "host:",    ":9",
+                                      "host:9x", "@host:9", "x@host:9", "-3@host:9"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         cr_assert_neq(controllers_new(client.env, client.rpc, bad[i], &controllers), ST_OK, "%s", bad[i]);
         cr_assert_null(controllers);
@@ -420,6 +421,25 @@ Test(member, registers_keeps_its_id_and_becomes_active_when_the_image_has_the_re
     turn_until(&it.base.client, member_state(it.member) == MEMBER_ACTIVE);
     cr_assert(member_lease_held(it.member));
     cr_assert_eq(member_node_id(it.member), 7);
+    membership_stop(&it);
+}
+
+Test(member, learns_where_controllers_are_from_heartbeats)
+{
+    struct membership it;
+    membership_start(&it);
+    size_t known = controllers_count(it.base.controllers);
+    it.base.one.tells = "http://what:1";
+    it.base.two.tells = "tcp://moved:1";
+    it.base.one.mood = VOTER_SILENT;
+    member_begin(&it);
+    turn_until(&it.base.client, controllers_count(it.base.controllers) > known);
+    cr_assert_str_eq(controllers_endpoint(it.base.controllers, known), "tcp://moved:1");
+    it.base.one.mood = VOTER_ANSWERS;
+    it.base.two.mood = VOTER_SILENT;
+    int beats = it.base.one.heartbeats;
+    turn_until(&it.base.client, it.base.one.heartbeats > beats + 1);
+    cr_assert_eq(controllers_count(it.base.controllers), known + 1, "took what is no address");
     membership_stop(&it);
 }
 

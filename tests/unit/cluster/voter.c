@@ -48,6 +48,12 @@ static void serve_probe(Millrace__Controller_Service *service, const Millrace__P
     rpc_fail(closure_data, ST_UNSUPPORTED, "");
 }
 
+static void serve_observe(Millrace__Controller_Service *service, const Millrace__ObserveRequest *request,
+                          Millrace__ObserveReply_Closure closure, void *closure_data)
+{
+    rpc_fail(closure_data, ST_UNSUPPORTED, "");
+}
+
 static void serve_raft(Millrace__Controller_Service *service, const Millrace__RaftMessage *request,
                        Millrace__Empty_Closure closure, void *closure_data)
 {
@@ -115,6 +121,9 @@ static void serve_heartbeat(Millrace__Controller_Service *service, const Millrac
     reply.commit_offset = voter->commit_offset;
     reply.lease_ms = voter->lease_ms;
     reply.fenced = voter->fenced;
+    char *told = (char *)(uintptr_t)voter->tells;
+    reply.controllers = &told;
+    reply.n_controllers = told != NULL;
     closure(&reply, closure_data);
 }
 

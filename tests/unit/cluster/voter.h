@@ -25,6 +25,7 @@ struct voter {
     enum voter_mood mood;
     enum status failure;
     const char *hint;
+    const char *tells; // address of a controller in answers to heartbeats; NULL: none
     int registered, heartbeats, follows, allocated; // requests seen
     bool fenced, left;
     int32_t lease_ms;

@@ -28,7 +28,7 @@ Test(wire, an_append_comes_back_as_it_went)
     struct raft_message message = sample(entries), back;
     struct block *payload;
     arena_init(&arena, 1 << 20);
-    Millrace__RaftMessage *wire = raft_wire_pack(&arena, &message, &payload);
+    Millrace__RaftMessage *wire = raft_wire_pack(&arena, &message, "tcp://a:1", &payload);
     cr_assert_not_null(wire);
     cr_assert_eq(raft_wire_unpack(&arena, wire, block_slice(payload), &back), ST_OK);
     cr_assert_eq(back.kind, RAFT_APPEND);
@@ -52,7 +52,7 @@ Test(wire, lengths_that_do_not_fit_the_payload_are_refused)
     struct raft_message message = sample(entries), back;
     struct block *payload;
     arena_init(&arena, 1 << 20);
-    Millrace__RaftMessage *wire = raft_wire_pack(&arena, &message, &payload);
+    Millrace__RaftMessage *wire = raft_wire_pack(&arena, &message, "tcp://a:1", &payload);
     struct slice bytes = block_slice(payload);
     cr_assert_eq(raft_wire_unpack(&arena, wire, slice_of(bytes.data, bytes.len - 1), &back), ST_MALFORMED);
     wire->entries[1]->length--;

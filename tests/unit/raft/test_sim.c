@@ -14,20 +14,27 @@ static bool up(const struct cluster *cluster, int node)
     return cluster->nodes[node].raft != NULL;
 }
 
+// Whoever has no vote is a learner, as far as the leader is told of it in time.
+static void name_learners(struct cluster *cluster, int leader)
+{
+    struct raft_voter learners[NODES_MAX];
+    int count = 0;
+    for (int i = 0; i < cluster->count; i++)
+        if (raft_config_find(raft_config(cluster->nodes[leader].raft), cluster->nodes[i].self) < 0)
+            learners[count++] = cluster->nodes[i].self;
+    struct raft_event event = {.kind = RAFT_EVENT_LEARNERS, .learners = learners, .learner_count = count};
+    cluster_step(cluster, leader, event);
+}
+
 static void change_membership(struct cluster *cluster, int leader)
 {
     struct raft_config config = *raft_config(cluster->nodes[leader].raft);
     int node = (int)prng_below(&cluster->prng, (uint64_t)cluster->count);
     int at = raft_config_find(&config, cluster->nodes[node].self);
     if (at >= 0 && config.count > 3) {
-        config.count--;
-        for (int i = at; i < config.count; i++)
-            config.voters[i] = config.voters[i + 1];
+        raft_config_remove(&config, at);
     } else if (at < 0) {
-        int i = config.count++;
-        for (; i > 0 && config.voters[i - 1].id > node; i--)
-            config.voters[i] = config.voters[i - 1];
-        config.voters[i] = cluster->nodes[node].self;
+        raft_config_insert(&config, cluster->nodes[node].self, "");
     } else {
         return;
     }
@@ -81,6 +88,11 @@ static void disturb(struct cluster *cluster)
     case 13:
         if (up(cluster, node))
             cluster_step(cluster, node, (struct raft_event){.kind = RAFT_EVENT_PEER_LOST, .peer = other});
+        break;
+    case 14:
+    case 15:
+        if (leader >= 0)
+            name_learners(cluster, leader);
         break;
     default:
         for (int i = 0; leader >= 0 && i < 8; i++)

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+# Voters that come and go at run time (KIP-853): AddRaftVoter, RemoveRaftVoter, observers, over restarts and power cuts.
+import os
+import shutil
+import sys
+import time
+
+import cluster as lib
+
+sys.path.insert(0, os.path.join(lib.ROOT, "tests", "clients", "differential"))
+from side import Side  # noqa: E402
+
+INVALID_REQUEST, UNSUPPORTED_VERSION, INCONSISTENT_CLUSTER_ID, DUPLICATE_VOTER, VOTER_NOT_FOUND = 42, 35, 104, 126, 127
+REQUEST_TIMED_OUT = 7
+NOBODY, STRANGER = "0" * 32, "1" * 32
+
+
+class Quorum:
+    """The voters of a cluster, asked and changed through its storage node."""
+
+    def __init__(self, cluster):
+        self.cluster, self.side = cluster, Side("millrace", cluster.storage[0].address)
+
+    def describe(self):
+        answer = self.side.call("DescribeQuorum", 2, Topics=[
+            {"TopicName": "__cluster_metadata", "Partitions": [{"PartitionIndex": 0}]}])
+        assert answer["ErrorCode"] == 0, answer
+        return answer["Topics"][0]["Partitions"][0], answer["Nodes"]
+
+    def voters(self):
+        return [row["ReplicaId"] for row in self.describe()[0]["CurrentVoters"]]
+
+    def leader(self):
+        return self.cluster.node(self.describe()[0]["LeaderId"])
+
+    def directory(self, node_id):
+        """Of a controller that votes or follows; waits until the leader knows it."""
+        def find():
+            found, _ = self.describe()
+            return next((row["ReplicaDirectoryId"] for row in found["CurrentVoters"] + found["Observers"]
+                         if row["ReplicaId"] == node_id), None)
+        return lib.wait_until(find, what="controller %d to be known" % node_id)
+
+    def add(self, node_id, directory=None, cluster_id=None):
+        answer = self.side.call("AddRaftVoter", 0, ClusterId=cluster_id, TimeoutMs=5000, VoterId=node_id,
+                                VoterDirectoryId=directory or self.directory(node_id),
+                                Listeners=[{"Name": "CONTROLLER", "Host": "127.0.0.1", "Port": 1}])
+        return answer["ErrorCode"]
+
+    def remove(self, node_id, directory=None, cluster_id=None):
+        answer = self.side.call("RemoveRaftVoter", 0, ClusterId=cluster_id, VoterId=node_id,
+                                VoterDirectoryId=directory or self.directory(node_id))
+        return answer["ErrorCode"]
+
+    def added(self, node_id):
+        """Until it has caught up and has its vote."""
+        def attempt():
+            code = self.add(node_id)
+            assert code in (0, REQUEST_TIMED_OUT, DUPLICATE_VOTER), code
+            return code != REQUEST_TIMED_OUT
+        lib.wait_until(attempt, what="controller %d to get a vote" % node_id, every=0.1)
+
+
+def works(cluster, topic):
+    cluster.create_topic(topic)
+    cluster.produce(topic, ["one", "two"])
+    assert [record[3] for record in cluster.consume(topic)] == ["one", "two"]
+
+
+def three_voters(cluster):
+    quorum = Quorum(cluster)
+    for controller in cluster.controllers[1:]:
+        quorum.added(controller.id)
+    assert quorum.voters() == [controller.id for controller in cluster.controllers]
+    return quorum
+
+
+def test_observers_follow_get_a_vote_and_take_over():
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True) as cluster:
+        quorum = Quorum(cluster)
+        assert quorum.voters() == [3001]
+        three_voters(cluster)
+        assert quorum.add(3002) == DUPLICATE_VOTER
+        _, nodes = quorum.describe()
+        assert {node["NodeId"]: node["Listeners"][0]["Port"] for node in nodes} == {
+            controller.id: controller.rpc_port for controller in cluster.controllers}
+        cluster.controllers[0].kill()
+        lib.wait_until(lambda: quorum.leader().id != 3001, what="another controller to lead")
+        works(cluster, "after")
+        cluster.controllers[0].start()
+        lib.wait_until(lambda: cluster.controllers[0].ready(), what="the first controller to be back")
+
+
+def test_a_leader_that_is_removed_answers_hands_over_and_follows():
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True) as cluster:
+        quorum = three_voters(cluster)
+        leader = quorum.leader()
+        assert quorum.remove(leader.id) == 0
+        lib.wait_until(lambda: quorum.leader() != leader, what="another controller to lead")
+        assert leader.id not in quorum.voters() and len(quorum.voters()) == 2
+        works(cluster, "on")
+
+        def follows():
+            found, _ = quorum.describe()
+            return any(row["ReplicaId"] == leader.id and row["LogEndOffset"] >= found["HighWatermark"] - 1
+                       for row in found["Observers"])
+        lib.wait_until(follows, what="the former leader to follow")
+        quorum.added(leader.id)
+        assert len(quorum.voters()) == 3
+        while len(quorum.voters()) > 1:
+            assert quorum.remove(quorum.voters()[-1]) == 0
+            lib.wait_until(lambda: quorum.leader().id in quorum.voters(), what="a voter to lead")
+        assert quorum.remove(quorum.voters()[0]) == INVALID_REQUEST
+        works(cluster, "alone")
+
+
+def test_what_is_no_voter_of_this_cluster_is_refused():
+    with lib.Cluster(controllers=2, coordinators=0, dynamic=True) as cluster:
+        quorum = Quorum(cluster)
+        assert quorum.add(3002, cluster_id="AAAAAAAAAAAAAAAAAAAAAQ") == INCONSISTENT_CLUSTER_ID
+        assert quorum.remove(3001, cluster_id="AAAAAAAAAAAAAAAAAAAAAQ") == INCONSISTENT_CLUSTER_ID
+        assert quorum.add(-1, directory=STRANGER) == INVALID_REQUEST
+        assert quorum.add(3002, directory=NOBODY) == INVALID_REQUEST
+        assert quorum.add(3002, directory=STRANGER) == REQUEST_TIMED_OUT  # nobody of that directory follows
+        assert quorum.add(3009, directory=STRANGER) == REQUEST_TIMED_OUT
+        assert quorum.remove(3001, directory=STRANGER) == VOTER_NOT_FOUND
+        assert quorum.remove(3002) == VOTER_NOT_FOUND
+        assert quorum.voters() == [3001]
+
+
+def test_configured_voters_are_not_changed():
+    with lib.Cluster(controllers=1, coordinators=0) as cluster:
+        quorum = Quorum(cluster)
+        assert quorum.add(3002, directory=STRANGER) == UNSUPPORTED_VERSION
+        assert quorum.remove(3001) == UNSUPPORTED_VERSION
+
+
+def test_voters_survive_power_cuts_and_snapshots():
+    settings = {"controller": {"metadata.log.max.record.entries.between.snapshots": 10}}
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True, powercut=True, settings=settings) as cluster:
+        quorum = three_voters(cluster)
+        for i in range(15):
+            cluster.create_topic("t%d" % i)
+        lib.wait_until(lambda: any(name.startswith("snapshot-") for name in os.listdir(cluster.controllers[2].data)),
+                       what="a snapshot")
+        cluster.cut_power()
+        cluster.restart_all()
+        quorum = Quorum(cluster)
+        assert quorum.voters() == [3001, 3002, 3003]
+        leader = quorum.leader()
+        assert quorum.remove(leader.id) == 0
+        for controller in cluster.controllers:
+            controller.cut_power()
+        cluster.restart_all()
+        assert leader.id not in Quorum(cluster).voters() and len(Quorum(cluster).voters()) == 2
+        works(cluster, "last")
+
+
+def test_a_lost_directory_is_another_voter_and_takes_a_vote_when_it_is_given_one():
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True) as cluster:
+        quorum = three_voters(cluster)
+        lost = next(controller for controller in cluster.controllers[1:] if controller is not quorum.leader())
+        before = quorum.directory(lost.id)
+        lost.kill()
+        shutil.rmtree(lost.data)
+        lost.start()
+
+        def seen():
+            rows = quorum.describe()[0]["Observers"]
+            return any(row["ReplicaId"] == lost.id and row["ReplicaDirectoryId"] != before for row in rows)
+        lib.wait_until(seen, what="the empty directory to follow")
+        assert [row["ReplicaDirectoryId"] for row in quorum.describe()[0]["CurrentVoters"]
+                if row["ReplicaId"] == lost.id] == [before], "an operator decides about voters"
+        assert quorum.remove(lost.id, directory=before) == 0
+        quorum.added(lost.id)
+        assert quorum.voters() == [3001, 3002, 3003] and quorum.directory(lost.id) != before
+
+
+def test_a_voter_that_moves_tells_its_new_address():
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True) as cluster:
+        quorum = three_voters(cluster)
+        for controller in cluster.controllers[1:]:
+            controller.kill()
+            controller.rpc_port = lib.free_port()
+            controller.start()
+
+            def known():
+                _, nodes = quorum.describe()
+                return all(node["Listeners"][0]["Port"] == cluster.node(node["NodeId"]).rpc_port for node in nodes)
+            lib.wait_until(known, what="the new address of controller %d" % controller.id)
+        beats, began = set(), time.time() * 1000
+
+        def told():  # the answer to a heartbeat has the addresses; the next one says that it has arrived
+            rows = quorum.describe()[0]["Observers"]
+            beats.add(next(row["LastFetchTimestamp"] for row in rows if row["ReplicaId"] == 1))
+            return sum(beat > began for beat in beats) > 1
+        lib.wait_until(told, what="heartbeats of the storage node")
+        cluster.controllers[0].kill()
+        works(cluster, "moved")
