@@ -174,6 +174,10 @@ void avro_free(struct schema *schema);
 enum status avro_text(const struct schema *schema, enum schema_text form, struct buf *out);
 enum status avro_check(const struct schema *reader, const struct schema *writer,
                        struct schema_findings *findings);
+enum status avro_payload_check(const struct schema *schema, struct slice payload);
+enum status avro_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json);
+enum status avro_payload_from_json(const struct schema *schema, struct slice json, struct schema_error *error,
+                                   struct buf *payload);
 
 // One type as Schema.toString prints it; what does not fit into out is left out (LIMIT).
 enum status avro_type_text(const struct avro_schema *schema, const struct avro_type *type, struct buf *out);

@@ -22,7 +22,8 @@ enum {
     SCHEMA_ERROR_MAX = 512,         // bytes of an error's text, NUL included
     SCHEMA_PAYLOAD_DEPTH_MAX = 200, // values inside of values in a payload
     SCHEMA_PAYLOAD_ITEMS_MAX =
-        1 << 20, // array items that take no byte each (nulls, empty records) in a payload
+        1 << 20,                // values of a payload beyond one for each of its bytes: nulls in an array
+    SCHEMA_JSON_MAX = 16 << 20, // bytes of a JSON text that is made a payload
 };
 
 // A schema that another one names. They come dependencies first: what one text uses stands before it.
@@ -108,8 +109,8 @@ enum status schema_check(const struct schema *reader, const struct schema *write
 enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out);
 
 // Whether payload (without the registry's header of 5 bytes) is one value of the schema, whole. MALFORMED or
-// TRUNCATED: it is not; LIMIT: deeper or larger than the limits above. The time is linear in the payload, no
-// memory is taken.
+// TRUNCATED: it is not; LIMIT: deeper or larger than the limits above; UNSUPPORTED: not built in for this
+// format. The time is linear in the payload, no memory is taken.
 enum status schema_payload_check(const struct schema *schema, struct slice payload);
 
 // A payload as JSON text (Avro: the JSON encoding of the specification) and back. Errors as above; from_json

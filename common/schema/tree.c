@@ -180,13 +180,13 @@ static const uint8_t *string_end(const struct reader *r)
     return NULL;
 }
 
-// A string behind its opening quote, decoded: never longer than it is written.
+// A string behind its opening quote, decoded: never longer than it is written; a NUL behind it.
 static enum status read_string(struct reader *r, struct slice *text)
 {
     const uint8_t *end = string_end(r);
     if (end == NULL)
         return wrong(r, "a string does not end");
-    uint8_t *out = arena_alloc(r->arena, (size_t)(end - r->at));
+    uint8_t *out = arena_alloc(r->arena, (size_t)(end - r->at) + 1);
     size_t len = 0;
     if (out == NULL)
         return full(r);

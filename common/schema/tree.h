@@ -62,6 +62,9 @@ void tree_print(const struct tree *tree, bool sorted, struct buf *out);
 // One string in quotes, escaped where JSON must be and nowhere else.
 void tree_put_string(struct slice text, struct buf *out);
 
+// One character below U+0080 as it stands in such a string.
+void tree_put_character(uint8_t c, struct buf *out);
+
 // Java's Double.toString and Float.toString (JDK 19 and later: the shortest digits that read back to the same
 // value); what is no number as a string.
 void tree_put_double(double value, struct buf *out);

@@ -33,6 +33,14 @@ static void put_escaped(uint8_t c, struct buf *out)
         buf_printf(out, "\\u%04X", c);
 }
 
+void tree_put_character(uint8_t c, struct buf *out)
+{
+    if (c >= 0x20 && c != '"' && c != '\\')
+        buf_put_u8(out, c);
+    else
+        put_escaped(c, out);
+}
+
 void tree_put_string(struct slice text, struct buf *out)
 {
     size_t from = 0;

@@ -89,7 +89,8 @@ avro() {
     [ $target/lib -nt java/avro/pom.xml ] ||
         { maven java/avro/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/$target/lib" && touch $target/lib; } ||
         told "Apache Avro" "Maven failed"
-    [ $target/classes/avro/Answers.class -nt java/avro/src/main/java/avro/Answers.java ] ||
+    [ $target/classes/avro/Answers.class -nt java/avro/src/main/java/avro/Answers.java ] &&
+        [ $target/classes/avro/Payloads.class -nt java/avro/src/main/java/avro/Payloads.java ] ||
         maven java/avro/pom.xml compile || told "Apache Avro" "Maven failed"
 }
 

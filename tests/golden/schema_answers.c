@@ -96,13 +96,83 @@ static void answer_line(struct slice line)
     arena_fini(&arena);
 }
 
-int main(void)
+static struct slice unhex(struct arena *arena, struct slice hex)
 {
+    uint8_t *bytes = arena_alloc(arena, hex.len / 2);
+    ASSERT(bytes != NULL);
+    for (size_t i = 0; i < hex.len / 2; i++) {
+        char two[3] = {(char)hex.data[2 * i], (char)hex.data[2 * i + 1], '\0'};
+        bytes[i] = (uint8_t)strtoul(two, NULL, 16);
+    }
+    return slice_of(bytes, hex.len / 2);
+}
+
+// The same JSON text with numbers as we print them: shorter digits than Java 17's now and then.
+static void print_again(struct arena *arena, struct slice json, struct buf *out)
+{
+    struct tree *tree;
+    struct tree_fault fault;
+    ASSERT(tree_parse(arena, json, 2 * SCHEMA_PAYLOAD_DEPTH_MAX, false, &tree, &fault) == ST_OK);
+    tree_print(tree, false, out);
+}
+
+static const char *fault_of(const struct schema *schema, struct arena *arena, const struct tree *line)
+{
+    struct slice plain = unhex(arena, member(line, "hex")), blocks = unhex(arena, member(line, "blocks"));
+    struct slice json = member(line, "json");
+    struct schema_error error;
+    struct buf expected, printed, again, binary;
+    const char *fault = "ok";
+    buf_init(&expected, LINE_MAX_BYTES);
+    buf_init(&printed, LINE_MAX_BYTES);
+    buf_init(&again, LINE_MAX_BYTES);
+    buf_init(&binary, LINE_MAX_BYTES);
+    print_again(arena, json, &expected);
+    if (schema_payload_check(schema, plain) != ST_OK || schema_payload_check(schema, blocks) != ST_OK)
+        fault = "refused";
+    else if (schema_payload_to_json(schema, plain, &printed) != ST_OK ||
+             !slice_equal(buf_slice(&printed), buf_slice(&expected)))
+        fault = "other JSON";
+    else if (schema_payload_to_json(schema, blocks, &again) != ST_OK ||
+             !slice_equal(buf_slice(&again), buf_slice(&expected)))
+        fault = "other JSON of blocks";
+    else if (schema_payload_from_json(schema, json, &error, &binary) != ST_OK ||
+             !slice_equal(buf_slice(&binary), plain))
+        fault = "other binary";
+    buf_fini(&expected);
+    buf_fini(&printed);
+    buf_fini(&again);
+    buf_fini(&binary);
+    return fault;
+}
+
+static void answer_payload(struct slice text)
+{
+    struct arena arena;
+    struct tree *line;
+    struct tree_fault fault;
+    struct schema *schema;
+    struct schema_error error;
+    arena_init(&arena, 8 * (size_t)LINE_MAX_BYTES);
+    ASSERT(tree_parse(&arena, text, 10, false, &line, &fault) == ST_OK);
+    ASSERT(schema_parse(SCHEMA_AVRO, member(line, "schema"), NULL, 0, &error, &schema) == ST_OK);
+    printf("%s\n", fault_of(schema, &arena, line));
+    schema_free(schema);
+    arena_fini(&arena);
+}
+
+int main(int argc, char **argv)
+{
+    bool payloads = argc > 1 && strcmp(argv[1], "payloads") == 0;
     char *line = NULL;
     size_t room = 0;
     ssize_t len;
-    while ((len = getline(&line, &room, stdin)) > 0)
-        answer_line(slice_of(line, (size_t)len));
+    while ((len = getline(&line, &room, stdin)) > 0) {
+        if (payloads)
+            answer_payload(slice_of(line, (size_t)len));
+        else
+            answer_line(slice_of(line, (size_t)len));
+    }
     free(line);
     return 0;
 }
