@@ -298,6 +298,8 @@ static enum status decode(struct decoder *d, const struct avro_type *type)
 
 static enum status decode_all(const struct schema *schema, struct slice payload, struct buf *json)
 {
+    if (payload.len == 0)
+        payload = slice_str(""); // its data may be NULL, which has no end
     struct decoder decoder = {.at = payload.data,
                               .end = payload.data + payload.len,
                               .steps_left = payload.len + SCHEMA_PAYLOAD_ITEMS_MAX,

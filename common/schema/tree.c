@@ -361,6 +361,8 @@ static void locate(const struct reader *r, struct tree_fault *fault)
 enum status tree_parse(struct arena *arena, struct slice text, int depth_max, bool comments,
                        struct tree **tree, struct tree_fault *fault)
 {
+    if (text.len == 0)
+        text = slice_str(""); // its data may be NULL, which has no end
     struct reader r = {.arena = arena,
                        .start = text.data,
                        .at = text.data,

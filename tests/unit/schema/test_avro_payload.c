@@ -90,6 +90,21 @@ Test(avro_payload, values_of_the_specification_go_both_ways)
     }
 }
 
+Test(avro_payload, nothing_is_a_payload_too)
+{
+    struct schema_error error;
+    struct schema *null = parse("\"null\""), *text = parse("\"string\"");
+    struct slice nothing = {0};
+    struct buf out;
+    buf_init(&out, 100);
+    cr_assert_eq(schema_payload_check(null, nothing), ST_OK);
+    cr_assert_eq(schema_payload_check(text, nothing), ST_TRUNCATED);
+    cr_assert_eq(schema_payload_from_json(text, nothing, &error, &out), ST_MALFORMED);
+    buf_fini(&out);
+    schema_free(null);
+    schema_free(text);
+}
+
 Test(avro_payload, blocks_may_say_their_size)
 {
     struct schema *schema = parse("{\"type\":\"array\",\"items\":\"long\"}");

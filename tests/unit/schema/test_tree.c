@@ -77,11 +77,35 @@ Test(tree, of_a_name_given_twice_the_first_place_and_the_last_value_stay)
 
 Test(tree, what_is_no_json_is_refused_with_its_place)
 {
-    const char *const bad[] = {"",          " ",       "{",           "[1,]",        "{\"a\":1,}", "{a:1}",
-                               "01",        "1.",      "1e",          "-",           "+1",         "nul",
-                               "nulll",     "\"\\x\"", "\"\\ud800\"", "\"\\udc00\"", "\"a\tb\"",   "\"\xff\"",
-                               "\"",        "\"\\",    "1 2",         "1 // x",      "/* x",       "[1 2]",
-                               "{\"a\" 1}", "{\"a\"}", "\"\\u12\"",   "1x"};
+    const char *const bad[] = {"",
+                               " ",
+                               "{",
+                               "[1,]",
+                               "{\"a\":1,}",
+                               "{a:1}",
+                               "01",
+                               "1.",
+                               "1e",
+                               "-",
+                               "+1",
+                               "nul",
+                               "nulll",
+                               "\"\\x\"",
+                               "\"\\ud800\"",
+                               "\"\\udc00\"",
+                               "\"\\ud83d\\u0041\"",
+                               "\"a\tb\"",
+                               "\"\xff\"",
+                               "\"",
+                               "\"\\",
+                               "1 2",
+                               "1 // x",
+                               "/* x",
+                               "[1 2]",
+                               "{\"a\" 1}",
+                               "{\"a\"}",
+                               "\"\\u12\"",
+                               "1x"};
     struct buf out;
     buf_init(&out, 1 << 16);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
