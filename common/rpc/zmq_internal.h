@@ -29,7 +29,8 @@ enum {
     ZMQ_HOARD_MAX = 3 * TRANSPORT_BULK_FRAME_MAX, // received on a connection without a whole message
     ZMQ_HOARD_CHECK_MS = 75,      // after so long connections are looked at when the loop is awake anyway,
     ZMQ_HOARD_CHECK_MS_MAX = 300, // and after so long it is woken for it; nodes wake it more often
-    ZMQ_SHARE = 64,               // messages taken from one socket per turn
+    ZMQ_SHARE = 64,               // messages taken from one socket per turn,
+    ZMQ_SHARE_US = 4000,          // (tune) none after so long, of the 10 ms a turn has
     ZMQ_COPY_MAX = 1024           // frames up to this size are copied, larger ones travel by reference
 };
 

@@ -160,7 +160,10 @@ static bool zsock_serve(struct zsock *zsock)
 {
     zmq_msg_t messages[TRANSPORT_FRAMES_MAX + 1];
     int count;
+    int64_t end_us = env_now_us(zsock->zt->env) + ZMQ_SHARE_US;
     for (int i = 0; i < ZMQ_SHARE && !zsock->dead; i++) {
+        if (i > 0 && env_now_us(zsock->zt->env) >= end_us)
+            return true;
         if (!readable(zsock) || !receive(zsock, messages, &count))
             return false;
         int held = count <= TRANSPORT_FRAMES_MAX + 1 ? count : TRANSPORT_FRAMES_MAX + 1;

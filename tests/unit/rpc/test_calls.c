@@ -179,6 +179,39 @@ Test(calls, all_that_are_held_can_be_answered_at_once)
     cr_assert_eq(trial_metric(&server, "millrace_rpc_served_bytes"), 0);
 }
 
+// Counts the calls served from one turn of the server's loop to the next.
+struct meter {
+    struct timer timer;
+    int before, most;
+};
+
+static void meter_on_turn(struct timer *timer)
+{
+    struct meter *meter = timer->context;
+    int now = server.served - meter->before;
+    meter->most = now > meter->most ? now : meter->most;
+    meter->before = server.served;
+    timer_start_us(server.env, timer, 0);
+}
+
+Test(calls, slow_ones_do_not_keep_a_turn_of_the_loop)
+{
+    enum { COUNT = 40, ECHO_US = 1000, SHARE_US = 4000 };
+    struct meter meter = {.before = 0};
+    hold(0); // connects
+    trial_await_int(&client, &server, &server.held_count, 1);
+    for (int i = 0; i < COUNT; i++)
+        trial_ask(peer, 1, NULL, &outcome);
+    usleep(20000); // they arrive
+    server.echo_us = ECHO_US;
+    timer_init(&meter.timer, meter_on_turn, &meter);
+    timer_start_us(server.env, &meter.timer, 0);
+    trial_await(&client, &server, &outcome, COUNT);
+    timer_stop(server.env, &meter.timer);
+    cr_assert_geq(meter.most, 1);
+    cr_assert_leq(meter.most, 2 * SHARE_US / ECHO_US, "a turn by hand runs the hooks twice");
+}
+
 Test(calls, those_of_one_owner_are_cancelled_among_many_others)
 {
     struct outcome others = {.trial = &client};

@@ -34,6 +34,8 @@ static void serve_echo(Trial__Trial_Service *service, const Trial__Question *que
     Trial__Answer answer = TRIAL__ANSWER__INIT;
     answer.number = question->number;
     answer.text = question->text;
+    if (trial->echo_us > 0)
+        usleep((useconds_t)trial->echo_us);
     trial->served++;
     trial->last_number = question->number;
     trial->last_sender = *rpc_call_sender(call);

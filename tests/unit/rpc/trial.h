@@ -22,6 +22,7 @@ struct trial {
     struct rpc_call *held[HELD_MAX];
     int held_count;
     int served;
+    int echo_us; // what an Echo takes
     uint64_t last_number;
     struct rpc_sender last_sender;
     uint64_t last_connection;
