@@ -47,6 +47,7 @@ void consumer_group_destroy(struct consumer_group **pointer)
     for (struct map_entry *at = NULL; map_next(&group->regexes, &at, NULL, &value);)
         consumer_regex_destroy(value);
     map_fini(&group->members);
+    sorted_fini(&group->order);
     map_fini(&group->statics);
     map_fini(&group->owners);
     map_fini(&group->names);

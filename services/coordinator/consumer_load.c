@@ -167,7 +167,7 @@ static void forget_member_part(struct consumer_group *group, struct consumer_mem
     bool anything = member->profile != NULL || member->epoch != 0 || member->target.count > 0;
     if (anything)
         return;
-    map_remove(&group->members, block_slice(member->id)); // its last tombstone: nothing is left to bury
+    consumer_unlist(group, member); // its last tombstone: nothing is left to bury
     consumer_member_free(member);
 }
 

@@ -133,6 +133,30 @@ bool consumer_room(const struct consumer_group *group, const struct consumer_pro
 
 // ---- coming and going ----
 
+static int id_order(const void *key, const void *item)
+{
+    const struct slice *id = key;
+    const struct block *other = ((const struct consumer_member *)item)->id;
+    int order = memcmp(id->data, other->data, id->len < other->len ? id->len : other->len);
+    return order != 0 ? order : (id->len > other->len) - (id->len < other->len);
+}
+
+static void enlist(struct consumer_group *group, struct slice id, struct consumer_member *member)
+{
+    map_put(&group->members, id, member);
+    sorted_insert(&group->order, sorted_find(&group->order, &id, id_order, NULL), member);
+}
+
+void consumer_unlist(struct consumer_group *group, struct consumer_member *member)
+{
+    struct slice id = block_slice(member->id);
+    bool found;
+    map_remove(&group->members, id);
+    size_t at = sorted_find(&group->order, &id, id_order, &found);
+    ASSERT(found && group->order.items[at] == member);
+    sorted_remove(&group->order, at);
+}
+
 struct consumer_member *consumer_member_new(struct consumer_group *group, struct slice id)
 {
     struct block *copy = block_copy(id);
@@ -143,7 +167,7 @@ struct consumer_member *consumer_member_new(struct consumer_group *group, struct
     member->progress = MEMBER_STABLE;
     member->session_us = member->rebalance_us = GROUP_NEVER_US;
     member->join_us = member->sync_us = GROUP_NEVER_US;
-    map_put(&group->members, id, member);
+    enlist(group, id, member);
     bool known = map_remove(&group->gone, id) != NULL; // its records are there still
     member->dirty_target = member->dirty_current = known;
     return member;
@@ -164,7 +188,7 @@ void consumer_remove(struct consumer_group *group, struct consumer_member *membe
     disown(group, &member->assigned);
     disown(group, &member->revoking);
     consumer_drop_profile(group, member);
-    map_remove(&group->members, block_slice(member->id));
+    consumer_unlist(group, member);
     map_put(&group->gone, block_slice(member->id), group);
     group->dirty = true;
     consumer_member_free(member);

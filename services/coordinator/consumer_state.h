@@ -6,6 +6,7 @@
 #ifndef CONSUMER_STATE_H
 #define CONSUMER_STATE_H
 
+#include "cluster/sorted.h"
 #include "consumer_group.h"
 #include "regex.h"
 
@@ -49,14 +50,15 @@ struct consumer_group {
     struct block *id;
     int32_t session_ms; // of members of the consumer protocol
     int32_t epoch, target_epoch;
-    uint64_t hash;      // of the subscribed topics at this epoch
-    uint64_t hashed_at; // topics->version of it; 0: not known
-    struct map members; // by id
-    struct map statics; // by instance id
-    struct map owners;  // by partition, the member that has it
-    struct map names;   // subscribed topics, by name, struct consumer_name
-    struct map regexes; // by pattern
-    struct map gone;    // ids of removed members whose records are to be buried; value: the group
+    uint64_t hash;       // of the subscribed topics at this epoch
+    uint64_t hashed_at;  // topics->version of it; 0: not known
+    struct map members;  // by id
+    struct sorted order; // the same in the order of their ids, as assignors want them
+    struct map statics;  // by instance id
+    struct map owners;   // by partition, the member that has it
+    struct map names;    // subscribed topics, by name, struct consumer_name
+    struct map regexes;  // by pattern
+    struct map gone;     // ids of removed members whose records are to be buried; value: the group
     struct map gone_regexes;
     size_t bytes; // of all profiles
     bool dirty;   // something below or in a member or expression is to be written
@@ -88,6 +90,8 @@ struct consumer_member *consumer_find_static(const struct consumer_group *group,
 struct consumer_member *consumer_member_new(struct consumer_group *group, struct slice id);
 // Takes the member out with all it owns. Its records are buried at the next writing.
 void consumer_remove(struct consumer_group *group, struct consumer_member *member);
+// Takes the member out of the tables of members only.
+void consumer_unlist(struct consumer_group *group, struct consumer_member *member);
 // Frees a member that is in no map any more.
 void consumer_member_free(struct consumer_member *member);
 // While loading: it has said nothing after all.

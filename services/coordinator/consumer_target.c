@@ -79,9 +79,8 @@ void consumer_refresh(struct consumer_group *group, bool bump)
 struct subject {
     struct assignor_topic *topics;
     int32_t count;
-    struct map places; // by name; value: place + 1
-    struct assignor_member *members;
-    struct consumer_member **sources; // of the same places
+    struct map places;               // by name; value: place + 1
+    struct assignor_member *members; // in the group's order
     int32_t member_count;
     int32_t **lists; // every list of topics that was made
     int32_t list_count;
@@ -158,34 +157,22 @@ static void list_topics(const struct consumer_group *group, struct subject *subj
     subject->lists[subject->list_count++] = list;
 }
 
-static int by_member_id(const void *left, const void *right)
-{
-    const struct block *a = (*(struct consumer_member *const *)left)->id;
-    const struct block *b = (*(struct consumer_member *const *)right)->id;
-    int order = memcmp(a->data, b->data, a->len < b->len ? a->len : b->len);
-    return order != 0 ? order : (a->len > b->len) - (a->len < b->len);
-}
-
 // Members with the same subscription, which is nearly always all of them, share one list.
 static void gather_members(const struct consumer_group *group, struct subject *subject)
 {
     size_t count = group->members.count;
     subject->members = mem_calloc(count + 1, sizeof *subject->members);
-    subject->sources = mem_calloc(count + 1, sizeof *subject->sources);
     subject->lists = mem_calloc(count + 1, sizeof *subject->lists);
-    void *value;
-    for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);)
-        subject->sources[subject->member_count++] = value;
-    qsort(subject->sources, count, sizeof *subject->sources, by_member_id);
+    subject->member_count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
-        const struct consumer_member *member = subject->sources[i];
-        const struct consumer_profile *former = i > 0 ? subject->sources[i - 1]->profile : NULL;
+        const struct consumer_member *member = group->order.items[i];
+        const struct consumer_member *before = i > 0 ? group->order.items[i - 1] : NULL;
         struct assignor_member *out = &subject->members[i];
         *out = (struct assignor_member){.id = block_slice(member->id),
                                         .instance_id = member->profile->instance_id,
                                         .current = &member->target};
-        if (former != NULL && slice_equal(former->regex, member->profile->regex) &&
-            consumer_same_topics(former, member->profile)) {
+        if (before != NULL && slice_equal(before->profile->regex, member->profile->regex) &&
+            consumer_same_topics(before->profile, member->profile)) {
             out->topics = subject->members[i - 1].topics;
             out->topic_count = subject->members[i - 1].topic_count;
         } else {
@@ -200,7 +187,6 @@ static void subject_fini(struct subject *subject)
         mem_free(subject->lists[i]);
     mem_free(subject->lists);
     mem_free(subject->members);
-    mem_free(subject->sources);
     mem_free(subject->topics);
     map_fini(&subject->places);
 }
@@ -241,7 +227,7 @@ void consumer_retarget(struct consumer_group *group)
         assign(
             &(struct assignor_input){subject.topics, subject.count, subject.members, subject.member_count});
     for (int32_t i = 0; i < subject.member_count; i++) {
-        struct consumer_member *member = subject.sources[i];
+        struct consumer_member *member = group->order.items[i];
         if (!parts_equal(&member->target, &subject.members[i].target))
             member->dirty_target = true;
         parts_move(&member->target, &subject.members[i].target);
