@@ -361,7 +361,7 @@ static void join_existing(struct group *group, struct group_now now, const struc
         refuse(group, join, error != KAFKA_ERR_NONE ? error : KAFKA_ERR_UNKNOWN_MEMBER_ID, join->member_id);
         return;
     }
-    member->unseen = false;
+    group_member_seen(group, member);
     bool leads_stable = group->state == GROUP_STABLE && group->leader == member;
     if (group->state == GROUP_PREPARING || leads_stable || !same_protocols(group, member, join)) {
         rejoin(group, now, member, join);

@@ -117,6 +117,14 @@ void group_member_set_synced(struct group *group, struct group_member *member, b
     member->synced = synced;
 }
 
+void group_member_seen(struct group *group, struct group_member *member)
+{
+    bool marked = group->state == GROUP_PREPARING || group->state == GROUP_COMPLETING;
+    if (member->unseen && marked)
+        group->dirty = true;
+    member->unseen = false;
+}
+
 // ---- changing ----
 
 bool group_member_update(struct group *group, struct group_member *member, const struct group_join *join)

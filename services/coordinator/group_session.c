@@ -97,7 +97,7 @@ static void leader_synced(struct group *group, struct group_now now, const struc
 static void mark_synced(struct group *group, struct group_member *member)
 {
     group_member_set_synced(group, member, true);
-    member->unseen = false;
+    group_member_seen(group, member);
     if (group->unsynced_count == 0)
         group->sync_deadline_us = GROUP_NEVER_US;
 }
@@ -137,7 +137,7 @@ int16_t group_heartbeat(struct group *group, struct group_now now, const struct 
     if (group->state == GROUP_EMPTY)
         return KAFKA_ERR_UNKNOWN_MEMBER_ID;
     struct group_member *member = group_member_find(group, who->member_id);
-    member->unseen = false;
+    group_member_seen(group, member);
     group_watch_session(group, member, now);
     return group->state == GROUP_PREPARING ? KAFKA_ERR_REBALANCE_IN_PROGRESS : KAFKA_ERR_NONE;
 }
@@ -155,7 +155,7 @@ int16_t group_may_commit(struct group *group, struct group_now now, const struct
     if (who->generation != group->generation)
         return KAFKA_ERR_ILLEGAL_GENERATION;
     struct group_member *member = group_member_find(group, who->member_id);
-    member->unseen = false;
+    group_member_seen(group, member);
     if (group->state == GROUP_COMPLETING && !who->transactional)
         return KAFKA_ERR_REBALANCE_IN_PROGRESS;
     group_watch_session(group, member, now);

@@ -81,6 +81,8 @@ size_t group_member_bytes(const struct group_member *member);
 void group_member_remove(struct group *group, struct group_member *member);
 // A condensed member without any protocol was read in the middle of a rebalance: it could be any.
 bool group_member_any(const struct group_member *member);
+// The client has used its id; the record of a rebalance says so from now on.
+void group_member_seen(struct group *group, struct group_member *member);
 // member is in the group.
 void group_member_set_synced(struct group *group, struct group_member *member, bool synced);
 void group_member_park_join(struct group *group, struct group_member *member, void *waiter);

@@ -51,11 +51,13 @@ void world_init(struct world *world)
         .now = {.us = 1000000, .wall_ms = 1700000000000},
     };
     world->group = group_new(slice_str("g"), &world->settings, &world->sink);
+    buf_init(&world->record, 1 << 20);
 }
 
 void world_fini(struct world *world)
 {
     group_destroy(&world->group);
+    buf_fini(&world->record);
 }
 
 void world_pass(struct world *world, int64_t ms)
@@ -73,18 +75,24 @@ void world_pass(struct world *world, int64_t ms)
     world->now.wall_ms += ms;
 }
 
+void world_write(struct world *world)
+{
+    if (!group_dirty(world->group))
+        return;
+    buf_clear(&world->record);
+    enum status status = group_record_value(world->group, &world->record);
+    ASSERT(status == ST_OK);
+    group_clean(world->group);
+}
+
 void world_take_over(struct world *world)
 {
-    struct buf value;
-    buf_init(&value, 1 << 20);
-    enum status status = group_record_value(world->group, &value);
-    ASSERT(status == ST_OK);
+    world_write(world);
     group_destroy(&world->group);
     world->group = group_new(slice_str("g"), &world->settings, &world->sink);
-    status = group_record_load(world->group, buf_slice(&value));
+    enum status status = group_record_load(world->group, buf_slice(&world->record));
     ASSERT(status == ST_OK);
     group_resume(world->group, world->now);
-    buf_fini(&value);
 }
 
 // Splits "name=value,name=value" in place.

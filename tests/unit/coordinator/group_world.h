@@ -25,7 +25,8 @@ struct world {
     struct group_settings settings;
     struct group_sink sink;
     struct group_now now;
-    int ids; // given out
+    struct buf record; // as last written
+    int ids;           // given out
 };
 
 void world_init(struct world *world);
@@ -33,6 +34,9 @@ void world_fini(struct world *world);
 
 // Lets the time pass, ticking whenever the group wants it.
 void world_pass(struct world *world, int64_t ms);
+
+// Writes the record when the group wants it, as a shard does at the end of a turn.
+void world_write(struct world *world);
 
 // The owner fails: what a new one reads from the record goes on. Parked answers are lost.
 void world_take_over(struct world *world);

@@ -135,6 +135,76 @@ Test(group_takeover, nor_when_its_first_answer_was_lost)
     cr_assert_eq(world_heartbeat(&w, ids[0], 2), KAFKA_ERR_REBALANCE_IN_PROGRESS);
 }
 
+// A member before KIP-394 with its answer, in a generation whose assignments are awaited; all is written.
+static void told_its_id(struct ask *told)
+{
+    struct ask leader;
+    world_stable(&w, 1, ids);
+    world_join(&w, (struct client){.version = 3}, told);
+    world_join(&w, (struct client){.id = ids[0]}, &leader);
+    cr_assert_eq(group_state(w.group), GROUP_COMPLETING);
+    world_write(&w);
+}
+
+static void expect_kept(const struct ask *told)
+{
+    world_take_over(&w);
+    cr_expect_eq(group_size(w.group), 2);
+    cr_expect_eq(group_state(w.group), GROUP_COMPLETING);
+    cr_expect_eq(world_heartbeat(&w, told->member_id, told->generation), KAFKA_ERR_NONE);
+}
+
+Test(group_takeover, but_one_that_has_sent_a_heartbeat_under_its_id_is_kept)
+{
+    struct ask told;
+    told_its_id(&told);
+    cr_assert_eq(world_heartbeat(&w, told.member_id, told.generation), KAFKA_ERR_NONE);
+    expect_kept(&told);
+}
+
+Test(group_takeover, so_is_one_that_has_asked_for_its_assignment)
+{
+    struct ask told, sync;
+    told_its_id(&told);
+    world_sync(&w, told.member_id, told.generation, NULL, &sync);
+    expect_kept(&told);
+}
+
+Test(group_takeover, so_is_one_that_has_tried_to_commit)
+{
+    struct ask told;
+    told_its_id(&told);
+    cr_assert_eq(world_commit(&w, told.member_id, told.generation), KAFKA_ERR_REBALANCE_IN_PROGRESS);
+    expect_kept(&told);
+}
+
+Test(group_takeover, so_is_one_that_has_joined_again_under_its_id)
+{
+    char id[128];
+    struct ask told, other, again;
+    told_its_id(&told);
+    world_join_new(&w, (struct client){0}, id, &other);
+    cr_assert_eq(group_state(w.group), GROUP_PREPARING);
+    world_write(&w);
+    world_join(&w, (struct client){.id = told.member_id, .version = 3}, &again);
+    world_take_over(&w);
+    cr_expect_eq(group_size(w.group), 3);
+    cr_expect_eq(world_heartbeat(&w, told.member_id, told.generation), KAFKA_ERR_REBALANCE_IN_PROGRESS);
+}
+
+Test(group_takeover, a_heartbeat_in_a_stable_group_writes_nothing)
+{
+    struct ask told, sync;
+    told_its_id(&told);
+    char given[300];
+    snprintf(given, sizeof given, "%s=one,%s=two", ids[0], told.member_id);
+    world_sync(&w, ids[0], told.generation, given, &sync);
+    cr_assert_eq(group_state(w.group), GROUP_STABLE);
+    world_write(&w);
+    cr_assert_eq(world_heartbeat(&w, told.member_id, told.generation), KAFKA_ERR_NONE);
+    cr_expect_not(group_dirty(w.group), "the record of a stable group has no such mark");
+}
+
 Test(group_takeover, awaited_assignments_are_taken_by_the_new_owner)
 {
     char id[128];
