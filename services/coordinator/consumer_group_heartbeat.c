@@ -7,8 +7,6 @@
 #include "cluster/features.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 
-#include <stdlib.h>
-
 typedef struct kafka_consumer_group_heartbeat_request request_t;
 typedef struct kafka_consumer_group_heartbeat_response response_t;
 typedef struct kafka_consumer_group_heartbeat_response_topic_partitions topic_t;
@@ -167,16 +165,6 @@ static bool put_assignment(struct coordinator_request *request, const struct par
     return true;
 }
 
-// A setting of the group (NULL: there was no memory for its name); else the coordinator's own.
-static int32_t setting(const struct coordinator_request *request, const char *group, const char *key,
-                       int32_t fallback)
-{
-    const char *value = NULL;
-    if (group != NULL)
-        value = image_config(request_image(request), MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP, group, key);
-    return value != NULL ? (int32_t)strtol(value, NULL, 10) : fallback; // the controller has checked it
-}
-
 static int16_t beat_in(struct coordinator_request *request, struct shard_group *cell,
                        const struct consumer_beat *beat, response_t *response)
 {
@@ -185,9 +173,9 @@ static int16_t beat_in(struct coordinator_request *request, struct shard_group *
     struct consumer_beaten answer;
     if (ledger_full(shard_ledger(cell->shard)))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
-    const char *group = arena_strndup(&request->arena, id.data, id.len);
-    consumer_group_set_session(cell->consumer,
-                               setting(request, group, "consumer.session.timeout.ms", settings->session_ms));
+    consumer_group_set_session(
+        cell->consumer,
+        request_group_setting(request, id, "consumer.session.timeout.ms", settings->session_ms));
     int16_t error = consumer_heartbeat(cell->consumer, shard_now(cell->shard), beat, &answer);
     if (error != KAFKA_ERR_NONE)
         return error;
@@ -195,7 +183,7 @@ static int16_t beat_in(struct coordinator_request *request, struct shard_group *
     response->member_epoch = answer.epoch;
     if (beat->epoch >= 0)
         response->heartbeat_interval_ms =
-            setting(request, group, "consumer.heartbeat.interval.ms", settings->heartbeat_ms);
+            request_group_setting(request, id, "consumer.heartbeat.interval.ms", settings->heartbeat_ms);
     if (answer.assignment != NULL && !put_assignment(request, answer.assignment, response))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
     return KAFKA_ERR_NONE;

@@ -171,7 +171,7 @@ static void forget_member_part(struct consumer_group *group, struct consumer_mem
     consumer_member_free(member);
 }
 
-static enum status bury(struct consumer_group *group, const struct consumer_key *key)
+static enum status bury(struct consumer_group *group, const struct group_key *key)
 {
     if (key->type == CONSUMER_KEY_REGEX)
         consumer_regex_unload(group, key->name);
@@ -184,8 +184,8 @@ static enum status bury(struct consumer_group *group, const struct consumer_key 
     return ST_OK;
 }
 
-static enum status load_member_part(struct consumer_group *group, const struct consumer_key *key,
-                                    const void *in, struct arena *arena)
+static enum status load_member_part(struct consumer_group *group, const struct group_key *key, const void *in,
+                                    struct arena *arena)
 {
     struct consumer_member *member = member_of(group, key->name, false);
     if (member == NULL)
@@ -217,7 +217,7 @@ static const struct kafka_message *value_message(int16_t type)
     }
 }
 
-static enum status load_decoded(struct consumer_group *group, const struct consumer_key *key, const void *in,
+static enum status load_decoded(struct consumer_group *group, const struct group_key *key, const void *in,
                                 struct arena *arena)
 {
     if (key->type == CONSUMER_KEY_GROUP)
@@ -229,7 +229,7 @@ static enum status load_decoded(struct consumer_group *group, const struct consu
     return load_member_part(group, key, in, arena);
 }
 
-enum status consumer_record_load(struct consumer_group *group, const struct consumer_key *key,
+enum status consumer_record_load(struct consumer_group *group, const struct group_key *key,
                                  struct slice value)
 {
     group->written = true;

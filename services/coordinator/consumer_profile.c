@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "consumer_state.h"
+#include "texts.h"
 
 #include <stdlib.h>
 
@@ -32,18 +33,6 @@ size_t consumer_profile_bytes(const struct consumer_profile *profile)
     return bytes;
 }
 
-// Copies the bytes to *at and moves it behind them; "no value" stays none, an empty text stays one.
-static struct slice keep(struct slice text, uint8_t **at)
-{
-    if (text.data == NULL)
-        return text;
-    uint8_t *start = *at;
-    if (text.len > 0)
-        memcpy(start, text.data, text.len);
-    *at += text.len;
-    return slice_of(start, text.len);
-}
-
 struct consumer_profile *consumer_profile_copy(const struct consumer_profile *profile)
 {
     struct consumer_profile *copy = malloc(consumer_profile_bytes(profile));
@@ -56,20 +45,15 @@ struct consumer_profile *consumer_profile_copy(const struct consumer_profile *pr
     struct slice *texts[TEXTS];
     texts_of(copy, texts);
     for (int i = 0; i < TEXTS; i++)
-        *texts[i] = keep(*texts[i], &at);
+        *texts[i] = text_keep(*texts[i], &at);
     for (int32_t i = 0; i < profile->topic_count; i++)
-        topics[i] = keep(profile->topics[i], &at);
+        topics[i] = text_keep(profile->topics[i], &at);
     for (int32_t i = 0; i < profile->protocol_count; i++)
-        protocols[i] = (struct group_protocol){keep(profile->protocols[i].name, &at),
-                                               keep(profile->protocols[i].metadata, &at)};
+        protocols[i] = (struct group_protocol){text_keep(profile->protocols[i].name, &at),
+                                               text_keep(profile->protocols[i].metadata, &at)};
     copy->topics = topics;
     copy->protocols = protocols;
     return copy;
-}
-
-static bool same_text(struct slice a, struct slice b)
-{
-    return (a.data == NULL) == (b.data == NULL) && slice_equal(a, b);
 }
 
 bool consumer_same_topics(const struct consumer_profile *a, const struct consumer_profile *b)
@@ -97,9 +81,9 @@ static bool same_protocols(const struct consumer_profile *a, const struct consum
 
 bool consumer_profile_equal(const struct consumer_profile *a, const struct consumer_profile *b)
 {
-    return same_text(a->instance_id, b->instance_id) && same_text(a->rack, b->rack) &&
-           same_text(a->assignor, b->assignor) && slice_equal(a->regex, b->regex) &&
-           same_text(a->client_id, b->client_id) && same_text(a->client_host, b->client_host) &&
+    return text_same(a->instance_id, b->instance_id) && text_same(a->rack, b->rack) &&
+           text_same(a->assignor, b->assignor) && slice_equal(a->regex, b->regex) &&
+           text_same(a->client_id, b->client_id) && text_same(a->client_host, b->client_host) &&
            a->rebalance_ms == b->rebalance_ms && consumer_same_topics(a, b) && same_protocols(a, b);
 }
 
@@ -128,19 +112,12 @@ struct consumer_profile consumer_profile_merge(const struct consumer_profile *ba
     return merged;
 }
 
-static int compare_text(struct slice a, struct slice b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    int order = len > 0 ? memcmp(a.data, b.data, len) : 0;
-    return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
-}
-
 bool consumer_profile_names(const struct consumer_profile *profile, struct slice topic)
 {
     int32_t low = 0, high = profile->topic_count;
     while (low < high) {
         int32_t middle = low + (high - low) / 2;
-        int order = compare_text(profile->topics[middle], topic);
+        int order = text_compare(profile->topics[middle], topic);
         if (order == 0)
             return true;
         if (order < 0)
@@ -151,16 +128,11 @@ bool consumer_profile_names(const struct consumer_profile *profile, struct slice
     return false;
 }
 
-static int by_text(const void *a, const void *b)
-{
-    return compare_text(*(const struct slice *)a, *(const struct slice *)b);
-}
-
 int32_t consumer_sort_topics(struct slice *topics, int32_t count)
 {
     if (count <= 0)
         return count;
-    qsort(topics, (size_t)count, sizeof *topics, by_text);
+    qsort(topics, (size_t)count, sizeof *topics, text_order);
     int32_t kept = 1;
     for (int32_t i = 1; i < count; i++) {
         if (!slice_equal(topics[i], topics[kept - 1]))

@@ -2,14 +2,12 @@
 // See consumer_record.h.
 #include "consumer_record.h"
 
-#include "base/arena.h"
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/varint.h"
 #include "consumer_state.h"
 #include "kafka/codec.h"
 #include "kafka/messages/consumer_offsets_records.h"
-#include "record.h"
 
 typedef struct kafka_consumer_group_member_metadata_value member_value;
 typedef struct kafka_consumer_group_member_metadata_value_classic_member_metadata classic_t;
@@ -19,9 +17,7 @@ typedef struct kafka_consumer_group_current_member_assignment_value current_valu
 typedef struct kafka_consumer_group_current_member_assignment_value_topic_partitions current_topic;
 
 enum {
-    TAG_EPOCHS = 0, // of current_topic: assignment epochs
-    RECORD_MAX = 32 << 20,
-    ARENA_MAX = 64 << 20
+    TAG_EPOCHS = 0 // of current_topic: assignment epochs
 };
 
 // ---- keys ----
@@ -31,69 +27,31 @@ bool consumer_key_is(int16_t type)
     return (type >= CONSUMER_KEY_GROUP && type <= CONSUMER_KEY_CURRENT) || type == CONSUMER_KEY_REGEX;
 }
 
-// Keys come in two forms: of the group, and of something in it. Those of a form differ in their type only.
-static const struct kafka_message *key_message(int16_t type)
+enum status consumer_key_parse(int16_t type, struct slice bytes, struct group_key *key)
 {
     bool of_group =
         type == CONSUMER_KEY_GROUP || type == CONSUMER_KEY_PARTITIONS || type == CONSUMER_KEY_TARGET;
-    return of_group ? &kafka_consumer_group_metadata_key_message
-                    : &kafka_consumer_group_member_metadata_key_message;
-}
-
-enum status consumer_key_parse(int16_t type, struct slice bytes, struct consumer_key *key)
-{
-    struct kafka_consumer_group_member_metadata_key in = {.member_id = slice_str("")};
-    struct arena arena; // keys have no arrays
-    arena_init(&arena, 4096);
-    enum status status = kafka_decode(key_message(type), 0, bytes, &arena, &in);
-    arena_fini(&arena);
-    *key = (struct consumer_key){type, in.group_id, in.member_id};
-    return status;
+    return group_key_parse(type, !of_group, bytes, key);
 }
 
 // ---- writing ----
 
 struct writer {
+    struct group_writer out;
     struct consumer_group *group;
-    consumer_emit_fn *emit;
-    void *context;
-    struct buf key, value;
-    struct arena arena; // of one value
-    enum status status; // the first failure; nothing is written after it
 };
 
-static void writer_init(struct writer *writer, struct consumer_group *group, consumer_emit_fn *emit,
+static void writer_init(struct writer *writer, struct consumer_group *group, group_emit_fn *emit,
                         void *context)
 {
-    *writer = (struct writer){.group = group, .emit = emit, .context = context, .status = ST_OK};
-    buf_init(&writer->key, RECORD_MAX);
-    buf_init(&writer->value, RECORD_MAX);
-    arena_init(&writer->arena, ARENA_MAX);
+    writer->group = group;
+    group_writer_init(&writer->out, block_slice(group->id), emit, context);
 }
 
-static enum status writer_fini(struct writer *writer)
-{
-    buf_fini(&writer->key);
-    buf_fini(&writer->value);
-    arena_fini(&writer->arena);
-    return writer->status;
-}
-
-// message NULL: a tombstone.
 static void put(struct writer *writer, int16_t type, struct slice name, const struct kafka_message *message,
                 const void *value)
 {
-    struct kafka_consumer_group_member_metadata_key key = {block_slice(writer->group->id), name};
-    buf_clear(&writer->key);
-    buf_clear(&writer->value);
-    if (writer->status == ST_OK)
-        writer->status = record_put(key_message(type), 0, type, &key, RECORD_MAX, &writer->key);
-    if (writer->status == ST_OK && message != NULL)
-        writer->status = record_put(message, 0, 0, value, RECORD_MAX, &writer->value);
-    if (writer->status == ST_OK)
-        writer->status = writer->emit(writer->context, buf_slice(&writer->key),
-                                      message == NULL ? (struct slice){0} : buf_slice(&writer->value));
-    arena_reset(&writer->arena);
+    group_writer_put(&writer->out, type, name, message, value);
 }
 
 static void bury(struct writer *writer, int16_t type, struct slice name)
@@ -110,29 +68,28 @@ static void bury_member(struct writer *writer, struct slice id)
 
 static void no_memory(struct writer *writer)
 {
-    if (writer->status == ST_OK)
-        writer->status = ST_NO_MEMORY;
+    group_writer_no_memory(&writer->out);
 }
 
 static void put_epoch(struct writer *writer)
 {
     struct kafka_consumer_group_metadata_value value = {.epoch = writer->group->epoch,
                                                         .metadata_hash = (int64_t)writer->group->hash};
-    put(writer, CONSUMER_KEY_GROUP, slice_str(""), &kafka_consumer_group_metadata_value_message, &value);
+    put(writer, CONSUMER_KEY_GROUP, (struct slice){0}, &kafka_consumer_group_metadata_value_message, &value);
 }
 
 static void put_target_epoch(struct writer *writer)
 {
     struct kafka_consumer_group_target_assignment_metadata_value value = {writer->group->target_epoch, {0}};
-    put(writer, CONSUMER_KEY_TARGET, slice_str(""),
+    put(writer, CONSUMER_KEY_TARGET, (struct slice){0},
         &kafka_consumer_group_target_assignment_metadata_value_message, &value);
 }
 
 static classic_t *classic_of(struct writer *writer, const struct consumer_profile *profile)
 {
-    classic_t *classic = arena_calloc(&writer->arena, 1, sizeof *classic);
+    classic_t *classic = arena_calloc(&writer->out.arena, 1, sizeof *classic);
     protocol_t *protocols =
-        arena_calloc(&writer->arena, (size_t)profile->protocol_count + 1, sizeof *protocols);
+        arena_calloc(&writer->out.arena, (size_t)profile->protocol_count + 1, sizeof *protocols);
     if (classic == NULL || protocols == NULL)
         return NULL;
     for (int32_t i = 0; i < profile->protocol_count; i++) {
@@ -170,13 +127,13 @@ static void put_target(struct writer *writer, const struct consumer_member *memb
     target_value value = {0};
     const struct parts *parts = &member->target;
     value.topic_partitions =
-        arena_calloc(&writer->arena, parts_topics(parts) + 1, sizeof *value.topic_partitions);
+        arena_calloc(&writer->out.arena, parts_topics(parts) + 1, sizeof *value.topic_partitions);
     for (size_t at = 0; value.topic_partitions != NULL && at < parts->count;) {
         size_t end = parts_topic_end(parts, at);
         struct kafka_consumer_group_target_assignment_member_value_topic_partition *out =
             &value.topic_partitions[value.topic_partitions_count++];
         out->topic_id = parts->items[at].topic;
-        out->partitions = parts_indexes(parts, at, end, &writer->arena);
+        out->partitions = parts_indexes(parts, at, end, &writer->out.arena);
         out->partitions_count = (int32_t)(end - at);
         if (out->partitions == NULL)
             no_memory(writer);
@@ -204,16 +161,16 @@ static struct slice epochs_of(const struct parts *parts, size_t from, size_t end
 static current_topic *current_topics(struct writer *writer, const struct parts *parts, int32_t *count)
 {
     size_t topics = parts_topics(parts);
-    current_topic *out = arena_calloc(&writer->arena, topics + 1, sizeof *out);
-    struct kafka_tag *tags = arena_calloc(&writer->arena, topics + 1, sizeof *tags);
+    current_topic *out = arena_calloc(&writer->out.arena, topics + 1, sizeof *out);
+    struct kafka_tag *tags = arena_calloc(&writer->out.arena, topics + 1, sizeof *tags);
     if (out == NULL || tags == NULL)
         return NULL;
     *count = 0;
     for (size_t at = 0; at < parts->count; (*count)++) {
         size_t end = parts_topic_end(parts, at);
-        tags[*count] = (struct kafka_tag){TAG_EPOCHS, epochs_of(parts, at, end, &writer->arena)};
+        tags[*count] = (struct kafka_tag){TAG_EPOCHS, epochs_of(parts, at, end, &writer->out.arena)};
         out[*count] = (current_topic){.topic_id = parts->items[at].topic,
-                                      .partitions = parts_indexes(parts, at, end, &writer->arena),
+                                      .partitions = parts_indexes(parts, at, end, &writer->out.arena),
                                       .partitions_count = (int32_t)(end - at),
                                       .tags = {&tags[*count], 1}};
         if (out[*count].partitions == NULL || tags[*count].bytes.data == NULL)
@@ -241,7 +198,7 @@ static void put_regex(struct writer *writer, struct slice pattern, const struct 
 {
     struct kafka_consumer_group_regular_expression_value value = {.version = regex->version,
                                                                   .timestamp = regex->resolved_ms};
-    value.topics = arena_calloc(&writer->arena, regex->topics.count + 1, sizeof *value.topics);
+    value.topics = arena_calloc(&writer->out.arena, regex->topics.count + 1, sizeof *value.topics);
     struct slice name;
     for (struct map_entry *at = NULL; value.topics != NULL && map_next(&regex->topics, &at, &name, NULL);)
         value.topics[value.topics_count++] = name;
@@ -259,7 +216,7 @@ static void put_gone(struct writer *writer)
     for (struct map_entry *at = NULL; map_next(&group->gone_regexes, &at, &name, NULL);)
         bury(writer, CONSUMER_KEY_REGEX, name);
     if (group->had_metadata)
-        bury(writer, CONSUMER_KEY_PARTITIONS, slice_str(""));
+        bury(writer, CONSUMER_KEY_PARTITIONS, (struct slice){0});
 }
 
 // The target's epoch comes after all of the target: cut before it, the target is computed anew.
@@ -310,18 +267,18 @@ static void clean(struct consumer_group *group)
     group->written = true;
 }
 
-enum status consumer_record_write(struct consumer_group *group, consumer_emit_fn *emit, void *context)
+enum status consumer_record_write(struct consumer_group *group, group_emit_fn *emit, void *context)
 {
     struct writer writer;
     writer_init(&writer, group, emit, context);
     put_gone(&writer);
     put_changed(&writer);
-    if (writer.status == ST_OK)
+    if (writer.out.status == ST_OK)
         clean(group);
-    return writer_fini(&writer);
+    return group_writer_fini(&writer.out);
 }
 
-enum status consumer_record_bury(struct consumer_group *group, consumer_emit_fn *emit, void *context)
+enum status consumer_record_bury(struct consumer_group *group, group_emit_fn *emit, void *context)
 {
     struct writer writer;
     writer_init(&writer, group, emit, context);
@@ -331,7 +288,7 @@ enum status consumer_record_bury(struct consumer_group *group, consumer_emit_fn 
         bury_member(&writer, name);
     for (struct map_entry *at = NULL; map_next(&group->regexes, &at, &name, NULL);)
         bury(&writer, CONSUMER_KEY_REGEX, name);
-    bury(&writer, CONSUMER_KEY_TARGET, slice_str(""));
-    bury(&writer, CONSUMER_KEY_GROUP, slice_str(""));
-    return writer_fini(&writer);
+    bury(&writer, CONSUMER_KEY_TARGET, (struct slice){0});
+    bury(&writer, CONSUMER_KEY_GROUP, (struct slice){0});
+    return group_writer_fini(&writer.out);
 }

@@ -6,8 +6,7 @@
 #define CONSUMER_RECORD_H
 
 #include "consumer_group.h"
-
-#include "base/buf.h"
+#include "group_writer.h"
 
 enum {
     CONSUMER_KEY_GROUP = 3,
@@ -19,26 +18,18 @@ enum {
     CONSUMER_KEY_REGEX = 16
 };
 
-struct consumer_key {
-    int16_t type; // of the key
-    struct slice group;
-    struct slice name; // member id or regular expression; "" for the group's own
-};
-
 // Whether keys of this type are about consumer groups.
 bool consumer_key_is(int16_t type);
 // bytes: behind the type. ST_MALFORMED, ST_TRUNCATED: not a key.
-enum status consumer_key_parse(int16_t type, struct slice bytes, struct consumer_key *key);
+enum status consumer_key_parse(int16_t type, struct slice bytes, struct group_key *key);
 
 // One record of a shard that is being loaded; value.data NULL: a tombstone. Statuses as kafka_decode.
-enum status consumer_record_load(struct consumer_group *group, const struct consumer_key *key,
+enum status consumer_record_load(struct consumer_group *group, const struct group_key *key,
                                  struct slice value);
 
-// Gets one record; value.data NULL: a tombstone. The first failure ends the writing.
-typedef enum status consumer_emit_fn(void *context, struct slice key, struct slice value);
 // Everything that has changed since the last time, tombstones first; then the group is clean.
-enum status consumer_record_write(struct consumer_group *group, consumer_emit_fn *emit, void *context);
+enum status consumer_record_write(struct consumer_group *group, group_emit_fn *emit, void *context);
 // Tombstones for all records the group may have; its own comes last.
-enum status consumer_record_bury(struct consumer_group *group, consumer_emit_fn *emit, void *context);
+enum status consumer_record_bury(struct consumer_group *group, group_emit_fn *emit, void *context);
 
 #endif

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a consumer group subscribes to and who is to have it. The subscribed topics are counted by name; a
 // hash over those that exist, with their ids and partition counts, tells whether the target is out of date
-// (KIP-1101). Kafka's hash is another one: a group that comes from Kafka is assigned anew once.
+// (topic_hash.h).
 #include "assignor.h"
 #include "base/assert.h"
-#include "base/bytes.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "consumer_state.h"
+#include "topic_hash.h"
 
 #include <stdlib.h>
 
@@ -44,18 +43,11 @@ bool consumer_member_reads(const struct consumer_group *group, const struct cons
 // The sum of a hash per topic: it does not depend on their order.
 static uint64_t hash_topics(const struct consumer_group *group)
 {
-    static const uint8_t key[HASH_SIP_SIZE];
     uint64_t sum = 0;
     struct slice name;
     for (struct map_entry *at = NULL; map_next(&group->names, &at, &name, NULL);) {
         const struct image_topic *topic = image_topic_slice(group->topics->image, name);
-        if (topic == NULL)
-            continue;
-        uint8_t bytes[sizeof topic->id + sizeof(uint32_t)], out[HASH_SIP_SIZE];
-        memcpy(bytes, &topic->id, sizeof topic->id);
-        store_be32(bytes + sizeof topic->id, (uint32_t)topic->partition_count);
-        hash_sip128(key, bytes, sizeof bytes, out);
-        sum += load_be64(out);
+        sum += topic == NULL ? 0 : topic_hash(topic);
     }
     return sum;
 }

@@ -10,6 +10,8 @@
 #include "cluster/shard.h"
 #include "coordinator_state.h"
 
+#include <stdlib.h>
+
 enum {
     ARENA_LEAST = 256 << 10,
     ARENA_PER_BYTE = 32, // decoded bytes per byte of the frame: no honest request needs more
@@ -401,6 +403,15 @@ struct env *request_env(const struct coordinator_request *request)
 const struct config *request_config(const struct coordinator_request *request)
 {
     return request->coordinator->config;
+}
+
+int32_t request_group_setting(struct coordinator_request *request, struct slice group_id, const char *key,
+                              int32_t fallback)
+{
+    const char *group = arena_strndup(&request->arena, group_id.data, group_id.len), *value = NULL;
+    if (group != NULL)
+        value = image_config(request_image(request), MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP, group, key);
+    return value != NULL ? (int32_t)strtol(value, NULL, 10) : fallback; // the controller has checked it
 }
 
 bool request_owns(const struct coordinator_request *request, struct slice group_id)

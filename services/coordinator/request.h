@@ -94,6 +94,9 @@ bool request_allowed_txn(const struct coordinator_request *request, struct slice
 const struct image *request_image(const struct coordinator_request *request);
 struct env *request_env(const struct coordinator_request *request);
 const struct config *request_config(const struct coordinator_request *request);
+// A number of the group's own configuration, else the fallback.
+int32_t request_group_setting(struct coordinator_request *request, struct slice group_id, const char *key,
+                              int32_t fallback);
 // Whether the group belongs to the request's shard.
 bool request_owns(const struct coordinator_request *request, struct slice group_id);
 bool request_owns_txn(const struct coordinator_request *request, struct slice transactional_id);

@@ -160,7 +160,7 @@ void shard_bury_consumer(struct shard_group *cell)
 enum status shard_apply_consumer(struct shard *shard, int16_t type, struct slice key_bytes,
                                  struct slice value)
 {
-    struct consumer_key key;
+    struct group_key key;
     enum status status = consumer_key_parse(type, key_bytes, &key);
     if (status != ST_OK)
         return status;

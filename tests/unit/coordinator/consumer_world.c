@@ -121,7 +121,7 @@ void consumer_world_fini(struct consumer_world *world)
     mem_free(world->log);
 }
 
-static enum status log_record(void *context, struct slice key, struct slice value)
+enum status consumer_world_log(void *context, struct slice key, struct slice value)
 {
     struct consumer_world *world = context;
     if (world->logged == world->room) {
@@ -139,7 +139,7 @@ size_t consumer_world_write(struct consumer_world *world)
     if (world->held)
         return 0;
     if (consumer_dirty(world->group))
-        cr_assert_eq(consumer_record_write(world->group, log_record, world), ST_OK);
+        cr_assert_eq(consumer_record_write(world->group, consumer_world_log, world), ST_OK);
     cr_assert(!consumer_dirty(world->group));
     return world->logged - before;
 }
@@ -157,7 +157,7 @@ void consumer_world_take_over(struct consumer_world *world, size_t read)
             continue;
         }
         struct slice key = block_slice(world->log[i].key);
-        struct consumer_key parsed;
+        struct group_key parsed;
         cr_assert_eq(
             consumer_key_parse((int16_t)load_be16(key.data), slice_of(key.data + 2, key.len - 2), &parsed),
             ST_OK);
@@ -173,7 +173,7 @@ void consumer_world_take_over(struct consumer_world *world, size_t read)
 
 enum status consumer_world_bury(struct consumer_world *world)
 {
-    return consumer_record_bury(world->group, log_record, world);
+    return consumer_record_bury(world->group, consumer_world_log, world);
 }
 
 bool consumer_world_buried(const struct consumer_world *world)

@@ -31,6 +31,8 @@ void consumer_world_fini(struct consumer_world *world);
 void consumer_world_topic(struct consumer_world *world, const char *name, int partitions);
 void consumer_world_topic_gone(struct consumer_world *world, const char *name);
 
+// Notes one record; context is the world.
+enum status consumer_world_log(void *context, struct slice key, struct slice value);
 // Lets the time pass, ticking whenever the group wants it.
 void consumer_world_pass(struct consumer_world *world, int64_t ms);
 // Writes what has changed, and tells how many records that were.
