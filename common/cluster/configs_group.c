@@ -14,10 +14,10 @@ const struct configs_key configs_group_keys[] = {
     {"share.isolation.level", CONFIGS_STRING, "read_uncommitted", NULL, 0, 0, "read_committed|read_uncommitted", true, "Whether this share group gets records of open and aborted transactions.", CONFIGS_NO_SHARE},
     {"share.record.lock.duration.ms", CONFIGS_INT, "30000", "group.share.record.lock.duration.ms", 1000, I32, NULL, true, "How long a delivered record is locked for its member.", CONFIGS_NO_SHARE},
     {"share.session.timeout.ms", CONFIGS_INT, "45000", "group.share.session.timeout.ms", 1, I32, NULL, true, "A member of this share group that is silent for so long leaves.", CONFIGS_NO_SHARE},
-    {"streams.heartbeat.interval.ms", CONFIGS_INT, "5000", "group.streams.heartbeat.interval.ms", 1, I32, NULL, true, "Heartbeat interval of the members of this streams group.", CONFIGS_NO_STREAMS},
-    {"streams.initial.rebalance.delay.ms", CONFIGS_INT, "3000", "group.streams.initial.rebalance.delay.ms", 0, I32, NULL, true, "How long this streams group waits for more members when it begins.", CONFIGS_NO_STREAMS},
-    {"streams.num.standby.replicas", CONFIGS_INT, "0", "group.streams.num.standby.replicas", 0, I32, NULL, true, "Standby replicas of each task.", CONFIGS_NO_STREAMS},
-    {"streams.session.timeout.ms", CONFIGS_INT, "45000", "group.streams.session.timeout.ms", 1, I32, NULL, true, "A member of this streams group that is silent for so long leaves.", CONFIGS_NO_STREAMS},
+    {"streams.heartbeat.interval.ms", CONFIGS_INT, "5000", "group.streams.heartbeat.interval.ms", 1, I32, NULL, true, "Heartbeat interval of the members of this streams group.", CONFIGS_BY_COORDINATOR},
+    {"streams.initial.rebalance.delay.ms", CONFIGS_INT, "3000", "group.streams.initial.rebalance.delay.ms", 0, I32, NULL, true, "How long this streams group waits for more members when it begins.", CONFIGS_BY_COORDINATOR},
+    {"streams.num.standby.replicas", CONFIGS_INT, "0", "group.streams.num.standby.replicas", 0, I32, NULL, true, "Standby replicas of each task.", CONFIGS_BY_COORDINATOR},
+    {"streams.session.timeout.ms", CONFIGS_INT, "45000", "group.streams.session.timeout.ms", 1, I32, NULL, true, "A member of this streams group that is silent for so long leaves.", CONFIGS_BY_COORDINATOR},
 };
 const int configs_group_count = sizeof configs_group_keys / sizeof *configs_group_keys;
 

@@ -20,7 +20,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Controller", "AllocateProducerIds", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Controller", "AdoptTopic", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "NeedTopic", RPC_CONTROL, RPC_STORAGE},
-    {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE},
+    {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE | RPC_COORDINATOR}, // topics of streams groups
     {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE},
     {"millrace.Coordinator", "CancelRelay", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Coordinator", "AddToTransaction", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},

@@ -17,6 +17,8 @@
 #include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/streams_group_describe.h"
+#include "kafka/messages/streams_group_heartbeat.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 
@@ -66,6 +68,17 @@ static struct slice consumer_beat_group(const void *body, int16_t version)
 static struct slice consumer_describe_group(const void *body, int16_t version)
 {
     const struct kafka_consumer_group_describe_request *describe = body;
+    return describe->group_ids_count > 0 ? describe->group_ids[0] : (struct slice){0};
+}
+
+static struct slice streams_beat_group(const void *body, int16_t version)
+{
+    return ((const struct kafka_streams_group_heartbeat_request *)body)->group_id;
+}
+
+static struct slice streams_describe_group(const void *body, int16_t version)
+{
+    const struct kafka_streams_group_describe_request *describe = body;
     return describe->group_ids_count > 0 ? describe->group_ids[0] : (struct slice){0};
 }
 
@@ -130,6 +143,8 @@ const struct coordinator_api coordinator_apis[] = {
     {KAFKA_API_TXN_OFFSET_COMMIT, coordinator_txn_offset_commit, txn_commit_group, false},
     {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, coordinator_consumer_group_heartbeat, consumer_beat_group, false},
     {KAFKA_API_CONSUMER_GROUP_DESCRIBE, coordinator_consumer_group_describe, consumer_describe_group, false},
+    {KAFKA_API_STREAMS_GROUP_HEARTBEAT, coordinator_streams_group_heartbeat, streams_beat_group, false},
+    {KAFKA_API_STREAMS_GROUP_DESCRIBE, coordinator_streams_group_describe, streams_describe_group, false},
     {KAFKA_API_INIT_PRODUCER_ID, coordinator_init_producer_id, init_id, true},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, coordinator_add_partitions_to_txn, add_partitions_id, true},
     {KAFKA_API_ADD_OFFSETS_TO_TXN, coordinator_add_offsets_to_txn, add_offsets_id, true},

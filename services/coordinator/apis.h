@@ -24,6 +24,8 @@ void coordinator_join_group(struct coordinator_request *request);
 void coordinator_sync_group(struct coordinator_request *request);
 void coordinator_consumer_group_describe(struct coordinator_request *request);
 void coordinator_consumer_group_heartbeat(struct coordinator_request *request);
+void coordinator_streams_group_describe(struct coordinator_request *request);
+void coordinator_streams_group_heartbeat(struct coordinator_request *request);
 void coordinator_heartbeat(struct coordinator_request *request);
 void coordinator_leave_group(struct coordinator_request *request);
 void coordinator_offset_commit(struct coordinator_request *request);

@@ -11,6 +11,7 @@
 #include "cluster/shard.h"
 #include "coordinator_state.h"
 #include "group_markers.h"
+#include "streams_topics.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -277,6 +278,18 @@ static struct consumer_settings consumer_settings(const struct config *config)
     };
 }
 
+static struct streams_settings streams_settings(const struct config *config)
+{
+    return (struct streams_settings){
+        .options = {.session_ms = (int32_t)config_int(config, "group.streams.session.timeout.ms"),
+                    .delay_ms = (int32_t)config_int(config, "group.streams.initial.rebalance.delay.ms"),
+                    .standbys = (int32_t)config_int(config, "group.streams.num.standby.replicas")},
+        .heartbeat_ms = (int32_t)config_int(config, "group.streams.heartbeat.interval.ms"),
+        .size_max = (int32_t)config_int(config, "group.streams.max.size"),
+        .bytes_max = (size_t)config_int(config, "group.max.bytes"),
+    };
+}
+
 static void read_settings(struct coordinator *coordinator)
 {
     const struct config *config = coordinator->config;
@@ -289,6 +302,7 @@ static void read_settings(struct coordinator *coordinator)
                   .pending_max = PENDING_IDS_MAX,
                   .new_member_wait_ms = NEW_MEMBER_MS},
         .consumer = consumer_settings(config),
+        .streams = streams_settings(config),
         .retention_ms = config_int(config, "offsets.retention.minutes") * 60000,
         .retention_check_ms = config_int(config, "offsets.retention.check.interval.ms"),
         .metadata_max = (int32_t)config_int(config, "offset.metadata.max.bytes"),
@@ -383,6 +397,7 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
                                                     .on_topic_removed = on_topic_removed,
                                                     .on_partition = on_partition};
     image_listen(coordinator->image, &coordinator->listener);
+    coordinator->topics_made = streams_topics_new(coordinator->env);
     coordinator->lag = make_lag(coordinator);
     coordinator->loads = ledger_loads_new(options->env);
     report_start(coordinator);
@@ -434,6 +449,7 @@ void coordinator_destroy(struct coordinator **pointer)
     ledger_loads_destroy(&coordinator->loads);
     producer_ids_destroy(&coordinator->producer_ids);
     lag_destroy(&coordinator->lag);
+    streams_topics_destroy(&coordinator->topics_made);
     contacts_fini(&coordinator->storages);
     contacts_fini(&coordinator->coordinators);
     if (coordinator->member != NULL)

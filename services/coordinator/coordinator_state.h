@@ -13,6 +13,8 @@
 
 enum coordinator_drain { DRAIN_NONE, DRAIN_HANDOVER, DRAIN_COMMITS, DRAIN_LEAVING, DRAIN_DONE };
 
+struct streams_topics;
+
 struct coordinator {
     struct coordinator_options options;
     struct env *env;
@@ -36,6 +38,7 @@ struct coordinator {
     struct contacts storages, coordinators; // whom transactions are told to and asked of
     struct lag *lag;
     struct ledger_loads *loads;
+    struct streams_topics *topics_made; // internal topics of streams groups, on their way
     struct requests requests;
     enum coordinator_drain drain;
     struct timer drain_timer;
@@ -45,6 +48,7 @@ struct coordinator {
     struct timer gauges; // sets the gauges
     struct metric relayed, shard_count, group_count, parked_count, txn_shard_count, txn_count;
     struct metric consumer_count, consumer_members;
+    struct metric streams_count, streams_members;
 };
 
 // Whether it may decide anything: member of the cluster, lease held, not about to leave.

@@ -15,8 +15,9 @@ static int16_t delete_one(struct coordinator_request *request, struct slice id)
     struct shard_group *cell = shard_find(request->shard, id, false);
     if (cell == NULL)
         return KAFKA_ERR_GROUP_ID_NOT_FOUND;
-    int16_t error =
-        cell->consumer != NULL ? consumer_may_delete(cell->consumer) : group_may_delete(cell->group);
+    int16_t error = cell->consumer != NULL  ? consumer_may_delete(cell->consumer)
+                    : cell->streams != NULL ? streams_may_delete(cell->streams)
+                                            : group_may_delete(cell->group);
     if (error == KAFKA_ERR_NONE && ledger_full(shard_ledger(request->shard)))
         error = KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
     if (error == KAFKA_ERR_NONE)

@@ -18,7 +18,7 @@ static struct basis basis_of(const struct shard_group *cell)
     const struct group *group = cell->group;
     struct basis basis = {.by_commit = true};
     map_init(&basis.topics, 0);
-    if (cell->consumer != NULL) // Kafka's rule: since the commit, whether anybody is in the group or not
+    if (cell->consumer != NULL || cell->streams != NULL) // Kafka: since the commit, whoever is in the group
         return basis;
     if (group_protocol_type(group).len == 0) // only offsets are committed here: each for itself
         return basis;
@@ -36,8 +36,7 @@ static bool expired(const struct shard_group *cell, const struct basis *basis, s
                     const struct offset_commit *commit)
 {
     const struct shard *shard = cell->shard;
-    if (basis->never || map_get(&basis->topics, topic) != NULL ||
-        (cell->consumer != NULL && consumer_subscribed(cell->consumer, topic)))
+    if (basis->never || map_get(&basis->topics, topic) != NULL || shard_group_subscribed(cell, topic))
         return false;
     int64_t now_ms = env_wall_ms(shard->options.env);
     if (commit->expire_ms >= 0)
@@ -76,7 +75,8 @@ static void expire_group(struct shard_group *cell)
             break;
     }
     map_fini(&basis.topics);
-    bool idle = group_idle(cell->group) && (cell->consumer == NULL || consumer_size(cell->consumer) == 0);
+    bool classic = cell->consumer == NULL && cell->streams == NULL;
+    bool idle = group_idle(cell->group) && (classic || shard_group_members(cell) == 0);
     if (cell->offsets.count == 0 && cell->pending.count == 0 && idle)
         shard_delete(cell);
 }

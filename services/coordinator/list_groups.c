@@ -40,8 +40,7 @@ static void list_shard(const struct coordinator_request *request, const struct s
             continue;
         response->groups[response->groups_count++] = (listed_t){
             .group_id = group_id(cell->group),
-            .protocol_type =
-                cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(cell->group),
+            .protocol_type = shard_group_protocol_type(cell),
             .group_state = slice_str(shard_group_state(cell)),
             .group_type = slice_str(shard_group_type(cell)),
         };

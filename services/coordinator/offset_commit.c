@@ -93,17 +93,26 @@ static int16_t topic_error(const struct coordinator_request *request, const stru
     return topic == NULL ? KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION : KAFKA_ERR_NONE;
 }
 
+// A member that commits at an older epoch than it has reached; both NULL: the sender is not behind.
+struct behind {
+    const struct consumer_member *consumer;
+    const struct streams_member *streams;
+};
+
 // Whether a member that is behind its group may commit this one (KIP-1251); anybody else may.
-static bool may_commit(const struct coordinator_request *request, const struct consumer_member *behind,
-                       const struct image_topic *topic, const partition_in *in)
+static bool may_commit(const struct coordinator_request *request, const struct shard_group *cell,
+                       const struct behind *behind, const struct image_topic *topic, const partition_in *in)
 {
     struct parts_item part = {.topic = topic->id, .index = in->partition_index};
     int32_t epoch = ((const request_t *)request->body)->generation_id_or_member_epoch;
-    return behind == NULL || consumer_may_commit_part(behind, epoch, &part);
+    if (behind->streams != NULL)
+        return streams_may_commit_part(cell->streams, behind->streams, epoch, slice_str(topic->name),
+                                       in->partition_index);
+    return behind->consumer == NULL || consumer_may_commit_part(behind->consumer, epoch, &part);
 }
 
 static void commit_all(struct coordinator_request *request, struct shard_group *cell,
-                       const struct consumer_member *behind, response_t *response)
+                       const struct behind *behind, response_t *response)
 {
     const request_t *in = request->body;
     for (int32_t t = 0; t < in->topics_count; t++) {
@@ -113,7 +122,7 @@ static void commit_all(struct coordinator_request *request, struct shard_group *
             const partition_in *partition = &in->topics[t].partitions[p];
             int16_t *out = &response->topics[t].partitions[p].error_code;
             *out = error;
-            if (error == KAFKA_ERR_NONE && !may_commit(request, behind, topic, partition))
+            if (error == KAFKA_ERR_NONE && !may_commit(request, cell, behind, topic, partition))
                 *out = KAFKA_ERR_STALE_MEMBER_EPOCH;
             else if (error == KAFKA_ERR_NONE)
                 *out = commit_one(request, cell, topic, partition);
@@ -122,12 +131,12 @@ static void commit_all(struct coordinator_request *request, struct shard_group *
 }
 
 // The group, and whether the sender may commit to it. A group nobody knows exists from its first offset on.
-// *behind: a member of an older epoch, whose partitions are looked at one by one; else NULL.
+// *behind: a member of an older epoch, whose partitions are looked at one by one.
 static int16_t find_group(struct coordinator_request *request, struct shard_group **cell,
-                          const struct consumer_member **behind)
+                          struct behind *behind)
 {
     const request_t *in = request->body;
-    *behind = NULL;
+    *behind = (struct behind){0};
     *cell = NULL;
     if (!request_allowed(request, in->group_id))
         return KAFKA_ERR_GROUP_AUTHORIZATION_FAILED;
@@ -141,10 +150,12 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
     struct group_identity who = {.member_id = in->member_id,
                                  .instance_id = in->group_instance_id,
                                  .generation = in->generation_id_or_member_epoch};
-    if ((*cell)->consumer == NULL)
-        return group_may_commit((*cell)->group, shard_now(request->shard), &who);
     struct consumer_commit commit = {who, request->version};
-    return consumer_may_commit((*cell)->consumer, &commit, behind);
+    if ((*cell)->consumer != NULL)
+        return consumer_may_commit((*cell)->consumer, &commit, &behind->consumer);
+    if ((*cell)->streams != NULL)
+        return streams_may_commit((*cell)->streams, &commit, &behind->streams);
+    return group_may_commit((*cell)->group, shard_now(request->shard), &who);
 }
 
 void coordinator_offset_commit(struct coordinator_request *request)
@@ -153,13 +164,13 @@ void coordinator_offset_commit(struct coordinator_request *request)
         return;
     struct shard_group *cell;
     response_t response;
-    const struct consumer_member *behind;
+    struct behind behind;
     int16_t error = find_group(request, &cell, &behind);
     if (!make_answer(request, error, &response))
         kafka_defaults(&kafka_offset_commit_response_message,
                        &response); // the arena is full: nothing is written
     else if (error == KAFKA_ERR_NONE)
-        commit_all(request, cell, behind, &response);
+        commit_all(request, cell, &behind, &response);
     if (cell != NULL)
         shard_changed(cell);
     request_answer(request, &response);

@@ -10,7 +10,7 @@ typedef struct kafka_offset_delete_response_offset_delete_response_topic topic_o
 
 // Topics the group's members read now; unknown: their subscriptions cannot be read.
 struct subscribed {
-    const struct consumer_group *consumer; // knows them itself; NULL: a classic group
+    const struct shard_group *cell; // knows them itself, unless it is a classic group
     struct map topics;
     bool unknown;
 };
@@ -26,7 +26,7 @@ static int16_t group_error(struct coordinator_request *request, struct shard_gro
     *cell = shard_find(request->shard, in->group_id, false);
     if (*cell == NULL)
         return KAFKA_ERR_GROUP_ID_NOT_FOUND;
-    if ((*cell)->consumer != NULL)
+    if ((*cell)->consumer != NULL || (*cell)->streams != NULL)
         return KAFKA_ERR_NONE;
     const struct group *group = (*cell)->group;
     bool consumers = slice_is(group_protocol_type(group), "consumer");
@@ -41,7 +41,7 @@ static int16_t topic_error(const struct coordinator_request *request, const stru
     if (image_topic_slice(request_image(request), name) == NULL)
         return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
     if (subscribed->unknown || map_get(&subscribed->topics, name) != NULL ||
-        (subscribed->consumer != NULL && consumer_subscribed(subscribed->consumer, name)))
+        shard_group_subscribed(subscribed->cell, name))
         return KAFKA_ERR_GROUP_SUBSCRIBED_TO_TOPIC;
     return KAFKA_ERR_NONE;
 }
@@ -78,9 +78,9 @@ static bool delete_topic(struct coordinator_request *request, struct shard_group
 static bool delete_topics(struct coordinator_request *request, struct shard_group *cell, response_t *response)
 {
     const request_t *in = request->body;
-    struct subscribed subscribed = {.consumer = cell->consumer};
+    struct subscribed subscribed = {.cell = cell};
     map_init(&subscribed.topics, 0);
-    if (cell->consumer == NULL)
+    if (cell->consumer == NULL && cell->streams == NULL)
         subscribed.unknown = !group_subscribed(cell->group, &subscribed.topics);
     response->topics = arena_calloc(&request->arena, (size_t)in->topics_count + 1, sizeof(topic_out));
     bool done = response->topics != NULL;

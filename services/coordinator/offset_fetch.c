@@ -127,6 +127,8 @@ static void fetch_group(struct coordinator_request *request, const group_in *in,
     const struct shard_group *cell = shard_find(request->shard, in->group_id, false);
     if (cell != NULL && cell->consumer != NULL)
         out->error_code = consumer_may_fetch(cell->consumer, in->member_id, in->member_epoch);
+    else if (cell != NULL && cell->streams != NULL)
+        out->error_code = streams_may_fetch(cell->streams, in->member_id, in->member_epoch);
     if (out->error_code != KAFKA_ERR_NONE)
         return;
     bool done = all ? fetch_all(request, cell, out) : fetch_named(request, cell, in, out);

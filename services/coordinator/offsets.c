@@ -3,6 +3,7 @@
 #include "offsets.h"
 
 #include "consumer_record.h"
+#include "streams_record.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
@@ -175,7 +176,9 @@ enum status record_key_parse(struct slice bytes, struct record_key *key)
         status = parse_group_key(body, &arena, key);
     else
         *key = (struct record_key){
-            .kind = consumer_key_is(type) ? RECORD_CONSUMER : RECORD_OTHER, .type = type, .bytes = body};
+            .kind = consumer_key_is(type)  ? RECORD_CONSUMER
+                    : streams_key_is(type) ? RECORD_STREAMS
+                                           : RECORD_OTHER, .type = type, .bytes = body};
     arena_fini(&arena);
     return status;
 }

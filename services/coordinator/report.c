@@ -70,11 +70,12 @@ void coordinator_dump(struct coordinator *coordinator, struct buf *out)
 static void on_gauges(struct timer *timer)
 {
     struct coordinator *coordinator = timer->context;
-    size_t groups = 0, ids = 0, consumers = 0, members = 0;
+    size_t groups = 0, ids = 0, consumers = 0, members = 0, streams = 0, streams_members = 0;
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
         groups += shard_count(value);
         consumers += shard_consumers(value, &members);
+        streams += shard_streams(value, &streams_members);
     }
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         ids += txn_shard_count(value);
@@ -84,6 +85,8 @@ static void on_gauges(struct timer *timer)
     metric_set(&coordinator->group_count, (int64_t)groups);
     metric_set(&coordinator->consumer_count, (int64_t)consumers);
     metric_set(&coordinator->consumer_members, (int64_t)members);
+    metric_set(&coordinator->streams_count, (int64_t)streams);
+    metric_set(&coordinator->streams_members, (int64_t)streams_members);
     metric_set(&coordinator->parked_count, (int64_t)coordinator->requests.parked);
     timer_start_ms(coordinator->env, &coordinator->gauges, GAUGES_MS);
 }
@@ -115,6 +118,14 @@ void report_start(struct coordinator *coordinator)
     coordinator->consumer_members = (struct metric){.name = "millrace_coordinator_consumer_group_members",
                                                     .help = "Members of those groups.",
                                                     .kind = METRIC_GAUGE};
+    coordinator->streams_count = (struct metric){.name = "millrace_coordinator_streams_groups",
+                                                 .help = "Groups of the streams protocol (KIP-1071).",
+                                                 .kind = METRIC_GAUGE};
+    coordinator->streams_members = (struct metric){.name = "millrace_coordinator_streams_group_members",
+                                                   .help = "Members of those groups.",
+                                                   .kind = METRIC_GAUGE};
+    metric_add(registry, &coordinator->streams_count);
+    metric_add(registry, &coordinator->streams_members);
     metric_add(registry, &coordinator->consumer_count);
     metric_add(registry, &coordinator->consumer_members);
     metric_add(registry, &coordinator->txn_shard_count);
@@ -131,6 +142,8 @@ void report_stop(struct coordinator *coordinator)
 {
     struct metric_registry *registry = coordinator->env->metrics;
     timer_stop(coordinator->env, &coordinator->gauges);
+    metric_remove(registry, &coordinator->streams_count);
+    metric_remove(registry, &coordinator->streams_members);
     metric_remove(registry, &coordinator->consumer_count);
     metric_remove(registry, &coordinator->consumer_members);
     metric_remove(registry, &coordinator->txn_shard_count);

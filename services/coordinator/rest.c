@@ -139,8 +139,7 @@ static void put_group(struct buf *out, const struct shard_group *cell)
     const struct group *group = cell->group;
     put_text(out, "{\"group\":", group_id(group));
     buf_printf(out, ",\"type\":\"%s\",\"state\":\"%s\"", shard_group_type(cell), shard_group_state(cell));
-    put_text(out, ",\"protocol_type\":",
-             cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(group));
+    put_text(out, ",\"protocol_type\":", shard_group_protocol_type(cell));
     buf_printf(out, ",\"members\":%zu,\"offsets\":%zu", shard_group_members(cell), cell->offsets.count);
 }
 
@@ -258,16 +257,29 @@ static void put_member(struct buf *out, const struct group_condition *member, bo
     buf_printf(out, "}");
 }
 
+static struct slice protocol_of(const struct shard_group *cell)
+{
+    return cell->streams != NULL    ? slice_str("sticky")
+           : cell->consumer != NULL ? consumer_assignor(cell->consumer)
+                                    : group_protocol(cell->group);
+}
+
+static int32_t generation_of(const struct shard_group *cell)
+{
+    return cell->streams != NULL    ? streams_epoch(cell->streams)
+           : cell->consumer != NULL ? consumer_epoch(cell->consumer)
+                                    : group_generation(cell->group);
+}
+
 static void put_head(struct buf *out, const struct shard_group *cell, struct group_now now, int32_t owner)
 {
     const struct group *group = cell->group;
-    int64_t since_ms = cell->consumer != NULL ? -1 : group_state_since_ms(group);
+    bool classic = cell->consumer == NULL && cell->streams == NULL;
+    int64_t since_ms = classic ? group_state_since_ms(group) : -1;
     put_group(out, cell);
-    put_text(out, ",\"protocol\":",
-             cell->consumer != NULL ? consumer_assignor(cell->consumer) : group_protocol(group));
+    put_text(out, ",\"protocol\":", protocol_of(cell));
     put_text(out, ",\"leader\":", group_leader(group));
-    buf_printf(out, ",\"generation\":%" PRId32 ",\"coordinator\":%" PRId32,
-               cell->consumer != NULL ? consumer_epoch(cell->consumer) : group_generation(group), owner);
+    buf_printf(out, ",\"generation\":%" PRId32 ",\"coordinator\":%" PRId32, generation_of(cell), owner);
     put_known(out, ",\"state_since_ms\":", since_ms);
     put_known(out, ",\"state_age_ms\":",
               since_ms < 0             ? -1
@@ -345,6 +357,46 @@ static bool put_consumers(struct walk *walk, const struct shard_group *cell, str
     return !full;
 }
 
+static void put_tasks(struct buf *out, const struct streams_topology *topology, const char *role,
+                      const struct parts *tasks)
+{
+    buf_printf(out, ",\"%s\":[", role);
+    for (size_t i = 0; i < tasks->count && out->len < ASSIGNED_BYTES; i++) {
+        int32_t place = streams_topology_find(topology, tasks->items[i].topic);
+        put_text(out, i > 0 ? ",{\"subtopology\":" : "{\"subtopology\":",
+                 streams_topology_value_of(topology)->subtopologies[place].subtopology_id);
+        buf_printf(out, ",\"partition\":%" PRId32 "}", tasks->items[i].index);
+    }
+    buf_printf(out, "],\"%s_count\":%zu", role, tasks->count);
+}
+
+static void put_streams_member(struct buf *out, const struct streams_topology *topology,
+                               const struct streams_member_view *member)
+{
+    bool settled = streams_tasks_equal(member->assigned, member->target);
+    put_text(out, "{\"member\":", member->id);
+    put_text(out, ",\"process\":", member->profile->process_id);
+    put_text(out, ",\"client\":", member->profile->client_id);
+    put_text(out, ",\"host\":", member->profile->client_host);
+    buf_printf(out, ",\"state\":\"%s\",\"epoch\":%" PRId32 ",\"heard_ms\":null",
+               settled ? "stable" : "reconciling", member->epoch);
+    put_tasks(out, topology, "active", &member->assigned->roles[STREAMS_ACTIVE]);
+    put_tasks(out, topology, "standby", &member->assigned->roles[STREAMS_STANDBY]);
+    buf_printf(out, "}");
+}
+
+// Members of the protocol of KIP-1071.
+static bool put_streams(struct walk *walk, const struct shard_group *cell, struct buf *out)
+{
+    struct streams_member_view member;
+    size_t skip = walk->passed;
+    bool full = false;
+    for (struct map_entry *at = NULL; !full && streams_next_member(cell->streams, &at, &member);)
+        if (due(walk, &skip, out, &full))
+            put_streams_member(out, streams_topology_of(cell->streams), &member);
+    return !full;
+}
+
 static enum http_next group_next(struct buf *out, void *context)
 {
     struct walk *walk = context;
@@ -357,7 +409,9 @@ static enum http_next group_next(struct buf *out, void *context)
     if (!walk->begun)
         put_head(out, cell, now, walk->coordinator->node_id);
     walk->begun = true;
-    bool whole = cell->consumer != NULL ? put_consumers(walk, cell, out) : put_classics(walk, cell, now, out);
+    bool whole = cell->streams != NULL    ? put_streams(walk, cell, out)
+                 : cell->consumer != NULL ? put_consumers(walk, cell, out)
+                                          : put_classics(walk, cell, now, out);
     buf_printf(out, whole ? "]}\n" : "");
     return whole ? HTTP_END : HTTP_MORE;
 }

@@ -37,6 +37,17 @@ const struct config_row coordinator_config_rows[] = {
      .choices = "disabled|upgrade|downgrade|bidirectional|DISABLED|UPGRADE|DOWNGRADE|BIDIRECTIONAL",
      .help = "Whether a classic group becomes a consumer group when a member of that protocol joins it "
              "(upgrade), and goes back when the last one has left (downgrade)."},
+    INT("group.streams.heartbeat.interval.ms", "5000", 1, INT32_MAX,
+        "How often members of streams groups (KIP-1071) are to send heartbeats."),
+    INT("group.streams.session.timeout.ms", "45000", 1, INT32_MAX,
+        "How long a member of a streams group may be silent before it is taken for dead."),
+    INT("group.streams.max.size", "10000", 1, INT32_MAX,
+        "Members of one streams group; more are refused with GROUP_MAX_SIZE_REACHED. Kafka's default is "
+        "unlimited."),
+    INT("group.streams.num.standby.replicas", "0", 0, 2,
+        "Standby replicas of each task with state, unless the group's configuration says otherwise."),
+    INT("group.streams.initial.rebalance.delay.ms", "3000", 0, 3600000,
+        "How long an empty streams group waits for more members before it gives out tasks."),
     INT("groups.per.shard.max", "100000", 1, INT32_MAX,
         "Groups in one shard; further ones are refused with COORDINATOR_NOT_AVAILABLE."),
     INT("offset.metadata.max.bytes", "4096", 0, INT16_MAX,

@@ -38,6 +38,7 @@ static void cell_free(void *value)
     shard_forget_pending(cell);
     map_fini(&cell->pending);
     consumer_group_destroy(&cell->consumer);
+    streams_group_destroy(&cell->streams);
     group_destroy(&cell->group);
     mem_free(cell);
 }
@@ -78,7 +79,9 @@ struct shard_group *shard_find(struct shard *shard, struct slice group_id, bool 
 static void set_clock(struct shard_group *cell)
 {
     struct env *env = cell->shard->options.env;
-    int64_t wake_us = cell->consumer != NULL ? consumer_wake_us(cell->consumer) : group_wake_us(cell->group);
+    int64_t wake_us = cell->consumer != NULL  ? consumer_wake_us(cell->consumer)
+                      : cell->streams != NULL ? streams_wake_us(cell->streams)
+                                              : group_wake_us(cell->group);
     if (wake_us == GROUP_NEVER_US) {
         timer_stop(env, &cell->timer);
         return;
@@ -92,12 +95,14 @@ static void set_clock(struct shard_group *cell)
 static bool unused(const struct shard_group *cell)
 {
     return group_unused(cell->group) && (cell->consumer == NULL || consumer_unused(cell->consumer)) &&
-           cell->offsets.count == 0 && cell->pending.count == 0;
+           (cell->streams == NULL || streams_unused(cell->streams)) && cell->offsets.count == 0 &&
+           cell->pending.count == 0;
 }
 
 static bool dirty(const struct shard_group *cell)
 {
-    return group_dirty(cell->group) || (cell->consumer != NULL && consumer_dirty(cell->consumer));
+    return group_dirty(cell->group) || (cell->consumer != NULL && consumer_dirty(cell->consumer)) ||
+           (cell->streams != NULL && streams_dirty(cell->streams));
 }
 
 void shard_changed(struct shard_group *cell)
@@ -125,6 +130,8 @@ static void on_group_timer(struct timer *timer)
     struct shard *shard = cell->shard;
     if (cell->consumer != NULL)
         consumer_tick(cell->consumer, shard_now(shard));
+    else if (cell->streams != NULL)
+        streams_tick(cell->streams, shard_now(shard));
     else
         group_tick(cell->group, shard_now(shard));
     shard_changed(cell);
@@ -184,6 +191,10 @@ void shard_delete(struct shard_group *cell)
         shard_bury_consumer(cell);
         return;
     }
+    if (cell->streams != NULL) {
+        shard_bury_streams(cell);
+        return;
+    }
     struct buf key;
     buf_init(&key, RECORD_BYTES_MAX);
     enum status status = group_record_key(group_id(cell->group), &key);
@@ -212,6 +223,8 @@ static enum status seal_one(struct shard_group *cell, struct buf *key, struct bu
         status = seal_classic(cell, key, value);
     if (status == ST_OK && cell->consumer != NULL && consumer_dirty(cell->consumer))
         status = shard_seal_consumer(cell);
+    if (status == ST_OK && cell->streams != NULL && streams_dirty(cell->streams))
+        status = shard_seal_streams(cell);
     if (status != ST_OK)
         DIAG_ERROR(&cell->shard->options.env->diag, "cannot write group shard=%d error=\"%s\"",
                    cell->shard->options.index, status_text(status));
@@ -273,8 +286,10 @@ static enum status apply_group(struct shard *shard, const struct record_key *key
         cell = cell_new(shard, key->group);
     if (cell == NULL)
         return value.data == NULL ? ST_OK : ST_NO_MEMORY;
-    if (value.data != NULL)
+    if (value.data != NULL) {
         consumer_group_destroy(&cell->consumer);
+        streams_group_destroy(&cell->streams);
+    }
     struct group *fresh = group_new(key->group, &shard->options.settings->group, shard->options.sink);
     if (fresh == NULL)
         return ST_NO_MEMORY;
@@ -299,6 +314,8 @@ static void on_apply(void *context, int64_t timestamp_ms, struct slice key_bytes
         status = apply_group(shard, &key, value);
     else if (status == ST_OK && key.kind == RECORD_CONSUMER)
         status = shard_apply_consumer(shard, key.type, key.bytes, value);
+    else if (status == ST_OK && key.kind == RECORD_STREAMS)
+        status = shard_apply_streams(shard, key.type, key.bytes, value);
     else if (status == ST_OK)
         status = ST_UNSUPPORTED;
     if (status != ST_OK) // as Kafka: told and passed over, so that one bad record does not stop every group
@@ -317,6 +334,8 @@ static void on_ready(void *context)
         group_resume(cell->group, now);
         if (cell->consumer != NULL)
             consumer_resume(cell->consumer, now);
+        if (cell->streams != NULL)
+            streams_resume(cell->streams, now);
         shard_changed(cell);
     }
     DIAG_INFO(&shard->options.env->diag,
@@ -437,16 +456,34 @@ struct group_now shard_now(const struct shard *shard)
 
 const char *shard_group_type(const struct shard_group *cell)
 {
-    return cell->consumer != NULL ? "consumer" : "classic";
+    return cell->consumer != NULL ? "consumer" : cell->streams != NULL ? "streams" : "classic";
 }
 
 const char *shard_group_state(const struct shard_group *cell)
 {
+    if (cell->streams != NULL)
+        return streams_state_text(streams_state(cell->streams));
     return cell->consumer != NULL ? consumer_state_text(consumer_state(cell->consumer))
                                   : group_state_text(group_state(cell->group));
 }
 
 size_t shard_group_members(const struct shard_group *cell)
 {
+    if (cell->streams != NULL)
+        return streams_size(cell->streams);
     return cell->consumer != NULL ? consumer_size(cell->consumer) : group_size(cell->group);
+}
+
+struct slice shard_group_protocol_type(const struct shard_group *cell)
+{
+    if (cell->streams != NULL)
+        return slice_str("streams");
+    return cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(cell->group);
+}
+
+bool shard_group_subscribed(const struct shard_group *cell, struct slice topic)
+{
+    if (cell->streams != NULL)
+        return streams_subscribed(cell->streams, topic);
+    return cell->consumer != NULL && consumer_subscribed(cell->consumer, topic);
 }

@@ -10,6 +10,7 @@
 #include "lag.h"
 #include "ledger/ledger.h"
 #include "offsets.h"
+#include "streams_group.h"
 
 struct shard;
 struct coordinator;
@@ -17,6 +18,7 @@ struct coordinator;
 struct shard_settings {
     struct group_settings group;
     struct consumer_settings consumer;
+    struct streams_settings streams;
     int64_t retention_ms;       // offsets.retention.minutes
     int64_t retention_check_ms; // offsets.retention.check.interval.ms
     int32_t metadata_max;       // offset.metadata.max.bytes
@@ -28,6 +30,7 @@ struct shard_group {
     struct shard *shard;
     struct group *group;             // the group, or an empty one that only gives it its name
     struct consumer_group *consumer; // the group, when it uses the consumer protocol (KIP-848)
+    struct streams_group *streams;   // the group, when it uses the streams protocol (KIP-1071)
     bool converting;                 // its records are buried because it changes its protocol
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
@@ -97,7 +100,9 @@ void shard_changed(struct shard_group *cell);
 // The group uses the consumer protocol from now on: an empty classic one is replaced, one with members taken
 // over with them. Kafka's error: it stays what it is.
 int16_t shard_to_consumer(struct shard_group *cell);
-// An empty consumer group becomes a classic one.
+// The group uses the streams protocol from now on; it is a new or an empty classic one.
+int16_t shard_to_streams(struct shard_group *cell);
+// An empty consumer or streams group becomes a classic one.
 int16_t shard_to_classic(struct shard_group *cell);
 // Topics have come or gone: what groups subscribe to by regular expression may be another set.
 void shard_topic_added(struct shard *shard, struct slice topic);
@@ -135,11 +140,15 @@ bool shard_next(const struct shard *shard, struct map_entry **cursor, struct sha
 size_t shard_count(const struct shard *shard);
 
 // Of a group of whatever protocol, as ListGroups names it.
-const char *shard_group_type(const struct shard_group *cell);  // "classic", "consumer"
+const char *shard_group_type(const struct shard_group *cell);  // "classic", "consumer", "streams"
 const char *shard_group_state(const struct shard_group *cell); // "Stable"
 size_t shard_group_members(const struct shard_group *cell);
+struct slice shard_group_protocol_type(const struct shard_group *cell); // "consumer"
+// Whether members of the group read the topic by a protocol that tells; classic groups are asked elsewhere.
+bool shard_group_subscribed(const struct shard_group *cell, struct slice topic);
 // Those of the consumer protocol; adds their members to *members.
 size_t shard_consumers(const struct shard *shard, size_t *members);
+size_t shard_streams(const struct shard *shard, size_t *members); // the same of the streams protocol
 
 struct group_now shard_now(const struct shard *shard);
 

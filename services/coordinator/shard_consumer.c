@@ -45,8 +45,7 @@ static void bury_consumer(struct shard_group *cell)
     ASSERT(status == ST_OK); // tombstones are small
 }
 
-// Puts an empty classic group in the place of the former one.
-static bool empty_classic(struct shard_group *cell)
+bool shard_empty_classic(struct shard_group *cell)
 {
     const struct shard_options *options = &cell->shard->options;
     struct group *fresh = group_new(group_id(cell->group), &options->settings->group, options->sink);
@@ -65,6 +64,8 @@ int16_t shard_to_consumer(struct shard_group *cell)
 {
     if (cell->consumer != NULL)
         return KAFKA_ERR_NONE;
+    if (cell->streams != NULL)
+        return KAFKA_ERR_GROUP_ID_NOT_FOUND;
     if (ledger_full(cell->shard->ledger))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
     struct consumer_group *consumer = consumer_new(cell);
@@ -73,7 +74,7 @@ int16_t shard_to_consumer(struct shard_group *cell)
     int16_t error = KAFKA_ERR_NONE;
     if (group_state(cell->group) != GROUP_EMPTY)
         error = migrate_up(cell->group, shard_now(cell->shard), consumer);
-    if (error == KAFKA_ERR_NONE && !empty_classic(cell))
+    if (error == KAFKA_ERR_NONE && !shard_empty_classic(cell))
         error = KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
     if (error != KAFKA_ERR_NONE) {
         consumer_group_destroy(&consumer);
@@ -96,13 +97,26 @@ static void become_classic(struct shard_group *cell, struct group *group_take)
     cell->group = group_take;
 }
 
+static void streams_become_classic(struct shard_group *cell)
+{
+    cell->converting = true;
+    shard_bury_streams(cell);
+    cell->converting = false;
+    streams_group_destroy(&cell->streams);
+}
+
 int16_t shard_to_classic(struct shard_group *cell)
 {
-    if (cell->consumer == NULL)
+    if (cell->consumer == NULL && cell->streams == NULL)
         return KAFKA_ERR_NONE;
-    if (consumer_size(cell->consumer) > 0 || ledger_full(cell->shard->ledger))
+    if (cell->streams != NULL && streams_size(cell->streams) > 0)
+        return KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL;
+    if ((cell->consumer != NULL && consumer_size(cell->consumer) > 0) || ledger_full(cell->shard->ledger))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
-    become_classic(cell, NULL);
+    if (cell->streams != NULL)
+        streams_become_classic(cell);
+    else
+        become_classic(cell, NULL);
     return KAFKA_ERR_NONE;
 }
 

@@ -26,6 +26,8 @@ struct shard_group *shard_cell(struct shard *shard, struct slice group_id);
 void shard_drop(struct shard_group *cell);
 
 // ---- shard_consumer.c ----
+// Puts an empty classic group in the place of the former one, whose record is buried. false: no memory.
+bool shard_empty_classic(struct shard_group *cell);
 // A group without members of the consumer protocol goes back to the classic one
 // (group.consumer.migration.policy).
 void shard_maybe_downgrade(struct shard_group *cell);
@@ -33,6 +35,12 @@ enum status shard_seal_consumer(struct shard_group *cell); // from inside the le
 void shard_bury_consumer(struct shard_group *cell);        // cell is gone
 // A record of a consumer group; key: behind its type.
 enum status shard_apply_consumer(struct shard *shard, int16_t type, struct slice key, struct slice value);
+
+// ---- shard_streams.c ----
+enum status shard_seal_streams(struct shard_group *cell); // from inside the ledger's seal
+void shard_bury_streams(struct shard_group *cell);        // cell is gone
+// A record of a streams group; key: behind its type.
+enum status shard_apply_streams(struct shard *shard, int16_t type, struct slice key, struct slice value);
 
 // ---- shard_txn.c ----
 void shard_apply_pending(void *context, const struct ledger_producer *producer, int64_t timestamp_ms,

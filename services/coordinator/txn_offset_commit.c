@@ -122,6 +122,32 @@ static bool all_known(const struct coordinator_request *request)
     return true;
 }
 
+// Whether a member of a streams group that is behind may commit all of these.
+static bool streams_may_commit_all(const struct streams_group *group, const struct streams_member *behind,
+                                   const request_t *in)
+{
+    for (int32_t t = 0; t < in->topics_count; t++) {
+        for (int32_t p = 0; p < in->topics[t].partitions_count; p++)
+            if (!streams_may_commit_part(group, behind, in->generation_id, in->topics[t].name,
+                                         in->topics[t].partitions[p].partition_index))
+                return false;
+    }
+    return true;
+}
+
+// The newer protocols' error, told as the one that clients know, as Kafka does.
+static int16_t may_commit(const struct shard_group *cell, const struct consumer_commit *commit,
+                          const request_t *in)
+{
+    const struct consumer_member *behind = NULL;
+    const struct streams_member *streams = NULL;
+    int16_t error = cell->consumer != NULL ? consumer_may_commit(cell->consumer, commit, &behind)
+                                           : streams_may_commit(cell->streams, commit, &streams);
+    bool stale = behind != NULL || error == KAFKA_ERR_STALE_MEMBER_EPOCH ||
+                 (streams != NULL && !streams_may_commit_all(cell->streams, streams, in));
+    return stale ? KAFKA_ERR_ILLEGAL_GENERATION : error;
+}
+
 // The group, and whether the sender may commit to it. One that nobody knows exists from its first offset on.
 static int16_t find_group(struct coordinator_request *request, struct shard_group **cell)
 {
@@ -141,14 +167,9 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
                                  .instance_id = in->group_instance_id,
                                  .generation = in->generation_id,
                                  .transactional = true};
-    if ((*cell)->consumer == NULL)
+    if ((*cell)->consumer == NULL && (*cell)->streams == NULL)
         return group_may_commit((*cell)->group, shard_now(request->shard), &who);
-    struct consumer_commit commit = {.who = who};
-    const struct consumer_member *behind;
-    int16_t error = consumer_may_commit((*cell)->consumer, &commit, &behind);
-    bool stale =
-        behind != NULL || error == KAFKA_ERR_STALE_MEMBER_EPOCH; // as Kafka: no client knows that one
-    return stale ? KAFKA_ERR_ILLEGAL_GENERATION : error;
+    return may_commit(*cell, &(struct consumer_commit){.who = who}, in);
 }
 
 // ---- asking the transaction's coordinator ----

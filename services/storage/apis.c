@@ -64,6 +64,8 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, API_OWN, handle_describe_topic_partitions},
     {KAFKA_API_ADD_RAFT_VOTER,           API_CONTROLLER, NULL},
     {KAFKA_API_REMOVE_RAFT_VOTER,        API_CONTROLLER, NULL},
+    {KAFKA_API_STREAMS_GROUP_HEARTBEAT,  API_GROUP, NULL},
+    {KAFKA_API_STREAMS_GROUP_DESCRIBE,   API_SPLIT, NULL},
 };
 // clang-format on
 const int api_row_count = sizeof api_rows / sizeof *api_rows;

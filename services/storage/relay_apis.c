@@ -23,6 +23,7 @@
 #include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/streams_group_heartbeat.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/update_features.h"
@@ -107,6 +108,7 @@ static const struct rule rules[] = {
     {KAFKA_API_TXN_OFFSET_COMMIT, HARMLESS_IN_NEW_FLOW, GROUP_OF(txn_offset_commit), NULL},
     // What the first run has told would be old news to the second: a client that is told of the failure asks in full.
     {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, NEVER,         GROUP_OF(consumer_group_heartbeat), NULL},
+    {KAFKA_API_STREAMS_GROUP_HEARTBEAT, NEVER,          GROUP_OF(streams_group_heartbeat), NULL},
     {KAFKA_API_INIT_PRODUCER_ID,  NEVER,                TXN_OF(init_producer_id),    NULL},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, HARMLESS,
      offsetof(struct kafka_add_partitions_to_txn_request, v3_and_below_transactional_id), NULL},

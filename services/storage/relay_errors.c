@@ -26,6 +26,7 @@
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/remove_raft_voter.h"
+#include "kafka/messages/streams_group_heartbeat.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/unregister_broker.h"
@@ -392,6 +393,14 @@ static void consumer_group_heartbeat_error(struct storage_request *request, int1
     storage_answer(request, &response);
 }
 
+static void streams_group_heartbeat_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_streams_group_heartbeat_response response;
+    kafka_defaults(&kafka_streams_group_heartbeat_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 static void txn_offset_commit_error(struct storage_request *request, int16_t error)
 {
     typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic;
@@ -432,6 +441,7 @@ static const struct {
     {KAFKA_API_LEAVE_GROUP, leave_group_error},
     {KAFKA_API_SYNC_GROUP, sync_group_error},
     {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat_error},
+    {KAFKA_API_STREAMS_GROUP_HEARTBEAT, streams_group_heartbeat_error},
     {KAFKA_API_INIT_PRODUCER_ID, init_producer_id_error},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn_error},
     {KAFKA_API_ADD_OFFSETS_TO_TXN, add_offsets_to_txn_error},

@@ -9,6 +9,7 @@
 #include "cluster/shard.h"
 #include "frame.h"
 #include "kafka/messages/consumer_group_describe.h"
+#include "kafka/messages/streams_group_describe.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
 #include "kafka/messages/describe_transactions.h"
@@ -155,6 +156,59 @@ static bool consumer_take(void *out, int32_t to, const void *answer, int32_t fro
 static void consumer_error(void *out, int32_t to, struct slice group, int16_t error)
 {
     struct kafka_consumer_group_describe_response *response = out;
+    response->groups[to].group_id = group;
+    response->groups[to].error_code = error;
+}
+
+// ---- StreamsGroupDescribe ----
+
+static int32_t streams_count(const void *body)
+{
+    return ((const struct kafka_streams_group_describe_request *)body)->group_ids_count;
+}
+
+static struct slice streams_group(const void *body, int32_t i)
+{
+    return ((const struct kafka_streams_group_describe_request *)body)->group_ids[i];
+}
+
+static void *streams_part(const void *body, const int32_t *places, int32_t count, struct arena *arena)
+{
+    const struct kafka_streams_group_describe_request *whole = body;
+    struct kafka_streams_group_describe_request *part = arena_alloc(arena, sizeof *part);
+    struct slice *groups = arena_calloc(arena, (size_t)count, sizeof *groups);
+    if (part == NULL || groups == NULL)
+        return NULL;
+    for (int32_t i = 0; i < count; i++)
+        groups[i] = whole->group_ids[places[i]];
+    part->group_ids = groups;
+    part->group_ids_count = count;
+    part->include_authorized_operations = whole->include_authorized_operations;
+    return part;
+}
+
+static bool streams_begin(void *out, int32_t count, struct arena *arena)
+{
+    struct kafka_streams_group_describe_response *response = out;
+    response->groups =
+        kafka_structure_array(&kafka_streams_group_describe_response_described_group_type, arena, count);
+    response->groups_count = count;
+    return response->groups != NULL;
+}
+
+static bool streams_take(void *out, int32_t to, const void *answer, int32_t from, struct slice group)
+{
+    struct kafka_streams_group_describe_response *response = out;
+    const struct kafka_streams_group_describe_response *part = answer;
+    if (from >= part->groups_count || !slice_equal(part->groups[from].group_id, group))
+        return false;
+    response->groups[to] = part->groups[from];
+    return true;
+}
+
+static void streams_error(void *out, int32_t to, struct slice group, int16_t error)
+{
+    struct kafka_streams_group_describe_response *response = out;
     response->groups[to].group_id = group;
     response->groups[to].error_code = error;
 }
@@ -327,6 +381,8 @@ static const struct split_api split_apis[] = {
      describe_take, describe_error},
     {KAFKA_API_CONSUMER_GROUP_DESCRIBE, RELAY_GROUP, true, consumer_count, consumer_group, consumer_part,
      consumer_begin, consumer_take, consumer_error},
+    {KAFKA_API_STREAMS_GROUP_DESCRIBE, RELAY_GROUP, true, streams_count, streams_group, streams_part, streams_begin,
+     streams_take, streams_error},
     {KAFKA_API_DELETE_GROUPS, RELAY_GROUP, false, delete_count, delete_group, delete_part, delete_begin, delete_take,
      delete_error},
 };
