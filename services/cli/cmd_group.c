@@ -3,6 +3,7 @@
 #include "admin.h"
 #include "commands.h"
 #include "group_consumer.h"
+#include "group_streams.h"
 #include "group_lag.h"
 #include "group_reset.h"
 #include "offsets.h"
@@ -75,7 +76,7 @@ static enum cli_exit group_list(int argc, char **argv)
 
 // ---- describe ----
 
-// It is no classic group: one of the consumer protocol, or none.
+// It is no classic group: one of the consumer or the streams protocol, or none.
 static enum cli_exit group_ask_other(struct admin *admin, const char *name, int32_t coordinator,
                                      const group_info **group)
 {
@@ -84,6 +85,8 @@ static enum cli_exit group_ask_other(struct admin *admin, const char *name, int3
     if (other == NULL)
         return cli_fail(CLI_FAILED, "out of memory");
     enum cli_exit code = group_consumer_ask(admin, name, coordinator, other, &found);
+    if (code == CLI_DONE && !found)
+        code = group_streams_ask(admin, name, coordinator, other, &found);
     *group = other;
     if (code == CLI_DONE && !found)
         return cli_fail(CLI_FAILED, "there is no group %s; 'millrace group list' shows them", name);

@@ -13,20 +13,16 @@ typedef struct kafka_consumer_protocol_assignment_topic_partition assigned_t;
 
 enum { ASSIGNMENT_MAX = 8 << 20 };
 
-// The bytes a classic consumer would have for it; data NULL when memory is short.
-static struct slice encoded(struct admin *admin, const described_member *member)
+struct slice group_assignment_encode(struct admin *admin, const struct group_assigned *topics, int32_t count)
 {
     struct arena *arena = admin_arena(admin);
-    int32_t count = member->assignment.topic_partitions_count;
     struct kafka_consumer_protocol_assignment assignment = {0};
     assignment.assigned_partitions = arena_calloc(arena, (size_t)count + 1, sizeof(assigned_t));
     if (assignment.assigned_partitions == NULL)
         return (struct slice){0};
     for (int32_t i = 0; i < count; i++)
         assignment.assigned_partitions[i] =
-            (assigned_t){member->assignment.topic_partitions[i].topic_name,
-                         member->assignment.topic_partitions[i].partitions,
-                         member->assignment.topic_partitions[i].partitions_count};
+            (assigned_t){topics[i].topic, topics[i].partitions, topics[i].partition_count};
     assignment.assigned_partitions_count = count;
     struct kafka_out out;
     kafka_out_init(&out, ASSIGNMENT_MAX);
@@ -36,6 +32,17 @@ static struct slice encoded(struct admin *admin, const described_member *member)
         bytes = slice_of(arena_strndup(arena, out.bytes.data, out.bytes.len), out.bytes.len);
     kafka_out_fini(&out);
     return bytes;
+}
+
+static struct slice encoded(struct admin *admin, const described_member *member)
+{
+    int32_t count = member->assignment.topic_partitions_count;
+    struct group_assigned *topics = arena_calloc(admin_arena(admin), (size_t)count + 1, sizeof *topics);
+    for (int32_t i = 0; topics != NULL && i < count; i++)
+        topics[i] = (struct group_assigned){member->assignment.topic_partitions[i].topic_name,
+                                            member->assignment.topic_partitions[i].partitions,
+                                            member->assignment.topic_partitions[i].partitions_count};
+    return topics == NULL ? (struct slice){0} : group_assignment_encode(admin, topics, count);
 }
 
 static enum cli_exit take(struct admin *admin, const described *from, group_info *group)

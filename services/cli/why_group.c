@@ -266,9 +266,18 @@ static void say_empty(const struct look *look, int64_t lag)
             look->name, since, (long long)lag);
 }
 
+// A streams group whose topics do not fit its topology has no tasks.
+static void say_not_ready(const struct look *look)
+{
+    const char *text = why_string(look->group, "not_ready");
+    if (strcmp(text, "?") != 0)
+        why_say(look->why, "not_ready", "Group %s has no tasks to give out: %s", look->name, text);
+}
+
 static void find_causes(const struct look *look)
 {
     int64_t members = why_number(look->group, "members"), lag = why_number(look->lag, "lag");
+    say_not_ready(look);
     bool rebalance = say_rebalance(look);
     if (members == 0 && !rebalance && lag != 0)
         say_empty(look, lag);

@@ -286,6 +286,9 @@ static void put_head(struct buf *out, const struct shard_group *cell, struct gro
               : now.wall_ms > since_ms ? now.wall_ms - since_ms
                                        : 0);
     put_known(out, ",\"phase_left_ms\":", group_phase_left_ms(group, now));
+    const struct streams_plan *plan = cell->streams == NULL ? NULL : streams_plan_of(cell->streams);
+    if (plan != NULL && plan->status != STREAMS_READY)
+        put_text(out, ",\"not_ready\":", slice_str(plan->detail));
     buf_printf(out, ",\"member_list\":[");
 }
 
@@ -370,9 +373,48 @@ static void put_tasks(struct buf *out, const struct streams_topology *topology, 
     buf_printf(out, "],\"%s_count\":%zu", role, tasks->count);
 }
 
-static void put_streams_member(struct buf *out, const struct streams_topology *topology,
+// The partitions of one topic that belong to tasks [from, end) of the subtopology that reads it.
+static void put_read(struct buf *out, const struct image *image, struct slice name, const struct parts *tasks,
+                     size_t from, size_t end)
+{
+    const struct image_topic *topic = image_topic_slice(image, name);
+    const char *comma = "";
+    put_text(out, "{\"topic\":", name);
+    buf_printf(out, ",\"partitions\":[");
+    for (size_t i = from; topic != NULL && i < end && out->len < ASSIGNED_BYTES; i++) {
+        if ((size_t)tasks->items[i].index >= topic->partition_count)
+            break;
+        buf_printf(out, "%s%" PRId32, comma, tasks->items[i].index);
+        comma = ",";
+    }
+    buf_printf(out, "]}");
+}
+
+// What active tasks read, as members of other groups have partitions.
+static void put_all_read(struct buf *out, const struct image *image, const struct streams_topology *topology,
+                         const struct parts *tasks)
+{
+    const char *comma = "";
+    buf_printf(out, ",\"assigned\":[");
+    for (size_t from = 0, end; from < tasks->count && out->len < ASSIGNED_BYTES; from = end) {
+        int32_t place = streams_topology_find(topology, tasks->items[from].topic);
+        const streams_subtopology *sub = &streams_topology_value_of(topology)->subtopologies[place];
+        struct slice name;
+        end = parts_topic_end(tasks, from);
+        for (int32_t i = 0; streams_topic_read(sub, i, &name) && out->len < ASSIGNED_BYTES; i++) {
+            buf_printf(out, "%s", comma);
+            put_read(out, image, name, tasks, from, end);
+            comma = ",";
+        }
+    }
+    buf_printf(out, "]");
+}
+
+static void put_streams_member(struct buf *out, const struct image *image,
+                               const struct streams_topology *topology,
                                const struct streams_member_view *member)
 {
+    const struct parts *active = &member->assigned->roles[STREAMS_ACTIVE];
     bool settled = streams_tasks_equal(member->assigned, member->target);
     put_text(out, "{\"member\":", member->id);
     put_text(out, ",\"process\":", member->profile->process_id);
@@ -380,7 +422,8 @@ static void put_streams_member(struct buf *out, const struct streams_topology *t
     put_text(out, ",\"host\":", member->profile->client_host);
     buf_printf(out, ",\"state\":\"%s\",\"epoch\":%" PRId32 ",\"heard_ms\":null",
                settled ? "stable" : "reconciling", member->epoch);
-    put_tasks(out, topology, "active", &member->assigned->roles[STREAMS_ACTIVE]);
+    put_all_read(out, image, topology, active);
+    put_tasks(out, topology, "active", active);
     put_tasks(out, topology, "standby", &member->assigned->roles[STREAMS_STANDBY]);
     buf_printf(out, "}");
 }
@@ -393,7 +436,7 @@ static bool put_streams(struct walk *walk, const struct shard_group *cell, struc
     bool full = false;
     for (struct map_entry *at = NULL; !full && streams_next_member(cell->streams, &at, &member);)
         if (due(walk, &skip, out, &full))
-            put_streams_member(out, streams_topology_of(cell->streams), &member);
+            put_streams_member(out, walk->coordinator->image, streams_topology_of(cell->streams), &member);
     return !full;
 }
 

@@ -121,3 +121,26 @@ def test_group_survives_its_coordinator(started):
     assert (one.epoch, one.has, two.epoch, two.has) == before
     assert describe(node, "g4")[1] == "Stable"
     wait_until(lambda: live(two) == cm.NONE and two.has == ALL, 15, "the tasks of who is silent", every=0.2)
+
+
+def test_tools_show_them(started):
+    node, topology = started.storage[0], word_count("in", "g5")
+    admin = ",".join("127.0.0.1:%d" % daemon.http_port for daemon in started.daemons)
+    started.produce("in", ["a", "b", "c"], "-p", "0")
+    waits = Member(node, "g5-waits", "m1", {"0": {"sources": ["g5-later"]}})
+    assert waits.live() == cm.NONE
+    said = started.cli("why", "group", "g5-waits", "--admin", admin, check=False).stdout
+    assert "has no tasks to give out: Source topics g5-later are missing." in said
+    member = Member(node, "g5", "m1", topology)
+    wait_until(lambda: live(member) == cm.NONE and member.has == ALL, 10, "its tasks", every=0.05)
+    assert member.commit("in", 0, 1) == cm.NONE
+    described = started.cli("group", "describe", "g5").stdout
+    assert "streams" in described and "sticky" in described and "m1" in described
+    row = next(line.split() for line in described.splitlines() if line.startswith("in "))
+    assert row[:6] == ["in", "0", "1", "3", "2", "m1"]
+    lag = started.cli("group", "lag", "g5", "--admin", admin).stdout
+    assert any(line.split()[:2] == ["in", "0"] for line in lag.splitlines())
+    assert started.cli("group", "delete", "g5", check=False).returncode != 0  # somebody is in it
+    assert member.heartbeat(sm.LEAVE) == cm.NONE
+    started.cli("group", "delete", "g5")
+    assert describe(node, "g5")[0] == cm.GROUP_NOT_FOUND
