@@ -3,7 +3,7 @@
 read_committed consumer finds behind it is what went into it, each record once. A chain of three groups, of Java (one
 member of the older flow, one of KIP-890's), librdkafka (the older flow) and franz-go, whose members are told to leave,
 killed and started again all the while; the same of Java and librdkafka in groups of KIP-848; and a word count of Kafka
-Streams with exactly_once_v2."""
+Streams with exactly_once_v2, in a classic group and in one of KIP-1071."""
 import collections
 import random
 import re
@@ -255,6 +255,7 @@ class Words(Run):
     name = "word count"
     topics = ("words-in", "words-out")
     rate = 20  # each makes 18 words
+    more = {}  # arguments of every member
 
     @classmethod
     def commands(cls):
@@ -263,7 +264,7 @@ class Words(Run):
     def start(self):
         for letter in MEMBERS:
             pairs = {"bootstrap": self.running.bootstrap, "topic": self.topics[0], "to": self.topics[1], "group": "words",
-                     "state": tempfile.mkdtemp(prefix="streams-", dir=self.logs)}
+                     "state": tempfile.mkdtemp(prefix="streams-", dir=self.logs), **self.more}
             self.members.append(Member(word_count()[0], pairs, f"{self.logs}/streams-{letter}.log"))
 
     def expected(self):
@@ -281,3 +282,11 @@ class Words(Run):
         for word, last in self.expected().items():
             check(counts[word] == list(range(1, last + 1)), "%s was counted %d times up to %d instead of %d", word,
                   len(counts[word]), max(counts[word], default=0), last)
+
+
+class NewWords(Words):
+    """The same in a streams group of KIP-1071, with standby replicas."""
+    name = "word count of KIP-1071"
+    settings = {**brokers.DEFAULTS, "group.streams.session.timeout.ms": "6000",
+                "group.streams.heartbeat.interval.ms": "1000", "group.streams.num.standby.replicas": "1"}
+    more = {"protocol": "streams"}

@@ -18,6 +18,7 @@ MAIN = {
     "kafka-reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
     "kafka-leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
     "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "kafka-streams-groups": "org.apache.kafka.tools.streams.StreamsGroupCommand",
 }
 RECORDS = 1000
 LINES = "".join(f"key-{number % 97}\tvalue-{number}\n" for number in range(RECORDS))

@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// wordcount bootstrap=… topic=IN to=OUT group=G state=DIR: counts words with Kafka Streams, exactly once (exactly_once_v2),
-// until SIGTERM. Every change of a count is written, so a word's counts in OUT are 1, 2, 3 … each of them once.
+// wordcount bootstrap=… topic=IN to=OUT group=G state=DIR [protocol=streams] [threads=N] [endpoint=HOST:PORT]: counts
+// words with Kafka Streams, exactly once (exactly_once_v2), until SIGTERM. Every change of a count is written, so a word's
+// counts in OUT are 1, 2, 3 … each of them once. With protocol=streams the group is one of KIP-1071, and what the threads
+// have is told whenever it changes: K <tab> active tasks <tab> standby tasks, tasks separated by blanks. With an endpoint
+// so is who else has what (metadata of the application): E <tab> host:port=active partitions ...
 
 import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
 import java.util.concurrent.CountDownLatch;
+import java.util.function.Function;
+import java.util.stream.Collectors;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
+import org.apache.kafka.streams.TaskMetadata;
+import org.apache.kafka.streams.ThreadMetadata;
 import org.apache.kafka.streams.Topology;
 import org.apache.kafka.streams.errors.StreamsUncaughtExceptionHandler.StreamThreadExceptionResponse;
 import org.apache.kafka.streams.kstream.Materialized;
@@ -42,10 +50,53 @@ public final class WordCount {
             BuiltInDslStoreSuppliers.InMemoryDslStoreSuppliers.class);
         properties.put(StreamsConfig.DEFAULT_KEY_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
         properties.put(StreamsConfig.DEFAULT_VALUE_SERDE_CLASS_CONFIG, Serdes.StringSerde.class);
-        properties.put("session.timeout.ms", "6000"); // whoever is killed is missed soon
-        properties.put("heartbeat.interval.ms", "1000");
+        if ("streams".equals(arguments.get("protocol"))) {
+            properties.put("group.protocol", "streams"); // the group's settings are the coordinator's
+        } else {
+            properties.put("session.timeout.ms", "6000"); // whoever is killed is missed soon
+            properties.put("heartbeat.interval.ms", "1000");
+        }
+        properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, arguments.getOrDefault("threads", "1"));
+        if (arguments.containsKey("endpoint")) {
+            properties.put(StreamsConfig.APPLICATION_SERVER_CONFIG, arguments.get("endpoint"));
+        }
         properties.put("auto.offset.reset", "earliest");
         return properties;
+    }
+
+    private static String tasks(KafkaStreams streams, Function<ThreadMetadata, Set<TaskMetadata>> which) {
+        return streams.metadataForLocalThreads().stream()
+            .flatMap(thread -> which.apply(thread).stream())
+            .map(task -> task.taskId().toString())
+            .sorted()
+            .collect(Collectors.joining(" "));
+    }
+
+    private static String endpoints(KafkaStreams streams) {
+        return streams.metadataForAllStreamsClients().stream()
+            .map(one -> one.host() + ":" + one.port() + "=" + one.topicPartitions().size() + "/"
+                + one.standbyTopicPartitions().size())
+            .sorted()
+            .collect(Collectors.joining(" "));
+    }
+
+    /** Tells what this instance has, and who else has what, whenever that changes. */
+    private static void tell(KafkaStreams streams, boolean endpoints) throws InterruptedException {
+        String told = "", toldOthers = "";
+        for (;;) {
+            String now = "K\t" + tasks(streams, ThreadMetadata::activeTasks) + "\t"
+                + tasks(streams, ThreadMetadata::standbyTasks);
+            if (!now.equals(told)) {
+                System.out.println(now);
+                told = now;
+            }
+            String others = endpoints && streams.state() == KafkaStreams.State.RUNNING ? "E\t" + endpoints(streams) : toldOthers;
+            if (!others.equals(toldOthers)) {
+                System.out.println(others);
+                toldOthers = others;
+            }
+            Thread.sleep(100);
+        }
     }
 
     public static void main(String[] args) throws InterruptedException {
@@ -66,6 +117,9 @@ public final class WordCount {
             ended.countDown();
         }));
         streams.start();
+        if (arguments.containsKey("protocol")) {
+            tell(streams, arguments.containsKey("endpoint"));
+        }
         ended.await();
     }
 }
