@@ -71,6 +71,12 @@ const char *http_method(const struct http_request *request);
 const char *http_param(const struct http_request *request, const char *name);
 // Decoded value of a query argument, "" for one without value, NULL when absent or wrongly encoded.
 const char *http_query(struct http_request *request, const char *name);
+// Every query argument in the order they were sent, decoded; one that is wrongly encoded is left out. each
+// may be called with the same name more than once. Texts as of http_query.
+void http_query_each(struct http_request *request,
+                     void (*each)(const char *name, const char *value, void *context), void *context);
+// The route that was found.
+const struct http_route *http_matched(const struct http_request *request);
 // Request header, names in any case; NULL when absent.
 const char *http_header(struct http_request *request, const char *name);
 struct slice http_body(const struct http_request *request);

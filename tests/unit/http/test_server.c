@@ -32,6 +32,21 @@ static void on_echo(struct http_request *request, void *context)
     http_reply(request, 200, "text/plain", slice_str(text));
 }
 
+static void query_add(const char *name, const char *value, void *context)
+{
+    buf_printf(context, "%s=%s;", name, value);
+}
+
+static void on_list(struct http_request *request, void *context)
+{
+    struct buf out;
+    buf_init(&out, 4096);
+    buf_printf(&out, "%s|", http_matched(request)->path);
+    http_query_each(request, query_add, &out);
+    http_reply(request, 200, "text/plain", buf_slice(&out));
+    buf_fini(&out);
+}
+
 static void on_hold(struct http_request *request, void *context)
 {
     ((struct fixture *)context)->held = request;
@@ -59,6 +74,7 @@ static void on_stream(struct http_request *request, void *context)
 
 static const struct http_route routes[] = {{"GET", "/echo/{name}", on_echo},
                                            {"POST", "/echo/{name}", on_echo},
+                                           {"GET", "/list/{a}/{b}", on_list},
                                            {"GET", "/hold", on_hold},
                                            {"GET", "/stream", on_stream}};
 
@@ -141,6 +157,15 @@ Test(http, routes_parameters_and_query)
     cr_expect(ask(&f, "GET /echo/abc?q=x%20y HTTP/1.1\r\nHost: a\r\n\r\n", "GET|abc|0|x y"));
     cr_expect(
         ask(&f, "POST /echo/abc HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello", "POST|abc|5|-"));
+    teardown(&f);
+}
+
+Test(http, every_query_argument_is_told_in_order_and_the_route_is_known)
+{
+    struct fixture f;
+    setup(&f, 0, 0);
+    cr_expect(ask(&f, "GET /list/x/y?k=1&k=%202&%6Bey[]=v&bad=%zz&none HTTP/1.1\r\nHost: a\r\n\r\n",
+                  "/list/{a}/{b}|k=1;k= 2;key[]=v;none=;"));
     teardown(&f);
 }
 
