@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// What JSON-Schema-Test-Suite (tests/golden/json_schema.c) does not ask: errors, limits, references to texts
+// that came along, URIs.
+#include "schema/jschema.h"
+#include "schema/uri.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static struct jschema *parse_with(const char *text, const struct schema_reference *refs, size_t n_refs)
+{
+    struct jschema *schema;
+    struct schema_error error;
+    struct schema_source source = {.text = slice_str(text), .refs = refs, .n_refs = n_refs};
+    cr_assert_eq(jschema_parse(&source, JSCHEMA_7, &error, &schema), ST_OK, "%s: %s", text, error.text);
+    return schema;
+}
+
+static void expect(const char *text, const char *json, enum status status, const char *says)
+{
+    struct jschema *schema = parse_with(text, NULL, 0);
+    struct schema_error error;
+    cr_expect_eq(jschema_check(schema, slice_str(json), &error), status, "%s %s", text, json);
+    cr_expect_not_null(strstr(error.text, says), "%s %s: %s", text, json, error.text);
+    jschema_free(schema);
+}
+
+static void expect_refused(const char *text, const char *says)
+{
+    struct jschema *schema;
+    struct schema_error error;
+    struct schema_source source = {.text = slice_str(text)};
+    cr_expect_eq(jschema_parse(&source, JSCHEMA_7, &error, &schema), ST_MALFORMED, "%s", text);
+    cr_expect_null(schema);
+    cr_expect_not_null(strstr(error.text, says), "%s: %s", text, error.text);
+}
+
+Test(jschema, what_is_no_schema_is_told)
+{
+    expect_refused("{", "line 1, column 2");
+    expect_refused("5", "a schema is an object, true or false");
+    expect_refused("{\"$ref\":\"#/definitions/x\"}", "the reference #/definitions/x leads nowhere");
+    expect_refused("{\"$ref\":\"http://example.com/x\"}", "leads nowhere");
+    expect_refused("{\"items\":[{\"$ref\":\"#none\"}]}", "leads nowhere");
+    expect_refused("{\"pattern\":\"(\"}", "no regular expression: (");
+    expect_refused("{\"patternProperties\":{\"[\":{}}}", "no regular expression: [");
+}
+
+Test(jschema, a_broken_rule_is_told_with_its_place)
+{
+    expect("{\"type\":\"integer\"}", "\"x\"", ST_MALFORMED, "the value breaks type \"integer\"");
+    expect("{\"properties\":{\"a\":{\"items\":{\"maximum\":3}}}}", "{\"a\":[1,2,5]}", ST_MALFORMED,
+           "/a/2: the value breaks maximum 3");
+    expect("{\"required\":[\"a\"]}", "{}", ST_MALFORMED, "breaks required [\"a\"]");
+    expect("{\"additionalProperties\":false}", "{\"x\":1}", ST_MALFORMED,
+           "/x: the value breaks additionalProperties");
+    expect("{\"anyOf\":[{\"type\":\"null\"},{\"minimum\":5}]}", "1", ST_MALFORMED, "breaks anyOf");
+    expect("{\"propertyNames\":{\"pattern\":\"^a\"}}", "{\"b\":1}", ST_MALFORMED,
+           "/b: the value breaks pattern");
+    expect("false", "1", ST_MALFORMED, "the value breaks");
+    expect("{}", "[1,", ST_MALFORMED, "line 1, column 4");
+    expect("{\"type\":\"string\"}", "\"x\"", ST_OK, "");
+}
+
+Test(jschema, patterns_are_ecmas_not_perls)
+{
+    expect("{\"pattern\":\"^\\\\d$\"}", "\"\xd9\xa3\"", ST_MALFORMED,
+           "breaks pattern"); // a digit, but no ASCII
+    expect("{\"pattern\":\"^a$\"}", "\"a\\n\"", ST_MALFORMED, "breaks pattern");
+    expect("{\"pattern\":\"\\\\u0041\"}", "\"A\"", ST_OK, "");
+    expect("{\"pattern\":\"^\\\\p{L}$\"}", "\"\xc3\xa9\"", ST_OK, "");
+    expect("{\"pattern\":\"^.$\"}", "\"\xf0\x9f\x98\x80\"", ST_OK, "");
+}
+
+Test(jschema, the_draft_a_schema_names_counts)
+{
+    const char *const draft4 = "{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"const\":1}";
+    const char *const newest =
+        "{\"$schema\":\"https://json-schema.org/draft/2020-12/schema\",\"prefixItems\":[{\"const\":1}]}";
+    expect(draft4, "2", ST_OK, "");
+    expect("{\"const\":1}", "2", ST_MALFORMED, "breaks const 1");
+    expect("{\"prefixItems\":[{\"const\":1}]}", "[2]", ST_OK, "");
+    expect(newest, "[2]", ST_MALFORMED, "/0: the value breaks const");
+}
+
+Test(jschema, circles_end, .timeout = 20)
+{
+    expect("{\"$ref\":\"#\"}", "1", ST_LIMIT, "too many steps");
+    expect("{\"definitions\":{\"a\":{\"allOf\":[{\"$ref\":\"#/definitions/a\"},{\"$ref\":\"#/definitions/"
+           "a\"}]}},"
+           "\"$ref\":\"#/definitions/a\"}",
+           "1", ST_LIMIT, "too many steps");
+}
+
+// Each definition applies the one before it twice: 2^40 schemas for one number.
+Test(jschema, steps_are_counted, .timeout = 60)
+{
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    buf_printf(&text, "{\"definitions\":{\"d0\":{\"type\":\"integer\"}");
+    for (int i = 1; i <= 40; i++)
+        buf_printf(&text,
+                   ",\"d%d\":{\"allOf\":[{\"$ref\":\"#/definitions/d%d\"},{\"$ref\":\"#/definitions/d%d\"}]}",
+                   i, i - 1, i - 1);
+    buf_printf(&text, "},\"$ref\":\"#/definitions/d40\"}");
+    buf_put_u8(&text, '\0');
+    expect((char *)text.data, "1", ST_LIMIT, "too many steps");
+    buf_fini(&text);
+}
+
+Test(jschema, expressions_that_take_for_ever_are_cut_short, .timeout = 60)
+{
+    expect("{\"pattern\":\"^(a+)+$\"}",
+           "\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab\"", ST_LIMIT,
+           "too many steps");
+}
+
+Test(jschema, texts_that_came_along_are_found_by_name_and_by_id)
+{
+    const struct schema_reference refs[] = {
+        {.name = slice_str("one.json"), .text = slice_str("{\"type\":\"integer\"}")},
+        {.name = slice_str("two"),
+         .text = slice_str("{\"$id\":\"http://x.example/two.json\",\"definitions\":{\"s\":{"
+                           "\"$id\":\"#s\",\"type\":\"string\"}}}")},
+        {.name = slice_str("unused"), .text = slice_str("{\"$ref\":\"nowhere\"}")},
+    };
+    struct schema_error error;
+    struct jschema *schema =
+        parse_with("{\"$id\":\"http://x.example/\",\"properties\":{\"a\":{\"$ref\":\"one.json\"},"
+                   "\"b\":{\"$ref\":\"two#s\"},\"c\":{\"$ref\":\"two.json#/definitions/s\"}}}",
+                   refs, 2);
+    cr_expect_eq(jschema_check(schema, slice_str("{\"a\":1,\"b\":\"x\",\"c\":\"y\"}"), &error), ST_OK);
+    cr_expect_eq(jschema_check(schema, slice_str("{\"a\":\"1\"}"), &error), ST_MALFORMED);
+    cr_expect_eq(jschema_check(schema, slice_str("{\"b\":1}"), &error), ST_MALFORMED);
+    cr_expect_eq(jschema_check(schema, slice_str("{\"c\":1}"), &error), ST_MALFORMED);
+    jschema_free(schema);
+    jschema_free(
+        parse_with("{\"$ref\":\"one.json\"}", refs, 3)); // what is wrong with the third does not matter
+}
+
+// Found by the fuzzer: the search for the metaschema met the damaged text, and the schema was taken all the
+// same.
+Test(jschema, a_metaschema_that_nobody_has_is_as_none)
+{
+    const char *const text = "{\"$schema\":\"http://x.example/own\",\"const\":1}";
+    const struct schema_reference damaged = {.name = slice_str("x"), .text = slice_str("{")};
+    struct schema_source source = {.text = slice_str(text), .refs = &damaged, .n_refs = 1};
+    struct schema_error error;
+    struct jschema *schema;
+    expect(text, "2", ST_MALFORMED, "breaks const");
+    cr_assert_eq(jschema_parse(&source, JSCHEMA_7, &error, &schema), ST_MALFORMED);
+    cr_assert_null(schema);
+}
+
+static void expect_uri(const char *base, const char *ref, const char *uri, const char *fragment)
+{
+    struct arena arena;
+    struct slice found;
+    arena_init(&arena, 1 << 16);
+    struct slice made = uri_resolve(&arena, slice_str(base), slice_str(ref), &found);
+    cr_expect(slice_is(made, uri), "%s + %s gives %.*s", base, ref, (int)made.len, (const char *)made.data);
+    cr_expect(slice_equal(found, slice_str(fragment)) && (found.data == NULL) == (fragment == NULL), "%s",
+              ref);
+    arena_fini(&arena);
+}
+
+// RFC 3986 section 5.4.1 and .2.
+Test(jschema, uris_are_resolved)
+{
+    const char *base = "http://a/b/c/d;p?q";
+    const char *const cases[][2] = {{"g:h", "g:h"},
+                                    {"g", "http://a/b/c/g"},
+                                    {"./g", "http://a/b/c/g"},
+                                    {"g/", "http://a/b/c/g/"},
+                                    {"/g", "http://a/g"},
+                                    {"//g", "http://g"},
+                                    {"?y", "http://a/b/c/d;p?y"},
+                                    {"g?y", "http://a/b/c/g?y"},
+                                    {";x", "http://a/b/c/;x"},
+                                    {"", "http://a/b/c/d;p?q"},
+                                    {".", "http://a/b/c/"},
+                                    {"./", "http://a/b/c/"},
+                                    {"..", "http://a/b/"},
+                                    {"../g", "http://a/b/g"},
+                                    {"../..", "http://a/"},
+                                    {"../../g", "http://a/g"},
+                                    {"../../../g", "http://a/g"},
+                                    {"/./g", "http://a/g"},
+                                    {"/../g", "http://a/g"},
+                                    {"g.", "http://a/b/c/g."},
+                                    {"..g", "http://a/b/c/..g"},
+                                    {"./g/.", "http://a/b/c/g/"},
+                                    {"g/../h", "http://a/b/c/h"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        expect_uri(base, cases[i][0], cases[i][1], NULL);
+    expect_uri(base, "g#s", "http://a/b/c/g", "s");
+    expect_uri(base, "#s", "http://a/b/c/d;p?q", "s");
+    expect_uri(base, "#", "http://a/b/c/d;p?q", "");
+    expect_uri("urn:uuid:1", "#x", "urn:uuid:1", "x");
+    expect_uri("", "a/b.json", "a/b.json", NULL);
+    expect_uri("a/b.json", "c.json", "a/c.json", NULL);
+}
