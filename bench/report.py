@@ -144,6 +144,28 @@ def _row_text(found, row):
     return lines
 
 
+GROUPS = "groups"  # row of the samples of bench/groups
+
+
+def _group_line(sample):
+    figures, goal = sample["figures"], sample["goal"]
+    shown = ", ".join("%s %s" % (key, value) for key, value in figures.items() if not isinstance(value, dict))
+    verdict = "" if goal is None else "%s <= %g: %s" % (goal, sample["limit"], "met" if figures[goal] <= sample["limit"]
+                                                       else "**not met**")
+    return "| `%s` | %.1f, %d | %s | %s | %s, %s |" % (sample["cell"], sample["load"], sample["nice"], shown, verdict,
+                                                     sample["date"], sample["commit"])
+
+
+def _groups_text(samples):
+    """The newest sample of each command of bench/groups."""
+    found = {s["cell"]: s for s in samples if s["row"] == GROUPS}
+    if not found:
+        return []
+    head = ["", "## Groups: what they cost a coordinator", "", "By hand, `bench/groups`; load and nice are the machine's and"
+            " the run's.", "", "| command | load, nice | figures | goal | date, commit |", "|---|---|---|---|---|"]
+    return head + [_group_line(found[cell]) for cell in sorted(found)]
+
+
 METHOD = """
 ## How it is measured
 
@@ -170,5 +192,6 @@ def write(samples_path, out):
         found = newest(samples, row)
         if found:
             lines += _row_text(found, row)
+    lines += _groups_text(samples)
     with open(out, "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n" + METHOD)
