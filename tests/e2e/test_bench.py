@@ -53,6 +53,38 @@ def test_cpu_rows_have_a_cell_of_records_nobody_looks_at(monkeypatch):
     assert ["millrace.validate.records=header" in words for words in told] == [False, True]
 
 
+def groups(*arguments):
+    done = subprocess.run([os.path.join(ROOT, "bench/groups")] + list(arguments), capture_output=True, text=True, timeout=120,
+                          env=dict(os.environ, MILLRACE_BUILD=BUILD))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("kind", [[], ["--consumer"]])
+def test_groups_are_measured_in_either_protocol(kind):
+    beat = groups("beat", "--groups", "3", "--members", "5", "--seconds", "1", *kind)
+    assert (beat["members"], beat["stable"]) == (15, 15) and beat["heartbeats_per_s"] > 0
+    rebalance = groups("rebalance", "--members", "20", *kind)
+    assert rebalance["members"] == 21 and 0 < rebalance["rebalance_s"] < 60
+
+
+def test_the_failover_of_a_coordinator_is_measured():
+    found = groups("failover", "--groups", "20", "--partitions", "50")
+    assert found["offsets"] == 1000 and 0 < found["loaded"] and 0 < found["failover_s"] < 60
+
+
+def test_kept_figures_of_groups_are_told_with_their_goals(tmp_path):
+    import report
+    sample = dict(report.stamp(), row=report.GROUPS, cell="bench/groups x", system="millrace", round=0, load=1.0, nice=0,
+                  place=report.place(), goal="s", limit=5)
+    lines = [report.sample_line(sample, {"s": 3, "percent": {"a": 1}}), report.sample_line(sample, {"s": 7})]
+    for count, verdict in ((1, "s <= 5: met"), (2, "s <= 5: **not met**")):
+        (tmp_path / "R.jsonl").write_text("\n".join(lines[:count]) + "\n")
+        report.write(tmp_path / "R.jsonl", tmp_path / "R.md")
+        told = [line for line in (tmp_path / "R.md").read_text().splitlines() if "`bench/groups x`" in line]
+        assert len(told) == 1 and verdict in told[0], "the newest counts"
+
+
 def test_all_rows_fit_into_their_time():
     done = subprocess.run([os.path.join(ROOT, "bench/run"), "goals", "--plan"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0 and "in all" in done.stdout, done.stdout + done.stderr
