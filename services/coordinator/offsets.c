@@ -19,8 +19,8 @@ struct offsets_topic {
 
 struct entry {
     int32_t partition;
-    struct offset_commit commit; // metadata in block
-    struct block *metadata;
+    struct offset_commit commit; // metadata in the block
+    struct block *metadata;      // NULL: empty, as nearly always
 };
 
 void offsets_init(struct offsets *offsets)
@@ -34,7 +34,7 @@ static void entry_free(struct offsets *offsets, struct entry *entry)
     if (entry == NULL)
         return;
     offsets->count--;
-    offsets->bytes -= entry->metadata->len;
+    offsets->bytes -= entry->commit.metadata.len;
     block_unref(&entry->metadata);
     mem_free(entry);
 }
@@ -67,14 +67,14 @@ static struct offsets_topic *topic_of(struct offsets *offsets, struct slice name
 enum status offsets_put(struct offsets *offsets, struct slice topic, int32_t partition,
                         const struct offset_commit *commit)
 {
-    struct block *metadata = block_copy(commit->metadata);
-    if (metadata == NULL)
+    struct block *metadata = NULL;
+    if (commit->metadata.len > 0 && (metadata = block_copy(commit->metadata)) == NULL)
         return ST_NO_MEMORY;
     struct entry *entry = mem_calloc(1, sizeof *entry);
     *entry = (struct entry){.partition = partition, .commit = *commit, .metadata = metadata};
-    entry->commit.metadata = block_slice(metadata);
+    entry->commit.metadata = metadata == NULL ? slice_str("") : block_slice(metadata);
     offsets->count++;
-    offsets->bytes += metadata->len;
+    offsets->bytes += commit->metadata.len;
     entry_free(offsets, map_put_u64(&topic_of(offsets, topic)->partitions, (uint32_t)partition, entry));
     return ST_OK;
 }
