@@ -56,13 +56,12 @@ static void bury(struct writer *writer, int16_t type, struct slice name)
     put(writer, type, name, NULL, NULL);
 }
 
-// The member itself comes first: what a cut leaves of one without it is dropped by streams_resume, while one
-// that has lost its target only would be left with nothing to do.
+// In the order in which Kafka takes them: it refuses the end of a member that still has something.
 static void bury_member(struct writer *writer, struct slice id)
 {
-    bury(writer, STREAMS_KEY_MEMBER, id);
-    bury(writer, STREAMS_KEY_TARGET_MEMBER, id);
     bury(writer, STREAMS_KEY_CURRENT, id);
+    bury(writer, STREAMS_KEY_TARGET_MEMBER, id);
+    bury(writer, STREAMS_KEY_MEMBER, id);
 }
 
 static void put_epoch(struct writer *writer)
