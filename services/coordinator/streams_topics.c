@@ -36,13 +36,31 @@ struct streams_topics {
     struct env *env;
     struct map names; // struct making
     struct batch *batches;
+    struct metric made, failed, waiting;
 };
+
+static void register_metrics(struct streams_topics *topics)
+{
+    topics->made = (struct metric){.name = "millrace_streams_topics_made_total",
+                                   .help = "Internal topics made for streams groups.",
+                                   .kind = METRIC_COUNTER};
+    topics->failed = (struct metric){.name = "millrace_streams_topics_failed_total",
+                                     .help = "Internal topics of streams groups that could not be made.",
+                                     .kind = METRIC_COUNTER};
+    topics->waiting = (struct metric){.name = "millrace_streams_topics_waiting",
+                                      .help = "Internal topics on their way, or that failed lately.",
+                                      .kind = METRIC_GAUGE};
+    metric_add(topics->env->metrics, &topics->made);
+    metric_add(topics->env->metrics, &topics->failed);
+    metric_add(topics->env->metrics, &topics->waiting);
+}
 
 struct streams_topics *streams_topics_new(struct env *env)
 {
     struct streams_topics *topics = mem_calloc(1, sizeof *topics);
     topics->env = env;
     map_init(&topics->names, env_random(env));
+    register_metrics(topics);
     return topics;
 }
 
@@ -64,6 +82,9 @@ void streams_topics_destroy(struct streams_topics **pointer)
         controllers_cancel(batch->controllers, &batch->pending);
         mem_free(batch);
     }
+    metric_remove(topics->env->metrics, &topics->made);
+    metric_remove(topics->env->metrics, &topics->failed);
+    metric_remove(topics->env->metrics, &topics->waiting);
     map_clear(&topics->names, making_free);
     map_fini(&topics->names);
     mem_free(topics);
@@ -82,6 +103,7 @@ static void forget(struct streams_topics *topics, struct slice name)
     struct making *making = map_remove(&topics->names, name);
     if (making != NULL)
         making_free(making);
+    metric_set(&topics->waiting, (int64_t)topics->names.count);
 }
 
 static void failed(struct streams_topics *topics, struct slice name, struct slice text)
@@ -93,6 +115,7 @@ static void failed(struct streams_topics *topics, struct slice name, struct slic
     making->error = mem_strndup((const char *)text.data, text.len);
     making->batch = NULL;
     making->failed_us = env_now_us(topics->env);
+    metric_inc(&topics->failed, 1);
     DIAG_WARN(&topics->env->diag, "internal topic of a streams group not made topic=%.*s error=\"%s\"",
               (int)name.len, (const char *)name.data, making->error);
 }
@@ -102,6 +125,7 @@ static void take_answer(struct streams_topics *topics, const response_t *answer)
     for (int32_t i = 0; i < answer->topics_count; i++) {
         struct slice name = answer->topics[i].name, text = answer->topics[i].error_message;
         int16_t error = answer->topics[i].error_code;
+        metric_inc(&topics->made, error == KAFKA_ERR_NONE ? 1 : 0);
         if (error == KAFKA_ERR_NONE || error == KAFKA_ERR_TOPIC_ALREADY_EXISTS)
             forget(topics, name);
         else
@@ -186,6 +210,7 @@ static bool claim(struct streams_topics *topics, struct slice name, struct batch
     if (making == NULL) {
         making = mem_calloc(1, sizeof *making);
         map_put(&topics->names, name, making);
+        metric_set(&topics->waiting, (int64_t)topics->names.count);
     } else if (making->batch != NULL) {
         return false;
     }

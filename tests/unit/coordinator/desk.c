@@ -92,6 +92,14 @@ static void answer_follow(struct desk *desk)
     desk->follow_closure(&reply, call);
 }
 
+// Nobody may do anything here.
+static void serve_controller_relay(Millrace__Controller_Service *service,
+                                   const Millrace__RelayRequest *request,
+                                   Millrace__RelayReply_Closure closure, void *call)
+{
+    rpc_fail(call, ST_UNSUPPORTED, "not here");
+}
+
 static void serve_follow(Millrace__Controller_Service *service, const Millrace__FollowRequest *request,
                          Millrace__FollowReply_Closure closure, void *call)
 {
@@ -378,6 +386,7 @@ static void configure(struct desk *desk)
     cr_assert_eq(config_set(desk->config, "controller.quorum.bootstrap.servers", servers, error), ST_OK);
     cr_assert_eq(config_set(desk->config, "node.id", "11", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "group.initial.rebalance.delay.ms", "30", error), ST_OK);
+    cr_assert_eq(config_set(desk->config, "group.streams.initial.rebalance.delay.ms", "0", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "group.min.session.timeout.ms", "100", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "offset.metadata.max.bytes", "16", error), ST_OK);
     cr_assert_eq(config_set(desk->config, "offsets.retention.check.interval.ms", "20", error), ST_OK);
@@ -401,6 +410,7 @@ void desk_start(struct desk *desk)
     desk->controller.heartbeat = serve_heartbeat;
     desk->controller.follow = serve_follow;
     desk->controller.allocate_producer_ids = serve_producer_ids;
+    desk->controller.relay = serve_controller_relay;
     rpc_serve(desk->rpcs[1], &desk->controller.base);
     protobuf_c_service_generated_init(&desk->storage.base, &millrace__storage__descriptor, NULL);
     desk->storage.ledger_open = serve_open;
