@@ -101,15 +101,25 @@ Test(streams_group, a_process_never_has_a_task_twice)
 {
     struct streams_world world;
     begin(&world, 1);
-    streams_world_join(&world, "a", "p");
-    cr_expect_str_eq(streams_world_has(&world, "a"), "0_0 1_0");
     world.options.standbys = 1;
-    streams_world_join(&world, "b", "p");
-    beat(&world, "a", streams_world_has(&world, "a"));
-    beat(&world, "a", streams_world_has(&world, "a"));
-    beat(&world, "b", NULL);
-    cr_expect(strstr(streams_world_has(&world, "a"), "s") == NULL);
-    cr_expect(strstr(streams_world_has(&world, "b"), "s") == NULL);
+    streams_world_join(&world, "a", "p");
+    streams_world_join(&world, "b", "q");
+    for (int i = 0; i < 3; i++) {
+        beat(&world, "a", streams_world_has(&world, "a"));
+        beat(&world, "b", streams_world_has(&world, "b"));
+    }
+    bool a = strstr(streams_world_has(&world, "a"), "s1_0") != NULL;
+    const char *holder = a ? "a" : "b";
+    streams_world_join(&world, "c",
+                       a ? "p" : "q"); // a second thread, that is to have the standby from now on
+    cr_assert(strstr(streams_world_target(&world, "c"), "s1_0") != NULL, "%s",
+              streams_world_target(&world, "c"));
+    cr_expect_str_eq(streams_world_has(&world, "c"), "", "the other thread has its state still");
+    beat(&world, holder, "0_0 s1_0");
+    beat(&world, "c", NULL);
+    cr_expect_str_eq(streams_world_has(&world, "c"), "");
+    beat(&world, holder, "0_0");
+    cr_expect_str_eq(beat(&world, "c", NULL).tasks, "s1_0");
     streams_world_fini(&world);
 }
 
@@ -262,8 +272,15 @@ Test(streams_group, endpoints_are_told_when_they_change)
     cr_expect(heard.endpoints && heard.endpoint_epoch == 1);
     heard = streams_world_beat(&world, "a", (struct streams_said){.epoch = 2, .endpoint_epoch = 1});
     cr_expect(!heard.endpoints);
+    streams_world_take_over(&world, 0);
+    struct streams_member_view view;
+    struct map_entry *at = NULL;
+    cr_assert(streams_next_member(world.group, &at, &view));
+    cr_expect(slice_is(view.profile->endpoint_host, "host") && view.profile->endpoint_port == 7000);
+    heard = streams_world_beat(&world, "a", (struct streams_said){.epoch = 2, .endpoint_epoch = 1});
+    cr_expect(heard.endpoints && heard.endpoint_epoch == 0, "a new owner tells them anew");
     streams_world_join(&world, "b", "q"); // without an endpoint: nothing to tell
-    heard = streams_world_beat(&world, "b", (struct streams_said){.epoch = 3, .endpoint_epoch = 1});
+    heard = streams_world_beat(&world, "b", (struct streams_said){.epoch = 3});
     cr_expect(!heard.endpoints);
     streams_world_fini(&world);
 }
@@ -321,6 +338,17 @@ Test(streams_group, offsets_are_fenced_by_epoch)
     cr_expect(streams_may_commit_part(world.group, member, 2, slice_str("rep"), 0));
     cr_expect(!streams_may_commit_part(world.group, member, 2, slice_str("in"), 1), "that is b's");
     cr_expect(!streams_may_commit_part(world.group, member, 2, slice_str("other"), 0));
+    streams_world_join(&world, "c", "r");
+    beat(&world, "b", "0_1 1_1");
+    beat(&world, "b", streams_world_has(&world, "b"));
+    struct consumer_commit older = {.who = {.member_id = slice_str("b"), .generation = 3}, .version = 9};
+    cr_assert_eq(streams_may_commit(world.group, &older, &member), KAFKA_ERR_NONE);
+    cr_assert_not_null(member, "b is at 4");
+    // What b still has: a task of one of the subtopologies, partition 1.
+    const char *its = strchr(streams_world_has(&world, "b"), '0') != NULL ? "in" : "rep";
+    cr_expect(streams_may_commit_part(world.group, member, 3, slice_str(its), 1));
+    cr_expect(!streams_may_commit_part(world.group, member, 2, slice_str(its), 1), "at 2 it was another's");
+    streams_may_commit(world.group, &late, &member);
     late.version = 8;
     cr_expect_eq(streams_may_commit(world.group, &late, &member), KAFKA_ERR_UNSUPPORTED_VERSION);
     cr_expect_eq(streams_may_fetch(world.group, slice_str("a"), 3), KAFKA_ERR_NONE);
@@ -353,6 +381,34 @@ Test(streams_group, a_new_owner_goes_on)
     beat(&world, "a", NULL);
     cr_expect_str_eq(streams_world_state(&world), "Stable");
     cr_expect_eq(streams_world_write(&world), 0);
+    streams_world_fini(&world);
+}
+
+// A record that a cut has left out: what is there says that two members have the same.
+Test(streams_group, who_has_come_further_has_it)
+{
+    struct streams_world world;
+    begin(&world, 2);
+    streams_world_join(&world, "a", "p");
+    streams_world_join(&world, "b", "q");
+    size_t told = world.base.logged;
+    beat(&world, "a", "0_0 0_1 1_0 1_1");
+    beat(&world, "a", "0_0 1_0");
+    size_t gave_up = world.base.logged;
+    beat(&world, "b", NULL);
+    cr_assert_str_eq(streams_world_has(&world, "b"), "0_1 1_1");
+    for (size_t i = told; i < gave_up; i++) { // nothing of what a was told reached the log
+        block_unref(&world.base.log[i].key);
+        block_unref(&world.base.log[i].value);
+    }
+    memmove(&world.base.log[told], &world.base.log[gave_up],
+            (world.base.logged - gave_up) * sizeof *world.base.log);
+    world.base.logged -= gave_up - told;
+    streams_world_take_over(&world, 0);
+    cr_expect_str_eq(streams_world_has(&world, "b"), "0_1 1_1");
+    cr_expect_str_eq(streams_world_has(&world, "a"), "0_0 1_0");
+    cr_expect_eq(beat(&world, "a", "0_0 1_0").error, KAFKA_ERR_NONE);
+    cr_expect_str_eq(streams_world_state(&world), "Stable");
     streams_world_fini(&world);
 }
 
