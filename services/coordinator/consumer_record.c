@@ -219,7 +219,8 @@ static void put_gone(struct writer *writer)
         bury(writer, CONSUMER_KEY_PARTITIONS, (struct slice){0});
 }
 
-// The target's epoch comes after all of the target: cut before it, the target is computed anew.
+// The group's epoch comes before what it changes, and the target's after all of the target: cut in between, the
+// target is computed anew.
 static void put_changed(struct writer *writer)
 {
     struct consumer_group *group = writer->group;
@@ -227,6 +228,7 @@ static void put_changed(struct writer *writer)
     void *value;
     if (group->dirty_epoch)
         put_epoch(writer);
+    put_gone(writer);
     for (struct map_entry *at = NULL; map_next(&group->regexes, &at, &name, &value);) {
         const struct consumer_regex *regex = value;
         if (regex->dirty && regex->resolved)
@@ -271,7 +273,6 @@ enum status consumer_record_write(struct consumer_group *group, group_emit_fn *e
 {
     struct writer writer;
     writer_init(&writer, group, emit, context);
-    put_gone(&writer);
     put_changed(&writer);
     if (writer.out.status == ST_OK)
         clean(group);

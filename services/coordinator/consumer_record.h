@@ -27,7 +27,7 @@ enum status consumer_key_parse(int16_t type, struct slice bytes, struct group_ke
 enum status consumer_record_load(struct consumer_group *group, const struct group_key *key,
                                  struct slice value);
 
-// Everything that has changed since the last time, tombstones first; then the group is clean.
+// Everything that has changed since the last time; then the group is clean.
 enum status consumer_record_write(struct consumer_group *group, group_emit_fn *emit, void *context);
 // Tombstones for all records the group may have; its own comes last.
 enum status consumer_record_bury(struct consumer_group *group, group_emit_fn *emit, void *context);

@@ -143,6 +143,31 @@ Test(consumer_takeover, a_log_cut_at_any_record_gives_a_group_that_gets_on)
 }
 
 // In one batch the record of who got a partition may come before that of who gave it up.
+// One of two members leaves, the cut comes anywhere in what that writes, and the other one goes on alone.
+Test(consumer_takeover, what_who_left_had_is_not_lost_by_a_cut)
+{
+    bool done = false;
+    for (size_t more = 0; !done; more++) {
+        teardown();
+        setup();
+        consumer_world_join(&w, "m1", "a");
+        consumer_world_join(&w, "m2", "a");
+        for (int i = 0; i < 3; i++) {
+            beat("m1", consumer_world_epoch(&w, "m1"), consumer_world_has(&w, "m1"));
+            beat("m2", consumer_world_epoch(&w, "m2"), consumer_world_has(&w, "m2"));
+        }
+        size_t before = w.logged;
+        beat("m2", CONSUMER_LEAVE, NULL);
+        done = before + more >= w.logged;
+        consumer_world_take_over(&w, done ? 0 : before + more);
+        for (int i = 0; i < 60; i++) {
+            beat("m1", consumer_world_epoch(&w, "m1"), consumer_world_has(&w, "m1"));
+            consumer_world_pass(&w, 1000);
+        }
+        cr_expect_str_eq(consumer_world_has(&w, "m1"), "a0 a1 a2 a3", "cut %zu behind", more);
+    }
+}
+
 Test(consumer_takeover, a_partition_two_records_claim_belongs_to_the_later_epoch)
 {
     for (size_t more = 1;; more++) {
