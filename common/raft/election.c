@@ -53,10 +53,22 @@ static void request_votes(struct raft *raft, enum raft_message_kind kind, int64_
     }
 }
 
+// Also who is not in its newest configuration campaigns until that is committed (dissertation §4.2.2, figure
+// 4.6): it may be the only one that has the entry, and whoever is in it cannot win without.
+static bool may_campaign(const struct raft *raft)
+{
+    if (raft_config_find(&raft->log.config, raft->self) >= 0)
+        return true;
+    if (raft->log.config_index <= raft->commit || raft->log.config_index <= raft->log.base)
+        return false;
+    struct raft_config before = raft_log_config_at(&raft->log, raft->log.config_index - 1);
+    return raft_config_find(&before, raft->self) >= 0;
+}
+
 void raft_election_campaign(struct raft *raft, bool transfer)
 {
     ASSERT(raft->role != RAFT_LEADER);
-    if (raft_config_find(&raft->log.config, raft->self) < 0)
+    if (!may_campaign(raft))
         return;
     raft->role = RAFT_CANDIDATE;
     raft->leader = raft_nobody;
@@ -74,7 +86,9 @@ static void pre_campaign(struct raft *raft)
     raft->transferring = false;
     votes_clear(raft);
     raft_election_reset(raft);
-    raft->votes[raft_config_find(&raft->log.config, raft->self)] = true;
+    int own = raft_config_find(&raft->log.config, raft->self);
+    if (own >= 0)
+        raft->votes[own] = true;
     if (votes_enough(raft))
         raft_election_campaign(raft, false);
     else
@@ -85,7 +99,7 @@ void raft_election_tick(struct raft *raft)
 {
     if (raft->now_ms < raft->election_ms)
         return;
-    if (raft_config_find(&raft->log.config, raft->self) >= 0)
+    if (may_campaign(raft))
         pre_campaign(raft);
     else
         raft_election_reset(raft);

@@ -8,7 +8,7 @@
 
 enum {
     SOON_MS = 100,     // while the directory is empty
-    LATER_MS = 1000,   // while there is something to be said: no vote, or another address than in the log
+    LATER_MS = 300,    // while there is something to be said: no vote, or another address than in the log
     TIMEOUT_MS = 1000, // of one call, redirections included
     ENDPOINTS_MAX = 16 * 1024
 };

@@ -72,7 +72,6 @@ bool voter_set_check(const struct relay *relay, struct slice cluster, struct raf
                      struct topics_error *error)
 {
     const struct controller *controller = relay->controller;
-    const struct raft *raft = quorum_raft(controller->quorum);
     if (!authorise(&relay->principal, OPERATION_ALTER, RESOURCE_TYPE_CLUSTER,
                    slice_str(RESOURCE_CLUSTER_NAME)))
         return topics_refuse(error, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, "Authorization failed.");
@@ -82,9 +81,6 @@ bool voter_set_check(const struct relay *relay, struct slice cluster, struct raf
     if (voter.id < 0 || uuid_is_zero(voter.directory))
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST,
                              "The request doesn't include a valid voter: an id and a directory id.");
-    if (raft_config_index(raft) > raft_commit(raft))
-        return topics_refuse(error, KAFKA_ERR_REQUEST_TIMED_OUT,
-                             "Request timed out waiting for a previous voter change to be committed.");
     if (!voter_set_dynamic(controller))
         return topics_refuse(
             error, KAFKA_ERR_UNSUPPORTED_VERSION,
@@ -100,6 +96,9 @@ bool voter_set_append(struct relay *relay, const struct raft_config *config, str
         relay->appended = true;
     else if (status == ST_NOT_LEADER)
         relay->failed = ST_NOT_LEADER;
+    else if (status == ST_AGAIN)
+        topics_refuse(error, KAFKA_ERR_REQUEST_TIMED_OUT,
+                      "Request timed out waiting for a previous voter change to be committed.");
     else
         topics_refuse(error, KAFKA_ERR_REQUEST_TIMED_OUT, "The voters cannot be changed now: %s.",
                       status_text(status));

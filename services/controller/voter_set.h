@@ -23,11 +23,11 @@ void voter_set_move(struct controller *controller, struct raft_voter voter, cons
 void voter_set_tick(struct controller *controller);
 
 // What AddRaftVoter and RemoveRaftVoter begin with: the cluster is this one (id NULL: any), the voter is one
-// (id not negative, a directory id), the quorum is dynamic, no other change is under way.
+// (id not negative, a directory id), the quorum is dynamic.
 bool voter_set_check(const struct relay *relay, struct slice cluster, struct raft_voter voter,
                      struct topics_error *error);
 
-// Appends the set; the answer waits until it is committed.
+// Appends the set, unless another change is under way; the answer waits until it is committed.
 bool voter_set_append(struct relay *relay, const struct raft_config *config, struct topics_error *error);
 
 enum { VOTER_SET_TEXT = 80 }; // room for a voter as text

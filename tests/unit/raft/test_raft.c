@@ -378,6 +378,29 @@ Test(raft, a_leader_that_is_removed_leads_until_that_is_committed)
     done(cluster);
 }
 
+// Dissertation, figure 4.6: the only one that has the entry is not in the configuration it brings.
+Test(raft, a_leader_that_dies_amid_its_own_removal_brings_it_to_an_end)
+{
+    struct cluster *cluster = fresh(2);
+    cluster_elect(cluster, 0);
+    struct raft_config one = without(raft_config(raft_of(cluster, 0)), 0);
+    struct raft_event change = {.kind = RAFT_EVENT_CONFIG, .config = &one};
+    cluster_isolate(cluster, 0, true);
+    cr_assert_eq(cluster_step(cluster, 0, change), ST_OK);
+    cluster_settle(cluster);
+    cluster_crash(cluster, 0);
+    cluster_start(cluster, 0);
+    cluster_heal(cluster);
+    cluster_run(cluster, 3000);
+    cr_assert_eq(cluster_leader(cluster), 1);
+    cr_assert_eq(raft_config(raft_of(cluster, 1))->count, 1);
+    cr_assert_eq(raft_role(raft_of(cluster, 0)), RAFT_FOLLOWER);
+    int64_t term = raft_term(raft_of(cluster, 1));
+    cluster_run(cluster, 3000);
+    cr_assert_eq(raft_term(raft_of(cluster, 1)), term, "who is out for good disturbs");
+    done(cluster);
+}
+
 // Node 2 loses its vote; the others go on.
 static struct cluster *two_voters(void)
 {
