@@ -55,9 +55,9 @@ struct check {
     struct map terms;        // Raft term -> leading controller + 1
     struct map committed;    // Raft index -> print of the entry first committed there
     int64_t committed_index; // highest of them
-    struct check_voter voters[CLUSTER_CONTROLLERS];
-    struct map images;                   // committed metadata offset -> print of the image
-    int64_t looked[CLUSTER_CONTROLLERS]; // offset of each controller looked at last
+    struct check_voter voters[CLUSTER_CONTROLLERS_MAX];
+    struct map images;                       // committed metadata offset -> print of the image
+    int64_t looked[CLUSTER_CONTROLLERS_MAX]; // offset of each controller looked at last
     struct map owners; // process, ledger partition -> newest owner epoch seen at its leader + 1
     int64_t watermarks[HISTORY_PARTITIONS]; // highest ever seen
     struct check_isr isr[HISTORY_PARTITIONS];

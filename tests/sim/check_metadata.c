@@ -30,7 +30,7 @@ static void look_at_image(struct check *check, const struct daemon_sim *daemon)
 
 void check_metadata(struct check *check)
 {
-    for (int i = 0; i < CLUSTER_CONTROLLERS; i++) {
+    for (int i = 0; i < check->cluster->controller_count; i++) {
         const struct daemon_sim *daemon = &check->cluster->controllers[i];
         if (daemon->process == NULL || daemon->controller == NULL)
             continue;

@@ -65,7 +65,7 @@ static bool was_overwritten(const struct raft *raft, const struct check_voter *s
 
 void check_quorum(struct check *check)
 {
-    for (int i = 0; i < CLUSTER_CONTROLLERS; i++) {
+    for (int i = 0; i < check->cluster->controller_count; i++) {
         const struct daemon_sim *daemon = &check->cluster->controllers[i];
         struct check_voter *seen = &check->voters[i];
         if (daemon->process == NULL || daemon->controller == NULL || daemon->controller->quorum == NULL)

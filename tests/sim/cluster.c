@@ -41,7 +41,9 @@ static void daemon_place(struct cluster *cluster, struct daemon_sim *daemon, enu
 void cluster_init(struct cluster *cluster, struct world *world, struct history *history)
 {
     *cluster = (struct cluster){.world = world, .history = history};
-    for (int i = 0; i < CLUSTER_CONTROLLERS; i++)
+    cluster->controller_count = cluster_changes_voters(world->seed) ? CLUSTER_CONTROLLERS_MAX : 3;
+    cluster->daemon_count = cluster->controller_count + CLUSTER_STORAGE + CLUSTER_COORDINATORS;
+    for (int i = 0; i < cluster->controller_count; i++)
         daemon_place(cluster, &cluster->controllers[i], DAEMON_CONTROLLER, i);
     for (int i = 0; i < CLUSTER_STORAGE; i++) {
         daemon_place(cluster, &cluster->storage[i], DAEMON_STORAGE, i);
@@ -53,9 +55,9 @@ void cluster_init(struct cluster *cluster, struct world *world, struct history *
 
 struct daemon_sim *cluster_daemon(struct cluster *cluster, int i)
 {
-    if (i < CLUSTER_CONTROLLERS)
+    if (i < cluster->controller_count)
         return &cluster->controllers[i];
-    i -= CLUSTER_CONTROLLERS;
+    i -= cluster->controller_count;
     return i < CLUSTER_STORAGE ? &cluster->storage[i] : &cluster->coordinators[i - CLUSTER_STORAGE];
 }
 
@@ -66,6 +68,16 @@ static void config_put(struct config *config, const char *key, const char *value
     if (status != ST_OK)
         fprintf(stderr, "sim: %s\n", error);
     ASSERT(status == ST_OK);
+}
+
+// All controllers, but for the one that begins a cluster whose voters are not configured.
+static const char *bootstrap(const struct daemon_sim *daemon)
+{
+    if (daemon->cluster->controller_count == 3)
+        return "127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002";
+    if (daemon == &daemon->cluster->controllers[0] && !daemon->begun)
+        return "";
+    return "127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002,127.0.0.1:7003,127.0.0.1:7004";
 }
 
 static struct config *daemon_config(const struct daemon_sim *daemon)
@@ -81,11 +93,12 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_declare(config, coordinator_config_rows, coordinator_config_count);
     snprintf(text, sizeof text, "%d", daemon->node_id);
     config_put(config, "node.id", text);
-    config_put(config, "controller.quorum.bootstrap.servers", "127.0.0.1:7000,127.0.0.1:7001,127.0.0.1:7002");
+    config_put(config, "controller.quorum.bootstrap.servers", bootstrap(daemon));
     config_put(config, "host.name", "simulated");
     if (daemon->kind == DAEMON_CONTROLLER) {
-        config_put(config, "controller.quorum.voters",
-                   "101@127.0.0.1:7000,102@127.0.0.1:7001,103@127.0.0.1:7002");
+        if (daemon->cluster->controller_count == 3)
+            config_put(config, "controller.quorum.voters",
+                       "101@127.0.0.1:7000,102@127.0.0.1:7001,103@127.0.0.1:7002");
         config_put(config, "metadata.log.dir", "/data/meta");
         snprintf(text, sizeof text, "%d", CLUSTER_LEDGERS);
         config_put(config, "offsets.topic.num.partitions", text);
@@ -169,6 +182,7 @@ void cluster_start(struct daemon_sim *daemon)
     daemon->coordinator = NULL;
     uint64_t incarnation = env_random(&daemon->process->env) | 1;
     daemon->config = daemon_config(daemon);
+    daemon->begun = true;
     daemon->rpc = daemon_rpc(daemon, incarnation, endpoint);
     enum status status = service_start(daemon, incarnation, endpoint);
     const struct disk_ills *ills = &daemon->machine->ills;

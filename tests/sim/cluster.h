@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Three controllers, three storage nodes and two coordinators in the simulated world, each on a machine of
-// its own: the daemons' own libraries, put together as their main.c does.
+// Three controllers, or five whose voters change, three storage nodes and two coordinators in the simulated
+// world, each on a machine of its own: the daemons' own libraries, put together as their main.c does.
 #ifndef SIM_CLUSTER_H
 #define SIM_CLUSTER_H
 
@@ -12,11 +12,10 @@
 #include "storage.h"
 
 enum {
-    CLUSTER_CONTROLLERS = 3,
+    CLUSTER_CONTROLLERS_MAX = 5,
     CLUSTER_STORAGE = 3,
     CLUSTER_COORDINATORS = 2,
-    CLUSTER_LEDGERS = 4, // partitions of __consumer_offsets
-    CLUSTER_DAEMONS = CLUSTER_CONTROLLERS + CLUSTER_STORAGE + CLUSTER_COORDINATORS
+    CLUSTER_LEDGERS = 4 // partitions of __consumer_offsets
 };
 
 enum daemon_kind { DAEMON_CONTROLLER, DAEMON_STORAGE, DAEMON_COORDINATOR };
@@ -30,6 +29,7 @@ struct daemon_sim {
     int32_t node_id; // configured
     int rpc_port, kafka_port;
     struct machine *machine;
+    bool begun;              // it has been started before
     struct process *process; // NULL while down
     struct rpc *rpc;
     struct config *config;
@@ -41,12 +41,21 @@ struct daemon_sim {
 struct cluster {
     struct world *world;
     struct history *history;
-    struct daemon_sim controllers[CLUSTER_CONTROLLERS];
+    struct daemon_sim controllers[CLUSTER_CONTROLLERS_MAX];
+    int controller_count;
+    int daemon_count; // of all kinds
     struct daemon_sim storage[CLUSTER_STORAGE];
     struct daemon_sim coordinators[CLUSTER_COORDINATORS];
     int ports[CLUSTER_STORAGE]; // Kafka ports
     struct env *observer;       // of the process the clients and checkers run in
 };
+
+// Whether voters are not configured in this seed: the first controller is the only one, a voter_changer gives
+// others their votes and takes them.
+static inline bool cluster_changes_voters(uint64_t seed)
+{
+    return seed % 4 == 1;
+}
 
 void cluster_init(struct cluster *cluster, struct world *world, struct history *history);
 

@@ -65,7 +65,7 @@ static struct daemon_sim *any_daemon(struct nemesis *nemesis)
     struct cluster *cluster = nemesis->cluster;
     enum daemon_kind kind = any_kind(nemesis);
     if (kind == DAEMON_CONTROLLER)
-        return &cluster->controllers[nemesis_between(nemesis, 0, CLUSTER_CONTROLLERS - 1)];
+        return &cluster->controllers[nemesis_between(nemesis, 0, cluster->controller_count - 1)];
     if (kind == DAEMON_STORAGE)
         return &cluster->storage[nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1)];
     return &cluster->coordinators[nemesis_between(nemesis, 0, CLUSTER_COORDINATORS - 1)];
@@ -84,7 +84,7 @@ static void links_cut(struct nemesis *nemesis)
     struct world *world = nemesis->cluster->world;
     int a = any_daemon(nemesis)->machine->id;
     bool alone = prng_below(&nemesis->prng, 2) == 0;
-    for (int b = 0; b < CLUSTER_DAEMONS; b++)
+    for (int b = 0; b < nemesis->cluster->daemon_count; b++)
         if (b != a && (alone || prng_below(&nemesis->prng, 2) == 0))
             world_cut(world, a, b, true);
     world_count(world, COUNT_partition_made);
@@ -92,12 +92,16 @@ static void links_cut(struct nemesis *nemesis)
 
 void nemesis_isolate(struct nemesis *nemesis, enum daemon_kind kind, int alone)
 {
-    struct daemon_sim *three =
-        kind == DAEMON_CONTROLLER ? nemesis->cluster->controllers : nemesis->cluster->storage;
-    for (int a = 0; a < 3; a++)
+    struct cluster *cluster = nemesis->cluster;
+    bool controllers = kind == DAEMON_CONTROLLER;
+    struct daemon_sim *all = controllers ? cluster->controllers : cluster->storage;
+    int count = controllers ? cluster->controller_count : CLUSTER_STORAGE;
+    int with =
+        count > 3 && nemesis_percent(nemesis, 50) ? (int)nemesis_between(nemesis, 0, count - 1) : alone;
+    for (int a = 0; a < count; a++)
         for (int b = 0; b < a; b++)
-            world_cut(nemesis->cluster->world, three[a].machine->id, three[b].machine->id,
-                      a == alone || b == alone);
+            world_cut(cluster->world, all[a].machine->id, all[b].machine->id,
+                      (a == alone || a == with) != (b == alone || b == with));
 }
 
 static void weather(struct nemesis *nemesis)
@@ -116,7 +120,7 @@ static void weather(struct nemesis *nemesis)
 
 static void power_cut_kind(struct nemesis *nemesis, enum daemon_kind kind)
 {
-    for (int i = 0; i < CLUSTER_DAEMONS; i++)
+    for (int i = 0; i < nemesis->cluster->daemon_count; i++)
         if (cluster_daemon(nemesis->cluster, i)->kind == kind)
             stop(nemesis, cluster_daemon(nemesis->cluster, i), true);
 }
@@ -190,7 +194,7 @@ static void plan_anywhere(struct nemesis *nemesis)
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i] * (int)nemesis_between(nemesis, 0, 2);
     plan->weights[FAULT_LINKS_HEAL] += plan->weights[FAULT_LINKS_CUT] / 2 + 1;
-    plan->kinds[DAEMON_CONTROLLER] = CLUSTER_CONTROLLERS;
+    plan->kinds[DAEMON_CONTROLLER] = nemesis->cluster->controller_count;
     plan->kinds[DAEMON_STORAGE] = CLUSTER_STORAGE;
     plan->kinds[DAEMON_COORDINATOR] = CLUSTER_COORDINATORS;
     plan->step_ms = STEP_MS;
@@ -220,30 +224,26 @@ static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
     plan->at_once_percent = (int)strikes[nemesis_between(nemesis, 0, 2)];
 }
 
+// Of seven seeds three strike anywhere; where voters change, it is the controllers that matter.
+static enum nemesis_aim aim_draw(struct nemesis *nemesis)
+{
+    static const enum nemesis_aim aims[] = {AIM_ELECTIONS, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS,
+                                            AIM_ANYWHERE,  AIM_ANYWHERE,  AIM_ANYWHERE};
+    uint64_t seed = nemesis->cluster->world->seed;
+    if (nemesis_spoils_disks(seed))
+        return AIM_DISKS;
+    if (cluster_changes_voters(seed))
+        return nemesis_percent(nemesis, 70) ? AIM_ELECTIONS : AIM_ANYWHERE;
+    return aims[prng_below(&nemesis->prng, sizeof aims / sizeof *aims)];
+}
+
 static void plan_draw(struct nemesis *nemesis)
 {
-    if (nemesis_spoils_disks(nemesis->cluster->world->seed)) {
-        nemesis->plan.aim = AIM_DISKS;
-        plan_aimed(nemesis, DAEMON_STORAGE);
-        return;
-    }
-    switch (prng_below(&nemesis->prng, 7)) {
-    case 0:
-    case 1:
-        nemesis->plan.aim = AIM_ELECTIONS;
-        plan_aimed(nemesis, DAEMON_CONTROLLER);
-        break;
-    case 2:
-        nemesis->plan.aim = AIM_REJOINING;
-        plan_aimed(nemesis, DAEMON_STORAGE);
-        break;
-    case 3:
-        nemesis->plan.aim = AIM_TRUNCATIONS;
-        plan_aimed(nemesis, DAEMON_STORAGE);
-        break;
-    default:
+    nemesis->plan.aim = aim_draw(nemesis);
+    if (nemesis->plan.aim == AIM_ANYWHERE)
         plan_anywhere(nemesis);
-    }
+    else
+        plan_aimed(nemesis, nemesis->plan.aim == AIM_ELECTIONS ? DAEMON_CONTROLLER : DAEMON_STORAGE);
 }
 
 static void plan_print(const struct nemesis *nemesis)
@@ -267,6 +267,8 @@ void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct chec
     timer_init(&nemesis->timer, nemesis_step, nemesis);
     timer_start_ms(env, &nemesis->timer, STEP_MS);
     weather(nemesis);
+    if (cluster_changes_voters(cluster->world->seed))
+        nemesis_voters_begin(nemesis);
     if (nemesis->plan.aim == AIM_ELECTIONS)
         nemesis_quorum_begin(nemesis);
     else if (nemesis->plan.aim == AIM_REJOINING)
@@ -297,6 +299,6 @@ void nemesis_heal(struct nemesis *nemesis)
     }
     if (nemesis->plan.aim == AIM_DISKS)
         nemesis_disk_heal(nemesis);
-    for (int i = 0; i < CLUSTER_DAEMONS; i++)
+    for (int i = 0; i < nemesis->cluster->daemon_count; i++)
         revive(cluster_daemon(nemesis->cluster, i));
 }

@@ -58,11 +58,12 @@ struct nemesis {
     struct env *env;
     struct timer timer;
     struct timer aimed;
+    struct timer voting; // where voters change
     struct prng prng;
     struct nemesis_plan plan;
     bool begun;
     bool healing; // the bad time is over
-    struct nemesis_voter voters[CLUSTER_CONTROLLERS];
+    struct nemesis_voter voters[CLUSTER_CONTROLLERS_MAX];
     int changed;                        // the controller that changed last
     int stalled;                        // ... whose disk hung last
     int64_t quiet_us;                   // AIM_ELECTIONS: no strike before that time
@@ -100,13 +101,15 @@ void nemesis_heal(struct nemesis *nemesis);
 // Ends a daemon that is up; it comes back after down_ms.
 void nemesis_stop(struct nemesis *nemesis, struct daemon_sim *daemon, bool power_cut, int64_t down_ms);
 void nemesis_revive(struct nemesis *nemesis, struct daemon_sim *daemon); // when it is down
-// Cuts one of the three daemons of a kind off the two others, which reach each other; 3: nobody.
+// Cuts one of the daemons of a kind off the others, which reach each other; their number: nobody. Of five it
+// may take another one with it.
 void nemesis_isolate(struct nemesis *nemesis, enum daemon_kind kind, int alone);
 bool nemesis_percent(struct nemesis *nemesis, int percent);
 int64_t nemesis_between(struct nemesis *nemesis, int64_t low, int64_t high);
 
 void nemesis_quorum_begin(struct nemesis *nemesis);
 void nemesis_quorum_turn(struct nemesis *nemesis);
+void nemesis_voters_begin(struct nemesis *nemesis);
 void nemesis_isr_begin(struct nemesis *nemesis);
 void nemesis_cut_begin(struct nemesis *nemesis);
 void nemesis_cut_turn(struct nemesis *nemesis);

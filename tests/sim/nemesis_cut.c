@@ -64,7 +64,7 @@ static void part(struct nemesis *nemesis, int leader, bool from_controllers)
 {
     struct cluster *cluster = nemesis->cluster;
     nemesis_isolate(nemesis, DAEMON_STORAGE, leader);
-    for (int c = 0; c < CLUSTER_CONTROLLERS; c++)
+    for (int c = 0; c < cluster->controller_count; c++)
         for (int i = 0; i < CLUSTER_STORAGE; i++)
             world_cut(cluster->world, cluster->controllers[c].machine->id, cluster->storage[i].machine->id,
                       from_controllers && i == leader);

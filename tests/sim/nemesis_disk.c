@@ -38,8 +38,9 @@ static int64_t later(struct nemesis *nemesis, int64_t low_ms, int64_t high_ms)
 
 static struct daemon_sim *any_with_disk(struct nemesis *nemesis)
 {
-    return cluster_daemon(nemesis->cluster,
-                          (int)nemesis_between(nemesis, 0, CLUSTER_CONTROLLERS + CLUSTER_STORAGE - 1));
+    return cluster_daemon(
+        nemesis->cluster,
+        (int)nemesis_between(nemesis, 0, nemesis->cluster->controller_count + CLUSTER_STORAGE - 1));
 }
 
 static void fill(struct nemesis *nemesis)
@@ -233,7 +234,7 @@ static void strike(struct nemesis *nemesis)
 
 static void each_daemon(struct nemesis *nemesis, void (*act)(struct nemesis *, struct daemon_sim *))
 {
-    for (int i = 0; i < CLUSTER_DAEMONS; i++)
+    for (int i = 0; i < nemesis->cluster->daemon_count; i++)
         act(nemesis, cluster_daemon(nemesis->cluster, i));
 }
 

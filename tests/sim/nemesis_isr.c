@@ -39,7 +39,7 @@ static void regroup(struct nemesis *nemesis)
     struct cluster *cluster = nemesis->cluster;
     nemesis_isolate(nemesis, DAEMON_STORAGE, (int)nemesis_between(nemesis, 0, 3));
     int64_t apart = nemesis_between(nemesis, 0, CLUSTER_STORAGE);
-    for (int c = 0; c < CLUSTER_CONTROLLERS; c++) {
+    for (int c = 0; c < cluster->controller_count; c++) {
         const struct daemon_sim *controller = &cluster->controllers[c];
         bool active = controller->controller != NULL && controller_active(controller->controller);
         for (int i = 0; i < CLUSTER_STORAGE; i++)

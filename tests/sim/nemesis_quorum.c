@@ -19,7 +19,8 @@ enum {
 
 static struct daemon_sim *any_controller(struct nemesis *nemesis)
 {
-    return &nemesis->cluster->controllers[nemesis_between(nemesis, 0, CLUSTER_CONTROLLERS - 1)];
+    return &nemesis->cluster
+                ->controllers[nemesis_between(nemesis, 0, nemesis->cluster->controller_count - 1)];
 }
 
 static void regroup(struct nemesis *nemesis, int alone)
@@ -40,9 +41,9 @@ static void blow(void *context)
     if (nemesis->healing)
         return;
     restart(nemesis, &nemesis->cluster->controllers[nemesis->stalled], true);
-    int other = nemesis->stalled + (int)nemesis_between(nemesis, 1, CLUSTER_CONTROLLERS - 1);
+    int other = nemesis->stalled + (int)nemesis_between(nemesis, 1, nemesis->cluster->controller_count - 1);
     if (nemesis_percent(nemesis, 90))
-        regroup(nemesis, other % CLUSTER_CONTROLLERS);
+        regroup(nemesis, other % nemesis->cluster->controller_count);
     if (nemesis_percent(nemesis, 60)) // let come what comes of it
         nemesis->quiet_us = nemesis->cluster->world->now_us + QUIET_US;
 }
@@ -69,7 +70,7 @@ static void strike(void *context)
         restart(nemesis, any_controller(nemesis), nemesis_percent(nemesis, 80));
         break;
     case 1:
-        regroup(nemesis, (int)nemesis_between(nemesis, 0, CLUSTER_CONTROLLERS));
+        regroup(nemesis, (int)nemesis_between(nemesis, 0, nemesis->cluster->controller_count));
         break;
     case 2:
     case 3:
@@ -96,7 +97,7 @@ static void on_change(struct nemesis *nemesis, int index)
 
 void nemesis_quorum_turn(struct nemesis *nemesis)
 {
-    for (int i = 0; i < CLUSTER_CONTROLLERS; i++) {
+    for (int i = 0; i < nemesis->cluster->controller_count; i++) {
         const struct daemon_sim *daemon = &nemesis->cluster->controllers[i];
         struct nemesis_voter *seen = &nemesis->voters[i];
         if (daemon->process == NULL || daemon->controller == NULL || daemon->controller->quorum == NULL)
@@ -117,7 +118,7 @@ static void step(struct timer *timer)
     struct nemesis *nemesis = timer->context;
     if (nemesis->healing)
         return;
-    for (int i = 0; i < CLUSTER_CONTROLLERS; i++)
+    for (int i = 0; i < nemesis->cluster->controller_count; i++)
         if (nemesis->voters[i].role == RAFT_LEADER)
             nemesis->changed = i;
     strike(nemesis);

@@ -17,6 +17,7 @@
 #include "producer.h"
 #include "reader.h"
 #include "reassigner.h"
+#include "voter_changer.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -31,6 +32,7 @@ enum {
     CONSUMERS = 3,
     COMMITTERS = 2,
     LATES = 3,
+    VOTER_CHANGERS = 2,                                       // so that their changes meet
     GETTING_ON = HISTORY_PRODUCERS + COMMITTERS + TRANSACTORS // clients of which progress is asked
 };
 
@@ -49,8 +51,9 @@ struct run {
     int32_t nodes[CLUSTER_STORAGE];
     struct transactor transactors[TRANSACTORS];
     struct late lates[LATES];
-    struct reassigner reassigner; // of seeds that nemesis_reassigns
-    struct reader reader;         // of seeds that nemesis_spoils_disks
+    struct reassigner reassigner;                  // of seeds that nemesis_reassigns
+    struct reader reader;                          // of seeds that nemesis_spoils_disks
+    struct voter_changer changers[VOTER_CHANGERS]; // of seeds that cluster_changes_voters
 };
 
 // ---- the topic ----
@@ -203,6 +206,14 @@ static void reassigner_begin(struct run *run, struct env *env)
     actor_place(run, &run->reassigner.actor);
 }
 
+static void voter_changers_begin(struct run *run, struct env *env)
+{
+    for (int i = 0; i < VOTER_CHANGERS; i++) {
+        voter_changer_init(&run->changers[i], env, &run->history);
+        actor_place(run, &run->changers[i].actor);
+    }
+}
+
 // Runs for that long, or until something is violated.
 static void run_for(struct run *run, int64_t us)
 {
@@ -215,7 +226,7 @@ static void run_for(struct run *run, int64_t us)
 
 static bool cluster_form(struct run *run)
 {
-    for (int i = 0; i < CLUSTER_DAEMONS && !history_failed(&run->history); i++)
+    for (int i = 0; i < run->cluster.daemon_count && !history_failed(&run->history); i++)
         cluster_start(cluster_daemon(&run->cluster, i));
     for (int i = 0; i < FORM_SECONDS * 10 && !run->topic_made && !history_failed(&run->history); i++)
         run_for(run, 100000);
@@ -267,6 +278,8 @@ static void heal_and_check(struct run *run)
     int64_t before[GETTING_ON];
     nemesis_heal(&run->nemesis);
     run->reassigner.finishing = true;
+    for (int i = 0; i < VOTER_CHANGERS; i++)
+        run->changers[i].actor.stopped = true;
     for (int i = 0; i < CONSUMERS; i++)
         run->consumers[i].steady = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
@@ -297,7 +310,7 @@ static void dump_print(struct run *run)
 {
     struct buf out;
     buf_init(&out, 1 << 20);
-    for (int i = 0; i < CLUSTER_DAEMONS; i++) {
+    for (int i = 0; i < run->cluster.daemon_count; i++) {
         struct daemon_sim *daemon = cluster_daemon(&run->cluster, i);
         buf_printf(&out, "---- %s\n", daemon->process ? daemon->process->name : "down");
         if (daemon->controller != NULL)
@@ -327,6 +340,8 @@ void run_seed(uint64_t seed, const struct run_options *options, struct run_resul
         clients_begin(run, &observer->env);
         if (nemesis_reassigns(seed))
             reassigner_begin(run, &observer->env);
+        if (cluster_changes_voters(seed))
+            voter_changers_begin(run, &observer->env);
         if (nemesis_spoils_disks(seed))
             reader_begin(run, &observer->env);
         check_begin(&run->check, &run->cluster, &run->history, &observer->env);

@@ -28,7 +28,8 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(slow_disk)                                                                                             \
     X(late_write)                                                                                            \
     X(disk_stalled)                                                                                          \
-    X(clock_jump) X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck) X(rejoin_struck)   \
+    X(clock_jump)                                                                                            \
+    X(restart) X(stream_broken) X(controllers_regrouped) X(election_struck) X(rejoin_struck)                 \
         X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck) X(power_cut_in_job)   \
             X(journal_replayed) X(journal_block_given_back) X(controller_elected) X(controller_changed)      \
                 X(metadata_committed) X(metadata_overwritten) X(shard_moved) X(record_acknowledged)          \
@@ -40,7 +41,8 @@ enum { WORLD_MACHINES_MAX = 16 };
                                         X(checkpoint_remade) X(topic_id_repaired) X(batches_read)            \
                                             X(clean_stop) X(resumed) X(transaction_committed)                \
                                                 X(transaction_aborted) X(transaction_offset) X(late_request) \
-                                                    X(cached_read) X(consumer_told)
+                                                    X(cached_read) X(consumer_told) X(voter_added)           \
+                                                        X(voter_removed)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
