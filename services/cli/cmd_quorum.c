@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace quorum: the controllers, who leads, how far each follower of the metadata log is behind, as they
-// say themselves at their admin ports. Exit code 1 when nobody leads or a voter is missing.
+// say themselves at their admin ports. Exit code 1 when nobody leads or a voter is missing. With add or
+// remove behind it: quorum_change.c.
 #include "commands.h"
 
 #include "base/mem.h"
 #include "daemons.h"
+#include "quorum_change.h"
 #include "table.h"
 
 #include <string.h>
@@ -85,7 +87,7 @@ static enum cli_exit quorum_print(struct view *view, bool json)
     return view->whole ? CLI_DONE : CLI_FAILED;
 }
 
-enum cli_exit cmd_quorum(int argc, char **argv)
+static enum cli_exit quorum_show(int argc, char **argv)
 {
     struct daemons_options options = {0};
     bool json = false;
@@ -95,7 +97,8 @@ enum cli_exit cmd_quorum(int argc, char **argv)
         .line = "quorum [options]",
         .help =
             "Shows the controllers: who leads, how many entries of the metadata log each lacks, when the\n"
-            "leader has heard it last. Exit code 1 when nobody leads or one does not answer.",
+            "leader has heard it last. Exit code 1 when nobody leads or one does not answer.\n"
+            "'quorum add ID' gives a controller a vote, 'quorum remove ID' takes it.",
         .args = args,
         .count = sizeof args / sizeof *args};
     struct cli_many positional = {0};
@@ -115,4 +118,13 @@ enum cli_exit cmd_quorum(int argc, char **argv)
     mem_free(view);
     mem_free(daemons);
     return code;
+}
+
+enum cli_exit cmd_quorum(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "add") == 0)
+        return quorum_add(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "remove") == 0)
+        return quorum_remove(argc - 1, argv + 1);
+    return quorum_show(argc, argv);
 }

@@ -197,3 +197,18 @@ def test_a_voter_that_moves_tells_its_new_address():
         lib.wait_until(told, what="heartbeats of the storage node")
         cluster.controllers[0].kill()
         works(cluster, "moved")
+
+
+def test_the_command_line_gives_and_takes_votes():
+    with lib.Cluster(controllers=2, coordinators=0, dynamic=True) as cluster:
+        quorum = Quorum(cluster)
+        assert cluster.cli("quorum", "add", "3002").stdout == "added 3002\n"
+        assert quorum.voters() == [3001, 3002]
+        again = cluster.cli("quorum", "add", "3002", check=False)
+        assert again.returncode == 1 and "already" in again.stderr
+        assert cluster.cli("quorum", "remove", "3002", "--json").stdout == '{"removed":3002}\n'
+        assert quorum.voters() == [3001]
+        assert cluster.cli("quorum", "remove", "3002", check=False).returncode == 3
+        assert cluster.cli("quorum", "add", "3009", "--timeout", "1", check=False).returncode == 3
+        for words in (["add"], ["add", "x"], ["remove", "3001", "--directory", "x"]):
+            assert cluster.cli("quorum", *words, check=False).returncode == 2
