@@ -28,6 +28,11 @@ struct image_endpoint {
     int32_t port;
 };
 
+struct image_range {
+    const char *name;
+    int16_t min, max;
+};
+
 struct image_node {
     int32_t id;
     Millrace__Role role;
@@ -38,6 +43,8 @@ struct image_node {
     const char *rack, *host;  // "" when unknown
     const struct image_endpoint *endpoints;
     size_t endpoint_count;
+    const struct image_range *ranges; // levels of features that its build understands
+    size_t range_count;
     int64_t offset; // of its registration
 };
 
@@ -185,6 +192,10 @@ const char *image_node_config(const struct image *image, int32_t node_id, const 
 int16_t image_feature(const struct image *image, const char *name);
 // Grows with every change of features; 0: none was ever written.
 int64_t image_features_epoch(const struct image *image);
+
+// The levels of a feature that a node's build understands; 0 to 0 for one it does not know. A node of before
+// this was told understands what the builds of that time did (features_row.implied).
+void image_node_range(const struct image_node *node, const char *name, int16_t *min, int16_t *max);
 
 // ---- listeners ----
 // Called from image_apply and image_replace after the image has changed; before and after are NULL for

@@ -47,6 +47,8 @@ static size_t node_text_size(const Millrace__NodeRecord *record)
                   strlen(record->host ? record->host : "") + 3;
     for (size_t i = 0; i < record->n_endpoints; i++)
         size += strlen(record->endpoints[i]->listener) + strlen(record->endpoints[i]->host) + 2;
+    for (size_t i = 0; i < record->n_features; i++)
+        size += strlen(record->features[i]->name) + 1;
     return size;
 }
 
@@ -54,9 +56,12 @@ static struct image_node *node_build(const Millrace__NodeRecord *record, struct 
                                      int64_t offset)
 {
     size_t endpoints_size = record->n_endpoints * sizeof(struct image_endpoint);
-    struct image_node *node = mem_calloc(1, sizeof *node + endpoints_size + node_text_size(record));
+    size_t ranges_size = record->n_features * sizeof(struct image_range);
+    struct image_node *node =
+        mem_calloc(1, sizeof *node + endpoints_size + ranges_size + node_text_size(record));
     struct image_endpoint *endpoints = (struct image_endpoint *)(node + 1);
-    char *text = (char *)(endpoints + record->n_endpoints);
+    struct image_range *ranges = (struct image_range *)(endpoints + record->n_endpoints);
+    char *text = (char *)(ranges + record->n_features);
     *node = (struct image_node){.id = record->node_id,
                                 .role = record->role,
                                 .incarnation = record->incarnation,
@@ -67,12 +72,28 @@ static struct image_node *node_build(const Millrace__NodeRecord *record, struct 
                                 .host = put_text(&text, record->host ? record->host : ""),
                                 .endpoints = endpoints,
                                 .endpoint_count = record->n_endpoints,
+                                .ranges = ranges,
+                                .range_count = record->n_features,
                                 .offset = offset};
+    for (size_t i = 0; i < record->n_features; i++)
+        ranges[i] = (struct image_range){.name = put_text(&text, record->features[i]->name),
+                                         .min = (int16_t)record->features[i]->min,
+                                         .max = (int16_t)record->features[i]->max};
     for (size_t i = 0; i < record->n_endpoints; i++)
         endpoints[i] = (struct image_endpoint){.listener = put_text(&text, record->endpoints[i]->listener),
                                                .host = put_text(&text, record->endpoints[i]->host),
                                                .port = record->endpoints[i]->port};
     return node;
+}
+
+static bool ranges_valid(const Millrace__NodeRecord *record)
+{
+    for (size_t i = 0; i < record->n_features; i++) {
+        const Millrace__FeatureRange *range = record->features[i];
+        if (range->min < 0 || range->max < range->min || range->max > INT16_MAX)
+            return false;
+    }
+    return record->n_features <= IMAGE_FEATURES_MAX;
 }
 
 static enum status apply_node(struct image *image, const Millrace__NodeRecord *record, int64_t offset)
@@ -83,6 +104,8 @@ static enum status apply_node(struct image *image, const Millrace__NodeRecord *r
                             record->node_id);
     if (record->directory_id.len != 0 && !uuid_of(record->directory_id, &directory_id))
         return image_refuse(image, ST_INVALID, "node %d: directory id is not 16 bytes", record->node_id);
+    if (!ranges_valid(record))
+        return image_refuse(image, ST_INVALID, "node %d: levels of features out of range", record->node_id);
     struct image_node *node = node_build(record, directory_id, offset);
     bool found;
     size_t at = sorted_find(&image->nodes, &node->id, image_compare_node, &found);

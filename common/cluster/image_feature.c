@@ -42,6 +42,21 @@ int16_t image_feature(const struct image *image, const char *name)
     return row != NULL && image->features_epoch == 0 ? row->implied : 0;
 }
 
+void image_node_range(const struct image_node *node, const char *name, int16_t *min, int16_t *max)
+{
+    const struct features_row *row = features_row(slice_str(name));
+    *min = *max = 0;
+    if (node->range_count == 0 && row != NULL) {
+        *min = row->min;
+        *max = row->implied;
+    }
+    for (size_t i = 0; i < node->range_count; i++)
+        if (strcmp(node->ranges[i].name, name) == 0) {
+            *min = node->ranges[i].min;
+            *max = node->ranges[i].max;
+        }
+}
+
 int64_t image_features_epoch(const struct image *image)
 {
     return image->features_epoch;

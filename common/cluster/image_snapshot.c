@@ -53,6 +53,14 @@ static enum status put_node(const struct image_node *node, struct buf *out)
         endpoints[i].port = node->endpoints[i].port;
         pointers[i] = &endpoints[i];
     }
+    Millrace__FeatureRange ranges[IMAGE_FEATURES_MAX], *range_pointers[IMAGE_FEATURES_MAX];
+    for (size_t i = 0; i < node->range_count; i++) {
+        ranges[i] = (Millrace__FeatureRange)MILLRACE__FEATURE_RANGE__INIT;
+        ranges[i].name = (char *)(uintptr_t)node->ranges[i].name;
+        ranges[i].min = node->ranges[i].min;
+        ranges[i].max = node->ranges[i].max;
+        range_pointers[i] = &ranges[i];
+    }
     Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
     Millrace__NodeRecord body = MILLRACE__NODE_RECORD__INIT;
     body.node_id = node->id;
@@ -62,6 +70,8 @@ static enum status put_node(const struct image_node *node, struct buf *out)
     body.rpc_endpoint = (char *)(uintptr_t)node->rpc_endpoint;
     body.n_endpoints = node->endpoint_count;
     body.endpoints = pointers;
+    body.n_features = node->range_count;
+    body.features = range_pointers;
     body.rack = (char *)(uintptr_t)node->rack;
     body.host = (char *)(uintptr_t)node->host;
     body.has_fenced = true;

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "cluster/features.h"
 
 #include <stdio.h>
 
@@ -136,6 +137,21 @@ static Millrace__LostPartition **lost_messages(const struct member *member)
     return pointers;
 }
 
+// What this build understands; the number of ranges.
+static size_t ranges_put(Millrace__FeatureRange ranges[IMAGE_FEATURES_MAX],
+                         Millrace__FeatureRange *pointers[IMAGE_FEATURES_MAX])
+{
+    ASSERT(features_count <= IMAGE_FEATURES_MAX);
+    for (int i = 0; i < features_count; i++) {
+        ranges[i] = (Millrace__FeatureRange)MILLRACE__FEATURE_RANGE__INIT;
+        ranges[i].name = (char *)(uintptr_t)features_rows[i].name;
+        ranges[i].min = features_rows[i].min;
+        ranges[i].max = features_rows[i].max;
+        pointers[i] = &ranges[i];
+    }
+    return (size_t)features_count;
+}
+
 static void call(struct member *member, const char *method, const ProtobufCMessage *request,
                  int64_t timeout_ms, controllers_fn *done)
 {
@@ -157,6 +173,7 @@ static void send_registration(struct member *member)
     Millrace__Endpoint endpoints[ENDPOINTS_MAX], *pointers[ENDPOINTS_MAX];
     fill_endpoints(member, endpoints, pointers);
     Millrace__LostPartition **lost = lost_messages(member);
+    Millrace__FeatureRange ranges[IMAGE_FEATURES_MAX], *range_pointers[IMAGE_FEATURES_MAX];
     Millrace__RegisterRequest request = MILLRACE__REGISTER_REQUEST__INIT;
     request.role = options->role;
     request.has_node_id = true;
@@ -172,6 +189,8 @@ static void send_registration(struct member *member)
     request.has_cluster_id = !uuid_is_zero(options->cluster_id);
     request.cluster_id =
         (ProtobufCBinaryData){.len = sizeof options->cluster_id.bytes, .data = options->cluster_id.bytes};
+    request.n_features = ranges_put(ranges, range_pointers);
+    request.features = range_pointers;
     request.n_lost = options->lost_count;
     request.lost = lost;
     request.has_draining = true;

@@ -68,6 +68,20 @@ static Millrace__Endpoint **put_endpoints(struct decision *decision, const struc
     return list;
 }
 
+static Millrace__FeatureRange **put_ranges(struct decision *decision, const struct image_node *node)
+{
+    Millrace__FeatureRange **list =
+        take(decision, (node->range_count + 1) * sizeof(Millrace__FeatureRange *));
+    for (size_t i = 0; i < node->range_count; i++) {
+        list[i] = take(decision, sizeof *list[i]);
+        millrace__feature_range__init(list[i]);
+        list[i]->name = text(node->ranges[i].name);
+        list[i]->min = node->ranges[i].min;
+        list[i]->max = node->ranges[i].max;
+    }
+    return list;
+}
+
 void decision_node(struct decision *decision, const struct image_node *node)
 {
     Millrace__NodeRecord *body = take(decision, sizeof *body);
@@ -79,6 +93,8 @@ void decision_node(struct decision *decision, const struct image_node *node)
     body->rpc_endpoint = text(node->rpc_endpoint);
     body->endpoints = put_endpoints(decision, node);
     body->n_endpoints = node->endpoint_count;
+    body->features = put_ranges(decision, node);
+    body->n_features = node->range_count;
     body->rack = text(node->rack);
     body->host = text(node->host);
     body->has_fenced = true;

@@ -10,4 +10,12 @@
 // a release that kept none, and what that one did goes on.
 void feature_levels_begin(const struct image *image, struct decision *decision, bool fresh);
 
+enum { FEATURE_LEVELS_WHY = 120 };
+
+// Whether every storage node, also one that is down, and every coordinator that is up understands the level;
+// else why, in the words of Kafka's QuorumFeatures.reasonNotSupported. 0 is understood by all: it is not in
+// use.
+bool feature_levels_understood(const struct image *image, const char *name, int16_t level,
+                               char why[FEATURE_LEVELS_WHY]);
+
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "cluster/features.h"
 #include "leases.h"
 #include "settle.h"
 #include "shards.h"
@@ -60,6 +61,16 @@ static bool text_ok(const char *text)
     return text == NULL || strlen(text) <= TEXT_MAX;
 }
 
+static bool ranges_ok(const Millrace__RegisterRequest *request)
+{
+    for (size_t i = 0; i < request->n_features && i < IMAGE_FEATURES_MAX; i++) {
+        const Millrace__FeatureRange *range = request->features[i];
+        if (!text_ok(range->name) || range->min < 0 || range->max < range->min || range->max > INT16_MAX)
+            return false;
+    }
+    return request->n_features <= IMAGE_FEATURES_MAX;
+}
+
 // Static text why the request makes no sense, NULL when it does.
 static const char *request_wrong(const Millrace__RegisterRequest *request)
 {
@@ -75,6 +86,8 @@ static const char *request_wrong(const Millrace__RegisterRequest *request)
     for (size_t i = 0; i < request->n_endpoints; i++)
         if (!text_ok(request->endpoints[i]->host) || !text_ok(request->endpoints[i]->listener))
             return "too long an endpoint";
+    if (!ranges_ok(request))
+        return "levels of features out of range";
     for (size_t i = 0; i < request->n_lost; i++)
         if (request->lost[i]->topic_id.len != 16)
             return "topic id is not 16 bytes";
@@ -96,6 +109,12 @@ static bool reusable(const struct controller *controller, const struct image_nod
            env_now_ms(controller->env) - lease->heard_ms >= GIVEN_ID_REST_MS;
 }
 
+static bool is_controller(const struct controller *controller, int32_t id)
+{
+    return voters_find(&controller->voters, id) != NULL ||
+           raft_config_find_id(raft_config(quorum_raft(controller->quorum)), id) >= 0;
+}
+
 // Given ids begin behind those people choose, as Kafka's do behind reserved.broker.max.id: otherwise a daemon
 // without an id that is quicker would take the id another one is configured with.
 static int32_t free_id(const struct controller *controller, const Millrace__RegisterRequest *request)
@@ -104,8 +123,7 @@ static int32_t free_id(const struct controller *controller, const Millrace__Regi
     int32_t id = GIVEN_ID_FIRST;
     for (;; id++) {
         const struct image_node *node = image_node(image, id);
-        if ((node == NULL || reusable(controller, node, request)) &&
-            voters_find(&controller->voters, id) == NULL)
+        if ((node == NULL || reusable(controller, node, request)) && !is_controller(controller, id))
             return id;
     }
 }
@@ -134,6 +152,39 @@ static bool taken(const struct controller *controller, const struct image_node *
     return !uuid_is_zero(directory) || strcmp(old->rpc_endpoint, request->rpc_endpoint) != 0;
 }
 
+static struct image_range *ranges_of(struct decision *decision, const Millrace__RegisterRequest *request)
+{
+    struct image_range *ranges = arena_calloc(&decision->arena, request->n_features + 1, sizeof *ranges);
+    ASSERT(ranges != NULL);
+    for (size_t i = 0; i < request->n_features; i++)
+        ranges[i] = (struct image_range){.name = request->features[i]->name,
+                                         .min = (int16_t)request->features[i]->min,
+                                         .max = (int16_t)request->features[i]->max};
+    return ranges;
+}
+
+// Whether it understands the levels that hold; else why, in the words of Kafka's ClusterControlManager. A
+// node of before ranges were told is let in: what holds is then at most what its time implied.
+static bool features_fit(const struct image *image, const Millrace__RegisterRequest *request, char text[200])
+{
+    for (int i = 0; i < features_count && request->n_features > 0; i++) {
+        int16_t level = image_feature(image, features_rows[i].name), min = 0, max = 0;
+        for (size_t k = 0; k < request->n_features; k++)
+            if (strcmp(request->features[k]->name, features_rows[i].name) == 0) {
+                min = (int16_t)request->features[k]->min;
+                max = (int16_t)request->features[k]->max;
+            }
+        if (level == 0 || (level >= min && level <= max))
+            continue;
+        snprintf(text, 200,
+                 "Unable to register because the broker does not support finalized version %d of %s. The "
+                 "broker wants a version between %d and %d, inclusive.",
+                 level, features_rows[i].name, min, max);
+        return false;
+    }
+    return true;
+}
+
 static void add_node(struct decision *decision, const Millrace__RegisterRequest *request, int32_t id)
 {
     struct image_endpoint *endpoints =
@@ -143,6 +194,7 @@ static void add_node(struct decision *decision, const Millrace__RegisterRequest 
         endpoints[i] = (struct image_endpoint){.listener = request->endpoints[i]->listener,
                                                .host = request->endpoints[i]->host,
                                                .port = request->endpoints[i]->port};
+    struct image_range *ranges = ranges_of(decision, request);
     struct image_node node = {.id = id,
                               .role = request->role,
                               .incarnation = request->incarnation,
@@ -152,7 +204,9 @@ static void add_node(struct decision *decision, const Millrace__RegisterRequest 
                               .rack = request->rack != NULL ? request->rack : "",
                               .host = request->host != NULL ? request->host : "",
                               .endpoints = endpoints,
-                              .endpoint_count = request->n_endpoints};
+                              .endpoint_count = request->n_endpoints,
+                              .ranges = ranges,
+                              .range_count = request->n_features};
     decision_node(decision, &node);
 }
 
@@ -206,7 +260,7 @@ static enum status check(struct controller *controller, const Millrace__Register
         snprintf(text, 200, "the data directory belongs to another cluster, this one is %s", ours);
         return ST_MISMATCH;
     }
-    if (voters_find(&controller->voters, request->node_id) != NULL) {
+    if (is_controller(controller, request->node_id)) {
         snprintf(text, 200, "node id %d is a controller's", request->node_id);
         return ST_EXISTS;
     }
@@ -214,6 +268,8 @@ static enum status check(struct controller *controller, const Millrace__Register
         snprintf(text, 200, "node id %d belongs to a daemon of another kind", request->node_id);
         return ST_EXISTS;
     }
+    if (!features_fit(metadata_image(controller->metadata), request, text))
+        return ST_UNSUPPORTED;
     if (taken(controller, old, request)) {
         snprintf(text, 200, "another process lives under node id %d", request->node_id);
         return ST_AGAIN;

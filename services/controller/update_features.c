@@ -4,6 +4,7 @@
 #include "relay.h"
 
 #include "cluster/features.h"
+#include "feature_levels.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/update_features.h"
@@ -63,7 +64,11 @@ static bool check(const struct relay *relay, const update *asked, const struct f
         return invalid(error, asked, "The controller does not support the given upgrade type.");
     if (!supported(relay, asked, row, error))
         return false;
-    int16_t now = image_feature(metadata_image(relay->controller->metadata), row->name);
+    const struct image *image = metadata_image(relay->controller->metadata);
+    char why[FEATURE_LEVELS_WHY];
+    if (!feature_levels_understood(image, row->name, asked->max_version_level, why))
+        return invalid(error, asked, why);
+    int16_t now = image_feature(image, row->name);
     if (asked->max_version_level < now && asked->upgrade_type == UPGRADE)
         return invalid(error, asked,
                        "Can't downgrade the version of this feature without setting the upgrade type to "

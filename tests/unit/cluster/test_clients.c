@@ -416,6 +416,7 @@ Test(member, registers_keeps_its_id_and_becomes_active_when_the_image_has_the_re
     member_begin(&it);
     turn_until(&it.base.client, it.base.one.heartbeats + it.base.two.heartbeats > 2);
     cr_assert_eq(it.kept_id, 7);
+    cr_assert_eq(it.base.one.told_max + it.base.two.told_max, 2, "does not tell what it understands");
     cr_assert_eq(member_state(it.member), MEMBER_JOINING);
     both_log(&it.base, 2, "b");
     turn_until(&it.base.client, member_state(it.member) == MEMBER_ACTIVE);

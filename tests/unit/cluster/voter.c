@@ -98,6 +98,9 @@ static void serve_register_node(Millrace__Controller_Service *service,
 {
     struct voter *voter = voter_of(service);
     voter->registered++;
+    for (size_t i = 0; i < request->n_features; i++)
+        if (strcmp(request->features[i]->name, "transaction.version") == 0)
+            voter->told_max = request->features[i]->max;
     if (in_mood(voter, closure_data))
         return;
     struct uuid cluster = id_of(voter->cluster);

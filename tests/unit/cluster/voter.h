@@ -28,6 +28,7 @@ struct voter {
     const char *tells; // address of a controller in answers to heartbeats; NULL: none
     int registered, heartbeats, follows, allocated; // requests seen
     bool fenced, left;
+    int32_t told_max; // of transaction.version by the last registration
     int32_t lease_ms;
     int64_t commit_offset;
     struct buf log; // payload of Follow: everything from offset 0 on
