@@ -232,10 +232,10 @@ struct ledger *ledger_new(const struct ledger_config *config)
     struct ledger *ledger = mem_calloc(1, sizeof *ledger);
     ledger->config = *config;
     ledger->topic = mem_strdup(config->topic);
-    ledger->position = -1;
+    ledger->position = config->position > 0 ? config->position : -1;
     ledger->open_seq = 1;
     ledger->retry_ms = LEDGER_RETRY_MS_MIN;
-    buf_init(&ledger->load.scratch, compress_limits_default.bytes_max);
+    ledger_records_init(&ledger->load.records, config->ops, config->context, &ledger->position);
     buf_init(&ledger->open.bytes, LEDGER_BYTES_MAX);
     buf_init(&ledger->sealed.bytes, LEDGER_BYTES_MAX);
     timer_init(&ledger->retry, on_retry, ledger);

@@ -72,6 +72,7 @@ struct ledger_config {
     int32_t owner; // this node
     int32_t owner_epoch;
     int64_t metadata_offset;      // of the assignment
+    int64_t position;             // everything below has been applied already (ledger/tail.h); 0: nothing
     const struct ledger_ops *ops; // static
     void *context;                // for ops
 };

@@ -9,95 +9,28 @@ enum {
     READ_AGAIN_MS = 10
 };
 
-static void apply_record(struct ledger *ledger, const struct batch_header *header,
-                         const struct record *record)
-{
-    const struct ledger_ops *ops = ledger->config.ops;
-    struct ledger_producer producer = {header->producer_id, header->producer_epoch};
-    if (record->offset < ledger->position || record->key.data == NULL)
-        return;
-    ledger->position = record->offset + 1;
-    if ((header->attributes & BATCH_TRANSACTIONAL) == 0)
-        ops->apply(ledger->config.context, record->timestamp, record->key, record->value);
-    else if (ops->apply_pending != NULL)
-        ops->apply_pending(ledger->config.context, &producer, record->timestamp, record->key, record->value);
-}
-
-// The next record of the batch that is begun; at its end the batch is done.
-static enum status apply_next(struct ledger *ledger)
-{
-    struct ledger_load *load = &ledger->load;
-    struct record record;
-    enum status status = batch_next(&load->reader, &record);
-    if (status == ST_OK)
-        apply_record(ledger, &load->header, &record);
-    if (status != ST_NOT_FOUND)
-        return status;
-    load->in_batch = false;
-    buf_clear(&load->scratch);
-    if (batch_last_offset(&load->header) >= ledger->position)
-        ledger->position = batch_last_offset(&load->header) + 1;
-    return ST_OK;
-}
-
-// One that has lost its record to compaction ends nothing: neither is there anything left of what it ended.
-static enum status apply_marker(struct ledger *ledger, struct slice batch, const struct batch_header *header)
-{
-    struct ledger_producer producer = {header->producer_id, header->producer_epoch};
-    struct batch_marker marker;
-    enum status status = batch_marker_parse(batch, header, &marker);
-    if (status == ST_OK && header->base_offset >= ledger->position &&
-        ledger->config.ops->apply_marker != NULL)
-        ledger->config.ops->apply_marker(ledger->config.context, &producer, !marker.abort);
-    if (batch_last_offset(header) >= ledger->position)
-        ledger->position = batch_last_offset(header) + 1;
-    return status == ST_NOT_FOUND || status == ST_UNSUPPORTED ? ST_OK : status;
-}
-
-// Takes the next batch, which must be whole.
-static enum status begin_batch(struct ledger *ledger)
-{
-    struct ledger_load *load = &ledger->load;
-    enum status status = batch_parse(load->rest, &load->header);
-    if (status == ST_OK && batch_size(&load->header) > load->rest.len)
-        status = ST_TRUNCATED;
-    if (status != ST_OK)
-        return status;
-    struct slice batch = slice_of(load->rest.data, batch_size(&load->header));
-    load->rest = slice_of(load->rest.data + batch.len, load->rest.len - batch.len);
-    if (!batch_crc_ok(batch, &load->header))
-        return ST_CORRUPT;
-    if (load->header.attributes & BATCH_CONTROL)
-        return apply_marker(ledger, batch, &load->header);
-    load->in_batch = true;
-    return batch_reader_init(&load->reader, batch, &load->header, &compress_limits_default, &load->scratch);
-}
-
 // Applies until the bytes or the slice are used up.
 static enum status apply_slice(struct ledger *ledger, struct ledger_slice *slice)
 {
-    struct ledger_load *load = &ledger->load;
+    struct ledger_records *records = &ledger->load.records;
     enum status status = ST_OK;
-    while (status == ST_OK && (load->in_batch || load->rest.len > 0) && !ledger_slice_over(slice)) {
+    while (status == ST_OK && ledger_records_left(records) && !ledger_slice_over(slice)) {
         slice->records++;
-        status = load->in_batch ? apply_next(ledger) : begin_batch(ledger);
+        status = ledger_records_next(records);
     }
     return status;
 }
 
 static void forget_bytes(struct ledger_load *load)
 {
+    ledger_records_clear(&load->records);
     block_unref(&load->bytes);
-    load->rest = (struct slice){0};
-    load->in_batch = false;
-    buf_clear(&load->scratch);
 }
 
 void ledger_load_stop(struct ledger *ledger)
 {
     forget_bytes(&ledger->load);
-    buf_fini(&ledger->load.scratch); // it may be large, and is seldom needed again
-    buf_init(&ledger->load.scratch, compress_limits_default.bytes_max);
+    ledger_records_fini(&ledger->load.records); // they may be large, and are seldom needed again
     ledger_loads_leave(ledger, false);
 }
 
@@ -125,7 +58,7 @@ void ledger_load_apply(struct ledger *ledger, struct ledger_slice *slice)
     enum status status = apply_slice(ledger, slice);
     if (status != ST_OK) {
         cannot_read(ledger, status);
-    } else if (!load->in_batch && load->rest.len == 0) {
+    } else if (!ledger_records_left(&load->records)) {
         forget_bytes(load);
         ledger_read_on(ledger);
     }
@@ -137,7 +70,7 @@ static void load_on(struct ledger *ledger, const Millrace__LedgerReadReply *repl
     struct ledger_load *load = &ledger->load;
     if (bytes != NULL && bytes->len > 0) {
         load->bytes = block_ref(bytes);
-        load->rest = block_slice(bytes);
+        ledger_records_begin(&load->records, block_slice(bytes));
         ledger_loads_kick(ledger->config.loads);
         return;
     }

@@ -9,8 +9,8 @@
 
 #include "base/block.h"
 #include "base/buf.h"
-#include "kafka/batch.h"
 #include "ledger/ledger_loads.h"
+#include "ledger/records.h"
 #include "protos/storage.pb-c.h"
 
 enum ledger_phase {
@@ -40,14 +40,10 @@ struct ledger_batch {
 
 // Loading: the answer of a LedgerRead that is applied a slice at a time, and the place among the others.
 struct ledger_load {
-    struct block *bytes; // NULL: none
-    struct slice rest;   // of it: batches that are not begun
+    struct block *bytes;           // NULL: none
+    struct ledger_records records; // of it
     int64_t high_watermark;
-    bool in_batch; // header, reader: of the batch that is begun
-    struct batch_header header;
-    struct batch_reader reader;
-    struct buf scratch; // its records, when it is compressed
-    bool listed;        // in config.loads
+    bool listed; // in config.loads
     int64_t began_us;
     struct ledger *next, *previous;
 };

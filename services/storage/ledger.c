@@ -5,7 +5,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
-enum { READ_BYTES_MAX = 1 << 20 };
+enum { READ_BYTES_MAX = 1 << 20, READ_WAIT_MS_MAX = 10000, NOT_AN_OWNER = -1 };
 
 struct ledger_call {
     struct ledgers *ledgers;
@@ -14,6 +14,9 @@ struct ledger_call {
     int32_t partition;
     int32_t owner_epoch;
     int64_t base_offset; // of an append
+    int64_t offset;      // of a read
+    uint32_t max_bytes;  //
+    struct timer timer;  // of a read that waits for its first record
     char *open_topic;
     Millrace__LedgerOpenReply_Closure on_open;
     Millrace__LedgerAppendReply_Closure on_append;
@@ -39,11 +42,14 @@ struct ledgers *ledgers_new(struct env *env, struct partitions *partitions, stru
     return ledgers;
 }
 
+static void read_on_timer(struct timer *timer);
+
 static struct ledger_call *call_new(struct ledgers *ledgers, struct rpc_call *call)
 {
     struct ledger_call *held = mem_calloc(1, sizeof *held);
     held->ledgers = ledgers;
     held->call = call;
+    timer_init(&held->timer, read_on_timer, held);
     held->next = ledgers->first;
     if (ledgers->first != NULL)
         ledgers->first->previous = held;
@@ -58,6 +64,7 @@ static void call_free(struct ledger_call *held)
         held->next->previous = held->previous;
     follow_wait_cancel(&held->image_wait);
     wait_cancel(&held->commit_wait);
+    timer_stop(held->ledgers->env, &held->timer);
     mem_free(held->open_topic);
     mem_free(held);
 }
@@ -73,8 +80,9 @@ void ledgers_destroy(struct ledgers **pointer)
     mem_free(ledgers);
 }
 
-// The replica this node leads, or the failure is sent and NULL returned. An older owner is refused from the
-// moment a newer one was seen, by the image's assignment or by an earlier call.
+// The replica this node leads, or the failure is sent and NULL returned. Whoever does not own the ledger may
+// only read. An older owner is refused from the moment a newer one was seen, by the image's assignment or by
+// an earlier call.
 static struct replica *replica_for(struct ledgers *ledgers, const char *topic, int32_t partition,
                                    int32_t owner_epoch, struct rpc_call *call)
 {
@@ -86,6 +94,8 @@ static struct replica *replica_for(struct ledgers *ledgers, const char *topic, i
         rpc_fail(call, status, "not the leader of the ledger's partition");
         return NULL;
     }
+    if (owner_epoch == NOT_AN_OWNER)
+        return replica;
     if (shard != NULL && shard->owner_epoch > replica->owner_epoch)
         replica->owner_epoch = shard->owner_epoch;
 #ifndef PLANTED_OWNER_EPOCH_UNCHECKED
@@ -218,6 +228,8 @@ static void read_answer(struct ledger_call *held, const struct replica *replica,
     reply.high_watermark = replica->state.high_watermark;
     reply.log_end = replica->state.log_end;
     reply.leader_epoch = replica->state.leader_epoch;
+    reply.has_log_start = true;
+    reply.log_start = log_start(replica->log);
     if (bytes != NULL)
         rpc_reply_payload(held->call, &bytes, 1);
     held->on_read(&reply, held->call);
@@ -270,22 +282,14 @@ static struct block *read_tail(struct replica *replica, const struct log_range *
     return bytes;
 }
 
-void ledgers_read(struct ledgers *ledgers, const Millrace__LedgerReadRequest *request,
-                  Millrace__LedgerReadReply_Closure closure, struct rpc_call *call)
+// Reads now what is below the high watermark; held is freed.
+static void read_now(struct ledger_call *held, struct replica *replica)
 {
-    struct replica *replica =
-        replica_for(ledgers, request->topic, request->partition, request->owner_epoch, call);
-    if (replica == NULL)
-        return;
-    struct log_range range = {.from = request->offset,
+    struct log_range range = {.from = held->offset,
                               .up_to = replica->state.high_watermark,
                               .max_bytes =
-                                  request->max_bytes < READ_BYTES_MAX ? request->max_bytes : READ_BYTES_MAX,
+                                  held->max_bytes < READ_BYTES_MAX ? held->max_bytes : READ_BYTES_MAX,
                               .min_one = true};
-    struct ledger_call *held = call_new(ledgers, call);
-    held->on_read = closure;
-    held->topic_id = replica->topic_id;
-    held->partition = replica->index;
     if (range.from >= range.up_to) {
         read_answer(held, replica, NULL);
         call_free(held);
@@ -300,7 +304,57 @@ void ledgers_read(struct ledgers *ledgers, const Millrace__LedgerReadRequest *re
     if (status == ST_OK)
         read_answer(held, replica, bytes);
     else
-        rpc_fail(call, status, "cannot read the ledger");
+        rpc_fail(held->call, status, "cannot read the ledger");
     block_unref(&bytes);
     call_free(held);
+}
+
+// The wait for a first record has ended, also because the time is over (ST_TIMEOUT): then nothing is found.
+static void read_waited(struct ledger_call *held, enum status status)
+{
+    struct replica *replica = partitions_find(held->ledgers->partitions, held->topic_id, held->partition);
+    timer_stop(held->ledgers->env, &held->timer);
+    wait_cancel(&held->commit_wait);
+    if (replica == NULL || (status != ST_OK && status != ST_TIMEOUT)) {
+        rpc_fail(held->call, replica == NULL ? ST_NOT_LEADER : status, "cannot read the ledger");
+        call_free(held);
+    } else {
+        read_now(held, replica);
+    }
+}
+
+static void read_on_commit(struct wait *wait, enum status status)
+{
+    read_waited(wait->context, status);
+}
+
+static void read_on_timer(struct timer *timer)
+{
+    read_waited(timer->context, ST_TIMEOUT);
+}
+
+void ledgers_read(struct ledgers *ledgers, const Millrace__LedgerReadRequest *request,
+                  Millrace__LedgerReadReply_Closure closure, struct rpc_call *call)
+{
+    struct replica *replica =
+        replica_for(ledgers, request->topic, request->partition, request->owner_epoch, call);
+    if (replica == NULL)
+        return;
+    if (request->offset > replica->state.log_end) {
+        rpc_fail(call, ST_OUT_OF_RANGE, "the log ends before that offset");
+        return;
+    }
+    uint32_t wait_ms = request->max_wait_ms < READ_WAIT_MS_MAX ? request->max_wait_ms : READ_WAIT_MS_MAX;
+    struct ledger_call *held = call_new(ledgers, call);
+    held->on_read = closure;
+    held->topic_id = replica->topic_id;
+    held->partition = replica->index;
+    held->offset = request->offset < 0 ? log_start(replica->log) : request->offset;
+    held->max_bytes = request->max_bytes;
+    if (wait_ms == 0 || held->offset < replica->state.high_watermark) {
+        read_now(held, replica);
+        return;
+    }
+    wait_add(&replica->commit_waits, &held->commit_wait, held->offset + 1, read_on_commit, held);
+    timer_start_ms(ledgers->env, &held->timer, wait_ms);
 }

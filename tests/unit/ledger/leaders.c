@@ -102,8 +102,13 @@ static void serve_ledger_read(Millrace__Storage_Service *service, const Millrace
     struct leader *node = leader_of(service);
     struct leaders *all = node->all;
     node->reads++;
-    if (!leads(node, call) || fenced(node, request->owner_epoch, call))
+    if (!leads(node, call) || (request->owner_epoch >= 0 && fenced(node, request->owner_epoch, call)))
         return;
+    if (request->offset > all->log_end) {
+        rpc_fail(call, ST_OUT_OF_RANGE, "the log ends before that offset");
+        return;
+    }
+    all->waiting_reads += request->max_wait_ms > 0;
     int committed = all->batches - (int)all->high_watermark_lag;
     Millrace__LedgerReadReply reply = MILLRACE__LEDGER_READ_REPLY__INIT;
     reply.high_watermark = committed == all->batches ? all->log_end : all->base[committed];
@@ -299,9 +304,41 @@ struct ledger_config leaders_config(struct leaders *all)
                                   .context = all};
 }
 
+static void on_progress(void *context)
+{
+    ((struct leaders *)context)->progress++;
+}
+
+void leaders_follow(struct leaders *all)
+{
+    struct ledger_tail_config config = {.env = all->env,
+                                        .rpc = all->rpcs[0],
+                                        .image = all->image,
+                                        .topic = "__consumer_offsets",
+                                        .partition = 0,
+                                        .ops = &ops,
+                                        .on_progress = on_progress,
+                                        .context = all};
+    all->tail = ledger_tail_new(&config);
+}
+
+void leaders_lose_log(struct leaders *all)
+{
+    for (int i = 0; i < all->batches; i++)
+        block_unref(&all->log[i]);
+    all->batches = 0;
+    all->log_end = 0;
+}
+
 void leaders_own(struct leaders *all)
 {
+    leaders_own_from(all, 0);
+}
+
+void leaders_own_from(struct leaders *all, int64_t position)
+{
     struct ledger_config config = leaders_config(all);
+    config.position = position;
     all->ledger = ledger_new(&config);
 }
 
@@ -309,6 +346,7 @@ void leaders_stop(struct leaders *all)
 {
     if (all->ledger != NULL)
         ledger_destroy(&all->ledger);
+    ledger_tail_destroy(&all->tail);
     ledger_loads_destroy(&all->loads);
     for (int i = 0; i < 3; i++) {
         rpc_close(all->rpcs[i]);

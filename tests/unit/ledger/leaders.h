@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "io/env_posix.h"
 #include "ledger/ledger.h"
+#include "ledger/tail.h"
 #include "protos/storage.pb-c.h"
 
 enum append_mode {
@@ -45,11 +46,13 @@ struct leaders {
 
     struct ledger_loads *loads;
     struct ledger *ledger;
+    struct ledger_tail *tail;
     struct map state;   // key -> value (char *)
     struct map pending; // the same, not committed yet; of one producer
     struct ledger_producer pending_of;
-    int readies, resets, seals, applied;
-    int apply_us; // what each record takes
+    int readies, resets, seals, applied, progress;
+    int waiting_reads; // of somebody who reads along
+    int apply_us;      // what each record takes
     bool seal_fails;
     const char *snapshot_key, *snapshot_value; // what seal writes
 };
@@ -59,6 +62,12 @@ void leaders_stop(struct leaders *all);
 struct ledger_config leaders_config(struct leaders *all);
 // The owner opens the ledger.
 void leaders_own(struct leaders *all);
+// The owner goes on from a position.
+void leaders_own_from(struct leaders *all, int64_t position);
+// Somebody reads along instead.
+void leaders_follow(struct leaders *all);
+// The log is another one: empty.
+void leaders_lose_log(struct leaders *all);
 // The owner's state is empty, as in a new process.
 void leaders_forget(struct leaders *all);
 // Appends a batch to the log directly, as a former owner did.
