@@ -53,6 +53,8 @@ struct daemon_spec {
     // Address clients of the service reach, "host:port" as bound ("" when there is none yet); written to
     // the ready file as "kafka". NULL: none.
     const char *(*kafka_address)(void *service);
+    // The same of a REST interface that is not the admin port; "rest" in the ready file.
+    const char *(*rest_address)(void *service);
 
     // HTTP beside /metrics and /health/*; handlers get the service as context. NULL: none.
     const struct http_route *routes;

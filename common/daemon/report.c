@@ -18,6 +18,12 @@ static const char *kafka_address(struct daemon *daemon)
     return address != NULL ? address : "";
 }
 
+static const char *rest_address(struct daemon *daemon)
+{
+    const struct daemon_spec *spec = daemon->spec;
+    return spec->rest_address != NULL ? spec->rest_address(daemon->service) : NULL;
+}
+
 void report_started(struct daemon *daemon)
 {
     DIAG_INFO(&daemon->env->diag, "started version=%s role=%s id=%lld pid=%d kafka=%s rpc=%s http=%s data=%s",
@@ -37,6 +43,8 @@ void report_text(struct daemon *daemon, bool ready, struct buf *out)
                (int)getpid(), ready ? "true" : "false");
     member_put(out, "role", daemon->spec->name);
     member_put(out, "kafka", kafka_address(daemon));
+    if (rest_address(daemon) != NULL)
+        member_put(out, "rest", rest_address(daemon));
     member_put(out, "rpc", daemon->rpc_bound);
     member_put(out, "http", daemon->http_bound);
     member_put(out, "data", daemon->data_dir);
