@@ -8,6 +8,7 @@
 #define SHARD_TOPIC_GROUPS       "__consumer_offsets"
 #define SHARD_TOPIC_TRANSACTIONS "__transaction_state"
 #define SHARD_TOPIC_SHARE        "__share_group_state"
+#define SHARD_TOPIC_SCHEMAS      "_schemas" // one partition; as Confluent's registry, no internal topic to clients
 
 // Kafka's rule: the absolute value of String.hashCode (of the lowest number: 0) mod partitions. partitions >
 // 0.

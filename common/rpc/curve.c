@@ -46,6 +46,7 @@ static const struct {
 } roles[] = {{RPC_CONTROLLER, "controller"},
              {RPC_STORAGE, "storage"},
              {RPC_COORDINATOR, "coordinator"},
+             {RPC_REGISTRY, "registry"},
              {RPC_TOOL, "tool"}};
 
 enum rpc_role curve_role_parse(const char *text)

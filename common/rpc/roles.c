@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-#define EVERY_NODE (RPC_CONTROLLER | RPC_STORAGE | RPC_COORDINATOR)
+#define EVERY_NODE (RPC_CONTROLLER | RPC_STORAGE | RPC_COORDINATOR | RPC_REGISTRY)
+#define OWNERS     (RPC_COORDINATOR | RPC_REGISTRY) // of shards of internal ledgers
 
 const struct rpc_rule rpc_rules[] = {
     // service, method, lane, who may call
@@ -19,7 +20,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Controller", "ReportReplicas", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "AllocateProducerIds", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Controller", "AdoptTopic", RPC_CONTROL, RPC_STORAGE},
-    {"millrace.Controller", "NeedTopic", RPC_CONTROL, RPC_STORAGE},
+    {"millrace.Controller", "NeedTopic", RPC_CONTROL, RPC_STORAGE | RPC_REGISTRY},
     {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE | RPC_COORDINATOR}, // topics of streams groups
     {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE},
     {"millrace.Coordinator", "CancelRelay", RPC_CONTROL, RPC_STORAGE},
@@ -29,11 +30,12 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Storage", "OpenStream", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "Subscribe", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Storage", "Append", RPC_BULK, RPC_STORAGE},
-    {"millrace.Storage", "LedgerOpen", RPC_CONTROL, RPC_COORDINATOR},
-    {"millrace.Storage", "LedgerAppend", RPC_BULK, RPC_COORDINATOR},
-    {"millrace.Storage", "LedgerRead", RPC_BULK, RPC_COORDINATOR},
+    {"millrace.Storage", "LedgerOpen", RPC_CONTROL, OWNERS},
+    {"millrace.Storage", "LedgerAppend", RPC_BULK, OWNERS},
+    {"millrace.Storage", "LedgerRead", RPC_BULK, OWNERS},
     {"millrace.Storage", "WriteMarkers", RPC_CONTROL, RPC_COORDINATOR},
     {"millrace.Storage", "Positions", RPC_BULK, RPC_COORDINATOR}, // never in the way of what is urgent
+    {"millrace.Registry", "Run", RPC_BULK, RPC_REGISTRY},
     {.service = NULL},
 };
 

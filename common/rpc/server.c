@@ -284,7 +284,7 @@ static void request_admit(struct rpc *rpc, const struct request *request)
 
 static bool one_role(unsigned role)
 {
-    return role != 0 && (role & (role - 1)) == 0 && role <= RPC_TOOL;
+    return role != 0 && (role & (role - 1)) == 0 && role <= RPC_ROLE_LAST;
 }
 
 void server_on_request(struct rpc *rpc, uint64_t route, struct rpc_node proven, struct block *const *frames,

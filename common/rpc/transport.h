@@ -28,6 +28,8 @@ enum rpc_role {
     RPC_STORAGE = 2,
     RPC_COORDINATOR = 4,
     RPC_TOOL = 8, // the command line and tests
+    RPC_REGISTRY = 16,
+    RPC_ROLE_LAST = RPC_REGISTRY,
     RPC_ANY_ROLE = 0xffff
 };
 

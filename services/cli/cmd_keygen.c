@@ -70,7 +70,8 @@ static enum cli_exit keys_make(struct keygen *keygen, const char *wanted)
     snprintf(role, sizeof role, "%.*s", (int)(len < sizeof role ? len : 0), wanted);
     struct rpc_node node = {.role = curve_role_parse(role)};
     if (node.role == 0)
-        return cli_fail(CLI_USAGE, "'%s': no such role; controller, storage, coordinator or tool", wanted);
+        return cli_fail(CLI_USAGE, "'%s': no such role; controller, storage, coordinator, registry or tool",
+                        wanted);
     if (colon != NULL && !range_parse(colon + 1, &first, &last))
         return cli_fail(CLI_USAGE, "'%s': the part behind ':' is not a node id, nor a range of at most %d",
                         wanted, KEYS_PER_RANGE_MAX);

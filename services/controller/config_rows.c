@@ -125,5 +125,11 @@ const struct config_row controller_config_rows[] = {
      .min = 16384,
      .max = INT32_MAX,
      .help = "Segment size of __transaction_state."},
+    {.key = "kafkastore.topic.replication.factor",
+     .type = CONFIG_INT,
+     .fallback = "3",
+     .min = 1,
+     .max = 64,
+     .help = "Replicas of _schemas, as far as nodes are there; more are added as nodes join."},
 };
 const size_t controller_config_count = sizeof controller_config_rows / sizeof *controller_config_rows;

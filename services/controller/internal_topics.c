@@ -22,14 +22,18 @@ bool internal_topics_is(struct slice name)
 // One that exists, or is to be made: its name and its parameters.
 struct internal {
     const char *name;
-    const char *partitions, *factor, *segment_bytes;
+    const char *partitions;    // NULL: one
+    const char *factor;        //
+    const char *segment_bytes; // NULL: as any topic's
+    bool hidden;               // internal to clients, too
 };
 
 static const struct internal internals[] = {
     {SHARD_TOPIC_GROUPS, "offsets.topic.num.partitions", "offsets.topic.replication.factor",
-     "offsets.topic.segment.bytes"},
+     "offsets.topic.segment.bytes", true},
     {SHARD_TOPIC_TRANSACTIONS, "transaction.state.log.num.partitions",
-     "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes"},
+     "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes", true},
+    {SHARD_TOPIC_SCHEMAS, NULL, "kafkastore.topic.replication.factor", NULL, false},
 };
 enum { INTERNALS = sizeof internals / sizeof *internals };
 
@@ -46,12 +50,14 @@ static void create(struct controller *controller, const struct internal *interna
     struct decision decision;
     decision_init(&decision);
     struct uuid id = env_random_uuid(controller->env);
-    const char *segment = config_text(controller->config, internal->segment_bytes);
-    decision_topic(&decision, id, internal->name, true);
+    decision_topic(&decision, id, internal->name, internal->hidden);
     decision_config(&decision, TYPE_TOPIC, internal->name, "cleanup.policy", "compact");
     decision_config(&decision, TYPE_TOPIC, internal->name, "compression.type", "producer");
-    decision_config(&decision, TYPE_TOPIC, internal->name, "segment.bytes", segment);
-    int32_t count = (int32_t)config_int(controller->config, internal->partitions);
+    if (internal->segment_bytes != NULL)
+        decision_config(&decision, TYPE_TOPIC, internal->name, "segment.bytes",
+                        config_text(controller->config, internal->segment_bytes));
+    int32_t count =
+        internal->partitions != NULL ? (int32_t)config_int(controller->config, internal->partitions) : 1;
     if (topics_add_partitions(controller, &decision, id, 0, count, live < wanted ? live : wanted, NULL,
                               &error)) {
         DIAG_INFO(&controller->env->diag, "creating %s partitions=%d", internal->name, count);
@@ -178,14 +184,12 @@ void internal_topics_ensure(struct controller *controller)
 {
     if (!can_create(controller))
         return;
-    if (topic_of(controller, &internals[0]) == NULL) {
-        if (nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR) == 0)
-            return;
+    if (topic_of(controller, &internals[0]) == NULL &&
+        nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR) > 0)
         create(controller, &internals[0]);
-    }
     for (size_t i = 0; i < INTERNALS; i++)
         ensure(controller, &internals[i]);
-    if (topic_of(controller, &internals[0]) != NULL)
+    if (metadata_active(controller->metadata))
         shards_give(controller);
 }
 

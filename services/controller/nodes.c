@@ -194,7 +194,7 @@ void nodes_tick(struct controller *controller)
         if (node == NULL)
             continue;
         if (node->fenced) {
-            if (node->role == MILLRACE__ROLE__ROLE_COORDINATOR && now - lease->heard_ms > FORGET_MS)
+            if (shards_owned_by(node->role) && now - lease->heard_ms > FORGET_MS)
                 node_forget(controller, node->id);
             continue;
         }

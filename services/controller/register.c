@@ -74,8 +74,8 @@ static bool ranges_ok(const Millrace__RegisterRequest *request)
 // Static text why the request makes no sense, NULL when it does.
 static const char *request_wrong(const Millrace__RegisterRequest *request)
 {
-    if (request->role != MILLRACE__ROLE__ROLE_STORAGE && request->role != MILLRACE__ROLE__ROLE_COORDINATOR)
-        return "only storage nodes and coordinators register";
+    if (request->role != MILLRACE__ROLE__ROLE_STORAGE && !shards_owned_by(request->role))
+        return "only storage nodes, coordinators and registries register";
     if (request->directory_id.len != 16 && request->directory_id.len != 0)
         return "directory id is not 16 bytes";
     if (request->role == MILLRACE__ROLE__ROLE_STORAGE && request->directory_id.len != 16)
@@ -94,8 +94,8 @@ static const char *request_wrong(const Millrace__RegisterRequest *request)
     return NULL;
 }
 
-// An id that the same process was given already (it did not hear the answer), or that of a coordinator gone
-// long ago, and with it all it knew: it keeps no directory. One that only paused wants its id back.
+// An id that the same process was given already (it did not hear the answer), or that of an owner of shards
+// gone long ago, and with it all it knew: it keeps no directory. One that only paused wants its id back.
 static bool reusable(const struct controller *controller, const struct image_node *node,
                      const Millrace__RegisterRequest *request)
 {
@@ -104,8 +104,7 @@ static bool reusable(const struct controller *controller, const struct image_nod
     if (node->incarnation == request->incarnation)
         return true;
     const struct lease *lease = leases_get(controller->nodes, node->id);
-    return node->role == MILLRACE__ROLE__ROLE_COORDINATOR && node->fenced &&
-           uuid_is_zero(node->directory_id) && lease != NULL &&
+    return shards_owned_by(node->role) && node->fenced && uuid_is_zero(node->directory_id) && lease != NULL &&
            env_now_ms(controller->env) - lease->heard_ms >= GIVEN_ID_REST_MS;
 }
 
@@ -214,7 +213,7 @@ static void decide(struct controller *controller, struct decision *decision,
                    const Millrace__RegisterRequest *request, const struct image_node *old, int32_t id)
 {
     add_node(decision, request, id);
-    if (request->role == MILLRACE__ROLE__ROLE_COORDINATOR) {
+    if (shards_owned_by(request->role)) {
         shards_settle(controller, decision, SHARDS_DEAD, id);
         return;
     }

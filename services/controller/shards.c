@@ -40,13 +40,35 @@ void shards_assign(const int32_t *owners, int32_t count, const int32_t *live, in
     mem_free(load);
 }
 
+struct ledger_of {
+    const char *topic;
+    Millrace__Role role; // of its owners
+};
+
+static const struct ledger_of ledgers[] = {
+    {SHARD_TOPIC_GROUPS, MILLRACE__ROLE__ROLE_COORDINATOR},
+    {SHARD_TOPIC_TRANSACTIONS, MILLRACE__ROLE__ROLE_COORDINATOR},
+    {SHARD_TOPIC_SHARE, MILLRACE__ROLE__ROLE_COORDINATOR},
+    {SHARD_TOPIC_SCHEMAS, MILLRACE__ROLE__ROLE_REGISTRY},
+};
+enum { LEDGERS = sizeof ledgers / sizeof *ledgers };
+
+bool shards_owned_by(Millrace__Role role)
+{
+    for (int i = 0; i < LEDGERS; i++)
+        if (ledgers[i].role == role)
+            return true;
+    return false;
+}
+
 // What a settlement looks at.
 struct view {
     struct controller *controller;
     struct decision *decision;
     enum shards_event event;
     int32_t node;
-    int32_t *live; // ascending
+    Millrace__Role role; // whose ledger is settled now
+    int32_t *live;       // nodes of that role, ascending
     int live_count;
 };
 
@@ -54,28 +76,29 @@ static void find_live(struct view *view)
 {
     const struct image *image = metadata_image(view->controller->metadata);
     bool goes = view->event == SHARDS_DEAD || view->event == SHARDS_CUT;
+    view->live_count = 0;
     view->live = arena_calloc(&view->decision->arena, image_node_count(image) + 1, sizeof *view->live);
     ASSERT(view->live != NULL);
     for (size_t i = 0; i < image_node_count(image); i++) {
         const struct image_node *node = image_node_at(image, i);
         bool named = node->id == view->node;
         bool live = named && view->event != SHARDS_NONE ? !goes : !node->fenced;
-        if (node->role == MILLRACE__ROLE__ROLE_COORDINATOR && live)
+        if (node->role == view->role && live)
             view->live[view->live_count++] = node->id;
     }
 }
 
-// Whether nobody serves what was taken away at this offset: every coordinator knows of it, or its lease is
-// over. An owner that reads from a stale image would answer with offsets that are no longer the newest.
-static bool known_to_all(const struct controller *controller, int64_t offset)
+// Whether nobody serves what was taken away at this offset: every node of the role knows of it, or its lease
+// is over. An owner that reads from a stale image would answer with offsets that are no longer the newest.
+static bool known_to_all(const struct view *view, int64_t offset)
 {
+    const struct controller *controller = view->controller;
     const struct image *image = metadata_image(controller->metadata);
     int64_t now = env_now_ms(controller->env);
     for (size_t i = 0; i < controller->nodes->count; i++) {
         const struct lease *lease = &controller->nodes->items[i];
         const struct image_node *node = image_node(image, lease->id);
-        if (node != NULL && node->role == MILLRACE__ROLE__ROLE_COORDINATOR && now < lease->until_ms &&
-            lease->reported < offset)
+        if (node != NULL && node->role == view->role && now < lease->until_ms && lease->reported < offset)
             return false;
     }
     return true;
@@ -98,7 +121,7 @@ static void settle_shard(const struct view *view, const char *topic, int32_t ind
         return;
     if (serves(view, owner))
         next = -1;
-    else if (shard != NULL && owner < 0 && !known_to_all(view->controller, shard->offset))
+    else if (shard != NULL && owner < 0 && !known_to_all(view, shard->offset))
         return;
     decision_shard(view->decision, topic, index, next, epoch);
 }
@@ -122,15 +145,17 @@ static void settle_topic(const struct view *view, const char *name)
         settle_shard(view, name, i, next[i]);
 }
 
-static const char *const ledgers[] = {SHARD_TOPIC_GROUPS, SHARD_TOPIC_TRANSACTIONS, SHARD_TOPIC_SHARE};
-
 void shards_settle(struct controller *controller, struct decision *decision, enum shards_event event,
                    int32_t node)
 {
     struct view view = {.controller = controller, .decision = decision, .event = event, .node = node};
-    find_live(&view);
-    for (size_t i = 0; i < sizeof ledgers / sizeof *ledgers; i++)
-        settle_topic(&view, ledgers[i]);
+    for (int i = 0; i < LEDGERS; i++) {
+        if (i == 0 || ledgers[i].role != view.role) {
+            view.role = ledgers[i].role;
+            find_live(&view);
+        }
+        settle_topic(&view, ledgers[i].topic);
+    }
 }
 
 void shards_give(struct controller *controller)
@@ -156,10 +181,8 @@ static bool topic_given(const struct image *image, const char *name)
 bool shards_given(const struct controller *controller)
 {
     const struct image *image = metadata_image(controller->metadata);
-    if (nodes_live(controller, MILLRACE__ROLE__ROLE_COORDINATOR) == 0)
-        return true;
-    for (size_t i = 0; i < sizeof ledgers / sizeof *ledgers; i++)
-        if (!topic_given(image, ledgers[i]))
+    for (int i = 0; i < LEDGERS; i++)
+        if (nodes_live(controller, ledgers[i].role) > 0 && !topic_given(image, ledgers[i].topic))
             return false;
     return true;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owner epochs of internal ledgers: every shard (partition of an internal topic) has one owner among the live
-// coordinators; each assignment has an owner epoch one higher than the last.
+// nodes of the role that owns that topic (coordinators; registries for _schemas); each assignment has an
+// owner epoch one higher than the last.
 #ifndef CONTROLLER_SHARDS_H
 #define CONTROLLER_SHARDS_H
 
@@ -10,6 +11,9 @@
 // that is alive and has no more than its share; the rest goes to whoever has least.
 void shards_assign(const int32_t *owners, int32_t count, const int32_t *live, int live_count, int32_t *out);
 
+// Whether nodes of the role own shards. They keep no data of their own.
+bool shards_owned_by(Millrace__Role role);
+
 enum shards_event {
     SHARDS_NONE,
     SHARDS_CAME, // the node becomes live
@@ -17,7 +21,7 @@ enum shards_event {
     SHARDS_CUT   // it is fenced but may serve until its lease ends
 };
 
-// Adds the assignments that follow from the live coordinators and what happens to one of them. A shard moves
+// Adds the assignments that follow from the live nodes and what happens to one of them. A shard moves
 // from an owner that may still serve in two steps: it is taken away, and given on by shards_give.
 void shards_settle(struct controller *controller, struct decision *decision, enum shards_event event,
                    int32_t node);
