@@ -18,7 +18,8 @@ BANNED = ("strcpy strcat strncpy strncat sprintf vsprintf gets strtok atoi atol 
 SEAM = ("clock_gettime gettimeofday time fopen pthread_create getrandom fsync fdatasync socket epoll_create1 "
         "epoll_wait nanosleep usleep sleep").split()
 SEAM_FOLDERS = ("common/base/", "common/kafka/", "common/raft/", "common/log/", "common/conn/", "common/cluster/",
-                "common/ledger/", "services/controller/", "services/storage/", "services/coordinator/")
+                "common/ledger/", "services/controller/", "services/storage/", "services/coordinator/",
+                "services/registry/")
 
 
 class Tree:

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// One request, wherever it came from (REST here, REST of another process by rpc, a test): an operation of the
+// table (operations.h) with its parameters, and what it gives back: records to be written and an answer that
+// counts once they are committed. An operation reads the state and changes nothing; it is pure.
+#ifndef REGISTRY_CALL_H
+#define REGISTRY_CALL_H
+
+#include "base/buf.h"
+#include "record.h"
+#include "settings.h"
+
+enum {
+    CALL_QUERY_MAX = 24,       // query arguments of one request
+    CALL_ARENA_MAX = 24 << 20, // memory one request may take for texts
+    CALL_REPLY_MAX = 12 << 20, // bytes of an answer; above: 50001
+    CALL_RECORDS_MAX = 100000, // records one request may write
+    CALL_RECORD_BYTES_MAX = 24 << 20
+};
+
+struct operation;
+
+struct call_pair {
+    const char *name, *value;
+};
+
+struct call_record {
+    enum record_kind kind;
+    size_t key_len, value_len;
+    size_t key_at, value_at; // in call->bytes
+    bool tombstone;
+};
+
+struct call {
+    // ---- the request; texts are borrowed ----
+    const struct operation *operation;
+    const char *principal;                     // who asks, as Kafka writes it: "User:ANONYMOUS"
+    const char *subject;                       // qualified and normalised; "" when the path has none
+    const char *version, *id, *guid, *context; // as in the path; NULL when it has none
+    struct call_pair query[CALL_QUERY_MAX];
+    size_t query_count;
+    struct slice body;
+    bool
+        unknown_fields; // the client takes fields Confluent added later (Confluent-Accept-Unknown-Properties)
+    // ---- what it looks at ----
+    struct state *state; // read only, but for the order of its subjects
+    const struct settings *settings;
+    const char *cluster; // id of the Kafka cluster, as text
+    // ---- what it gives ----
+    struct arena arena; // whatever the operation needs
+    int code;           // HTTP status
+    struct buf reply;   // JSON
+    struct buf bytes;   // of the records
+    struct call_record *records;
+    size_t record_count, record_cap;
+    bool plain; // the reply is a schema's text by itself
+};
+
+// Everything else is set by the caller before operation_run.
+void call_init(struct call *call);
+void call_fini(struct call *call);
+// Drops what it gave, to be run anew.
+void call_reset(struct call *call);
+
+// ---- reading ----
+const char *call_query(const struct call *call, const char *name); // NULL when absent
+bool call_flag(const struct call *call, const char *name);         // "true" in any case
+// Values of a repeated argument ("key", "key[]"), in order: start with *at = 0. NULL: no more.
+const char *call_query_next(const struct call *call, const char *name, size_t *at);
+// The number of an argument, fallback when absent or not a number.
+int64_t call_number(const struct call *call, const char *name, int64_t fallback);
+
+// ---- answering ----
+// An error of Confluent's: five digits, whose first three are the HTTP status, or the HTTP status itself.
+// Drops whatever was answered and written before. Always false, to be returned.
+bool call_fail(struct call *call, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+// ---- writing ----
+// Adds a record. value: an empty buf stands for a tombstone.
+void call_write(struct call *call, enum record_kind kind, const char *subject, int32_t version,
+                const struct buf *value);
+// The bytes of a record; value.data NULL: a tombstone.
+void call_record_at(const struct call *call, size_t i, struct slice *key, struct slice *value);
+
+// ---- which part of a list ----
+struct page {
+    int64_t offset, limit; // limit: INT64_MAX for all
+};
+// limit_max: when none (or more) is asked for.
+struct page call_page(const struct call *call, int64_t limit_max);
+// Whether the item that comes now (counted by *seen) is on the page.
+bool page_has(const struct page *page, int64_t *seen);
+
+#endif

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether a schema may follow the versions before it, by level: which of them are looked at, in which
+// direction, and what is said when one does not fit.
+#ifndef REGISTRY_COMPATIBILITY_H
+#define REGISTRY_COMPATIBILITY_H
+
+#include "scope.h"
+#include "submission.h"
+
+struct compatibility {
+    enum level level;
+    const char
+        *group; // property of the metadata that must be equal for versions to be compared; NULL: all are
+    bool validate_fields; // only told
+};
+struct compatibility compatibility_of(const struct call *call, const char *subject);
+
+// Messages as Confluent's registry makes them, the strings of a JSON array without the brackets; empty: fits.
+struct messages {
+    struct buf json;
+    size_t count;
+};
+void messages_init(struct messages *messages);
+void messages_fini(struct messages *messages);
+
+// Compares a parsed submission with versions, ascending, of which deleted ones have been left out. Stops at
+// the first version, from the newest on, that does not fit.
+void compatibility_check(struct call *call, const struct compatibility *rules,
+                         const struct submission *submission, const struct state_version *const *versions,
+                         size_t count, struct messages *messages);
+
+#endif

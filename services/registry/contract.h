@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Metadata and rule sets of schemas (Confluent's data contracts): checked, merged with what a config says,
+// and printed in one form, since they are part of what makes two schemas the same. Nobody runs rules here:
+// clients do.
+#ifndef REGISTRY_CONTRACT_H
+#define REGISTRY_CONTRACT_H
+
+#include "call.h"
+
+// A copy with known fields only, in Confluent's order (tags, properties, sensitive), maps sorted by key.
+// cJSON_Delete it. NULL for NULL and for what is no object.
+cJSON *contract_metadata(const cJSON *given);
+
+// newer over older, either may be NULL: entries of tags and properties replace those of the same name,
+// sensitive is the union. A copy to be deleted; NULL when both are.
+cJSON *contract_merge_metadata(const cJSON *older, const cJSON *newer);
+
+// Rules of newer replace those of the same name.
+cJSON *contract_merge_rules(const cJSON *older, const cJSON *newer);
+
+// What is wrong with a rule set, in words; NULL: nothing.
+const char *contract_rules_wrong(const cJSON *rule_set);
+
+// Whether the metadata's property has the value.
+const char *contract_property(const cJSON *metadata, const char *name);
+
+#endif

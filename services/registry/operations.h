@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a registry can do, as a table: method and path of Confluent's REST interface, who may do it, whether
+// it writes (then the owner of `_schemas` does it), and the function. rest.c makes its routes of it, the rpc
+// service finds operations by name.
+#ifndef REGISTRY_OPERATIONS_H
+#define REGISTRY_OPERATIONS_H
+
+#include "call.h"
+
+// What a caller needs the right for, beside the subject.
+enum permission { PERMIT_NOTHING, PERMIT_READ, PERMIT_WRITE, PERMIT_DELETE, PERMIT_CONFIG };
+
+// Fills in answer and records of the call.
+typedef void operation_fn(struct call *call);
+
+struct operation {
+    const char *name;   // sent to other processes: never changed
+    const char *method; // HTTP
+    const char *path;   // with {subject} {version} {id} {guid} {context}
+    operation_fn *run;
+    bool write;
+    bool again; // of a write: a second run gives the same answer
+    enum permission permission;
+};
+
+extern const struct operation operations[];
+extern const size_t operation_count;
+
+const struct operation *operation_find(const char *name);
+
+// Asks for permission and runs call->operation.
+void operation_run(struct call *call);
+
+// ---- the functions; one file per resource ----
+// op_subjects.c
+operation_fn op_list_subjects, op_look_up, op_delete_subject, op_latest_with_metadata;
+// op_versions.c
+operation_fn op_list_versions, op_get_version, op_get_version_schema, op_referenced_by, op_delete_version;
+// op_register.c
+operation_fn op_register;
+// op_schemas.c
+operation_fn op_list_schemas, op_types, op_get_schema, op_get_schema_text, op_schema_subjects,
+    op_schema_versions, op_get_guid, op_guid_ids;
+// op_compatibility.c
+operation_fn op_compatible_with_version, op_compatible_with_all;
+// op_config.c
+operation_fn op_get_config, op_put_config, op_delete_config;
+// op_mode.c
+operation_fn op_get_mode, op_put_mode, op_delete_mode;
+// op_contexts.c
+operation_fn op_list_contexts, op_delete_context;
+// op_server.c
+operation_fn op_root, op_server_id, op_server_version, op_deployment;
+
+#endif

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// Life of a registry, and whose `_schemas` is: the controller's assignment in the image decides. The owner
+// has a ledger, every other process a tail; the state goes on from one to the other where it can.
+#include "registry_own.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "cluster/shard.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+enum {
+    LEAVE_MS = 500,
+    HANDOVER_MS_MAX = 3000,
+    WORK_MS_MAX = 1000,
+    WORK_POLL_MS = 5,
+    NEED_MS = 2000,     // of one attempt to have the topic made
+    NEED_AGAIN_MS = 300 //
+};
+
+// ---- the state ----
+
+static void on_apply(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
+{
+    struct registry *registry = context;
+    enum status status = state_apply(registry->state, timestamp_ms, key, value);
+    if (status == ST_OK)
+        return;
+    metric_inc(&registry->passed_over, 1);
+    DIAG_WARN(&registry->env->diag, "record passed over topic=" SHARD_TOPIC_SCHEMAS " key=%.*s error=\"%s\"",
+              key.len < 200 ? (int)key.len : 200, (const char *)key.data, status_text(status));
+}
+
+static void on_reset(void *context)
+{
+    state_clear(((struct registry *)context)->state);
+}
+
+static void on_ready(void *context)
+{
+    struct registry *registry = context;
+    DIAG_INFO(&registry->env->diag,
+              "schemas loaded owner=%s owner_epoch=%" PRId32 " subjects=%zu schemas=%zu",
+              registry->ledger != NULL ? "yes" : "no", registry->owner_epoch,
+              state_subject_count(registry->state), state_schema_count(registry->state));
+    work_wake(registry);
+}
+
+static void on_progress(void *context)
+{
+    work_wake(context);
+}
+
+static const struct ledger_ops ops = {.apply = on_apply, .reset = on_reset, .ready = on_ready};
+
+bool registry_has_state(const struct registry *registry)
+{
+    if (registry->ledger != NULL)
+        return ledger_ready(registry->ledger);
+    return registry->tail != NULL && ledger_tail_ready(registry->tail);
+}
+
+static void follow_along(struct registry *registry)
+{
+    struct ledger_tail_config config = {.env = registry->env,
+                                        .rpc = registry->rpc,
+                                        .image = registry->image,
+                                        .topic = SHARD_TOPIC_SCHEMAS,
+                                        .partition = 0,
+                                        .ops = &ops,
+                                        .on_progress = on_progress,
+                                        .context = registry};
+    registry->tail = ledger_tail_new(&config);
+}
+
+// What was read along is committed, so the owner goes on from it.
+static void own(struct registry *registry, const struct image_shard *shard)
+{
+    struct ledger_config config = {.env = registry->env,
+                                   .rpc = registry->rpc,
+                                   .image = registry->image,
+                                   .loads = registry->loads,
+                                   .topic = SHARD_TOPIC_SCHEMAS,
+                                   .partition = 0,
+                                   .owner = registry->node_id,
+                                   .owner_epoch = shard->owner_epoch,
+                                   .metadata_offset = shard->offset,
+                                   .position = ledger_tail_position(registry->tail),
+                                   .ops = &ops,
+                                   .context = registry};
+    ledger_tail_destroy(&registry->tail);
+    registry->owner_epoch = shard->owner_epoch;
+    registry->ledger = ledger_new(&config);
+}
+
+// What the owner has applied may never be committed, so the state is read anew.
+static void disown(struct registry *registry)
+{
+    ledger_destroy(&registry->ledger);
+    registry->owner_epoch = -1;
+    state_clear(registry->state);
+    follow_along(registry);
+}
+
+static void drain_on_change(struct registry *registry);
+
+static void assigned(struct registry *registry, const struct image_shard *shard)
+{
+    bool ours = shard != NULL && shard->owner == registry->node_id;
+    if (registry->ledger != NULL && (!ours || shard->owner_epoch != registry->owner_epoch))
+        disown(registry);
+    if (ours && registry->ledger == NULL)
+        own(registry, shard);
+    drain_on_change(registry);
+    work_wake(registry);
+}
+
+static void on_shard(void *context, const struct image_shard *before, const struct image_shard *after)
+{
+    struct registry *registry = context;
+    const struct image_shard *any = after != NULL ? after : before;
+    if (registry->joined && any->shard == 0 && strcmp(any->topic, SHARD_TOPIC_SCHEMAS) == 0)
+        assigned(registry, after);
+}
+
+const struct image_node *registry_owner(const struct registry *registry)
+{
+    const struct image_shard *shard = image_shard(registry->image, SHARD_TOPIC_SCHEMAS, 0);
+    if (shard == NULL || shard->owner < 0 || shard->owner == registry->node_id)
+        return NULL;
+    const struct image_node *node = image_node(registry->image, shard->owner);
+    return image_node_live(node, MILLRACE__ROLE__ROLE_REGISTRY) ? node : NULL;
+}
+
+// ---- the topic ----
+
+static void on_needed(void *context, enum status status, const ProtobufCMessage *reply, struct slice payload,
+                      const char *text)
+{
+    struct registry *registry = context;
+    registry->needing = NULL;
+    timer_start_ms(registry->env, &registry->need, NEED_AGAIN_MS);
+}
+
+static void on_need(struct timer *timer)
+{
+    struct registry *registry = timer->context;
+    Millrace__NeedTopicRequest request = MILLRACE__NEED_TOPIC_REQUEST__INIT;
+    if (image_topic_named(registry->image, SHARD_TOPIC_SCHEMAS) != NULL || registry->needing != NULL)
+        return;
+    request.name = (char *)SHARD_TOPIC_SCHEMAS;
+    struct controllers_call call = {.method = "NeedTopic",
+                                    .request = &request.base,
+                                    .timeout_ms = NEED_MS,
+                                    .idempotent = true,
+                                    .done = on_needed,
+                                    .context = registry};
+    registry->needing = controllers_invoke(registry->controllers, &call);
+}
+
+// ---- membership ----
+
+static void join(struct registry *registry)
+{
+    registry->joined = true;
+    DIAG_INFO(&registry->env->diag, "serving schemas node=%" PRId32, registry->node_id);
+    timer_start_ms(registry->env, &registry->need, 0);
+    assigned(registry, image_shard(registry->image, SHARD_TOPIC_SCHEMAS, 0));
+}
+
+static enum status on_registered(void *context, int32_t node_id, struct uuid cluster_id)
+{
+    struct registry *registry = context;
+    if (registry->node_id >= 0)
+        return node_id == registry->node_id ? ST_OK : ST_MISMATCH;
+    registry->node_id = node_id;
+    uuid_format(cluster_id, registry->cluster);
+    rpc_set_node(registry->rpc, node_id);
+    rpc_set_cluster(registry->rpc, cluster_id);
+    return ST_OK;
+}
+
+static void on_state(void *context, enum member_state state, const char *text)
+{
+    struct registry *registry = context;
+    if (state == MEMBER_REFUSED) {
+        DIAG_ERROR(&registry->env->diag, "%s", text);
+        registry->options.on_failed(registry->options.context, text);
+    } else if ((state == MEMBER_ACTIVE || state == MEMBER_FENCED) && !registry->joined) {
+        join(registry);
+    } else if (state == MEMBER_LEFT && registry->drain == DRAIN_LEAVING) {
+        registry->drain = DRAIN_DONE;
+        registry->drained(registry->drained_context);
+    }
+}
+
+// ---- life ----
+
+static enum status follow_cluster(struct registry *registry)
+{
+    char endpoints[4096] = "";
+    const char *key = "controller.quorum.bootstrap.servers";
+    size_t count = config_list_count(registry->config, key), at = 0;
+    for (size_t i = 0; i < count && at < sizeof endpoints; i++)
+        at += (size_t)snprintf(endpoints + at, sizeof endpoints - at, "%s%s", i > 0 ? "," : "",
+                               config_list_at(registry->config, key, i));
+    enum status status = controllers_new(registry->env, registry->rpc, endpoints, &registry->controllers);
+    if (status != ST_OK)
+        return status;
+    struct follow_options options = {.env = registry->env,
+                                     .rpc = registry->rpc,
+                                     .controllers = registry->controllers,
+                                     .image = registry->image,
+                                     .context = registry};
+    return follow_new(&options, &registry->follow);
+}
+
+static void drain_on_timer(struct timer *timer);
+
+enum status registry_new(const struct registry_options *options, struct registry **out)
+{
+    struct registry *registry = mem_calloc(1, sizeof *registry);
+    registry->options = *options;
+    registry->env = options->env;
+    registry->config = options->config;
+    registry->rpc = options->rpc;
+    registry->rpc_endpoint = mem_strdup(options->rpc_endpoint);
+    registry->settings = settings_of(options->config);
+    registry->node_id = registry->owner_epoch = -1;
+    registry->image = image_new();
+    registry->state = state_new();
+    registry->loads = ledger_loads_new(options->env);
+    contacts_init(&registry->peers, options->rpc, env_random(options->env));
+    timer_init(&registry->need, on_need, registry);
+    timer_init(&registry->drain_timer, drain_on_timer, registry);
+    registry->listener = (struct image_listener){.context = registry, .on_shard = on_shard};
+    image_listen(registry->image, &registry->listener);
+    report_start(registry);
+    enum status status = follow_cluster(registry);
+    if (status == ST_OK) {
+        follow_along(registry);
+        work_serve(registry);
+    } else {
+        registry_destroy(&registry);
+    }
+    *out = registry;
+    return status;
+}
+
+enum status registry_start(struct registry *registry)
+{
+    struct member_options options = {
+        .env = registry->env,
+        .controllers = registry->controllers,
+        .follow = registry->follow,
+        .role = MILLRACE__ROLE__ROLE_REGISTRY,
+        .node_id = (int32_t)config_int(registry->config, "node.id"),
+        .incarnation = registry->options.incarnation,
+        .rpc_endpoint = registry->rpc_endpoint,
+        .rack = config_string(registry->config, "broker.rack"),
+        .host = config_string(registry->config, "host.name"),
+        .context = registry,
+        .on_registered = on_registered,
+        .on_state = on_state,
+    };
+    return member_new(&options, &registry->member);
+}
+
+void registry_destroy(struct registry **pointer)
+{
+    struct registry *registry = *pointer;
+    *pointer = NULL;
+    if (registry == NULL)
+        return;
+    timer_stop(registry->env, &registry->drain_timer);
+    timer_stop(registry->env, &registry->need);
+    image_unlisten(registry->image, &registry->listener);
+    work_stop(registry);
+    if (registry->needing != NULL)
+        controllers_cancel(registry->controllers, &registry->needing);
+    if (registry->ledger != NULL)
+        ledger_destroy(&registry->ledger);
+    ledger_tail_destroy(&registry->tail);
+    ledger_loads_destroy(&registry->loads);
+    contacts_fini(&registry->peers);
+    if (registry->member != NULL)
+        member_destroy(&registry->member);
+    if (registry->follow != NULL)
+        follow_destroy(&registry->follow);
+    if (registry->controllers != NULL)
+        controllers_destroy(&registry->controllers);
+    report_stop(registry);
+    state_destroy(&registry->state);
+    image_destroy(&registry->image);
+    mem_free(registry->rpc_endpoint);
+    mem_free(registry);
+}
+
+const struct settings *registry_settings(const struct registry *registry)
+{
+    return &registry->settings;
+}
+
+// ---- drain ----
+// `_schemas` moves while we still serve; then what is under way ends; then we say goodbye.
+
+static void drain_leave(struct registry *registry)
+{
+    registry->drain = DRAIN_LEAVING;
+    timer_stop(registry->env, &registry->drain_timer);
+    member_leave(registry->member, LEAVE_MS);
+}
+
+static void drain_work(struct registry *registry)
+{
+    registry->drain = DRAIN_WORK;
+    registry->drain_deadline_us = env_now_us(registry->env) + WORK_MS_MAX * 1000;
+    timer_start_ms(registry->env, &registry->drain_timer, 0);
+}
+
+static void drain_on_change(struct registry *registry)
+{
+    if (registry->drain == DRAIN_HANDOVER && registry->ledger == NULL)
+        drain_work(registry);
+}
+
+static void drain_on_timer(struct timer *timer)
+{
+    struct registry *registry = timer->context;
+    bool late = env_now_us(registry->env) >= registry->drain_deadline_us;
+    if (registry->drain == DRAIN_HANDOVER)
+        drain_work(registry);
+    else if (registry->drain == DRAIN_WORK && (late || registry->work_count == 0))
+        drain_leave(registry);
+    else if (registry->drain == DRAIN_WORK)
+        timer_start_ms(registry->env, &registry->drain_timer, WORK_POLL_MS);
+}
+
+static bool has_peers(const struct registry *registry)
+{
+    for (size_t i = 0; i < image_node_count(registry->image); i++) {
+        const struct image_node *node = image_node_at(registry->image, i);
+        if (node->id != registry->node_id && image_node_live(node, MILLRACE__ROLE__ROLE_REGISTRY))
+            return true;
+    }
+    return false;
+}
+
+void registry_drain(struct registry *registry, void (*done)(void *context), void *context)
+{
+    ASSERT(registry->drain == DRAIN_NONE && registry->member != NULL);
+    registry->drained = done;
+    registry->drained_context = context;
+    if (registry->ledger == NULL || !has_peers(registry)) {
+        drain_work(registry);
+        return;
+    }
+    registry->drain = DRAIN_HANDOVER;
+    member_drain(registry->member);
+    timer_start_ms(registry->env, &registry->drain_timer, HANDOVER_MS_MAX);
+}

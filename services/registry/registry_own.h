@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of a registry, shared by registry.c (life, whose `_schemas` is), work.c (requests) and report.c.
+#ifndef REGISTRY_OWN_H
+#define REGISTRY_OWN_H
+
+#include "cluster/contacts.h"
+#include "cluster/controllers.h"
+#include "cluster/member.h"
+#include "ledger/ledger_loads.h"
+#include "ledger/tail.h"
+#include "protos/registry.pb-c.h"
+#include "registry.h"
+
+enum registry_drain { DRAIN_NONE, DRAIN_HANDOVER, DRAIN_WORK, DRAIN_LEAVING, DRAIN_DONE };
+
+struct registry {
+    struct registry_options options;
+    struct env *env;
+    const struct config *config;
+    struct rpc *rpc;
+    char *rpc_endpoint;
+    struct settings settings;
+    struct image *image;
+    struct controllers *controllers;
+    struct follow *follow;
+    struct member *member;
+    struct image_listener listener;
+    Millrace__Registry_Service service;
+    int32_t node_id; // -1: not registered yet
+    bool joined;     // the image has had the registration
+    char cluster[UUID_TEXT_SIZE];
+    struct controllers_pending *needing; // NeedTopic under way
+    struct timer need;                   // ... or to be asked again
+
+    struct state *state;
+    struct ledger_loads *loads;
+    struct ledger *ledger;    // this process owns `_schemas`, in
+    int32_t owner_epoch;      // this epoch
+    struct ledger_tail *tail; // it does not
+    struct contacts peers;    // other registries
+
+    struct registry_work *first; // under way
+    size_t work_count;
+    enum registry_drain drain;
+    struct timer drain_timer;
+    int64_t drain_deadline_us;
+    void (*drained)(void *context);
+    void *drained_context;
+
+    struct timer gauges;
+    struct metric requests, forwarded, failed, passed_over; // counters
+    struct metric subjects, schemas, owner, waiting;        // gauges
+};
+
+// Whether the state is whole: read to the end, or owned and loaded.
+bool registry_has_state(const struct registry *registry);
+// The other registry that owns `_schemas`; NULL when there is none now, or it is this one.
+const struct image_node *registry_owner(const struct registry *registry);
+
+// ---- work.c ----
+// What waits for something looks whether it is there now.
+void work_wake(struct registry *registry);
+// Ends everything under way.
+void work_stop(struct registry *registry);
+void work_serve(struct registry *registry); // offers the rpc service
+
+// ---- report.c ----
+void report_start(struct registry *registry);
+void report_stop(struct registry *registry);
+
+#endif

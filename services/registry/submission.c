@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// See submission.h. References are found in the state, dependencies first, each name once (as Confluent's
+// AbstractSchemaProvider does), within the limits of number and depth.
+#include "submission.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "contract.h"
+#include "http/json.h"
+
+#include <stdio.h>
+
+// ---- references ----
+
+struct resolving {
+    struct call *call;
+    bool deleted_too;
+    struct schema_reference *found;
+    size_t count;
+    struct schema_error *error;
+};
+
+static bool cannot(struct resolving *resolving, enum status code, const char *text,
+                   const struct state_reference *reference)
+{
+    resolving->error->code = code;
+    snprintf(resolving->error->text, sizeof resolving->error->text,
+             "%s name=%.200s subject=%.200s version=%d", text, reference->name, reference->subject,
+             reference->version);
+    return false;
+}
+
+static const struct state_version *referred(const struct resolving *resolving, const char *referring,
+                                            const struct state_reference *reference)
+{
+    const char *name = name_of_reference(&resolving->call->arena, referring, reference->subject);
+    const struct state_subject *subject = name ? state_subject(resolving->call->state, name) : NULL;
+    if (subject == NULL)
+        return NULL;
+    const struct state_version *version =
+        reference->version == -1 ? state_latest(subject) : state_version(subject, reference->version);
+    return version != NULL && (!version->deleted || resolving->deleted_too) ? version : NULL;
+}
+
+static bool has_name(const struct resolving *resolving, const char *name)
+{
+    for (size_t i = 0; i < resolving->count; i++)
+        if (slice_is(resolving->found[i].name, name))
+            return true;
+    return false;
+}
+
+static bool resolve(struct resolving *resolving, const char *referring, const struct content *content,
+                    int64_t depth)
+{
+    const struct settings *settings = resolving->call->settings;
+    for (size_t i = 0; i < content->reference_count; i++) {
+        const struct state_reference *reference = &content->references[i];
+        if (has_name(resolving, reference->name))
+            continue;
+        const struct state_version *version = referred(resolving, referring, reference);
+        if (version == NULL)
+            return cannot(resolving, ST_NOT_FOUND, "no schema is registered for the reference", reference);
+        if (depth >= settings->reference_depth)
+            return cannot(resolving, ST_LIMIT, "references lead too deep", reference);
+        struct content inner = {.references = version->schema->references,
+                                .reference_count = version->schema->reference_count};
+        if (!resolve(resolving, version->subject->name, &inner, depth + 1))
+            return false;
+        if ((int64_t)resolving->count >= settings->references_max)
+            return cannot(resolving, ST_LIMIT, "too many references", reference);
+        resolving->found[resolving->count++] = (struct schema_reference){
+            .name = slice_str(reference->name), .text = slice_str(version->schema->text)};
+    }
+    return true;
+}
+
+// Parses content as a schema of the subject. NULL with *error.
+static struct schema *parse(struct call *call, const char *subject, const struct content *content,
+                            bool deleted_too, struct schema_error *error)
+{
+    enum schema_format format;
+    struct schema *schema = NULL;
+    *error = (struct schema_error){.code = ST_UNSUPPORTED};
+    if (schema_format_find(slice_str(content->type), &format) != ST_OK) {
+        snprintf(error->text, sizeof error->text, "Invalid schema type %.100s", content->type);
+        return NULL;
+    }
+    struct resolving resolving = {.call = call, .deleted_too = deleted_too, .error = error};
+    if (content->reference_count > 0)
+        resolving.found = mem_calloc((size_t)call->settings->references_max + 1, sizeof *resolving.found);
+    if (resolve(&resolving, subject, content, 0))
+        schema_parse(format, slice_str(content->text), resolving.found, resolving.count, error, &schema);
+    mem_free(resolving.found);
+    return schema;
+}
+
+// ---- the body ----
+
+static bool number_read(const cJSON *body, const char *name, int32_t fallback, int32_t *number)
+{
+    int64_t value;
+    const cJSON *item = json_get(body, name);
+    *number = fallback;
+    if (item == NULL || cJSON_IsNull(item))
+        return true;
+    if (json_integer(body, name, &value) != ST_OK || value < -1 || value > INT32_MAX)
+        return false;
+    *number = (int32_t)value;
+    return true;
+}
+
+static bool references_read(struct call *call, struct submission *submission)
+{
+    const cJSON *list = json_get(submission->body, "references");
+    size_t count = cJSON_IsArray(list) ? (size_t)cJSON_GetArraySize(list) : 0, i = 0;
+    if (list != NULL && !cJSON_IsNull(list) && !cJSON_IsArray(list))
+        return call_fail(call, 42201, "references is not a list");
+    if ((int64_t)count > call->settings->references_max)
+        return call_fail(call, 42201, "A schema has at most %lld references, not %zu",
+                         (long long)call->settings->references_max, count);
+    struct state_reference *references = arena_calloc(&call->arena, count + 1, sizeof *references);
+    for (const cJSON *at = count > 0 ? list->child : NULL; at != NULL; at = at->next, i++) {
+        references[i].name = json_string(at, "name");
+        references[i].subject = json_string(at, "subject");
+        if (references[i].name == NULL || references[i].subject == NULL ||
+            !number_read(at, "version", -1, &references[i].version) || references[i].version == 0)
+            return call_fail(call, 42201, "A reference has a name, a subject and a version from 1 on");
+    }
+    submission->content.references = references;
+    submission->content.reference_count = count;
+    return true;
+}
+
+static bool members_read(struct call *call, struct submission *submission)
+{
+    const cJSON *body = submission->body;
+    const char *type = json_string(body, "schemaType"), *text = json_string(body, "schema");
+    const cJSON *rules = json_get(body, "ruleSet");
+    const char *wrong = cJSON_IsObject(rules) ? contract_rules_wrong(rules) : NULL;
+    submission->content.type = type != NULL ? type : "AVRO";
+    submission->content.text = text != NULL ? text : "";
+    submission->empty = submission->content.text[strspn(submission->content.text, " \t\r\n")] == '\0';
+    if (!number_read(body, "id", -1, &submission->id))
+        return call_fail(call, 422, "id is not a number from -1 on");
+    if (!number_read(body, "version", 0, &submission->version))
+        return call_fail(call, 422, "version is not a number from -1 on");
+    if (wrong != NULL)
+        return call_fail(call, 42210, "Invalid rule set: %s", wrong);
+    cJSON *metadata = contract_metadata(json_get(body, "metadata"));
+    submission_set_metadata(call, submission, metadata);
+    submission_set_rules(call, submission, rules);
+    cJSON_Delete(metadata);
+    return references_read(call, submission);
+}
+
+bool submission_read(struct call *call, struct submission *submission)
+{
+    size_t at = 0;
+    *submission = (struct submission){.id = -1};
+    enum status status = json_parse(call->body, &submission->body, &at);
+    if (status != ST_OK)
+        return call_fail(call, 400, "The body is no JSON: %s at byte %zu", status_text(status), at);
+    if (!cJSON_IsObject(submission->body))
+        return call_fail(call, 400, "The body is no JSON object");
+    return members_read(call, submission);
+}
+
+void submission_fini(struct submission *submission)
+{
+    cJSON_Delete(submission->body);
+    schema_free(submission->schema);
+    submission->body = NULL;
+    submission->schema = NULL;
+}
+
+static const char *object_text(struct call *call, const cJSON *object)
+{
+    if (!cJSON_IsObject(object))
+        return NULL;
+    char *printed = cJSON_PrintUnformatted(object);
+    ASSERT(printed != NULL);
+    const char *text = arena_strndup(&call->arena, printed, strlen(printed));
+    cJSON_free(printed);
+    return text;
+}
+
+void submission_set_metadata(struct call *call, struct submission *submission, const cJSON *metadata)
+{
+    submission->content.metadata = object_text(call, metadata);
+}
+
+void submission_set_rules(struct call *call, struct submission *submission, const cJSON *rule_set)
+{
+    submission->content.rule_set = object_text(call, rule_set);
+}
+
+// ---- parsing ----
+
+static const char *print(struct call *call, const struct schema *schema, enum schema_text form)
+{
+    struct buf out;
+    const char *text = NULL;
+    buf_init(&out, SCHEMA_TOTAL_MAX);
+    if (schema_text(schema, form, &out) == ST_OK)
+        text = arena_strndup(&call->arena, out.data, out.len);
+    buf_fini(&out);
+    return text;
+}
+
+static bool refuse(struct call *call, const struct submission *submission, const struct schema_error *error)
+{
+    return call_fail(call, 42201, "Invalid schema of type %s, details: %s", submission->content.type,
+                     error->text);
+}
+
+bool submission_parse(struct call *call, struct submission *submission, struct submission_use use)
+{
+    struct schema_error error;
+    struct content *content = &submission->content;
+    if (submission->empty)
+        return call_fail(call, 42201, "Empty schema");
+    if (strlen(content->text) > SCHEMA_TEXT_MAX)
+        return call_fail(call, 42209, "A schema has at most %d bytes, not %zu", SCHEMA_TEXT_MAX,
+                         strlen(content->text));
+    submission->schema = parse(call, call->subject, content, !use.fresh, &error);
+    if (submission->schema == NULL)
+        return refuse(call, submission, &error);
+    if (use.fresh && schema_validate(submission->schema, &error) != ST_OK)
+        return refuse(call, submission, &error);
+    content->type = schema_format_name(schema_format(submission->schema));
+    content->text = print(call, submission->schema, use.normalise ? SCHEMA_TEXT_NORMAL : SCHEMA_TEXT_PLAIN);
+    if (content->text == NULL)
+        return call_fail(call, 42209, "The schema is too large");
+    fingerprint(content, submission->guid);
+    return true;
+}
+
+struct schema *submission_stored(struct call *call, const struct state_version *version,
+                                 struct schema_error *error)
+{
+    const struct state_schema *schema = version->schema;
+    struct content content = {.type = schema->type,
+                              .text = schema->text,
+                              .references = schema->references,
+                              .reference_count = schema->reference_count};
+    return parse(call, version->subject->name, &content, true, error);
+}
+
+const char *submission_format(struct call *call, const struct state_version *version, const char *format)
+{
+    struct schema_error error;
+    if (format == NULL || strcmp(format, "resolved") != 0)
+        return NULL;
+    struct schema *schema = submission_stored(call, version, &error);
+    const char *text = schema != NULL ? print(call, schema, SCHEMA_TEXT_RESOLVED) : NULL;
+    schema_free(schema);
+    return text;
+}

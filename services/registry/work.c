@@ -1,0 +1,427 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests under way. An operation that reads runs on the state this process has; one that writes runs at the
+// owner of `_schemas`, here or (by rpc) elsewhere. Whatever cannot go on now (no state yet, no owner, a full
+// ledger) is tried again until its deadline. An answer leaves when everything it could have seen is
+// committed; at a process that reads along, when what the owner wrote for it has arrived here too, so that
+// the client that asks next finds it.
+//
+// When the outcome of a write is not known (the owner is gone, its ledger was dropped) it is tried again if a
+// second run gives the same answer; a deletion does not, and is answered 50002.
+#include "registry_own.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+
+#include <stddef.h>
+
+enum { RETRY_MS_MIN = 5, RETRY_MS_MAX = 100, FORWARD_MARGIN_MS = 200, MISS_MS = 1000 };
+
+enum work_phase {
+    WORK_WAITING,    // for what it takes to run, or for the timer to try again
+    WORK_COMMITTING, // the ledger
+    WORK_FORWARDED,  // to the owner
+    WORK_ARRIVING    // the owner has answered: until the records are here
+};
+
+struct registry_work {
+    struct registry *registry;
+    struct call *call;
+    registry_fn *done;
+    void *context;
+    enum work_phase phase;
+    int64_t deadline_us;
+    int retry_ms;
+    struct timer timer;
+    struct ledger_wait wait;
+    int64_t position;                        // WORK_ARRIVING
+    bool inside;                             // registry_run has not returned
+    bool ended;                              // ... and it is done already
+    bool asked_owner;                        // of a read that found nothing here
+    Millrace__RegistryReply_Closure closure; // it came by rpc
+    struct rpc_call *rpc_call;
+    struct registry_work *next, *previous;
+};
+
+// ---- ending ----
+
+static void unlink_work(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
+    *(work->previous != NULL ? &work->previous->next : &registry->first) = work->next;
+    if (work->next != NULL)
+        work->next->previous = work->previous;
+    registry->work_count--;
+    timer_stop(registry->env, &work->timer);
+    ledger_wait_cancel(&work->wait);
+    rpc_cancel(registry->rpc, work);
+}
+
+static void end(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
+    if (work->call->code >= 500)
+        metric_inc(&registry->failed, 1);
+    unlink_work(work);
+    work->done(work->call, work->context);
+    work->ended = true;
+    if (!work->inside)
+        mem_free(work);
+}
+
+static void fail(struct registry_work *work, int code, const char *text)
+{
+    call_fail(work->call, code, "%s", text);
+    end(work);
+}
+
+static int64_t left_ms(const struct registry_work *work)
+{
+    return (work->deadline_us - env_now_us(work->registry->env)) / 1000;
+}
+
+static void try_later(struct registry_work *work)
+{
+    if (left_ms(work) <= 0) {
+        if (!registry_has_state(work->registry))
+            fail(work, 50301, "The schemas are not loaded yet");
+        else
+            fail(work, 50004, "No registry owns the schemas at the moment");
+        return;
+    }
+    work->phase = WORK_WAITING;
+    timer_start_ms(work->registry->env, &work->timer, work->retry_ms);
+    work->retry_ms = work->retry_ms * 2 < RETRY_MS_MAX ? work->retry_ms * 2 : RETRY_MS_MAX;
+}
+
+static void outcome_unknown(struct registry_work *work)
+{
+    if (!work->call->operation->write || work->call->operation->again)
+        try_later(work);
+    else
+        fail(work, 50002, "Whether the deletion was carried out is not known");
+}
+
+// ---- here ----
+
+static void on_committed(void *context, enum status status)
+{
+    struct registry_work *work = context;
+    if (status == ST_OK)
+        end(work);
+    else
+        outcome_unknown(work);
+}
+
+static enum status append(struct registry *registry, const struct call *call)
+{
+    enum status status = ST_OK;
+    for (size_t i = 0; i < call->record_count && status == ST_OK; i++) {
+        struct slice key, value;
+        call_record_at(call, i, &key, &value);
+        status = ledger_append(registry->ledger, key, value);
+    }
+    return status;
+}
+
+// A record of a call is at most CALL_RECORD_BYTES_MAX, but the ledger's limit may be lower; only one that is
+// alone in its call can be that large.
+static void run_as_owner(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
+    call_reset(work->call);
+    operation_run(work->call);
+    if (work->call->record_count > 0 && ledger_full(registry->ledger)) {
+        try_later(work);
+        return;
+    }
+    if (append(registry, work->call) != ST_OK) {
+        fail(work, 42209, "The schema is too large to be written");
+        return;
+    }
+    work->phase = WORK_COMMITTING;
+    ledger_wait(registry->ledger, &work->wait, on_committed, work);
+}
+
+// ---- at the owner ----
+
+// Whether the state here has what the owner wrote.
+static bool arrived_here(const struct registry_work *work)
+{
+    const struct registry *registry = work->registry;
+    int64_t have = registry->ledger != NULL ? ledger_view(registry->ledger).position
+                                            : ledger_tail_position(registry->tail);
+    return have >= work->position;
+}
+
+static void await_arrival(struct registry_work *work)
+{
+    if (arrived_here(work) || left_ms(work) <= 0) {
+        end(work);
+        return;
+    }
+    work->phase = WORK_ARRIVING;
+    timer_start_ms(work->registry->env, &work->timer, left_ms(work));
+}
+
+static void on_forwarded(const Millrace__RegistryReply *reply, void *context)
+{
+    struct registry_work *work = context;
+    const struct rpc_result *result = rpc_result(work->registry->rpc);
+    if (reply == NULL && work->asked_owner && !work->call->operation->write) {
+        call_reset(work->call);
+        operation_run(work->call);
+        end(work); // as it is here
+        return;
+    }
+    if (reply == NULL) {
+        bool ran_not = result->status == ST_NOT_LEADER || result->status == ST_LOADING ||
+                       result->status == ST_AGAIN || result->status == ST_LIMIT;
+        if (ran_not)
+            try_later(work);
+        else
+            outcome_unknown(work);
+        return;
+    }
+    call_reset(work->call);
+    if (result->payload_count > 0)
+        buf_append(&work->call->reply, result->payload[0]->data, result->payload[0]->len);
+    work->call->code = reply->code;
+    work->call->plain = reply->plain;
+    work->position = reply->position;
+    await_arrival(work);
+}
+
+static void query_pack(const struct call *call, Millrace__RegistryArgument *arguments,
+                       Millrace__RegistryArgument **pointers)
+{
+    for (size_t i = 0; i < call->query_count; i++) {
+        millrace__registry_argument__init(&arguments[i]);
+        arguments[i].name = (char *)call->query[i].name;
+        arguments[i].value = (char *)call->query[i].value;
+        pointers[i] = &arguments[i];
+    }
+}
+
+static void forward(struct registry_work *work, const struct image_node *owner, int64_t deadline_ms)
+{
+    struct registry *registry = work->registry;
+    const struct call *call = work->call;
+    Millrace__RegistryArgument arguments[CALL_QUERY_MAX], *pointers[CALL_QUERY_MAX];
+    Millrace__RegistryRequest request = MILLRACE__REGISTRY_REQUEST__INIT;
+    struct block *body = block_copy(call->body);
+    if (body == NULL) {
+        fail(work, 50003, "The request needs too much memory");
+        return;
+    }
+    request.operation = (char *)call->operation->name;
+    request.principal = (char *)call->principal;
+    request.subject = (char *)call->subject;
+    request.version = (char *)call->version;
+    request.id = (char *)call->id;
+    request.guid = (char *)call->guid;
+    request.context = (char *)call->context;
+    request.unknown_fields = call->unknown_fields;
+    query_pack(call, arguments, pointers);
+    request.n_query = call->query_count;
+    request.query = pointers;
+    struct rpc_options options = {.deadline_ms = deadline_ms, .payload = &body, .payload_count = 1};
+    metric_inc(&registry->forwarded, 1);
+    work->phase = WORK_FORWARDED;
+    millrace__registry__run(
+        rpc_on(contacts_to(&registry->peers, owner, RPC_REGISTRY), &millrace__registry__descriptor, &options),
+        &request, on_forwarded, work);
+    block_unref(&body);
+}
+
+// ---- which of the two ----
+
+// Whether the answer needs no write: what it would write is there already. Most registrations are of schemas
+// that are.
+static bool answered_here(struct registry_work *work)
+{
+    call_reset(work->call);
+    operation_run(work->call);
+    return work->call->code == 200 && work->call->record_count == 0;
+}
+
+static void write_elsewhere(struct registry_work *work)
+{
+    const struct image_node *owner = registry_owner(work->registry);
+    if (work->call->operation->run == op_register && registry_has_state(work->registry) &&
+        answered_here(work)) {
+        end(work);
+        return;
+    }
+    if (owner == NULL || left_ms(work) <= FORWARD_MARGIN_MS)
+        try_later(work);
+    else
+        forward(work, owner, left_ms(work) - FORWARD_MARGIN_MS);
+}
+
+// What is not found here may be there already: the owner is asked, once.
+static void read_here(struct registry_work *work)
+{
+    const struct image_node *owner = registry_owner(work->registry);
+    call_reset(work->call);
+    operation_run(work->call);
+    bool miss = work->call->code == 404 && owner != NULL && !work->asked_owner && left_ms(work) > MISS_MS;
+    if (!miss) {
+        end(work);
+        return;
+    }
+    work->asked_owner = true;
+    forward(work, owner, MISS_MS);
+}
+
+static void attempt(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
+    timer_stop(registry->env, &work->timer);
+    bool rpc = work->rpc_call != NULL;
+    if (registry->ledger != NULL && ledger_ready(registry->ledger))
+        run_as_owner(work);
+    else if (rpc || registry->ledger != NULL)
+        try_later(work);
+    else if (work->call->operation->write)
+        write_elsewhere(work);
+    else if (registry_has_state(registry) || work->call->operation->permission == PERMIT_NOTHING)
+        read_here(work);
+    else
+        try_later(work);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct registry_work *work = timer->context;
+    if (work->phase == WORK_ARRIVING)
+        end(work); // there, or late
+    else
+        attempt(work);
+}
+
+static struct registry_work *work_new(struct registry *registry, struct call *call, int64_t deadline_us)
+{
+    struct registry_work *work = mem_calloc(1, sizeof *work);
+    *work = (struct registry_work){.registry = registry,
+                                   .call = call,
+                                   .deadline_us = deadline_us,
+                                   .retry_ms = RETRY_MS_MIN,
+                                   .next = registry->first};
+    if (registry->first != NULL)
+        registry->first->previous = work;
+    registry->first = work;
+    registry->work_count++;
+    timer_init(&work->timer, on_timer, work);
+    call->state = registry->state;
+    call->settings = &registry->settings;
+    call->cluster = registry->cluster;
+    metric_inc(&registry->requests, 1);
+    return work;
+}
+
+// Begins; the work is freed when it ends. Returns NULL when it has.
+static struct registry_work *work_begin(struct registry_work *work)
+{
+    work->inside = true;
+    attempt(work);
+    work->inside = false;
+    if (!work->ended)
+        return work;
+    mem_free(work);
+    return NULL;
+}
+
+struct registry_work *registry_run(struct registry *registry, struct call *call, registry_fn *done,
+                                   void *context)
+{
+    struct registry_work *work =
+        work_new(registry, call, env_now_us(registry->env) + (int64_t)REGISTRY_RUN_MS * 1000);
+    work->done = done;
+    work->context = context;
+    return work_begin(work);
+}
+
+// What can go on does so by its timer, at the next turn: ending one may begin or end others.
+void work_wake(struct registry *registry)
+{
+    for (struct registry_work *work = registry->first; work != NULL; work = work->next) {
+        if (work->inside || (work->phase != WORK_WAITING && work->phase != WORK_ARRIVING))
+            continue;
+        if (work->phase == WORK_WAITING || arrived_here(work))
+            timer_start_ms(registry->env, &work->timer, 0);
+    }
+}
+
+void work_stop(struct registry *registry)
+{
+    while (registry->first != NULL)
+        fail(registry->first, 50301, "The registry stops");
+}
+
+// ---- the rpc service ----
+
+static void served(struct call *call, void *context)
+{
+    struct registry_work *work = context;
+    Millrace__RegistryReply reply = MILLRACE__REGISTRY_REPLY__INIT;
+    struct block *body = block_copy(buf_slice(&call->reply));
+    reply.code = call->code;
+    reply.plain = call->plain;
+    reply.position = work->registry->ledger != NULL ? ledger_view(work->registry->ledger).position : 0;
+    if (body == NULL || work->registry->ledger == NULL) {
+        rpc_fail(work->rpc_call, body == NULL ? ST_NO_MEMORY : ST_CLOSED, "the owner has changed");
+    } else {
+        rpc_reply_payload(work->rpc_call, &body, 1);
+        work->closure(&reply, work->rpc_call);
+    }
+    block_unref(&body);
+    call_fini(call);
+    mem_free(call);
+}
+
+static struct call *call_of(const Millrace__RegistryRequest *request, struct rpc_call *rpc_call)
+{
+    struct block *body = rpc_call_payload(rpc_call);
+    struct call *call = mem_calloc(1, sizeof *call);
+    call_init(call);
+    call->operation = operation_find(request->operation);
+    call->principal = request->principal;
+    call->subject = request->subject;
+    call->version = request->version;
+    call->id = request->id;
+    call->guid = request->guid;
+    call->context = request->context;
+    call->unknown_fields = request->unknown_fields;
+    call->body = body != NULL ? block_slice(body) : slice_of("", 0);
+    call->query_count = request->n_query < CALL_QUERY_MAX ? request->n_query : CALL_QUERY_MAX;
+    for (size_t i = 0; i < call->query_count; i++)
+        call->query[i] = (struct call_pair){request->query[i]->name, request->query[i]->value};
+    return call;
+}
+
+static void serve_run(Millrace__Registry_Service *service, const Millrace__RegistryRequest *request,
+                      Millrace__RegistryReply_Closure closure, void *closure_data)
+{
+    struct registry *registry = (struct registry *)((char *)service - offsetof(struct registry, service));
+    if (registry->ledger == NULL || !ledger_ready(registry->ledger)) {
+        rpc_fail(closure_data, registry->ledger == NULL ? ST_NOT_LEADER : ST_LOADING, "not the owner");
+        return;
+    }
+    if (operation_find(request->operation) == NULL) {
+        rpc_fail(closure_data, ST_UNSUPPORTED, "no such operation");
+        return;
+    }
+    struct registry_work *work =
+        work_new(registry, call_of(request, closure_data), rpc_call_deadline_us(closure_data));
+    work->closure = closure;
+    work->rpc_call = closure_data;
+    work->done = served;
+    work->context = work;
+    work_begin(work);
+}
+
+void work_serve(struct registry *registry)
+{
+    registry->service = (Millrace__Registry_Service)MILLRACE__REGISTRY__INIT(serve_);
+    rpc_serve(registry->rpc, &registry->service.base);
+}
