@@ -92,12 +92,18 @@ class Daemon:
         self.log_path = os.path.join(cluster.directory, "logs", self.name + ".log")
         self.rpc_port, self.http_port = free_port(), free_port()
         self.kafka_port = free_port() if role == "storage" else None
+        self.rest_port = free_port() if role == "registry" else None
         self.process = None
         self.settings = {}
 
     @property
     def address(self):
         return "127.0.0.1:%d" % self.kafka_port
+
+    @property
+    def url(self):
+        """Of a registry's REST interface."""
+        return "http://127.0.0.1:%d" % self.rest_port
 
     @property
     def pid(self):
@@ -118,6 +124,8 @@ class Daemon:
         if self.role == "storage":
             values["log.dirs"] = self.data
             values["listeners"] = values["advertised.listeners"] = "PLAINTEXT://" + self.address
+        if self.role == "registry":
+            values["listeners"] = self.url
         values.update(self.cluster.settings.get("all", {}))
         values.update(self.cluster.settings.get(self.role, {}))
         values.update(self.settings)
@@ -292,7 +300,7 @@ class Clients:
 
 class Cluster(Clients):
     def __init__(self, controllers=1, storage=1, coordinators=1, settings=None, powercut=False, directory=None,
-                 diskfault=False, dynamic=False):
+                 diskfault=False, dynamic=False, registries=0):
         """settings: {"all" | role: {key: value}}. directory: kept afterwards when given. dynamic: the first controller
         is the only voter, the others follow without a vote until they are given one (KIP-853)."""
         self.settings, self.powercut, self.diskfault, self.dynamic = settings or {}, powercut, diskfault, dynamic
@@ -303,10 +311,11 @@ class Cluster(Clients):
         self.controllers += [Daemon(self, "controller", 3001 + i) for i in range(controllers)]
         self.storage += [Daemon(self, "storage", 1 + i) for i in range(storage)]
         self.coordinators += [Daemon(self, "coordinator", 2001 + i) for i in range(coordinators)]
+        self.registries = [Daemon(self, "registry", 4001 + i) for i in range(registries)]
 
     @property
     def daemons(self):
-        return self.controllers + self.storage + self.coordinators
+        return self.controllers + self.storage + self.coordinators + self.registries
 
     @property
     def kafka(self):
@@ -349,7 +358,7 @@ class Cluster(Clients):
 
     def stop(self):
         """Everything in order with SIGTERM: whoever drains still has a controller to talk to."""
-        for daemon in self.coordinators + self.storage + self.controllers:
+        for daemon in self.registries + self.coordinators + self.storage + self.controllers:
             if daemon.running():
                 daemon.stop()
 

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+# Several registries over one topic: one owns it, the others pass writes on, and when it dies another one owns it at
+# once. Nothing acknowledged is lost, ids stay unique and dense, deleted stays deleted, also after compaction.
+import http.client
+import threading
+import time
+
+import pytest
+
+from cluster import Cluster, have, wait_until
+from rest import Registry, record
+
+pytestmark = pytest.mark.skipif(not have("millrace-controller", "millrace-storage", "millrace-registry"),
+                                reason="daemons are not built")
+
+CLIENTS = 8
+TAKE_OVER_S = 2
+
+
+def owner(cluster):
+    return next((d for d in cluster.registries if d.running() and d.metric("millrace_registry_owner") == 1), None)
+
+
+def wait_owner(cluster):
+    return wait_until(lambda: owner(cluster), what="an owner")
+
+
+class Registering(threading.Thread):
+    """Registers one schema after another at one registry, the next one when it does not answer."""
+
+    def __init__(self, number, urls):
+        super().__init__(daemon=True)
+        self.number, self.urls, self.acked, self.stopping = number, urls, {}, threading.Event()
+        self.moments = []
+
+    def run(self):
+        clients = [Registry(url, seconds=20) for url in self.urls]
+        count = 0
+        while not self.stopping.is_set():
+            subject = "c%d-%d" % (self.number, count)
+            for client in clients[self.number % len(clients):] + clients[:self.number % len(clients)]:
+                try:
+                    answer = client.register(subject, record("R%d_%d" % (self.number, count), "x"))
+                except (OSError, http.client.HTTPException):
+                    continue
+                if answer.status == 200:
+                    self.acked[subject] = answer.json["id"]
+                    self.moments.append(time.monotonic())
+                    count += 1
+                    break
+
+    def stop(self):
+        self.stopping.set()
+        self.join(60)
+        assert not self.is_alive()
+
+
+def check(cluster, acked):
+    """Every live registry has all that was acknowledged; ids are unique and dense."""
+    for daemon in [d for d in cluster.registries if d.running()]:
+        client = Registry(daemon.url)
+        everything = {}
+        offset = 0
+        while True:
+            page = client.get("/schemas?limit=1000&offset=%d" % offset).json
+            everything.update({(v["subject"], v["version"]): v["id"] for v in page})
+            offset += len(page)
+            if not page:
+                break
+        for subject, number in acked.items():
+            assert everything.get((subject, 1)) == number, (daemon.name, subject)
+        numbers = sorted(set(everything.values()))
+        assert len(numbers) == len(everything), "one id, one schema"
+        assert numbers == list(range(1, len(numbers) + 1)), "ids are dense"
+
+
+@pytest.fixture
+def cluster():
+    with Cluster(coordinators=0, registries=3) as running:
+        yield running
+
+
+def test_a_write_anywhere_is_read_everywhere(cluster):
+    wait_owner(cluster)
+    clients = [Registry(d.url) for d in cluster.registries]
+    for i, writer in enumerate(clients):
+        number = writer.id_of("s%d" % i, record("S%d" % i, "x"))
+        for reader in clients:
+            assert reader.get("/schemas/ids/%d" % number).status == 200, "at once, also where it was not written"
+        assert writer.versions("s%d" % i).json == [1]
+    assert clients[0].delete("s1").json == [1]
+    assert sum(d.metric("millrace_registry_owner") for d in cluster.registries) == 1
+    assert sum(d.metric("millrace_registry_forwarded_total") for d in cluster.registries) > 0
+
+
+def test_kill_of_the_owner_under_eight_clients_loses_nothing_and_ids_stay_dense(cluster):
+    wait_owner(cluster)
+    threads = [Registering(i, [d.url for d in cluster.registries]) for i in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    gaps = []
+    for _ in range(3):
+        wait_until(lambda: all(len(t.acked) >= 5 for t in threads), 60, "registrations")
+        victim = wait_owner(cluster)
+        time.sleep(0.3)
+        died = time.monotonic()
+        victim.kill()
+        wait_until(lambda: any(t.moments and t.moments[-1] > died for t in threads), 30, "a registration")
+        gaps.append(min(m for t in threads for m in t.moments if m > died) - died)
+        victim.start().wait_ready()
+    for thread in threads:
+        thread.stop()
+    acked = {subject: number for thread in threads for subject, number in thread.acked.items()}
+    assert len(acked) > CLIENTS * 5
+    check(cluster, acked)
+    assert min(gaps) < TAKE_OVER_S, gaps
+
+
+def test_a_drained_owner_hands_over(cluster):
+    former = wait_owner(cluster)
+    others = [d for d in cluster.registries if d is not former]
+    client = Registry(others[0].url)
+    client.id_of("before", "\"int\"")
+    former.stop()
+    began = time.monotonic()
+    client.id_of("after", "\"long\"")
+    assert time.monotonic() - began < TAKE_OVER_S
+    assert wait_owner(cluster) in others
+
+
+def test_deleted_stays_deleted_after_compaction_and_a_new_owner():
+    settings = {"storage": {"log.cleaner.backoff.ms": 100}}
+    with Cluster(coordinators=0, registries=1, settings=settings) as cluster:
+        client = Registry(cluster.registries[0].url)
+        cluster.cli("config", "set", "segment.bytes=20000", "min.cleanable.dirty.ratio=0.01",
+                    "delete.retention.ms=0", "--topic", "_schemas")
+        highest = 0
+        for i in range(300):
+            highest = client.id_of("s%d" % (i % 30), record("R%d" % (i % 30), ("f%d" % i, "int", i)))
+            if i % 3 == 0:
+                assert client.delete("s%d" % (i % 30)).status == 200
+            if i % 6 == 0:
+                assert client.delete("s%d" % (i % 30), permanent=True).status == 200
+        before, deleted = client.subjects(), client.subjects("?deleted=true")
+        written = cluster.consume("_schemas")[-1][1] + 1
+        wait_until(lambda: len(cluster.consume("_schemas")) < written * 3 / 4, 60, "compaction", every=0.5)
+        cluster.registries[0].restart().wait_ready()
+        client.close()
+        assert client.subjects() == before and client.subjects("?deleted=true") == deleted
+        assert client.id_of("next", "\"bytes\"") == highest + 1
