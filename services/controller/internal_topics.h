@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Internal topics: __consumer_offsets is made when the first coordinator and a storage node are there,
-// __transaction_state when the first transactional producer is, _schemas with the first registry, each with
+// __transaction_state when the first transactional producer is, _schemas when the first schema is registered, each with
 // as many replicas as configured and possible; more are added as nodes join. min.insync.replicas is 2 from
 // three replicas on, once two of each partition are in sync.
 #ifndef CONTROLLER_INTERNAL_TOPICS_H

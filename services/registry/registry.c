@@ -15,8 +15,7 @@ enum {
     HANDOVER_MS_MAX = 3000,
     WORK_MS_MAX = 1000,
     WORK_POLL_MS = 5,
-    NEED_MS = 2000,     // of one attempt to have the topic made
-    NEED_AGAIN_MS = 300 //
+    NEED_MS = 2000 // of one attempt to have the topic made
 };
 
 // ---- the state ----
@@ -54,8 +53,15 @@ static void on_progress(void *context)
 
 static const struct ledger_ops ops = {.apply = on_apply, .reset = on_reset, .ready = on_ready};
 
+bool registry_has_topic(const struct registry *registry)
+{
+    return image_topic_named(registry->image, SHARD_TOPIC_SCHEMAS) != NULL;
+}
+
 bool registry_has_state(const struct registry *registry)
 {
+    if (registry->joined && !registry_has_topic(registry))
+        return true; // nothing was ever registered
     if (registry->ledger != NULL)
         return ledger_ready(registry->ledger);
     return registry->tail != NULL && ledger_tail_ready(registry->tail);
@@ -140,14 +146,15 @@ static void on_needed(void *context, enum status status, const ProtobufCMessage 
 {
     struct registry *registry = context;
     registry->needing = NULL;
-    timer_start_ms(registry->env, &registry->need, NEED_AGAIN_MS);
+    if (status != ST_OK)
+        DIAG_INFO(&registry->env->diag, "cannot make topic=" SHARD_TOPIC_SCHEMAS " error=\"%s\"",
+                  status_text(status));
 }
 
-static void on_need(struct timer *timer)
+void registry_need_topic(struct registry *registry)
 {
-    struct registry *registry = timer->context;
     Millrace__NeedTopicRequest request = MILLRACE__NEED_TOPIC_REQUEST__INIT;
-    if (image_topic_named(registry->image, SHARD_TOPIC_SCHEMAS) != NULL || registry->needing != NULL)
+    if (registry_has_topic(registry) || registry->needing != NULL)
         return;
     request.name = (char *)SHARD_TOPIC_SCHEMAS;
     struct controllers_call call = {.method = "NeedTopic",
@@ -165,7 +172,6 @@ static void join(struct registry *registry)
 {
     registry->joined = true;
     DIAG_INFO(&registry->env->diag, "serving schemas node=%" PRId32, registry->node_id);
-    timer_start_ms(registry->env, &registry->need, 0);
     assigned(registry, image_shard(registry->image, SHARD_TOPIC_SCHEMAS, 0));
 }
 
@@ -232,7 +238,6 @@ enum status registry_new(const struct registry_options *options, struct registry
     registry->state = state_new();
     registry->loads = ledger_loads_new(options->env);
     contacts_init(&registry->peers, options->rpc, env_random(options->env));
-    timer_init(&registry->need, on_need, registry);
     timer_init(&registry->drain_timer, drain_on_timer, registry);
     registry->listener = (struct image_listener){.context = registry, .on_shard = on_shard};
     image_listen(registry->image, &registry->listener);
@@ -274,7 +279,6 @@ void registry_destroy(struct registry **pointer)
     if (registry == NULL)
         return;
     timer_stop(registry->env, &registry->drain_timer);
-    timer_stop(registry->env, &registry->need);
     image_unlisten(registry->image, &registry->listener);
     work_stop(registry);
     if (registry->needing != NULL)

@@ -30,7 +30,6 @@ struct registry {
     bool joined;     // the image has had the registration
     char cluster[UUID_TEXT_SIZE];
     struct controllers_pending *needing; // NeedTopic under way
-    struct timer need;                   // ... or to be asked again
 
     struct state *state;
     struct ledger_loads *loads;
@@ -52,7 +51,10 @@ struct registry {
     struct metric subjects, schemas, owner, waiting;        // gauges
 };
 
-// Whether the state is whole: read to the end, or owned and loaded.
+// Whether `_schemas` exists. The first write has it made.
+bool registry_has_topic(const struct registry *registry);
+void registry_need_topic(struct registry *registry);
+// Whether the state is whole: read to the end, or owned and loaded, or there is no topic.
 bool registry_has_state(const struct registry *registry);
 // The other registry that owns `_schemas`; NULL when there is none now, or it is this one.
 const struct image_node *registry_owner(const struct registry *registry);

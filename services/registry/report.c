@@ -21,7 +21,7 @@ bool registry_ready(struct registry *registry, struct buf *reason)
         buf_printf(reason, "the schemas are being loaded");
         return false;
     }
-    if (registry->ledger == NULL && registry_owner(registry) == NULL) {
+    if (registry_has_topic(registry) && registry->ledger == NULL && registry_owner(registry) == NULL) {
         buf_printf(reason, "no registry owns the schemas");
         return false;
     }

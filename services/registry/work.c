@@ -252,6 +252,8 @@ static void write_elsewhere(struct registry_work *work)
         end(work);
         return;
     }
+    if (!registry_has_topic(work->registry))
+        registry_need_topic(work->registry);
     if (owner == NULL || left_ms(work) <= FORWARD_MARGIN_MS)
         try_later(work);
     else

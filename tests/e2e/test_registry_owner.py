@@ -77,6 +77,7 @@ def check(cluster, acked):
 @pytest.fixture
 def cluster():
     with Cluster(coordinators=0, registries=3) as running:
+        assert Registry(running.registries[0].url).id_of("first", "\"null\"") == 1, "has _schemas made"
         yield running
 
 
@@ -132,6 +133,7 @@ def test_deleted_stays_deleted_after_compaction_and_a_new_owner():
     settings = {"storage": {"log.cleaner.backoff.ms": 100}}
     with Cluster(coordinators=0, registries=1, settings=settings) as cluster:
         client = Registry(cluster.registries[0].url)
+        client.id_of("first", "\"null\"")
         cluster.cli("config", "set", "segment.bytes=20000", "min.cleanable.dirty.ratio=0.01",
                     "delete.retention.ms=0", "--topic", "_schemas")
         highest = 0
