@@ -9,7 +9,7 @@ PRESET ?= release
 .PHONY: setup build programs test up down sim chaos fuzz lint fmt bench test-clients clean
 setup: ; @tests/setup packages.txt
 build: ; @cmake --preset $(PRESET) --log-level=WARNING >/dev/null && cmake --build $(BUILD) -j$(JOBS)
-programs: ; @cmake --preset $(PRESET) --log-level=WARNING >/dev/null && cmake --build $(BUILD) -j$(JOBS) --target millrace millrace-controller millrace-storage millrace-coordinator
+programs: ; @cmake --preset $(PRESET) --log-level=WARNING >/dev/null && cmake --build $(BUILD) -j$(JOBS) --target millrace millrace-controller millrace-storage millrace-coordinator millrace-registry
 up: setup programs ; @$(BUILD)/bin/millrace up --detach
 down: ; @$(BUILD)/bin/millrace down
 test: setup build ; @tests/run --build $(BUILD)

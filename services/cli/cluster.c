@@ -83,7 +83,7 @@ void cluster_daemon_name(const struct cluster_daemon *daemon, char name[32])
 void cluster_daemon_data(const struct cluster *cluster, const struct cluster_daemon *daemon,
                          char path[CLUSTER_PATH_MAX])
 {
-    bool keeps = strcmp(daemon->role, "coordinator") != 0;
+    bool keeps = strcmp(daemon->role, "coordinator") != 0 && strcmp(daemon->role, "registry") != 0;
     path[0] = '\0';
     if (keeps)
         snprintf(path, CLUSTER_PATH_MAX, "%.440s/%s-%d", cluster->data, daemon->role, daemon->id);
@@ -106,6 +106,14 @@ void cluster_kafka(const struct cluster *cluster, struct buf *out)
     }
 }
 
+void cluster_registry(const struct cluster *cluster, char url[64])
+{
+    url[0] = '\0';
+    for (size_t i = cluster->count; i > 0; i--)
+        if (cluster->daemons[i - 1].rest_port != 0)
+            snprintf(url, 64, "http://127.0.0.1:%d", cluster->daemons[i - 1].rest_port);
+}
+
 // ---- JSON ----
 
 static void address_put(struct buf *out, const char *name, int port)
@@ -122,6 +130,8 @@ static void daemon_put(const struct cluster *cluster, const struct cluster_daemo
     cluster_daemon_data(cluster, daemon, data);
     buf_printf(out, "{\"role\":\"%s\",\"id\":%d,\"pid\":%d", daemon->role, daemon->id, daemon->pid);
     address_put(out, "kafka", daemon->kafka_port);
+    if (daemon->rest_port != 0)
+        address_put(out, "rest", daemon->rest_port);
     address_put(out, "rpc", daemon->rpc_port);
     address_put(out, "http", daemon->http_port);
     buf_printf(out, ",\"data\":");
@@ -131,8 +141,11 @@ static void daemon_put(const struct cluster *cluster, const struct cluster_daemo
 
 void cluster_ready_json(const struct cluster *cluster, struct buf *out)
 {
+    char registry[64];
     buf_printf(out, "{\"kafka\":\"");
     cluster_kafka(cluster, out);
+    cluster_registry(cluster, registry);
+    buf_printf(out, "\",\n \"registry\":\"%s", registry);
     buf_printf(out, "\",\n \"pid\":%d,\n \"data\":", cluster->pid);
     json_put_string(out, slice_str(cluster->data));
     buf_printf(out, ",\n \"daemons\":[");
@@ -160,10 +173,10 @@ enum status cluster_save(const struct cluster *cluster)
     for (size_t i = 0; i < cluster->count; i++) {
         const struct cluster_daemon *daemon = &cluster->daemons[i];
         buf_printf(&text,
-                   "%s\n  {\"role\":\"%s\",\"id\":%d,\"pid\":%d,\"kafka_port\":%d,\"rpc_port\":%d,"
-                   "\"http_port\":%d}",
+                   "%s\n  {\"role\":\"%s\",\"id\":%d,\"pid\":%d,\"kafka_port\":%d,\"rest_port\":%d,"
+                   "\"rpc_port\":%d,\"http_port\":%d}",
                    i > 0 ? "," : "", daemon->role, daemon->id, daemon->pid, daemon->kafka_port,
-                   daemon->rpc_port, daemon->http_port);
+                   daemon->rest_port, daemon->rpc_port, daemon->http_port);
     }
     buf_printf(&text, "]}\n");
     state_path(cluster->data, path);
@@ -183,9 +196,12 @@ static enum status member_int(const cJSON *object, const char *name, int max, in
 
 static enum status daemon_read(const cJSON *item, struct cluster_daemon *daemon)
 {
+    static const char *const roles[] = {"controller", "storage", "coordinator", "registry"};
     const char *role = json_string(item, "role");
-    if (role == NULL ||
-        (strcmp(role, "controller") != 0 && strcmp(role, "storage") != 0 && strcmp(role, "coordinator") != 0))
+    size_t known = 0;
+    while (known < sizeof roles / sizeof *roles && (role == NULL || strcmp(role, roles[known]) != 0))
+        known++;
+    if (known == sizeof roles / sizeof *roles)
         return ST_MALFORMED;
     snprintf(daemon->role, sizeof daemon->role, "%s", role);
     if (member_int(item, "id", INT32_MAX, &daemon->id) != ST_OK ||
@@ -193,6 +209,9 @@ static enum status daemon_read(const cJSON *item, struct cluster_daemon *daemon)
         member_int(item, "kafka_port", 65535, &daemon->kafka_port) != ST_OK ||
         member_int(item, "rpc_port", 65535, &daemon->rpc_port) != ST_OK ||
         member_int(item, "http_port", 65535, &daemon->http_port) != ST_OK)
+        return ST_MALFORMED;
+    if (json_get(item, "rest_port") != NULL && // since there are registries
+        member_int(item, "rest_port", 65535, &daemon->rest_port) != ST_OK)
         return ST_MALFORMED;
     return ST_OK;
 }

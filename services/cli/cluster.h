@@ -9,10 +9,11 @@
 enum { CLUSTER_DAEMONS_MAX = 128, CLUSTER_PATH_MAX = 512, CLUSTER_VERSION = 1 };
 
 struct cluster_daemon {
-    char role[16]; // "controller", "storage", "coordinator"
+    char role[16]; // "controller", "storage", "coordinator", "registry"
     int id;
     int pid;        // 0: not running
     int kafka_port; // 0: none
+    int rest_port;  // of a registry; 0: none
     int rpc_port;
     int http_port;
 };
@@ -37,6 +38,9 @@ void cluster_daemon_log(const struct cluster *cluster, const struct cluster_daem
 
 // "host:port,..." of all storage nodes.
 void cluster_kafka(const struct cluster *cluster, struct buf *out);
+
+// "http://127.0.0.1:port" of the first registry; "" when there is none.
+void cluster_registry(const struct cluster *cluster, char url[64]);
 
 // The `daemons` list and the rest of a ready file as JSON.
 void cluster_ready_json(const struct cluster *cluster, struct buf *out);

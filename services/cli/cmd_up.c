@@ -78,6 +78,7 @@ static int remove_one(const char *path, const struct stat *info, int kind, struc
 
 static void addresses_print(const struct cluster *cluster, bool json)
 {
+    char registry[64];
     struct buf text;
     buf_init(&text, READY_TEXT_MAX);
     if (json) {
@@ -86,6 +87,9 @@ static void addresses_print(const struct cluster *cluster, bool json)
         buf_printf(&text, "  kafka          ");
         cluster_kafka(cluster, &text);
         buf_printf(&text, "\n");
+        cluster_registry(cluster, registry);
+        if (registry[0] != '\0')
+            buf_printf(&text, "  schemas        %s\n", registry);
         for (size_t i = 0; i < cluster->count; i++) {
             char name[32];
             cluster_daemon_name(&cluster->daemons[i], name);
@@ -266,15 +270,19 @@ static enum cli_exit run_detached(struct up *up, int argc, char **argv)
 
 enum cli_exit cmd_up(int argc, char **argv)
 {
-    struct up up = {.wait_s = 60};
+    struct up up = {.wait_s = 60, .wish.registries = -1};
     const struct cli_arg args[] = {
         {"--storage", CLI_INT, &up.wish.storages, 1, PLAN_ROLE_MAX, "N", "storage nodes (as before, else 1)"},
         {"--controllers", CLI_INT, &up.wish.controllers, 1, 5, "N", "controllers: 1, 3 or 5"},
         {"--coordinators", CLI_INT, &up.wish.coordinators, 1, PLAN_ROLE_MAX, "N", "coordinators"},
+        {"--registries", CLI_INT, &up.wish.registries, 0, PLAN_ROLE_MAX, "N",
+         "schema registries (1; 0: none)"},
         {"--data", CLI_TEXT, &up.data, 0, 0, "DIR",
          "where it keeps its data ($MILLRACE_DATA, ~/.local/share)"},
         {"--port", CLI_INT, &up.wish.kafka_port, 1, 65535, "P",
          "Kafka port of the first storage node (9092)"},
+        {"--registry-port", CLI_INT, &up.wish.rest_port, 1, 65535, "P",
+         "REST port of the first registry (8081)"},
         {"--detach", CLI_FLAG, &up.detach, 0, 0, NULL, "return when ready, leave it running"},
         {"--timeout", CLI_INT, &up.wait_s, 1, 3600, "S", "with --detach: seconds to wait for it (60)"},
         {"--ephemeral", CLI_FLAG, &up.ephemeral, 0, 0, NULL, "temporary data, free ports; gone afterwards"},

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A cluster's plan: how many of each role, ids (storage 1.., coordinators 2001.., controllers 3001..: unique
-// over all roles), ports. Ports are picked below the range the system takes for outgoing connections, so that
-// a daemon finds its port again after a restart. See plan.h.
+// A cluster's plan: how many of each role, ids (storage 1.., coordinators 2001.., controllers 3001..,
+// registries 4001..: unique over all roles), ports. Ports are picked below the range the system takes for
+// outgoing connections, so that a daemon finds its port again after a restart. See plan.h.
 #include "plan.h"
 
 #include "base/mem.h"
+#include "launch.h"
 
 #include <arpa/inet.h>
 #include <stdio.h>
@@ -29,7 +30,8 @@ struct role {
     int base; // ids begin behind it
 };
 
-static const struct role roles[] = {{"controller", 3000}, {"storage", 0}, {"coordinator", 2000}};
+static const struct role roles[] = {
+    {"controller", 3000}, {"storage", 0}, {"coordinator", 2000}, {"registry", 4000}};
 
 // ---- ports ----
 
@@ -64,7 +66,8 @@ static bool port_planned(const struct cluster *cluster, int port)
 {
     for (size_t i = 0; i < cluster->count; i++) {
         const struct cluster_daemon *daemon = &cluster->daemons[i];
-        if (daemon->kafka_port == port || daemon->rpc_port == port || daemon->http_port == port)
+        if (daemon->kafka_port == port || daemon->rest_port == port || daemon->rpc_port == port ||
+            daemon->http_port == port)
             return true;
     }
     return false;
@@ -101,19 +104,40 @@ static int role_count(const struct cluster *cluster, const char *role)
     return count;
 }
 
+// A port clients know, *port as before (0: none): the one wished for, the same as before, or a fallback; of
+// the k-th daemon. Whether it can be had.
+static bool client_port_choose(int64_t wished, int fallback, bool any, int k, int *port)
+{
+    int kept = *port;
+    if (any && wished == 0 && kept == 0)
+        return true; // a free one is picked
+    if (kept == 0 || wished > 0)
+        *port = (wished > 0 ? (int)wished : fallback) + k - 1;
+    return *port > 0 && *port <= 65535 && (*port == kept ? port_free_soon(*port) : port_free(*port));
+}
+
 static enum cli_exit kafka_port_choose(const struct plan_wish *wish, int k, struct cluster_daemon *daemon,
                                        const struct cluster *cluster)
 {
-    int kept = daemon->kafka_port;
-    if (wish->free_ports && wish->kafka_port == 0 && kept == 0)
-        daemon->kafka_port = port_pick(cluster);
-    else if (kept == 0 || wish->kafka_port > 0)
-        daemon->kafka_port = (wish->kafka_port > 0 ? (int)wish->kafka_port : PLAN_KAFKA_PORT) + k - 1;
-    int port = daemon->kafka_port;
-    if (port <= 0 || port > 65535 || !(port == kept ? port_free_soon(port) : port_free(port)))
+    if (!client_port_choose(wish->kafka_port, PLAN_KAFKA_PORT, wish->free_ports, k, &daemon->kafka_port))
         return cli_fail(CLI_FAILED,
                         "Kafka port %d is in use; --port N chooses another, --ephemeral takes free ones",
-                        port);
+                        daemon->kafka_port);
+    if (daemon->kafka_port == 0)
+        daemon->kafka_port = port_pick(cluster);
+    return CLI_DONE;
+}
+
+static enum cli_exit rest_port_choose(const struct plan_wish *wish, int k, struct cluster_daemon *daemon,
+                                      const struct cluster *cluster)
+{
+    if (!client_port_choose(wish->rest_port, PLAN_REST_PORT, wish->free_ports, k, &daemon->rest_port))
+        return cli_fail(CLI_FAILED,
+                        "port %d of the schema registry is in use; --registry-port N chooses another, "
+                        "--registries 0 leaves it out",
+                        daemon->rest_port);
+    if (daemon->rest_port == 0)
+        daemon->rest_port = port_pick(cluster);
     return CLI_DONE;
 }
 
@@ -147,21 +171,36 @@ static enum cli_exit daemon_plan(const struct plan_wish *wish, struct cluster *b
     enum cli_exit code = own_ports_choose(&daemon, cluster);
     if (code == CLI_DONE && strcmp(role->name, "storage") == 0)
         code = kafka_port_choose(wish, k, &daemon, cluster);
+    if (code == CLI_DONE && strcmp(role->name, "registry") == 0)
+        code = rest_port_choose(wish, k, &daemon, cluster);
     if (code == CLI_DONE)
         cluster->daemons[cluster->count++] = daemon;
     return code;
 }
 
-enum cli_exit plan_make(const struct plan_wish *wish, struct cluster *cluster)
+// How many of a role: as wished, as before, or one. A registry only where its program is.
+static int64_t count_of(const struct plan_wish *wish, size_t r, int had)
 {
     const int64_t wished[] = {wish->controllers, wish->storages, wish->coordinators};
+    char program[CLUSTER_PATH_MAX];
+    if (strcmp(roles[r].name, "registry") != 0)
+        return wished[r] > 0 ? wished[r] : had > 0 ? had : 1;
+    if (wish->registries >= 0)
+        return wish->registries;
+    if (launch_program("millrace-registry", program) != ST_OK || access(program, X_OK) != 0)
+        return 0;
+    return had > 0 ? had : 1;
+}
+
+enum cli_exit plan_make(const struct plan_wish *wish, struct cluster *cluster)
+{
     struct cluster *before = mem_calloc(1, sizeof *before);
     enum cli_exit code = CLI_DONE;
     *before = *cluster;
     cluster->count = 0;
     for (size_t r = 0; r < sizeof roles / sizeof *roles && code == CLI_DONE; r++) {
         int had = role_count(before, roles[r].name);
-        int64_t count = wished[r] > 0 ? wished[r] : had > 0 ? had : 1;
+        int64_t count = count_of(wish, r, had);
         if (r == 0 && had > 0 && count != had)
             code = cli_fail(CLI_USAGE,
                             "this cluster was formed with %d controllers, not %lld; use another --data", had,
@@ -227,6 +266,8 @@ static void role_args(const struct cluster *cluster, const struct cluster_daemon
         setting_put_take(list, mem_printf("listeners=PLAINTEXT://127.0.0.1:%d", daemon->kafka_port));
         setting_put_take(list,
                          mem_printf("advertised.listeners=PLAINTEXT://127.0.0.1:%d", daemon->kafka_port));
+    } else if (strcmp(daemon->role, "registry") == 0) {
+        setting_put_take(list, mem_printf("listeners=http://127.0.0.1:%d", daemon->rest_port));
     }
 }
 

@@ -5,12 +5,14 @@
 
 #include "cluster.h"
 
-enum { PLAN_KAFKA_PORT = 9092, PLAN_ROLE_MAX = 32 };
+enum { PLAN_KAFKA_PORT = 9092, PLAN_REST_PORT = 8081, PLAN_ROLE_MAX = 32 };
 
 struct plan_wish {
     int64_t controllers, storages, coordinators; // 0: as before, else 1
+    int64_t registries;                          // -1: as before, else 1 if its program is there
     int64_t kafka_port;                          // of storage node 1; 0: as before, else 9092
-    bool free_ports;                             // Kafka ports are free ones too
+    int64_t rest_port;                           // of registry 1; 0: as before, else 8081
+    bool free_ports;                             // Kafka and REST ports are free ones too
 };
 
 // Fills cluster->daemons; what it holds already (a former run) keeps ids and ports. A message is printed when

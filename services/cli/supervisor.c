@@ -2,8 +2,8 @@
 // The supervisor: one loop over signals (children that ended), inotify (ready files that appeared) and timers
 // (restarts). A daemon that died is started again at once, then with growing pauses; before the cluster was
 // ready for the first time, a daemon that fails again and again ends the whole start with its last log lines.
-// Stopping goes coordinators, storage nodes, controllers: each can still reach what it needs to leave in
-// order.
+// Stopping goes registries, coordinators, storage nodes, controllers: each can still reach what it needs to
+// leave in order.
 #include "supervisor.h"
 
 #include "base/assert.h"
@@ -187,14 +187,15 @@ static void children_reap(struct supervisor *supervisor)
 
 // ---- stopping ----
 
-// Tells the daemons of the first role that still has some to end. Coordinators go one after the other: the
-// last one sees that nobody is left to take its shards, two at once would wait for each other.
+// Tells the daemons of the first role that still has some to end. Owners of shards go one after the other:
+// the last one sees that nobody is left to take its shards, two at once would wait for each other.
 static void stop_go_on(struct supervisor *supervisor)
 {
-    static const char *const order[] = {"coordinator", "storage", "controller"};
+    static const char *const order[] = {"registry", "coordinator", "storage", "controller"};
+    enum { OWNERS = 2 };
     for (size_t r = 0; r < sizeof order / sizeof *order; r++) {
         bool waiting = false;
-        for (size_t i = 0; i < supervisor->cluster->count && !(waiting && r == 0); i++) {
+        for (size_t i = 0; i < supervisor->cluster->count && !(waiting && r < OWNERS); i++) {
             struct child *child = &supervisor->children[i];
             if (child->daemon->pid == 0 || strcmp(child->daemon->role, order[r]) != 0)
                 continue;

@@ -10,9 +10,10 @@ import time
 import pytest
 
 import cluster as lib
+from rest import Registry
 
 pytestmark = pytest.mark.skipif(
-    not lib.have("millrace", "millrace-controller", "millrace-storage", "millrace-coordinator"),
+    not lib.have("millrace", "millrace-controller", "millrace-storage", "millrace-coordinator", "millrace-registry"),
     reason="the daemons are not built")
 
 
@@ -43,7 +44,8 @@ class Cli:
 
     def up(self, *args):
         port = lib.free_port()
-        self.run("up", "--detach", "--data", self.data, "--port", str(port), "--ready-file", self.ready, *args)
+        self.run("up", "--detach", "--data", self.data, "--port", str(port), "--registry-port", str(lib.free_port()),
+                 "--ready-file", self.ready, *args)
         with open(self.ready) as file:
             state = json.load(file)
         self.env["MILLRACE_BOOTSTRAP"] = state["kafka"]
@@ -75,18 +77,18 @@ def test_paths_too_long_for_a_socket(tmp_path):
     cli = Cli(deep)
     try:
         cli.up()
-        assert len(cli.json("status")["daemons"]) == 3
+        assert len(cli.json("status")["daemons"]) == 4
     finally:
         cli.down()
 
 
 def test_up_status_down_and_up_again_with_the_same_ports_and_records(cli):
     first = cli.up()
-    assert [d["role"] for d in first["daemons"]] == ["controller", "storage", "coordinator"]
+    assert [d["role"] for d in first["daemons"]] == ["controller", "storage", "coordinator", "registry"]
     assert all(alive(d["pid"]) for d in first["daemons"])
     cli.run("produce", "kept", input="one\ntwo\n")
     status = cli.json("status")
-    assert [d["state"] for d in status["daemons"]] == ["ready"] * 3
+    assert [d["state"] for d in status["daemons"]] == ["ready"] * 4
     assert {d["pid"] for d in status["daemons"]} == {d["pid"] for d in first["daemons"]}
     cli.run("down")
     assert not any(alive(d["pid"]) for d in first["daemons"])
@@ -96,6 +98,17 @@ def test_up_status_down_and_up_again_with_the_same_ports_and_records(cli):
     places = [[(d["role"], d["id"], d["rpc"], d["http"]) for d in state["daemons"]] for state in (first, second)]
     assert sorted(places[0]) == sorted(places[1])
     assert cli.run("consume", "kept", "-B", "-e").split() == ["one", "two"]
+
+
+def test_a_registry_is_there_unless_it_is_not_wanted(cli):
+    state = cli.up()
+    registry = next(d for d in state["daemons"] if d["role"] == "registry")
+    assert state["registry"] == "http://" + registry["rest"]
+    answer = Registry(state["registry"]).register("s", "\"int\"")
+    assert answer.json == {"id": 1}
+    cli.run("down")
+    assert cli.up("--registries", "0")["registry"] == ""
+    assert {d["role"] for d in cli.json("status")["daemons"]} == {"controller", "storage", "coordinator"}
 
 
 def test_a_daemon_that_died_is_started_again(cli):
