@@ -73,4 +73,8 @@ enum status registry_run_dir(const char *data, char run[CLUSTER_PATH_MAX]);
 // printed when there is none.
 enum cli_exit cluster_find(const char *data, struct cluster *cluster);
 
+// The URL of the schema registry of the cluster in $MILLRACE_DATA, else of the newest running one of this
+// user; "" when there is none.
+void cluster_find_registry(char url[64]);
+
 #endif

@@ -15,7 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PIECE = 64 << 10 };
+enum { PIECE = 64 << 10, REQUEST_MAX = 16 << 20 };
 
 static int64_t now_ms(void)
 {
@@ -119,16 +119,31 @@ static enum status head_take(struct buf *in, int *code)
     return ST_MALFORMED;
 }
 
+static void request_put(const struct http_ask *ask, struct buf *out)
+{
+    buf_printf(out, "%s %s HTTP/1.0\r\nHost: %s\r\n", ask->method, ask->path, ask->address);
+    if (ask->json.data != NULL)
+        buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", ask->json.len);
+    buf_printf(out, "\r\n");
+    buf_append(out, ask->json.data, ask->json.len);
+}
+
 enum status http_get(const char *address, const char *path, int wait_ms, struct buf *body, int *code)
 {
-    int64_t until_ms = now_ms() + wait_ms;
+    struct http_ask ask = {.address = address, .method = "GET", .path = path, .wait_ms = wait_ms};
+    return http_ask(&ask, body, code);
+}
+
+enum status http_ask(const struct http_ask *ask, struct buf *body, int *code)
+{
+    int64_t until_ms = now_ms() + ask->wait_ms;
     int fd = -1;
     struct buf request;
-    enum status status = connect_to(address, until_ms, &fd);
+    enum status status = connect_to(ask->address, until_ms, &fd);
     if (status != ST_OK)
         return status;
-    buf_init(&request, 1 << 20);
-    buf_printf(&request, "GET %s HTTP/1.0\r\nHost: %s\r\n\r\n", path, address);
+    buf_init(&request, REQUEST_MAX);
+    request_put(ask, &request);
     status = buf_status(&request);
     if (status == ST_OK)
         status = send_all(fd, buf_slice(&request), until_ms);

@@ -19,6 +19,7 @@ int main(int argc, char **argv)
         {"perf", cmd_perf, "throughput and latency of a topic"},
         {"quorum", cmd_quorum, "the controllers, who leads, who is behind"},
         {"features", cmd_features, "levels of cluster-wide features"},
+        {"schema", cmd_schema, "list, register, check, compare, delete schemas"},
         {"config", cmd_config, "parameters of topics, brokers, groups"},
         {"node", cmd_node, "list, drain, remove storage nodes"},
         {"storage", cmd_storage, "a stopped node's data directory: adopt Kafka's partitions, recover"},

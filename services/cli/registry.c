@@ -5,6 +5,7 @@
 #include "cluster.h"
 
 #include "base/hash.h"
+#include "base/mem.h"
 #include "http/json.h"
 
 #include <dirent.h>
@@ -169,4 +170,16 @@ enum cli_exit cluster_find(const char *data, struct cluster *cluster)
     if (!cluster_running(path))
         cluster->pid = 0;
     return CLI_DONE;
+}
+
+void cluster_find_registry(char url[64])
+{
+    char path[PATH_MAX];
+    const char *named = getenv("MILLRACE_DATA");
+    bool found = named != NULL && *named != '\0' ? realpath(named, path) != NULL : newest_running(path);
+    struct cluster *cluster = mem_calloc(1, sizeof *cluster);
+    url[0] = '\0';
+    if (found && strlen(path) < CLUSTER_PATH_MAX - 80 && cluster_load(path, cluster) == ST_OK)
+        cluster_registry(cluster, url);
+    mem_free(cluster);
 }

@@ -176,3 +176,47 @@ def test_a_registry_waits_for_late_storage_and_recovers_by_itself(cluster, regis
     registry.close()
     assert registry.get("/schemas/ids/%d" % number).status == 200
     assert registry.id_of("late-2", "\"long\"") > 0
+
+
+def test_schemas_from_the_command_line(cluster, registry, tmp_path):
+    old, new, bad = (tmp_path / name for name in ("old.avsc", "new.avsc", "bad.avsc"))
+    old.write_text(json.dumps(record("C", "x"), indent=2))
+    new.write_text(json.dumps(record("C", "x", ("y", "int", 1))))
+    bad.write_text(json.dumps(record("C", "z")))
+
+    def schema(*arguments, code=0, **more):
+        done = cluster.cli("schema", *arguments, "--registry", cluster.registries[0].url, check=False, **more)
+        assert done.returncode == code, done
+        return done.stdout
+
+    number = int(schema("register", "cli", old))
+    assert schema("register", "cli", input=old.read_text()).strip() == str(number)
+    assert schema("check", "cli", new) == "compatible\n"
+    told = schema("check", "cli", bad, code=1)
+    assert told.startswith("not compatible") and "READER_FIELD_MISSING_DEFAULT_VALUE" in told
+    schema("register", "cli", bad, code=1)
+    schema("register", "cli", new)
+    assert json.loads(schema("get", "cli")) == record("C", "x", ("y", "int", 1))
+    assert json.loads(schema("get", "--id", number)) == record("C", "x")
+    lines = schema("diff", "cli", 1, code=1).splitlines()
+    assert [line for line in lines if line[0] == "-"] == [] and any('"name":\t"y"' in l for l in lines if l[0] == "+")
+    assert schema("diff", "cli", 2)
+    assert ["cli", 2, "AVRO"] in [[r["subject"], r["version"], r["type"]] for r in json.loads(schema("list", "--json"))]
+    assert schema("config", "cli") == "BACKWARD\n"
+    assert schema("config", "cli", "--level", "FULL") == "FULL\n" and schema("config", "cli") == "FULL\n"
+    assert schema("config", "cli", "--delete") == "FULL\n" and schema("config", "cli") == "BACKWARD\n"
+    assert schema("mode", "cli", "--set", "READONLY") == "READONLY\n"
+    schema("delete", "cli", code=1)
+    schema("mode", "cli", "--delete")
+    user = tmp_path / "user.avsc"
+    user.write_text(json.dumps(record("U", ("c", "C"))))
+    schema("register", "user", user, "--reference", "C=cli:2")
+    schema("register", "user", user, "--reference", "nonsense", code=2)
+    schema("delete", "cli", code=1)
+    schema("delete", "cli", "--version", 1)
+    schema("delete", "user")
+    schema("delete", "cli")
+    schema("delete", "cli", "--permanent")
+    schema("get", "cli", code=1)
+    done = cluster.cli("schema", "list", "--registry", "http://127.0.0.1:1", check=False)
+    assert done.returncode == 3 and "no schema registry answers" in done.stderr

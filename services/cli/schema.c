@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// See schema.h.
+#include "schema.h"
+
+#include "cluster.h"
+#include "http/json.h"
+#include "http_get.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ANSWER_MAX = 64 << 20, PATH_TEXT_MAX = 64 << 10, TIMEOUT_S = 30 };
+
+void schema_request_init(struct schema_request *request, const char *method, const char *path,
+                         const char *subject)
+{
+    request->method = method;
+    buf_init(&request->path, PATH_TEXT_MAX);
+    buf_init(&request->body, SCHEMA_BODY_MAX);
+    buf_printf(&request->path, "%s", path);
+    if (subject != NULL) {
+        buf_put_u8(&request->path, '/');
+        http_put_segment(&request->path, subject);
+    }
+}
+
+void schema_request_fini(struct schema_request *request)
+{
+    buf_fini(&request->path);
+    buf_fini(&request->body);
+}
+
+// "host:port" of a URL; false when it is none we can speak to.
+static bool address_of(const char *url, char address[300])
+{
+    const char *at = strncmp(url, "http://", 7) == 0 ? url + 7 : url;
+    size_t len = strcspn(at, "/");
+    if (strstr(at, "://") != NULL || len == 0 || len > 280)
+        return false;
+    bool port = memchr(at, ':', len) != NULL;
+    snprintf(address, 300, "%.*s%s", (int)len, at, port ? "" : ":80");
+    return true;
+}
+
+static enum cli_exit find(const struct schema_options *options, char address[300])
+{
+    char own[64];
+    const char *url = options->registry != NULL ? options->registry : getenv("MILLRACE_REGISTRY");
+    cluster_find_registry(own);
+    if (url == NULL || *url == '\0')
+        url = own[0] != '\0' ? own : "http://127.0.0.1:8081";
+    if (address_of(url, address))
+        return CLI_DONE;
+    return cli_fail(CLI_USAGE, "'%s' is not http://host:port", url);
+}
+
+static enum cli_exit refused(const struct buf *body, int code)
+{
+    cJSON *error = NULL;
+    size_t at;
+    int64_t number = code;
+    json_parse(buf_slice(body), &error, &at);
+    const char *message = json_string(error, "message");
+    json_integer(error, "error_code", &number);
+    cli_fail(CLI_FAILED, "%s (%" PRId64 ")", message != NULL ? message : "the registry refuses", number);
+    cJSON_Delete(error);
+    return CLI_FAILED;
+}
+
+static enum cli_exit answered(const struct buf *body, int code, cJSON **answer)
+{
+    size_t at;
+    if (code != 200 && code != 204)
+        return refused(body, code);
+    if (body->len > 0 && json_parse(buf_slice(body), answer, &at) != ST_OK)
+        return cli_fail(CLI_FAILED, "the answer is no JSON; is that a schema registry?");
+    return CLI_DONE;
+}
+
+enum cli_exit schema_ask(const struct schema_options *options, struct schema_request *request, cJSON **answer)
+{
+    char address[300];
+    struct buf body;
+    int code = 0;
+    *answer = NULL;
+    enum cli_exit result = find(options, address);
+    buf_init(&body, ANSWER_MAX);
+    buf_put_u8(&request->path, '\0');
+    if (result == CLI_DONE && (buf_status(&request->path) != ST_OK || buf_status(&request->body) != ST_OK))
+        result = cli_fail(CLI_USAGE, "the names or the schema are too long");
+    if (result == CLI_DONE) {
+        struct http_ask ask = {.address = address,
+                               .method = request->method,
+                               .path = (const char *)request->path.data,
+                               .json = request->body.len > 0 ? buf_slice(&request->body) : (struct slice){0},
+                               .wait_ms =
+                                   (int)(options->timeout_s > 0 ? options->timeout_s : TIMEOUT_S) * 1000};
+        enum status status = http_ask(&ask, &body, &code);
+        if (status == ST_OK)
+            result = answered(&body, code, answer);
+        else if (status == ST_TIMEOUT)
+            result = cli_fail(CLI_TIMEOUT, "the registry at %s does not answer in time", address);
+        else
+            result =
+                cli_fail(CLI_ABSENT, "no schema registry answers at %s: %s", address, status_text(status));
+    }
+    buf_fini(&body);
+    schema_request_fini(request);
+    return result;
+}
+
+void schema_print(const cJSON *answer)
+{
+    char *text = cJSON_PrintUnformatted(answer);
+    printf("%s\n", text != NULL ? text : "null");
+    cJSON_free(text);
+}
