@@ -8,19 +8,35 @@
 #include <math.h>
 #include <stdio.h>
 
-static bool keys_unique(const cJSON *value)
+enum { FEW_KEYS = 12 }; // compared with each other; a table costs more
+
+static bool few_unique(const cJSON *object)
+{
+    for (const cJSON *at = object->child; at != NULL; at = at->next)
+        for (const cJSON *other = at->next; other != NULL; other = other->next)
+            if (strcmp(at->string, other->string) == 0)
+                return false;
+    return true;
+}
+
+static bool many_unique(const cJSON *object)
 {
     struct map seen;
     bool unique = true;
     map_init(&seen, 1);
-    for (cJSON *at = value->child; at != NULL && unique; at = at->next) {
-        if (cJSON_IsObject(value) && map_put(&seen, slice_str(at->string), at) != NULL)
-            unique = false;
-        else
-            unique = keys_unique(at); // as deep as JSON_DEPTH_MAX
-    }
+    for (cJSON *at = object->child; at != NULL && unique; at = at->next)
+        unique = map_put(&seen, slice_str(at->string), at) == NULL;
     map_fini(&seen);
     return unique;
+}
+
+static bool keys_unique(const cJSON *value)
+{
+    int count = 0;
+    for (const cJSON *at = value->child; at != NULL; at = at->next, count++)
+        if (at->child != NULL && !keys_unique(at)) // as deep as JSON_DEPTH_MAX
+            return false;
+    return !cJSON_IsObject(value) || (count <= FEW_KEYS ? few_unique(value) : many_unique(value));
 }
 
 enum status json_parse(struct slice text, cJSON **json, size_t *error_at)

@@ -43,6 +43,23 @@ Test(json, what_cjson_accepts_beyond_json_is_refused)
         cr_expect_eq(parse(bad[i]), ST_MALFORMED, "%zu: %s", i, bad[i]);
 }
 
+Test(json, a_repeated_name_is_refused_among_few_and_among_many)
+{
+    for (int count = 2; count < 40; count++) {
+        for (int repeated = 0; repeated < 2; repeated++) {
+            struct buf text;
+            buf_init(&text, 4096);
+            buf_printf(&text, "[{\"outer\":{\"n0\":0");
+            for (int i = 1; i < count; i++)
+                buf_printf(&text, ",\"n%d\":0", repeated && i == count - 1 ? 0 : i);
+            buf_printf(&text, "}}]");
+            buf_put_u8(&text, 0);
+            cr_expect_eq(parse((const char *)text.data), repeated ? ST_MALFORMED : ST_OK, "%d", count);
+            buf_fini(&text);
+        }
+    }
+}
+
 Test(json, json_is_accepted)
 {
     const char *const good[] = {"{}", " [1, -0.5e+3, true,false,null] ",
