@@ -53,7 +53,7 @@ enum avro_order { AVRO_ASCENDING, AVRO_DESCENDING, AVRO_IGNORE };
 enum {
     AVRO_NEST_MAX = 1000,             // types within types when a schema is walked, names followed
     AVRO_DEFAULT_STEPS_MAX = 1 << 20, // values looked at while defaults are checked
-    AVRO_PAIRS_MAX = 1 << 20,         // pairs of types that one check may compare
+    AVRO_PAIRS_MAX = 1 << 18,         // pairs of types that one check may compare
     AVRO_FIXED_MAX = INT32_MAX - 8,   // bytes of a fixed, as Java's SystemLimitException
 };
 

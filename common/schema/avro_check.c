@@ -372,6 +372,8 @@ static struct verdict *new_pair(struct checker *c, struct slice key)
 static void compare(struct checker *c, const struct place *at, const struct avro_type *reader,
                     const struct avro_type *writer, struct verdict *verdict)
 {
+    if (reader->kind >= AVRO_STRING && (reader->kind == writer->kind || promoted(reader->kind, writer->kind)))
+        return; // nothing to remember
     struct pair pair = {.reader = reader, .writer = writer};
     struct slice key = slice_of(&pair, sizeof pair);
     struct verdict *known = map_get(&c->pairs, key);
@@ -443,7 +445,7 @@ static enum status tell(struct schema_findings *findings, const struct fault *fa
 enum status avro_check(const struct schema *reader, const struct schema *writer,
                        struct schema_findings *findings)
 {
-    enum { MEMORY = 256 << 20 };
+    enum { MEMORY = 128 << 20 };
     static const struct place root = {.token = ""};
     struct checker c = {.status = ST_OK};
     struct verdict verdict = {.bad = false};

@@ -99,8 +99,8 @@ void schema_findings_init(struct schema_findings *findings);
 void schema_findings_fini(struct schema_findings *findings);
 
 // Whether data written with writer can be read with reader, which is Confluent's BACKWARD when reader is the
-// new schema and FORWARD when writer is. OK with no findings: it can. INVALID: not of one format. LIMIT: the
-// comparison takes more steps than the square of what a schema may hold; NO_MEMORY.
+// new schema and FORWARD when writer is. OK with no findings: it can. INVALID: not of one format. LIMIT: two
+// schemas with more pairs of types to compare, or more to tell of them, than one check may take.
 enum status schema_check(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings);
 
