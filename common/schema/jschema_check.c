@@ -132,9 +132,7 @@ static bool check_choices(struct checking *c, const struct scope *scope, const s
         return checking_fail(c, spot, any);
     if (one != NULL && one->kind == TREE_ARRAY && count_valid(c, scope, one, spot, 2) != 1)
         return checking_fail(c, spot, one);
-    struct spot apart = *spot;
-    apart.marks = NULL;
-    if (not != NULL && try_apply(c, scope, not, &apart))
+    if (not != NULL && try_apply(c, scope, not, spot))
         return checking_fail(c, spot, not );
     return true;
 }

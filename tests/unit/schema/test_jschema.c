@@ -83,6 +83,39 @@ Test(jschema, the_draft_a_schema_names_counts)
     expect(newest, "[2]", ST_MALFORMED, "/0: the value breaks const");
 }
 
+Test(jschema, drafts_differ)
+{
+    const char *const contains =
+        "{\"$schema\":\"https://json-schema.org/draft/%s/schema\",\"contains\":{\"const\":1},"
+        "\"unevaluatedItems\":false}";
+    char text[300];
+    snprintf(text, sizeof text, contains, "2019-09");
+    expect(text, "[1]", ST_MALFORMED, "/0: the value breaks unevaluatedItems");
+    snprintf(text, sizeof text, contains, "2020-12");
+    expect(text, "[1]", ST_OK, "");
+    expect("{\"$schema\":\"http://json-schema.org/draft-04/schema#\",\"type\":\"integer\"}", "1.0",
+           ST_MALFORMED, "breaks type");
+    expect("{\"type\":\"integer\"}", "1.0", ST_OK, "");
+}
+
+Test(jschema, decimal_fractions_are_multiples_of_each_other)
+{
+    expect("{\"multipleOf\":0.01}", "4.35", ST_OK, "");
+    expect("{\"multipleOf\":0.01}", "4.351", ST_MALFORMED, "breaks multipleOf");
+    expect("{\"multipleOf\":3}", "9007199254740993", ST_OK, "");
+    expect("{\"multipleOf\":3}", "9007199254740992", ST_MALFORMED, "breaks multipleOf");
+}
+
+Test(jschema, pointers_are_unescaped_once)
+{
+    const char *const text =
+        "{\"definitions\":{\"~1\":{\"const\":1},\"/\":{\"const\":2},\"a b\":{\"const\":3}},"
+        "\"items\":[{\"$ref\":\"#/definitions/~01\"},{\"$ref\":\"#/definitions/~1\"},"
+        "{\"$ref\":\"#/definitions/a%20b\"}]}";
+    expect(text, "[1,2,3]", ST_OK, "");
+    expect(text, "[2]", ST_MALFORMED, "/0: the value breaks const 1");
+}
+
 Test(jschema, circles_end, .timeout = 20)
 {
     expect("{\"$ref\":\"#\"}", "1", ST_LIMIT, "too many steps");
