@@ -94,7 +94,7 @@ static void beat(struct consumer_sim *consumer)
     request.group_id = slice_str(consumer->group);
     request.member_id = slice_str(consumer->id);
     request.member_epoch = consumer->leaving ? LEAVE : consumer->epoch;
-    request.rebalance_timeout_ms = all ? CONSUMER_SESSION_MS : -1;
+    request.rebalance_timeout_ms = all ? CONSUMER_REBALANCE_MS : -1;
     request.subscribed_topic_names = &topic;
     request.subscribed_topic_names_count = all ? 1 : -1;
     request.topic_partitions = &owned;

@@ -9,7 +9,11 @@
 #include "actor.h"
 #include "base/uuid.h"
 
-enum { CONSUMER_SESSION_MS = 10000 }; // of the coordinators too, and their rebalance timeout
+enum {
+    CONSUMER_SESSION_MS = 10000,  // of the coordinators too
+    CONSUMER_REBALANCE_MS = 20000 // counts from when it was first told to give up, which it may not have
+                                  // heard: its session, by its own clock, ends before
+};
 
 struct consumer_sim {
     struct actor actor; // first
