@@ -69,7 +69,7 @@ struct replica {
     enum replica_link link;
     struct replica *link_next, *link_previous; // list of the leader's stream
     struct stream_in *stream;
-    uint32_t subscription; // counts the askings; entries of an older one are passed over
+    uint32_t subscription; // the last one asked for; entries of an older one are passed over
 
     struct subscription *subscriptions; // leader: who follows, stream_out.c's list
 

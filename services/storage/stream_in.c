@@ -308,7 +308,9 @@ static void subscription_fill(Millrace__Subscription *item, struct replica *repl
     item->leader_epoch = replica->state.leader_epoch;
     item->log_end = log_end(replica->log);
     item->last_epoch = log_last_epoch(replica->log);
-    item->subscription = ++replica->subscription;
+    // Of the stream, not the replica: one that was removed and made again must not be taken for its former
+    // self.
+    item->subscription = replica->subscription = ++replica->stream->subscriptions;
     item->has_flushed = true;
     item->flushed = log_flushed(replica->log);
     item->has_log_start = true;

@@ -23,6 +23,7 @@ struct stream_in {
     int64_t lost_us;       // when its connection was lost; 0: it is up, or never was
     struct timer timer;
     struct replica *replicas; // that follow this leader
+    uint32_t subscriptions;   // asked for so far
 };
 
 struct streams_in {
