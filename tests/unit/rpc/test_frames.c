@@ -5,6 +5,7 @@
 
 #include "protos/controller.pb-c.h"
 #include "protos/coordinator.pb-c.h"
+#include "protos/registry.pb-c.h"
 #include "protos/storage.pb-c.h"
 #include "rpc/internal.h"
 
@@ -45,7 +46,8 @@ Test(frames, service_with_a_recursive_message_cannot_be_offered, .signal = SIGAB
 }
 
 static const ProtobufCServiceDescriptor *const services[] = {
-    &millrace__controller__descriptor, &millrace__storage__descriptor, &millrace__coordinator__descriptor};
+    &millrace__controller__descriptor, &millrace__storage__descriptor, &millrace__coordinator__descriptor,
+    &millrace__registry__descriptor};
 
 static const ProtobufCServiceDescriptor *service_named(const char *name)
 {
