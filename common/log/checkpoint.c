@@ -21,6 +21,7 @@ enum {
 };
 
 static const char epochs_name[] = "leader-epoch-checkpoint";
+static const char points_name[] = "recovery-point-offset-checkpoint";
 
 struct saved_log {
     struct log *log;
@@ -62,8 +63,10 @@ static int64_t point_of(const struct log_checkpoint *checkpoint, const struct lo
 static void save_log(struct log_checkpoint *checkpoint, struct log *log)
 {
     struct saved_log *saved = &checkpoint->logs[checkpoint->count++];
+    // A start leaves what it has not opened: the epochs come with the first checkpoint, and the point then.
+    bool left = checkpoint->set->opening && log->resumed && !log->finished;
     // A lost log stays listed as it was, or the next start would take it for an empty one.
-    int64_t point = point_of(checkpoint, log);
+    int64_t point = left ? log->recovery_point : point_of(checkpoint, log);
     *saved = (struct saved_log){.log = log, .path = log->path, .recovery_point = point, .index_base = -1};
     checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};
     if (log->raised)
@@ -74,7 +77,7 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
         checkpoint->cleaned[checkpoint->cleaned_count++] =
             (struct log_offset_row){log->name, log->clean.first_dirty};
     buf_init(&saved->epochs, LOG_SMALL_FILE_MAX);
-    if (log->lost || !log->on_disk || log->status != ST_OK)
+    if (log->lost || !log->on_disk || log->status != ST_OK || left)
         return;
     if (log->state.epochs.changed && log_epochs_print(&log->state.epochs, &saved->epochs) == ST_OK) {
         log->state.epochs.changed = false;
@@ -159,8 +162,9 @@ static enum status install_epochs(struct env *env, const struct saved_log *saved
     return log_file_install(env, saved->path, epochs_name);
 }
 
-static enum status each_epochs(struct log_checkpoint *checkpoint,
-                               enum status (*step)(struct env *, const struct saved_log *))
+typedef enum status epochs_step(struct env *env, const struct saved_log *saved);
+
+static enum status each_epochs(struct log_checkpoint *checkpoint, epochs_step *step)
 {
     enum status status = ST_OK;
     for (int i = 0; i < checkpoint->count && status == ST_OK; i++)
@@ -210,14 +214,13 @@ enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thr
     enum status status = checkpoint->syncs > set->config.sync_each_max ? write_together(checkpoint, thread)
                                                                        : write_apart(checkpoint);
     if (status == ST_OK && checkpoint->points_only)
-        return checkpoint->status = write_offsets(set, "recovery-point-offset-checkpoint", checkpoint->points,
-                                                  checkpoint->point_count, true);
+        return checkpoint->status =
+                   write_offsets(set, points_name, checkpoint->points, checkpoint->point_count, true);
     if (status == ST_OK) // a lower one than is true costs work, never data
         status = write_offsets(set, "cleaner-offset-checkpoint", checkpoint->cleaned,
                                checkpoint->cleaned_count, false);
     if (status == ST_OK)
-        status = write_offsets(set, "recovery-point-offset-checkpoint", checkpoint->points,
-                               checkpoint->point_count, false);
+        status = write_offsets(set, points_name, checkpoint->points, checkpoint->point_count, false);
     if (status == ST_OK)
         status = write_offsets(set, "replication-offset-checkpoint", checkpoint->watermarks,
                                checkpoint->watermark_count, false);
@@ -225,6 +228,49 @@ enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thr
         status = write_offsets(set, "log-start-offset-checkpoint", checkpoint->starts,
                                checkpoint->start_count, true);
     return checkpoint->status = status;
+}
+
+// ---- of a stop, log by log ----
+
+int log_checkpoint_count(const struct log_checkpoint *checkpoint)
+{
+    return checkpoint->count;
+}
+
+struct log *log_checkpoint_log(const struct log_checkpoint *checkpoint, int i)
+{
+    return checkpoint->logs[i].log;
+}
+
+enum status log_checkpoint_stage(const struct log_checkpoint *checkpoint, int i)
+{
+    const struct saved_log *saved = &checkpoint->logs[i];
+    return saved->epochs.len > 0 ? stage_epochs(checkpoint->set->env, saved) : ST_OK;
+}
+
+enum status log_checkpoint_install(struct log_checkpoint *checkpoint, int i)
+{
+    struct saved_log *saved = &checkpoint->logs[i];
+    enum status status = saved->epochs.len > 0 ? install_epochs(checkpoint->set->env, saved) : ST_OK;
+    if (status != ST_OK)
+        return status;
+    checkpoint->syncs -= (saved->epochs.len > 0 ? 2 : 0) + (saved->index_base >= 0 ? 2 : 0);
+    buf_clear(&saved->epochs);
+    saved->index_base = -1;
+    return ST_OK;
+}
+
+enum status log_checkpoint_save_points(const struct log_checkpoint *checkpoint)
+{
+    struct log_offset_row *rows = mem_calloc((size_t)checkpoint->count + 1, sizeof *rows);
+    for (int i = 0; i < checkpoint->count; i++) {
+        const struct log *log = checkpoint->logs[i].log;
+        rows[i] = checkpoint->points[i];
+        rows[i].offset = log->finished ? rows[i].offset : log->recovery_point;
+    }
+    enum status status = write_offsets(checkpoint->set, points_name, rows, checkpoint->count, true);
+    mem_free(rows);
+    return status;
 }
 
 static void note_saved(const struct saved_log *saved, enum status status)

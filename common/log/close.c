@@ -15,10 +15,11 @@ struct closing {
     struct log_checkpoint *checkpoint;
     struct log_set *set;
     enum status status;
-    bool unchanged;      // since the start: the files are as the last clean stop left them
-    bool together;       // everything that is written is synced at once
-    struct log **staged; // have a snapshot that is not installed yet
-    int staged_count;
+    enum status failed; // the first failure of a log, by which the others are not kept from closing
+    bool unchanged;     // since the start: the files are as the last clean stop left them
+    bool together;      // everything that is written is synced at once
+    bool *closed;       // by log of the checkpoint
+    bool *staged;       // likewise: has a snapshot that is not installed yet
     log_set_closed_fn *done;
     void *context;
 };
@@ -71,10 +72,11 @@ static enum status trim_segment(const struct closing *closing, const struct log 
 }
 
 // The active segment as Kafka leaves it: exact size, final time index entry, everything synced. One that was
-// not written to in this run is so already.
+// not written to in this run is so already, or was recovered and stays without that entry, unless it is known
+// from a stop that has not come so far.
 static enum status close_segment(const struct closing *closing, struct log *log, struct log_segment *segment)
 {
-    if (segment->reserved == 0)
+    if (segment->reserved == 0 && !log->resumed)
         return ST_OK;
     enum status status = trim_segment(closing, log, segment);
     log_segment_finish(segment);
@@ -93,7 +95,8 @@ static struct log_segment_name snapshot_name(const struct log *log)
     return log_segment_name(log->state.end, ".snapshot");
 }
 
-static enum status close_snapshot(struct closing *closing, struct log *log)
+// *staged: it is yet to be installed.
+static enum status close_snapshot(const struct closing *closing, struct log *log, bool *staged)
 {
     struct log_segment_name name = snapshot_name(log);
     struct log_path path = log_path_join(log->path, name.text);
@@ -107,14 +110,14 @@ static enum status close_snapshot(struct closing *closing, struct log *log)
         status = log_file_replace(log->set->env, log->path, name.text, buf_slice(&bytes), true);
     if (status == ST_OK && closing->together) {
         status = log_file_stage(log->set->env, log->path, name.text, buf_slice(&bytes), false);
-        closing->staged[closing->staged_count++] = log;
+        *staged = status == ST_OK;
     }
     buf_fini(&bytes);
     return status;
 }
 
 // Only while the set is closing: nothing else touches the log any more.
-static enum status close_log(struct closing *closing, struct log *log)
+static enum status close_log(const struct closing *closing, struct log *log, bool *staged)
 {
     if (!log->on_disk || log->lost || log->deleted)
         return ST_OK;
@@ -122,45 +125,144 @@ static enum status close_log(struct closing *closing, struct log *log)
         return log->status != ST_OK ? log->status : ST_NO_SPACE;
     struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
     enum status status = active != NULL && active->exists ? close_segment(closing, log, active) : ST_OK;
-    return status == ST_OK ? close_snapshot(closing, log) : status;
+    return status == ST_OK ? close_snapshot(closing, log, staged) : status;
 }
 
 // Up to two index files and a snapshot each.
-static bool close_together(const struct log_set *set)
+static bool wants_together(const struct log_set *set)
 {
     int written = 0;
     for (const struct log *log = set->first; log != NULL; log = log->next)
-        written += log->state.count > 0 && log->state.segments[log->state.count - 1]->reserved > 0;
+        written += log->state.count > 0 && !log->finished &&
+                   (log->resumed || log->state.segments[log->state.count - 1]->reserved > 0);
     return written > set->config.sync_each_max / 4;
 }
 
-// What was written is durable; then the snapshots that were staged take their names.
-static enum status sync_closed(struct closing *closing)
+// ---- in portions ----
+
+static void note_outcome(struct closing *closing, int i, enum status status)
 {
-    if (!closing->together)
-        return ST_OK;
-    enum status status = log_sync_all(closing->set, LOG_FLUSHER);
-    for (int i = 0; i < closing->staged_count && status == ST_OK; i++) {
-        const struct log *log = closing->staged[i];
-        status = log_file_install(log->set->env, log->path, snapshot_name(log).text);
+    closing->closed[i] = status == ST_OK;
+    closing->failed = closing->failed == ST_OK ? status : closing->failed;
+}
+
+static void close_some(struct closing *closing, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        struct log *log = log_checkpoint_log(closing->checkpoint, i);
+        enum status status = log->finished ? ST_OK : close_log(closing, log, &closing->staged[i]);
+        if (status == ST_OK && closing->together)
+            status = log_checkpoint_stage(closing->checkpoint, i);
+        note_outcome(closing, i, status);
     }
-    return status == ST_OK && closing->staged_count > 0 ? log_sync_all(closing->set, LOG_FLUSHER) : status;
+}
+
+// What was staged is durable.
+static void install_some(struct closing *closing, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        const struct log *log = log_checkpoint_log(closing->checkpoint, i);
+        if (!closing->closed[i])
+            continue;
+        enum status status = log_checkpoint_install(closing->checkpoint, i);
+        if (status == ST_OK && closing->staged[i])
+            status = log_file_install(log->set->env, log->path, snapshot_name(log).text);
+        note_outcome(closing, i, status);
+    }
+}
+
+static void note_closed(struct closing *closing, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        struct log *log = log_checkpoint_log(closing->checkpoint, i);
+        log->resumed = log->finished = closing->closed[i];
+    }
+}
+
+static enum status close_portion(struct closing *closing, int from, int to)
+{
+    close_some(closing, from, to);
+    enum status status = log_sync_all(closing->set, LOG_FLUSHER);
+    if (status == ST_OK)
+        install_some(closing, from, to);
+    if (status == ST_OK)
+        status = log_sync_all(closing->set, LOG_FLUSHER);
+    if (status == ST_OK)
+        note_closed(closing, from, to);
+    return status;
+}
+
+// Behind the next so many logs that have changed.
+static int portion_end(const struct closing *closing, int from)
+{
+    int changed = 0, count = log_checkpoint_count(closing->checkpoint);
+    while (from < count && changed < closing->set->config.close_portion)
+        changed += !log_checkpoint_log(closing->checkpoint, from++)->finished;
+    return from;
+}
+
+// All records are in their segments for good, so nobody needs the journal, unless a log has failed.
+static enum status end_journal(struct log_set *set)
+{
+    for (const struct log *log = set->first; log != NULL; log = log->next)
+        if (log->status != ST_OK || log->tail_bytes > 0)
+            return ST_OK;
+    return journal_remove(set->env, set->path, (int)(set->journal.tail % JOURNAL_BLOCKS));
+}
+
+// Everything written is durable: the manifest tells of it before the files are made what Kafka expects, which
+// takes long with many logs. Whoever ends the process from here on leaves the next start nothing to open.
+static enum status save_ends(struct closing *closing)
+{
+    struct log_set *set = closing->set;
+    enum status status = log_sync_all(set, LOG_FLUSHER);
+    if (status == ST_OK)
+        status = end_journal(set);
+    for (int i = 0; i < log_checkpoint_count(closing->checkpoint); i++) {
+        struct log *log = log_checkpoint_log(closing->checkpoint, i);
+        log->resumed = log->on_disk && !log->lost && log->status == ST_OK && log->tail_bytes == 0;
+    }
+    if (status == ST_OK)
+        (void)log_resume_save(set, false);
+    return status;
+}
+
+static enum status save_portion(struct closing *closing)
+{
+    enum status status = log_checkpoint_save_points(closing->checkpoint);
+    if (status == ST_OK)
+        (void)log_resume_save(closing->set, false);
+    return status;
+}
+
+static enum status close_together(struct closing *closing)
+{
+    int count = log_checkpoint_count(closing->checkpoint);
+    enum status status = save_ends(closing);
+    for (int from = 0, to; from < count && status == ST_OK; from = to) {
+        to = portion_end(closing, from);
+        status = close_portion(closing, from, to);
+        if (status == ST_OK && (to < count || closing->failed != ST_OK))
+            status = save_portion(closing);
+    }
+    return status;
 }
 
 static enum status close_logs(struct closing *closing)
 {
-    struct log_set *set = closing->set;
-    closing->together = close_together(set);
-    closing->staged = mem_calloc((size_t)set->count + 1, sizeof(struct log *));
+    int count = log_checkpoint_count(closing->checkpoint);
     enum status status = ST_OK;
-    for (struct log *log = set->first; log != NULL; log = log->next) {
-        enum status own = close_log(closing, log);
-        status = status == ST_OK ? own : status;
+    closing->closed = mem_calloc((size_t)count + 1, sizeof *closing->closed);
+    closing->staged = mem_calloc((size_t)count + 1, sizeof *closing->staged);
+    if (closing->together) {
+        status = close_together(closing);
+    } else {
+        close_some(closing, 0, count);
+        note_closed(closing, 0, count);
     }
-    if (status == ST_OK)
-        status = sync_closed(closing);
+    mem_free(closing->closed);
     mem_free(closing->staged);
-    return status;
+    return status == ST_OK ? closing->failed : status;
 }
 
 static void close_prepare(struct log_op *op)
@@ -176,6 +278,7 @@ static void close_prepare(struct log_op *op)
     if (closing->unchanged)
         return;
     log_resume_prepare(set);
+    closing->together = wants_together(set);
     for (struct log *log = set->first; log != NULL; log = log->next) {
         if (log->status != ST_OK || log->tail_bytes > 0 || log->lost)
             continue;
@@ -201,7 +304,7 @@ static void close_run(struct log_op *op)
     if (op->status == ST_OK)
         op->status = log_file_replace(set->env, set->path, ".kafka_cleanshutdown", slice_str(marker), true);
     if (op->status == ST_OK)
-        log_resume_save(set);
+        (void)log_resume_save(set, true);
 }
 
 // A turn later, when the flusher's completion has been dealt with: its queue goes too.
@@ -278,6 +381,7 @@ void log_set_abandon(struct log_set **pointer)
     mem_free(set->due);
     map_fini(&set->by_name);
     map_fini(&set->leaving);
+    buf_fini(&set->changes);
     journal_fini(&set->journal);
     log_lent_unref(&set->lent);
     log_verified_destroy(&set->verified);

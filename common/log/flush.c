@@ -30,6 +30,7 @@ void log_mark_dirty(struct log *log)
 {
     if (log->dirty)
         return;
+    log_change_note(log);
     struct log_set *set = log->set;
     log->dirty = true;
     log->next_dirty = NULL;
@@ -358,7 +359,7 @@ void log_retry_fire(struct timer *timer)
     struct log_set *set = timer->context;
     log_ops_release(set);
     log_set_work(set); // a change may wait for a write-back, which rests while this timer runs
-    if (!set->running && set->ops_first == NULL)
+    if (!set->running && set->ops_first == NULL && log_changes_listed(set))
         log_round_start(set);
     else if (!timer_running(timer))
         timer_start_ms(set->env, timer, LOG_RETRY_MS);
@@ -384,7 +385,7 @@ static bool may_start_round(const struct log_set *set)
 
 void log_set_work(struct log_set *set)
 {
-    if (set->ended || !log_resume_left(set))
+    if (set->ended || !log_changes_listed(set))
         return;
     if (!set->running && log_op_ready(set))
         log_op_submit(set);

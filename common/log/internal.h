@@ -123,6 +123,8 @@ struct log {
                // name to leave the directory
     bool in_backlog;
     bool adopting;  // its new id is not in partition.metadata yet
+    bool resumed;   // its row of the manifest is true, see log_change_note
+    bool finished;  // and its files are what a clean stop leaves
     bool leftovers; // renamed files of removed segments lie in the directory; known while the set is closing
     struct log_clean clean;
     struct log_pause pause;
@@ -164,12 +166,12 @@ struct log_op {
     void *data; // the op's own
 };
 
-// What a start has made of the manifest (resume.c): it and the marker go before anything is changed.
+// What the manifest is to the next start (resume.c, changes.c).
 enum log_manifest_use {
-    MANIFEST_NONE,
-    MANIFEST_STANDS,
-    MANIFEST_GOES, // a job removes it
-    MANIFEST_STUCK // which has failed: nothing of the set may be changed any more
+    MANIFEST_NONE,   // nothing
+    MANIFEST_STANDS, // with the marker: all of it is true
+    MANIFEST_LISTS,  // without: the logs that are not listed are as it says
+    MANIFEST_STUCK   // it is not true and cannot be removed: nothing of the set may be changed any more
 };
 
 struct log_round;
@@ -201,10 +203,13 @@ struct log_set {
     bool running;               // a flusher job is in flight or its done() is at work
     bool writing;               // likewise of the writer
     bool saving;                // an op of the saver's is
-    bool closing, was_clean, low_space;
+    bool opening, closing, was_clean, low_space;
     bool checkpoint_fails; // the last one of the clock's did, and is tried again
     enum log_manifest_use manifest;
-    struct log *look_next; // whose files are looked at next; NULL: everybody's have been
+    int64_t manifest_bytes; // of the file, so far as it counts
+    struct buf changes;     // names to be listed in it, each with a zero behind it
+    bool listing;           // a job of the flusher does so
+    struct log *look_next;  // whose files are looked at next; NULL: everybody's have been
     struct timer look;
     int64_t failures; // of logs and of the directory
     bool ended;       // being taken down: no job is started
@@ -380,31 +385,54 @@ struct log_checkpoint;
 struct log_checkpoint *log_checkpoint_new(struct log_set *set, bool points_only);
 enum status log_checkpoint_write(struct log_checkpoint *checkpoint, enum log_thread thread); // blocking
 void log_checkpoint_done(struct log_checkpoint *checkpoint);                                 // loop; frees it
+// A stop goes through its logs in portions, all of this blocking: log i's epochs are written, and take their
+// place when the caller has synced them and its indexes; nothing is left to do for it then. The recovery
+// points of the logs that are `finished` are saved, those of others stay as they are.
+int log_checkpoint_count(const struct log_checkpoint *checkpoint);
+struct log *log_checkpoint_log(const struct log_checkpoint *checkpoint, int i);
+enum status log_checkpoint_stage(const struct log_checkpoint *checkpoint, int i);
+enum status log_checkpoint_install(struct log_checkpoint *checkpoint, int i);
+enum status log_checkpoint_save_points(const struct log_checkpoint *checkpoint);
 void log_checkpoint_fire(struct timer *timer);
 void log_checkpoint_work(struct log_set *set);   // saves recovery points when enough was written
 void log_checkpoint_points(struct log_set *set); // saves them, and nothing else
 // log-start-offset-checkpoint alone; the rows' names are borrowed. Blocking.
 enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);
 
-// ---- resume.c: the end of a clean stop, and the start behind it ----
+// ---- changes.c: what of the manifest is no longer true ----
+// Before anything changes that the log's row in the manifest tells of, its files included: no job starts
+// before the log is listed. Cheap when it is.
+void log_change_note(struct log *log);
+// Whether a job may be started; if not, log_set_work is called again when it may.
+bool log_changes_listed(struct log_set *set);
+// Lists the names, each with a zero behind it, and takes the marker away. Blocking; start-up.
+enum status log_changes_begin(struct log_set *set, struct slice names);
+// Marker and manifest go, durably. Blocking; start-up or flusher.
+enum status log_resume_discard(struct log_set *set);
+
+// ---- resume.c: the end of a stop, and the start behind it ----
 struct log_resume;
 // On the loop while the set is closing: notes which directories hold what is no log's state.
 void log_resume_prepare(struct log_set *set);
-// Writes the manifest, when the marker is durable and nothing may change any more. Blocking; flusher. Without
-// it the next start opens every log.
-void log_resume_save(struct log_set *set);
-// Reads the manifest if it belongs to the marker that is there. Blocking; start-up.
+// Writes the manifest, with a row for each log that is `resumed`, if that tells all of it. ended: the marker
+// is durable and nothing may change any more; else it is true without a marker. Blocking; flusher or
+// start-up. Without it the next start opens every log.
+enum status log_resume_save(struct log_set *set, bool ended);
+// Behind a recovery that had to open many: the logs that are all right need not be opened again. Blocking;
+// start-up.
+enum status log_resume_renew(struct log_set *set);
+// Reads the manifest if it belongs to the marker that is there, or needs none. Blocking; start-up.
 struct log_resume *log_resume_new(struct log_set *set);
 void log_resume_destroy(struct log_resume **resume);
+// Whether it needs none: recovery points must be known then before its logs are made.
+bool log_resume_lists(const struct log_resume *resume);
 // The name of a directory found, in byte order: true when its log was made from the manifest.
-bool log_resume_take(struct log_resume *resume, const char *name);
+bool log_resume_take(struct log_resume *resume, const char *name, int64_t recovery_point);
 // Behind the last name: whether the manifest told of all there should be. others: logs it did not tell of. If
-// so it stays while nothing changes.
+// so it stays as it is while nothing changes.
 bool log_resume_whole(struct log_resume *resume, int others);
-// Marker and manifest go, durably. Blocking; start-up or flusher.
-enum status log_resume_discard(struct log_set *set);
-// Whether a job may be started; if not, log_set_work is called again when it may.
-bool log_resume_left(struct log_set *set);
+// If not, before the others are loaded: it stays for the logs that it told of, or goes. Blocking; start-up.
+enum status log_resume_keep(struct log_resume *resume);
 // Whether nothing has happened since the start that the files do not say: there is nothing to save.
 bool log_resume_unchanged(const struct log_set *set);
 // The files of an active segment as the manifest has them; before the first write to it. Blocking; flusher.

@@ -352,6 +352,7 @@ void log_close_handle(struct log *log, struct log_segment *segment)
 
 void log_fail(struct log *log, enum status status)
 {
+    log_change_note(log); // the next start must see for itself
     log->status = status;
     log->set->failures++;
     metric_set(&log->set->m_offline, ++log->set->offline_logs);

@@ -5,6 +5,7 @@
 //   epochs: count, (epoch, first offset) each
 //   segments: count, each as put_segment writes it
 //   producers: length, a snapshot as log_producers_print makes it; 0: none
+// A group of changes: checksum of what follows, length of the names, names.
 #include "log/manifest.h"
 
 #include "base/assert.h"
@@ -20,13 +21,15 @@ enum {
     AT_CRC = 8, // of everything behind it
     AT_ROWS = 12,
     AT_LEFT_OUT = 16,
+    AT_ROWS_BYTES = 20,
     AT_MARKER = 24,
+    GROUP_HEAD = 8,
     EPOCH_BYTES_MIN = 2,
     SEGMENT_BYTES_MIN = 13,
     ENTRIES_MAX = INT32_MAX / LOG_ABORTED_ENTRY
 };
 
-enum row_flags { ROW_LEFTOVERS = 1 };
+enum row_flags { ROW_LEFTOVERS = 1, ROW_UNFINISHED = 2 };
 enum segment_flags { SEGMENT_FOUND = 1, SEGMENT_SEALED = 2 };
 
 // ---- writing ----
@@ -107,7 +110,7 @@ static enum status put_row(struct buf *out, const struct log_manifest_row *row, 
     put(out, (int64_t)len);
     buf_append(out, row->name, len);
     buf_append(out, row->id.bytes, sizeof row->id.bytes);
-    put(out, row->leftovers ? ROW_LEFTOVERS : 0);
+    put(out, (row->leftovers ? ROW_LEFTOVERS : 0) | (row->unfinished ? ROW_UNFINISHED : 0));
     put(out, row->start);
     put(out, row->high_watermark);
     put(out, row->first_dirty);
@@ -149,8 +152,18 @@ void log_manifest_seal(struct buf *out, const struct log_manifest_totals *totals
     store_be32(head + AT_VERSION, LOG_MANIFEST_VERSION);
     store_be32(head + AT_ROWS, totals->rows);
     store_be32(head + AT_LEFT_OUT, totals->left_out);
+    store_be32(head + AT_ROWS_BYTES, (uint32_t)(out->len - LOG_MANIFEST_HEAD));
     store_be64(head + AT_MARKER, (uint64_t)totals->marker_ns);
     store_be32(head + AT_CRC, crc32c(0, head + AT_ROWS, out->len - AT_ROWS));
+}
+
+void log_manifest_add_changes(struct buf *out, struct slice names)
+{
+    uint8_t head[GROUP_HEAD];
+    store_be32(head + 4, (uint32_t)names.len);
+    store_be32(head, crc32c(crc32c(0, head + 4, 4), names.data, names.len));
+    buf_append(out, head, sizeof head);
+    buf_append(out, names.data, names.len);
 }
 
 // ---- reading ----
@@ -268,7 +281,9 @@ enum status log_manifest_read(const struct log_manifest *manifest, int64_t now_m
     if (!from.bad)
         memcpy(row->id.bytes, from.at, sizeof row->id.bytes);
     from.at += from.bad ? 0 : sizeof row->id.bytes;
-    row->leftovers = take_within(&from, 0, ROW_LEFTOVERS) & ROW_LEFTOVERS;
+    int64_t flags = take_within(&from, 0, ROW_LEFTOVERS | ROW_UNFINISHED);
+    row->leftovers = flags & ROW_LEFTOVERS;
+    row->unfinished = flags & ROW_UNFINISHED;
     row->start = take_within(&from, 0, INT64_MAX);
     row->high_watermark = take_within(&from, 0, INT64_MAX);
     row->first_dirty = take_within(&from, 0, INT64_MAX);
@@ -296,13 +311,46 @@ enum status log_manifest_open(struct slice bytes, struct log_manifest *manifest,
     *version = load_be32(bytes.data + AT_VERSION);
     if (*version != LOG_MANIFEST_VERSION)
         return ST_UNSUPPORTED;
-    if (crc32c(0, bytes.data + AT_ROWS, bytes.len - AT_ROWS) != load_be32(bytes.data + AT_CRC))
+    size_t end = LOG_MANIFEST_HEAD + (size_t)load_be32(bytes.data + AT_ROWS_BYTES);
+    if (end > bytes.len)
+        return ST_TRUNCATED;
+    if (crc32c(0, bytes.data + AT_ROWS, end - AT_ROWS) != load_be32(bytes.data + AT_CRC))
         return ST_CORRUPT;
     manifest->totals = (struct log_manifest_totals){.marker_ns = (int64_t)load_be64(bytes.data + AT_MARKER),
                                                     .rows = load_be32(bytes.data + AT_ROWS),
                                                     .left_out = load_be32(bytes.data + AT_LEFT_OUT)};
     manifest->left = manifest->totals.rows;
-    manifest->rest = slice_of(bytes.data + LOG_MANIFEST_HEAD, bytes.len - LOG_MANIFEST_HEAD);
+    manifest->rest = slice_of(bytes.data + LOG_MANIFEST_HEAD, end - LOG_MANIFEST_HEAD);
+    manifest->changes = slice_of(bytes.data + end, bytes.len - end);
+    return ST_OK;
+}
+
+static bool is_group(struct slice bytes, size_t *names_len)
+{
+    if (bytes.len < GROUP_HEAD)
+        return false;
+    *names_len = load_be32(bytes.data + 4);
+    if (*names_len > bytes.len - GROUP_HEAD ||
+        crc32c(0, bytes.data + 4, 4 + *names_len) != load_be32(bytes.data))
+        return false;
+    return *names_len == 0 || bytes.data[GROUP_HEAD + *names_len - 1] == 0;
+}
+
+enum status log_manifest_each_change(const struct log_manifest *manifest, log_manifest_change_fn *each,
+                                     void *context)
+{
+    struct slice rest = manifest->changes;
+    size_t len;
+    if (rest.len == 0)
+        return ST_NOT_FOUND;
+    while (rest.len > 0) {
+        if (!is_group(rest, &len))
+            return ST_CORRUPT;
+        const char *names = (const char *)rest.data + GROUP_HEAD;
+        for (size_t at = 0; at < len; at += strlen(names + at) + 1)
+            each(names + at, context);
+        rest = slice_of(rest.data + GROUP_HEAD + len, rest.len - GROUP_HEAD - len);
+    }
     return ST_OK;
 }
 

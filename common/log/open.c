@@ -10,7 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { IDENTITY_BYTES_MAX = 4096 };
+enum {
+    IDENTITY_BYTES_MAX = 4096,
+    RENEW_MIN = 256 // so many logs opened are worth a new manifest
+};
 
 static const char short_of_point[] = "its log does not reach its recovery point";
 static const char marker_name[] = ".kafka_cleanshutdown"; // Kafka's: everything was synced
@@ -28,6 +31,7 @@ struct log_set_config log_set_config_default(void)
                                    .checkpoint_bytes = 64 << 20,
                                    .journal_block_bytes = 16 << 20,
                                    .sync_each_max = 16,
+                                   .close_portion = 4096,
                                    .open_files_max = 4096,
                                    .producer_expiry_ms = 24ll * 3600 * 1000,
                                    .producers_max = 100000,
@@ -206,7 +210,8 @@ static bool list_entry(const char *name, void *context)
     struct opening *opening = context;
     struct log_set *set = opening->set;
     struct file_info info;
-    if (log_resume_take(opening->resume, name))
+    const struct known *known = map_get(&opening->known, slice_str(name));
+    if (log_resume_take(opening->resume, name, known != NULL ? known->recovery_point : 0))
         return true;
     struct log_path path = log_path_join(set->path, name);
     if (path_info(set->env, path.text, &info) != ST_OK || !info.directory)
@@ -435,11 +440,19 @@ static void recover_future(struct opening *opening, const char *dir)
         log_remove_dir_later(set, dir);
 }
 
+// Found by the manifest. The watermark moves without the log's files.
+static void note_resumed(struct log *log, struct known *known)
+{
+    known->found = true;
+    if (known->high_watermark > log->high_watermark && known->high_watermark <= log->state.end)
+        log->high_watermark = known->high_watermark;
+}
+
 static void recover_all(struct opening *opening)
 {
     struct log_set *set = opening->set;
-    for (const struct log *log = set->first; log != NULL; log = log->next)
-        known_of(opening, log->name)->found = true; // by the manifest
+    for (struct log *log = set->first; log != NULL; log = log->next)
+        note_resumed(log, known_of(opening, log->name));
     for (int i = 0; i < opening->count; i++)
         if (log_name_ok(opening->dirs[i]))
             recover_log(opening, opening->dirs[i]);
@@ -502,7 +515,7 @@ static enum status recover(struct opening *opening)
     if (status == ST_OK && log_replay_bytes(opening->replay) > 0)
         DIAG_INFO(&set->env->diag, "journal replayed dir=%s bytes=%lld", set->path,
                   (long long)log_replay_bytes(opening->replay));
-    return status;
+    return status == ST_OK && opening->count >= RENEW_MIN ? log_resume_renew(set) : status;
 }
 
 static bool has_marker(const struct log_set *set)
@@ -534,6 +547,9 @@ static enum status open_steps(struct opening *opening, const struct log_set_conf
         status = log_sync_open(set);
     set->was_clean = status == ST_OK && has_marker(set);
     opening->resume = log_resume_new(set);
+    bool lists = log_resume_lists(opening->resume);
+    if (status == ST_OK && lists)
+        status = load_checkpoints(opening);
     if (status == ST_OK)
         status = path_list(set->env, set->path, list_entry, opening);
     if (status == ST_OK)
@@ -543,8 +559,8 @@ static enum status open_steps(struct opening *opening, const struct log_set_conf
     if (status == ST_OK && log_resume_whole(opening->resume, opening->count))
         return ST_OK;
     if (status == ST_OK)
-        status = log_resume_discard(set);
-    if (status == ST_OK)
+        status = log_resume_keep(opening->resume);
+    if (status == ST_OK && !lists)
         status = load_checkpoints(opening);
     return status == ST_OK ? recover(opening) : status;
 }
@@ -661,9 +677,11 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     set->cleaner = log_cleaner_new(set, &config->clean);
     timer_init(&set->heal, log_heal_fire, set);
     struct opening opening = {.set = set};
+    set->opening = true;
     map_init(&opening.known, 0);
     enum status status = open_steps(&opening, config);
     opening_fini(&opening);
+    set->opening = false;
     if (status != ST_OK) {
         log_set_abandon(&set);
         return status;

@@ -88,6 +88,8 @@ struct log_op *log_op_new(struct log_set *set, struct log *log)
 void log_op_queue(struct log_op *op)
 {
     struct log_set *set = op->set;
+    if (op->log != NULL)
+        log_change_note(op->log);
     if (set->ops_last != NULL)
         set->ops_last->next = op;
     else

@@ -57,6 +57,7 @@ void log_reclaim_want(struct log *log)
     bool any = state->count > 1 && state->segments[1]->base <= log->start_saved;
     if (!any || log->reclaiming || log->deleted || set->on_start == NULL)
         return;
+    log_change_note(log);
     log->reclaiming = true;
     log->reclaim_next = NULL;
     *(set->reclaims_last != NULL ? &set->reclaims_last->reclaim_next : &set->reclaims) = log;

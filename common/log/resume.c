@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A start behind a clean stop. The stop writes, when everything is synced and Kafka's marker says so, all
-// that the set knows of its logs into one file (log/manifest.h); the start makes the logs from it and opens
-// none of their files. What tells that it is true:
+// A start that opens no files. A stop writes, when everything is synced and Kafka's marker says so, all that
+// the set knows of its logs into one file (log/manifest.h), and before that, in portions, what is synced
+// already, in case it does not come to its end. A start makes the logs from it. What tells that it is true:
 // - It names the marker by its time. Whoever else has used the directory (Kafka, a millrace that knows no
 //   manifest) has removed that marker, and at most written another one.
-// - It and the marker are removed, durably, before anything in the directory is changed: by the gate that
-//   every job of the set passes (log_set_work). Until then a crash leaves what the stop left.
-// - Each log's directory is there, and no other. Its files are looked at before the first write to them, and a
+// - Where we have removed the marker ourselves the manifest says so, and lists the logs that have changed
+//   since (changes.c). The others end at or behind their recovery point, and where their last file ends, else
+//   they have met somebody who keeps no such list.
+// - Each log's directory is there, and no other. Its files are looked at before the first write to them, and
+// a
 //   few at a time in the background; a difference takes the log offline, as damage does that is met later.
-// What the manifest does not tell of (a lost log, one with open transactions, a copy that is to take another
-// directory's place) is loaded as after a crash.
+// What the manifest does not tell of (a log that has changed, a lost one, one with open transactions, a copy
+// that is to take another directory's place) is loaded as after a crash.
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
@@ -51,9 +53,8 @@ static bool may_resume(const struct log *log)
 {
     const struct log_state *state = &log->state;
     const struct log_ended *ended = &state->producers.ended;
-    if (log->future || log->lost || log->status != ST_OK || log->synced != state->end ||
-        log->start_saved != log->start || state->epochs.changed || state->producers.open_first != NULL ||
-        ended->head < ended->count)
+    if (!log->resumed || log->future || log->lost || log->status != ST_OK || log->written != state->end ||
+        log->start_saved != log->start || state->producers.open_first != NULL || ended->head < ended->count)
         return false;
     for (int i = 0; i < state->count; i++)
         if (!is_settled(state->segments[i], i + 1 == state->count))
@@ -68,7 +69,8 @@ static enum status add_log(struct buf *out, const struct log *log)
                                          .start = log->start,
                                          .high_watermark = log->high_watermark,
                                          .first_dirty = log->clean.first_dirty,
-                                         .leftovers = log->leftovers};
+                                         .leftovers = log->leftovers,
+                                         .unfinished = !log->finished};
     return may_resume(log) ? log_manifest_add(out, &row, &log->state) : ST_NOT_FOUND;
 }
 
@@ -103,14 +105,14 @@ static void print_logs(const struct log_set *set, struct buf *out, struct log_ma
     mem_free(logs);
 }
 
-void log_resume_save(struct log_set *set)
+enum status log_resume_save(struct log_set *set, bool ended)
 {
-    struct file_info marker;
+    struct file_info marker = {0};
     struct log_manifest_totals totals = {0};
     struct buf bytes;
     buf_init(&bytes, LOG_MANIFEST_MAX);
     struct log_path path = log_path_join(set->path, marker_name);
-    enum status status = path_info(set->env, path.text, &marker);
+    enum status status = ended ? path_info(set->env, path.text, &marker) : ST_OK;
     log_manifest_begin(&bytes);
     print_logs(set, &bytes, &totals);
     totals.marker_ns = marker.modified_ns;
@@ -120,10 +122,26 @@ void log_resume_save(struct log_set *set)
         log_manifest_seal(&bytes, &totals);
         status = log_file_replace(set->env, set->path, LOG_MANIFEST_NAME, buf_slice(&bytes), true);
     }
+    set->manifest_bytes = (int64_t)bytes.len;
     buf_fini(&bytes);
     if (status != ST_OK)
         DIAG_WARN(&set->env->diag, "no manifest, the next start takes longer dir=%s status=%s", set->path,
                   status_name(status));
+    return status;
+}
+
+// As much as the next start would otherwise do again.
+enum status log_resume_renew(struct log_set *set)
+{
+    for (struct log *log = set->first; log != NULL; log = log->next) {
+        bool opened = !log->resumed && log->status == ST_OK && !log->lost;
+        log->finished = log->finished || opened;
+        log->resumed = log->resumed || opened;
+    }
+    if (log_resume_save(set, false) != ST_OK)
+        return log_resume_discard(set);
+    set->manifest = MANIFEST_LISTS;
+    return ST_OK;
 }
 
 // ---- resuming ----
@@ -132,31 +150,56 @@ struct log_resume {
     struct log_set *set;
     struct buf bytes;
     struct log_manifest manifest;
-    bool any;      // the manifest can be used
-    bool has_next; // a row waits for its directory to be named
+    bool any;           // the manifest can be used
+    bool lists;         // no marker stands for it: rows of `changed` are not true
+    struct map changed; // names
+    struct buf passed;  // names of the other rows that were of no use, each with a zero behind it
+    bool has_next;      // a row waits for its directory to be named
     int logs, left_out;
 };
+
+static void take_change(const char *name, void *context)
+{
+    struct log_resume *resume = context;
+    map_put(&resume->changed, slice_str(name), resume);
+}
+
+// Without the marker it counts where we ourselves have removed that, or none was there when it was written.
+static enum status load_changes(struct log_resume *resume)
+{
+    enum status status = log_manifest_each_change(&resume->manifest, take_change, resume);
+    resume->lists = true;
+    resume->set->manifest_bytes = (int64_t)resume->bytes.len;
+    if (status == ST_NOT_FOUND)
+        return resume->manifest.totals.marker_ns == 0 ? ST_OK : ST_MISMATCH;
+    return status;
+}
 
 static enum status load_manifest(struct log_resume *resume)
 {
     struct log_set *set = resume->set;
-    struct file_info marker;
+    struct file_info marker = {0};
     uint32_t version = 0;
     struct log_path path = log_path_join(set->path, marker_name);
-    enum status status = path_info(set->env, path.text, &marker);
-    if (status == ST_OK)
-        status = log_file_load(set->env, set->path, LOG_MANIFEST_NAME, &resume->bytes);
+    enum status marked = path_info(set->env, path.text, &marker);
+    if (marked != ST_OK && marked != ST_NOT_FOUND)
+        return marked;
+    enum status status = log_file_load(set->env, set->path, LOG_MANIFEST_NAME, &resume->bytes);
     if (status == ST_OK)
         status = log_manifest_open(buf_slice(&resume->bytes), &resume->manifest, &version);
-    if (status == ST_OK && resume->manifest.totals.marker_ns != marker.modified_ns)
-        return ST_MISMATCH;
     if (status == ST_UNSUPPORTED)
         DIAG_WARN(&set->env->diag, "manifest of another version is not used dir=%s version=%u known=%d",
                   set->path, version, LOG_MANIFEST_VERSION);
-    return status;
+    if (status != ST_OK)
+        return status;
+    if (marked == ST_NOT_FOUND)
+        return load_changes(resume);
+    set->manifest_bytes = (int64_t)(resume->bytes.len - resume->manifest.changes.len);
+    return resume->manifest.totals.marker_ns == marker.modified_ns ? ST_OK : ST_MISMATCH;
 }
 
-// One that is there before a journal has been removed tells of a time before it.
+// With its marker there it tells of a time before any journal; changes are listed before the journal has
+// them.
 static bool has_journal(const struct log_set *set)
 {
     struct file_info info;
@@ -173,9 +216,14 @@ struct log_resume *log_resume_new(struct log_set *set)
     struct log_resume *resume = mem_calloc(1, sizeof *resume);
     resume->set = set;
     buf_init(&resume->bytes, LOG_MANIFEST_MAX);
-    enum status status = set->config.verify_all || has_journal(set) ? ST_NOT_FOUND : load_manifest(resume);
+    buf_init(&resume->passed, LOG_MANIFEST_MAX);
+    map_init(&resume->changed, 0);
+    enum status status = set->config.verify_all ? ST_NOT_FOUND : load_manifest(resume);
+    if (status == ST_OK && !resume->lists && has_journal(set))
+        status = ST_NOT_FOUND;
     resume->any = status == ST_OK;
-    if (status != ST_OK && status != ST_NOT_FOUND)
+    resume->lists = resume->lists && resume->any;
+    if (status != ST_OK && status != ST_NOT_FOUND && status != ST_MISMATCH)
         DIAG_WARN(&set->env->diag, "manifest is not used, every log is opened dir=%s status=%s", set->path,
                   status_name(status));
     if (!resume->any)
@@ -191,7 +239,14 @@ void log_resume_destroy(struct log_resume **pointer)
     if (resume == NULL)
         return;
     buf_fini(&resume->bytes);
+    buf_fini(&resume->passed);
+    map_fini(&resume->changed);
     mem_free(resume);
+}
+
+bool log_resume_lists(const struct log_resume *resume)
+{
+    return resume->lists;
 }
 
 // ---- renamed files ----
@@ -236,11 +291,14 @@ static void sweep_later(struct log *log)
 
 // ---- logs ----
 
-static void install(struct log *log, const struct log_manifest_row *row)
+static void install(struct log *log, const struct log_manifest_row *row, int64_t point)
 {
     const struct log_state *state = &log->state;
-    log->on_disk = true;
-    log->written = log->flushed = log->synced = log->recovery_point = state->end;
+    log->on_disk = log->resumed = true;
+    log->finished = !row->unfinished;
+    log->state.epochs.changed = row->unfinished; // their file may not say the same
+    log->written = log->flushed = log->synced = state->end;
+    log->recovery_point = row->unfinished ? point : state->end;
     log->ring.floor = state->end;
     log->start = log->start_saved = row->start;
     log_start_note(log);
@@ -250,38 +308,70 @@ static void install(struct log *log, const struct log_manifest_row *row)
         log->bytes += state->segments[i]->size;
 }
 
-static bool make_log(struct log_resume *resume)
+// Whether a run that has not ended has left the log alone.
+static bool is_untouched(const struct log_resume *resume, const struct log_state *state, int64_t point)
+{
+    const struct log_set *set = resume->set;
+    struct file_info info = {0};
+    if (!resume->lists)
+        return true;
+    if (point > state->end)
+        return false;
+    if (state->count == 0)
+        return true;
+    const struct log_segment *last = state->segments[state->count - 1];
+    struct log_path dir = log_path_join(set->path, resume->manifest.name);
+    struct log_path path = log_path_join(dir.text, log_segment_name(last->base, ".log").text);
+    return path_info(set->env, path.text, &info) == ST_OK && info.size == last->size;
+}
+
+static bool make_log(struct log_resume *resume, int64_t point)
 {
     struct log_set *set = resume->set;
     struct log_manifest_row row;
     struct log_state state;
     log_state_init(&state, set->config.producers_max);
     if (!log_name_ok(resume->manifest.name) ||
-        log_manifest_read(&resume->manifest, env_now_ms(set->env), &row, &state) != ST_OK) {
+        log_manifest_read(&resume->manifest, env_now_ms(set->env), &row, &state) != ST_OK ||
+        !is_untouched(resume, &state, point)) {
         log_state_fini(&state);
         return false;
     }
     struct log *log = log_new(set, row.name, row.id, &set->config.log);
     log_state_fini(&log->state);
     log->state = state;
-    install(log, &row);
+    install(log, &row, point);
     if (row.leftovers)
         sweep_later(log);
     resume->logs++;
     return true;
 }
 
-bool log_resume_take(struct log_resume *resume, const char *name)
+static bool has_changed(const struct log_resume *resume)
+{
+    return resume->lists && map_get(&resume->changed, slice_str(resume->manifest.name)) != NULL;
+}
+
+// Should there be another log of that name one day, the row must not be taken for its own.
+static void pass_row(struct log_resume *resume)
+{
+    resume->left_out++;
+    if (!has_changed(resume))
+        buf_append(&resume->passed, resume->manifest.name, strlen(resume->manifest.name) + 1);
+}
+
+bool log_resume_take(struct log_resume *resume, const char *name, int64_t recovery_point)
 {
     int order = 1;
     while (resume->has_next && (order = strcmp(resume->manifest.name, name)) < 0) {
-        resume->left_out++; // its directory is gone
+        pass_row(resume); // its directory is gone
         resume->has_next = log_manifest_next(&resume->manifest);
     }
     if (!resume->has_next || order != 0)
         return false;
-    bool made = make_log(resume);
-    resume->left_out += !made;
+    bool made = !has_changed(resume) && make_log(resume, recovery_point);
+    if (!made)
+        pass_row(resume);
     resume->has_next = log_manifest_next(&resume->manifest);
     return made;
 }
@@ -289,7 +379,9 @@ bool log_resume_take(struct log_resume *resume, const char *name)
 bool log_resume_whole(struct log_resume *resume, int others)
 {
     struct log_set *set = resume->set;
-    bool whole = resume->any && others == 0 && !resume->has_next && !resume->manifest.broken &&
+    for (; resume->has_next; resume->has_next = log_manifest_next(&resume->manifest))
+        pass_row(resume);
+    bool whole = resume->any && !resume->lists && others == 0 && !resume->manifest.broken &&
                  resume->left_out == 0 && resume->manifest.totals.left_out == 0;
     metric_inc(&set->m_resumed, resume->logs);
     if (whole)
@@ -300,70 +392,13 @@ bool log_resume_whole(struct log_resume *resume, int others)
     return whole;
 }
 
-// ---- before the first change ----
-
-enum status log_resume_discard(struct log_set *set)
+enum status log_resume_keep(struct log_resume *resume)
 {
-    enum status status = log_file_remove(set->env, set->path, marker_name);
-    if (status == ST_OK)
-        status = log_file_remove(set->env, set->path, LOG_MANIFEST_NAME);
-    return status == ST_OK ? path_sync_dir(set->env, set->path) : status;
-}
-
-struct leave {
-    struct job job;
-    struct log_set *set;
-    enum status status;
-};
-
-static void leave_run(struct job *job)
-{
-    struct leave *leave = (struct leave *)job;
-#ifdef PLANTED_MANIFEST_KEPT
-    leave->status = ST_OK;
-#else
-    leave->status = log_resume_discard(leave->set);
-#endif
-}
-
-// What would be written now the next start might not look for.
-static void get_stuck(struct log_set *set, enum status status)
-{
-    set->manifest = MANIFEST_STUCK;
-    log_set_go_offline(set, status);
-    for (struct log *log = set->first; log != NULL; log = log->next)
-        log_go_offline(log, status);
-}
-
-static void leave_done(struct job *job)
-{
-    struct leave *leave = (struct leave *)job;
-    struct log_set *set = leave->set;
-    set->manifest = MANIFEST_NONE;
-    if (leave->status != ST_OK)
-        get_stuck(set, leave->status);
-    mem_free(leave);
-    log_set_work(set);
-}
-
-static void leave_stand(struct log_set *set)
-{
-    struct leave *leave = mem_calloc(1, sizeof *leave);
-    *leave = (struct leave){.job = {.run = leave_run, .done = leave_done}, .set = set};
-    set->manifest = MANIFEST_GOES;
-    env_submit(set->env, set->flusher, &leave->job);
-}
-
-bool log_resume_left(struct log_set *set)
-{
-    if (set->manifest == MANIFEST_NONE || set->manifest == MANIFEST_STUCK)
-        return true; // stuck: rounds find no log to write, changes fail
-    bool closes = set->ops_first != NULL && set->ops_first->last;
-    if (set->manifest == MANIFEST_STANDS && closes && log_resume_unchanged(set))
-        return true; // which changes nothing
-    if (set->manifest == MANIFEST_STANDS && (set->ops_first != NULL || set->dirty_first != NULL))
-        leave_stand(set);
-    return false;
+    struct log_set *set = resume->set;
+    if (resume->logs == 0 || resume->manifest.broken)
+        return log_resume_discard(set);
+    set->manifest = resume->lists ? MANIFEST_LISTS : MANIFEST_STANDS;
+    return log_changes_begin(set, buf_slice(&resume->passed));
 }
 
 bool log_resume_unchanged(const struct log_set *set)
@@ -534,8 +569,7 @@ static void fail(struct sight *sight)
     struct log *log = sight->log;
     tell_difference(log, sight->wrong);
     log_go_offline(log, sight->status);
-    if (log->set->manifest == MANIFEST_STANDS)
-        leave_stand(log->set);
+    log_set_work(log->set); // its name is to be listed
 }
 
 static void judge(struct sight *sight)

@@ -51,6 +51,7 @@ struct log_set_config {
     int64_t journal_block_bytes; // of each of the journal's LOG_JOURNAL_BLOCKS files, a multiple of
                                  // LOG_JOURNAL_UNIT, at least two; 0: no journal
     int32_t sync_each_max;  // files and directories that one job syncs one by one; more: by one syncfs (16)
+    int32_t close_portion;  // so many changed logs are closed between two savings of a stop (4,096)
     int32_t open_files_max; // segment files held open without being read; more are closed after use
     int64_t producer_expiry_ms; // producer.id.expiration.ms
     int32_t producers_max;      // producers remembered per log; the one idle longest is forgotten first
@@ -66,8 +67,8 @@ struct log_set_config log_set_config_default(void);
 // Opens (and creates, when the path is absent or empty) a data directory, locks it, reads its identity and
 // recovers every log in it: from its recovery point the log is scanned, cut behind the last whole valid
 // batch, indexes, epochs and producer state are rebuilt, everything is synced, and the recovery points are
-// saved. One warning line per log that lost bytes. Behind a clean stop the logs are as that has left them and
-// none of their files is opened (resume.c). Blocks. ST_AGAIN: locked by another process; ST_MISMATCH:
+// saved. One warning line per log that lost bytes. Logs that are as the last stop has left them are made
+// without opening any of their files (resume.c). Blocks. ST_AGAIN: locked by another process; ST_MISMATCH:
 // belongs to another cluster or node, or holds logs without meta.properties; ST_UNSUPPORTED: version of
 // meta.properties; else the I/O error; a line in the diagnostics says more.
 enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
@@ -75,7 +76,8 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
 
 // Writes everything, saves snapshots, checkpoints, Kafka's clean-shutdown marker and the manifest, calls done
 // on the loop, after which nothing of the set may be used. Nothing may be appended meanwhile. status: the
-// first error met.
+// first error met. Should the process end before, the next start finds closed the logs that were, portion by
+// portion.
 typedef void log_set_closed_fn(enum status status, void *context);
 void log_set_close(struct log_set *set, log_set_closed_fn *done, void *context);
 

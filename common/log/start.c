@@ -135,6 +135,7 @@ void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *co
         raise->status = ST_OUT_OF_RANGE;
     else
         log->start = start;
+    log_change_note(log);
     if (log->high_watermark < log->start)
         log->high_watermark = log->start; // on a follower the leader's start may come before its watermark
     log_start_note(log);

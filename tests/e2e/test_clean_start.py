@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A start behind a clean stop: logs are made from what the stop wrote down, no segment is opened, and neither that nor
-Kafka's marker is left when something has changed. Everything acknowledged is there each time."""
+"""A start behind a clean stop: logs are made from what the stop wrote down, no segment is opened, and Kafka's marker is not
+left when something has changed. Behind a crash that goes for the logs that have not changed since. Everything acknowledged
+is there each time."""
 import os
 import shutil
 
@@ -51,10 +52,26 @@ def test_stops_and_kills_between_records_lose_none():
             assert consumed(cluster) == everything
 
             everything |= produced(cluster, "b%d" % round)
-            assert standing(node) == [False, False]
+            assert standing(node) == [False, True]
             node.kill()
             node.start().wait_ready()
             assert node.metric(RESUMED) == 0
+            assert consumed(cluster) == everything
+
+
+def test_a_kill_opens_the_partitions_that_have_changed():
+    with Cluster(storage=1, powercut=True) as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("many", partitions=PARTITIONS)
+        everything = produced(cluster, "a")
+        node.stop()
+        node.start().wait_ready()
+        for partition in range(3):
+            cluster.produce("many", ["b-%d" % partition], "-p", partition)
+            everything.add("b-%d" % partition)
+            node.cut_power()
+            node.start().wait_ready()
+            assert node.metric(RESUMED) >= PARTITIONS - 1 - partition
             assert consumed(cluster) == everything
 
 
@@ -81,4 +98,4 @@ def test_files_removed_while_the_node_was_down_are_noticed_in_the_background():
         node.start().wait_ready()
         wait_until(lambda: "files are not as the last stop left them" in node.log(), 30, "the node to notice")
         wait_until(lambda: cluster.partition("many", 3)["leader"] < 0, 20, "the partition to have no leader")
-        assert standing(node) == [False, False]
+        assert standing(node) == [False, True]

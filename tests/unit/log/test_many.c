@@ -217,7 +217,7 @@ Test(many, a_clean_stop_costs_a_few_syncs_and_the_next_start_none)
     append_all(&many, 1, 1);
     forget_costs(&many);
     help_close(&many.help);
-    expect_costs(&many, 4); // files, snapshots renamed, epochs before and after their renaming
+    expect_costs(&many, 3); // records; indexes, snapshots and epochs, before and after their renaming
     cr_assert_eq(many.help.done, ST_OK);
     fake_power_cut(many.help.env, false);
     forget_costs(&many);

@@ -47,11 +47,11 @@ static void stop(struct help *help)
     cr_assert_eq(help->done, ST_OK);
 }
 
-// Opens and says whether the manifest told of everything.
+// Opens and says whether the manifest told of everything: then the marker stays.
 static bool resumes(struct help *help)
 {
     help_open(help, false);
-    return is_there(help, manifest_path);
+    return is_there(help, marker_path);
 }
 
 static void check_log(struct help *help)
@@ -100,7 +100,7 @@ Test(resume, what_follows_is_appended_and_survives)
             cr_assert_eq(help_append(&help, 2, 300, 5 + round), ST_OK);
         help_flush(&help);
         cr_assert_eq(help.acked, log_end(help.log));
-        cr_assert_not(is_there(&help, manifest_path));
+        cr_assert(is_there(&help, manifest_path));
         cr_assert_not(is_there(&help, marker_path));
         if (round % 2 == 1) { // also as recovery sees it
             help_crash(&help, true, false);
@@ -327,7 +327,7 @@ Test(resume, files_are_looked_at_in_the_background)
     fake_advance_ms(help.env, 1000);
     cr_assert_eq(log_status(help.log), ST_CORRUPT);
     cr_assert_eq(log_status(log_set_find(help.set, "u-0")), ST_OK);
-    cr_assert_not(is_there(&help, manifest_path), "the next start must see it, too");
+    cr_assert_not(is_there(&help, marker_path), "the next start must see it, too");
     help_crash(&help, false, false);
     cr_assert_not(resumes(&help));
     cr_assert(log_lost(help.log));
