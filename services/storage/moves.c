@@ -26,6 +26,8 @@ enum {
     RETIRE_US_MAX = 5000 * 1000  // reads of the old log may take so long
 };
 
+enum { MADE = 1 }; // what made_waits wait for
+
 enum move_state {
     MOVE_READY,
     MOVE_BUSY,     // a read, or a change of the copy, is under way
@@ -43,8 +45,10 @@ struct move {
     int64_t again_us; // when it is looked at again, unless it is busy
     int64_t hold_us;  // since when the log is held, 0: it is not
     int64_t old_us;   // since when old waits
-    bool installed;   // the copy has the partition's name
-    bool anew;        // the copy does not continue the log
+    bool made;        // the copy's directory is there, durably
+    struct wait_list made_waits;
+    bool installed; // the copy has the partition's name
+    bool anew;      // the copy does not continue the log
 };
 
 struct moves {
@@ -156,6 +160,7 @@ static void move_end(struct move *move, struct log *goes)
 {
     struct replica *replica = move->replica;
     move_release(move);
+    wait_reached(&move->made_waits, MADE);
     replica->move = NULL;
     move->replica = NULL;
     if (goes != NULL)
@@ -184,6 +189,34 @@ static bool move_resumes(struct move *move)
     }
     move->state = MOVE_READY;
     moves_soon(move->moves);
+    return true;
+}
+
+// Before its turn comes, and though others are busy: whoever asked for the move waits for it.
+static void on_made(struct log *log, enum status status, void *context)
+{
+    struct move *move = context;
+    if (!move_resumes(move))
+        return;
+    move->made = status == ST_OK;
+    if (move->made)
+        wait_reached(&move->made_waits, MADE);
+    else
+        wait_fail(&move->made_waits, status);
+}
+
+static void move_make(struct move *move)
+{
+    move->state = MOVE_BUSY;
+    log_truncate_fully(move->future, log_start_base(move->replica->log), on_made, move);
+}
+
+bool moves_await(struct replica *replica, struct wait *wait, wait_fn *wake, void *context)
+{
+    struct move *move = replica->move;
+    if (move == NULL || move->made)
+        return false;
+    wait_add(&move->made_waits, wait, MADE, wake, context);
     return true;
 }
 
@@ -439,6 +472,7 @@ static bool move_step(struct move *move)
         DIAG_ERROR(&env_of(move->moves)->diag, "cannot move to another directory partition=%s to=%s why=%s",
                    replica_name(replica), log_set_path(log_owner_set(move->future)),
                    status_text(log_status(move->future)));
+        wait_fail(&move->made_waits, log_status(move->future));
         move_end(move, move->future);
         return false;
     }
@@ -517,7 +551,7 @@ enum status moves_request(struct replica *replica, int dir)
     struct log *future;
     enum status status = log_create_future(to, log_name(replica->log), replica->topic_id, &config, &future);
     if (status == ST_OK)
-        move_new(replica, future);
+        move_make(move_new(replica, future));
     return status;
 }
 
@@ -531,7 +565,7 @@ static void copy_found(struct moves *moves, struct log *future)
     if (goes_on) {
         struct log_config config = copy_config(replica);
         log_configure(future, &config);
-        move_new(replica, future);
+        move_new(replica, future)->made = true;
     } else if (replica != NULL && replica->missing) {
         partitions_keep_aside(partitions, future);
     } else {
@@ -556,6 +590,8 @@ void moves_stop(struct moves *moves)
 {
     moves->stopped = true;
     timer_stop(env_of(moves), &moves->timer);
+    for (struct move *move = moves->first; move != NULL; move = move->next)
+        wait_fail(&move->made_waits, ST_CLOSED);
 }
 
 void moves_destroy(struct moves **pointer)

@@ -9,6 +9,7 @@
 
 #include "base/uuid.h"
 #include "log/log.h"
+#include "wait.h"
 
 struct moves;
 struct partitions;
@@ -19,15 +20,21 @@ struct moves *moves_new(struct partitions *partitions);
 // The replicas have their logs: copies found on disk go on, or are removed where nothing is to be moved.
 void moves_start(struct moves *moves);
 
-// Stops the clock; nothing is begun any more. What is under way ends by itself and is freed by moves_destroy.
+// Stops the clock; nothing is begun any more, and waits fail with ST_CLOSED. What is under way ends by itself
+// and is freed by moves_destroy.
 void moves_stop(struct moves *moves);
 void moves_destroy(struct moves **moves);
 
 // Moves a replica, whose log is there, to the directory (its index in log.dirs, see dirs.h). To where it is:
-// a move under way is given up; to a third directory: it is begun anew. The answer comes before the copy is
-// made. ST_IO: a directory of this node is offline; which copies it holds is not known, as in Kafka then.
-// ST_INVALID: the name is too long for a future log's directory.
+// a move under way is given up; to a third directory: it is begun anew. A crash forgets it until the copy is
+// made: moves_await. ST_IO: a directory of this node is offline; which copies it holds is not known, as in
+// Kafka then. ST_INVALID: the name is too long for a future log's directory.
 enum status moves_request(struct replica *replica, int dir);
+
+// Adds the wait, which is in no list, if the replica's copy has no durable directory yet. It is woken with
+// ST_OK when it has one, or when the move is given up for another; with the error when it cannot be made.
+// False: nothing to wait for.
+bool moves_await(struct replica *replica, struct wait *wait, wait_fn *wake, void *context);
 
 // The replica is removed, or loses its log: so does what is made of it.
 void moves_give_up(struct replica *replica);

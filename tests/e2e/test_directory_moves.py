@@ -7,6 +7,8 @@ import random
 import shutil
 import socket
 import struct
+import threading
+import time
 
 import pytest
 
@@ -162,6 +164,50 @@ def test_a_rate_is_kept():
         move(node, "a" if home == "b" else "b")
         wait_moved(node, {0: "a" if home == "b" else "b"})
         assert Load.now() - began > 3  # 4 MB, of which the last 256 KiB go without
+
+
+def test_a_move_is_answered_when_no_crash_forgets_it():
+    """Also the moves that others keep waiting (a few at a time are copied)."""
+    count = 6
+    with with_dirs(powercut=True) as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("t", partitions=count)
+        for index in range(count):
+            cluster.produce("t", ["%d" % n for n in range(100)], "-p", index)
+        throttle(cluster, node, 1)
+        target = {index: "b" if name == "a" else "a" for index, name in places(node).items()}
+        node.stall_disk()
+        answers = {}
+
+        def ask(index):
+            answers[index] = move(node, target[index], partitions=(index,))
+
+        threads = [threading.Thread(target=ask, args=(index,)) for index in range(count)]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        assert answers == {}, "nothing is durable yet"
+        node.stall_disk(False)
+        for thread in threads:
+            thread.join(20)
+        assert answers == {index: {index: 0} for index in range(count)}
+        node.cut_power()
+        node.start().wait_ready()
+        throttle(cluster, node, 1 << 30)
+        wait_moved(node, target)
+
+
+def test_a_move_to_a_directory_that_fails_is_refused():
+    with with_dirs(diskfault=True) as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("t")
+        cluster.produce("t", ["a"])
+        (home,) = places(node).values()
+        other = "b" if home == "a" else "a"
+        node.fail_disk("sync", "/%s/" % other)
+        assert move(node, other) == {0: STORAGE_ERROR}
+        node.heal_disk()
+        assert places(node) == {0: home}
 
 
 def test_what_cannot_be_moved_is_refused():
