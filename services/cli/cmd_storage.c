@@ -131,6 +131,22 @@ static enum cli_exit run_adoption(struct adoption_options *options, bool json)
     return code;
 }
 
+// What adopt and release read alike: DIR, then where the partitions go. why: an option says that.
+static enum cli_exit adoption_command(const struct cli_usage *usage, int argc, char **argv,
+                                      struct adoption_options *options, const bool *json, const char *why)
+{
+    struct cli_many positional = {0};
+    enum cli_exit code;
+    if (!cli_args(usage, argc, argv, &positional, &code))
+        return code;
+    if (options->to == NULL)
+        return cli_fail(CLI_USAGE, "%s", why);
+    if (options->way == LOG_ADOPT && !keep_everything(&options->configs))
+        return cli_fail(CLI_USAGE, "too many --config");
+    options->from = positional.items[0];
+    return run_adoption(options, *json);
+}
+
 static enum cli_exit storage_adopt(int argc, char **argv)
 {
     struct adoption_options options = {.way = LOG_ADOPT};
@@ -152,16 +168,8 @@ static enum cli_exit storage_adopt(int argc, char **argv)
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
         .positional_max = 1};
-    struct cli_many positional = {0};
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    if (options.to == NULL)
-        return cli_fail(CLI_USAGE, "--data says which node gets the partitions");
-    if (!keep_everything(&options.configs))
-        return cli_fail(CLI_USAGE, "too many --config");
-    options.from = positional.items[0];
-    return run_adoption(&options, json);
+    return adoption_command(&usage, argc, argv, &options, &json,
+                            "--data says which node gets the partitions");
 }
 
 static enum cli_exit storage_release(int argc, char **argv)
@@ -184,14 +192,8 @@ static enum cli_exit storage_release(int argc, char **argv)
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
         .positional_max = 1};
-    struct cli_many positional = {0};
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    if (options.to == NULL)
-        return cli_fail(CLI_USAGE, "--to says which broker gets the partitions");
-    options.from = positional.items[0];
-    return run_adoption(&options, json);
+    return adoption_command(&usage, argc, argv, &options, &json,
+                            "--to says which broker gets the partitions");
 }
 
 enum cli_exit cmd_storage(int argc, char **argv)

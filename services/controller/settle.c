@@ -73,27 +73,34 @@ static void settle_one(struct controller *controller, struct decision *decision,
     settle_changed(controller, decision, topic, now, view, false);
 }
 
+static void settle_topic(struct decision *decision, const struct image_topic *topic,
+                         struct override *override, enum settle_cause cause)
+{
+    struct controller *controller = override->controller;
+    int32_t node = override->node;
+    struct elect_view view = {.context = override,
+                              .state = state_of,
+                              .stalled = cause == SETTLE_STALLED ? node : -1,
+                              .lost = cause == SETTLE_LOST ? node : -1};
+    bool asked = false; // most topics have no replica there
+    for (size_t p = 0; p < topic->partition_count; p++) {
+        if (!image_ids_have(&topic->partitions[p]->replicas, node))
+            continue;
+        view.sole_stays = asked ? view.sole_stays : keeps_what_it_acknowledged(controller, topic->name);
+        view.heard = cause == SETTLE_RESTARTED && view.sole_stays ? heard_of : NULL;
+        view.unclean = override->as == ELECT_GONE;
+        asked = true;
+        settle_one(controller, decision, topic, topic->partitions[p], &view);
+    }
+}
+
 void settle_node(struct controller *controller, struct decision *decision, int32_t node, enum elect_state as,
                  enum settle_cause cause)
 {
     const struct image *image = metadata_image(controller->metadata);
     struct override override = {controller, node, as};
-    for (size_t t = 0; t < image_topic_count(image); t++) {
-        const struct image_topic *topic = image_topic_at(image, t);
-        bool keeps = keeps_what_it_acknowledged(controller, topic->name);
-        for (size_t p = 0; p < topic->partition_count; p++) {
-            struct elect_view view = {.context = &override,
-                                      .state = state_of,
-                                      .heard = cause == SETTLE_RESTARTED && keeps ? heard_of : NULL,
-                                      .stalled = cause == SETTLE_STALLED ? node : -1,
-                                      .lost = cause == SETTLE_LOST ? node : -1,
-                                      .unclean = as == ELECT_GONE,
-                                      .sole_stays = keeps};
-            if (!image_ids_have(&topic->partitions[p]->replicas, node))
-                continue;
-            settle_one(controller, decision, topic, topic->partitions[p], &view);
-        }
-    }
+    for (size_t t = 0; t < image_topic_count(image); t++)
+        settle_topic(decision, image_topic_at(image, t), &override, cause);
 }
 
 static struct image_ids ids_with(struct arena *arena, struct image_ids ids, int32_t node)
