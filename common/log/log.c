@@ -27,13 +27,24 @@ struct log_config log_config_default(void)
                                .delete_retention_ms = 24ll * 3600 * 1000};
 }
 
+// Without a format: a start makes as many as there are logs.
+static char *path_below(const char *path, const char *name)
+{
+    size_t len = strlen(path), name_len = strlen(name);
+    char *joined = mem_calloc(1, len + 1 + name_len + 1);
+    memcpy(joined, path, len);
+    joined[len] = '/';
+    memcpy(joined + len + 1, name, name_len);
+    return joined;
+}
+
 struct log *log_new_in(struct log_set *set, const char *dir, const char *name,
                        const struct log_config *config)
 {
     struct log *log = mem_calloc(1, sizeof *log);
     log->set = set;
     log->name = mem_strdup(name);
-    log->path = mem_printf("%s/%s", set->path, dir);
+    log->path = path_below(set->path, dir);
     log->config = *config;
     log->due_at = -1;
     log->bytes_max = INT64_MAX;

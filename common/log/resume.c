@@ -5,8 +5,8 @@
 // - It names the marker by its time. Whoever else has used the directory (Kafka, a millrace that knows no
 //   manifest) has removed that marker, and at most written another one.
 // - Where we have removed the marker ourselves the manifest says so, and lists the logs that have changed
-//   since (changes.c). The others end at or behind their recovery point, and where their last file ends, else
-//   they have met somebody who keeps no such list.
+//   since (changes.c). The others end at or behind their recovery point, else somebody was there who keeps no
+//   such list.
 // - Each log's directory is there, and no other. Its files are looked at before the first write to them, and
 // a
 //   few at a time in the background; a difference takes the log offline, as damage does that is met later.
@@ -308,23 +308,6 @@ static void install(struct log *log, const struct log_manifest_row *row, int64_t
         log->bytes += state->segments[i]->size;
 }
 
-// Whether a run that has not ended has left the log alone.
-static bool is_untouched(const struct log_resume *resume, const struct log_state *state, int64_t point)
-{
-    const struct log_set *set = resume->set;
-    struct file_info info = {0};
-    if (!resume->lists)
-        return true;
-    if (point > state->end)
-        return false;
-    if (state->count == 0)
-        return true;
-    const struct log_segment *last = state->segments[state->count - 1];
-    struct log_path dir = log_path_join(set->path, resume->manifest.name);
-    struct log_path path = log_path_join(dir.text, log_segment_name(last->base, ".log").text);
-    return path_info(set->env, path.text, &info) == ST_OK && info.size == last->size;
-}
-
 static bool make_log(struct log_resume *resume, int64_t point)
 {
     struct log_set *set = resume->set;
@@ -333,7 +316,7 @@ static bool make_log(struct log_resume *resume, int64_t point)
     log_state_init(&state, set->config.producers_max);
     if (!log_name_ok(resume->manifest.name) ||
         log_manifest_read(&resume->manifest, env_now_ms(set->env), &row, &state) != ST_OK ||
-        !is_untouched(resume, &state, point)) {
+        (resume->lists && point > state.end)) {
         log_state_fini(&state);
         return false;
     }
@@ -425,6 +408,7 @@ struct sight {
     bool nameless; // partition.metadata does not say it any more
     struct segment_sizes *segments;
     int count;
+    bool resumed;  // nothing has changed since the stop
     int64_t wrong; // base of the first segment that is otherwise, -1: none
     enum status status;
 };
@@ -529,10 +513,11 @@ static void take_sight(struct looks *looks, struct log *log)
                             .path = log->path, // stays as long as there are readers
                             .id = log->id,
                             .count = log->state.count,
+                            .resumed = log->resumed,
                             .wrong = -1};
     sight->segments = mem_calloc((size_t)sight->count + 1, sizeof *sight->segments);
     for (int i = 0; i < sight->count; i++)
-        sight->segments[i] = sizes_of(log->state.segments[i], i + 1 == sight->count);
+        sight->segments[i] = sizes_of(log->state.segments[i], i + 1 == sight->count && !sight->resumed);
     log_reader_began(log);
 }
 
@@ -558,9 +543,9 @@ static bool stands(const struct sight *sight)
     int at = log_state_segment_at(&log->state, sight->wrong);
     bool there = sight->status == ST_OK || sight->wrong < 0 ||
                  (at >= 0 && log->state.segments[at]->base == sight->wrong);
-    return there && !log->deleted && !log->busy && !log->adopting && log->generation == sight->generation &&
-           uuid_equal(log->id, sight->id) && log->clean.swaps == sight->swaps && !log->clean.swapping &&
-           log->status == ST_OK;
+    return there && log->resumed == sight->resumed && !log->deleted && !log->busy && !log->adopting &&
+           log->generation == sight->generation && uuid_equal(log->id, sight->id) &&
+           log->clean.swaps == sight->swaps && !log->clean.swapping && log->status == ST_OK;
 }
 
 // The next start must see it, too.

@@ -591,7 +591,8 @@ static bool has_all(const struct log *a, const struct log *b)
 // to catch up before it counts; or a move between the two (moves.h) was not over, then one has everything.
 static struct log *twin_set_aside(struct partitions *partitions, struct log *log)
 {
-    struct log *other = dirs_find(partitions->options.dirs, log_name(log));
+    struct dirs *dirs = partitions->options.dirs;
+    struct log *other = dirs_count(dirs) > 1 ? dirs_find(dirs, log_name(log)) : log;
     if (other == log)
         return log;
     struct log *stays = has_more(log, other) ? log : other;

@@ -228,7 +228,18 @@ Test(stop, a_start_that_moved_is_not_forgotten)
     help_fini(&help);
 }
 
-// Whoever keeps no list: the file's end or the recovery point betrays him.
+static void lengthen(struct help *help, int i, int bytes)
+{
+    char path[80];
+    snprintf(path, sizeof path, "/data/%s/00000000000000000000.log", name_of(i));
+    struct buf *file = fake_file(help->env, path);
+    if (bytes < 0)
+        file->len -= (size_t)-bytes;
+    else
+        buf_append(file, file->data, (size_t)bytes);
+}
+
+// Whoever keeps no list is betrayed by the files' ends.
 Test(stop, what_others_did_after_a_crash_is_noticed)
 {
     struct help help;
@@ -238,12 +249,22 @@ Test(stop, what_others_did_after_a_crash_is_noticed)
     append(&help, 0, 1);
     help_flush(&help);
     help_crash(&help, true, false);
-    char path[80];
-    snprintf(path, sizeof path, "/data/%s/00000000000000000000.log", name_of(4));
-    fake_file(help.env, path)->len -= 10;
+    lengthen(&help, 4, -10);
+    lengthen(&help, 5, 100);
+    lengthen(&help, 6, 100);
     help_open(&help, false);
-    cr_assert_eq(resumed(&help), LOGS - 2);
-    cr_assert(log_lost(log_of(&help, 4)));
+    append(&help, 6, 1);
+    help_flush(&help);
+    cr_assert_eq(log_status(log_of(&help, 6)), ST_CORRUPT, "it takes no append");
+    cr_assert_eq(log_flushed(log_of(&help, 6)), 1);
+    for (int i = 0; i < 8; i++)
+        fake_advance_ms(help.env, 1000);
+    cr_assert_eq(log_status(log_of(&help, 4)), ST_CORRUPT);
+    cr_assert_eq(log_status(log_of(&help, 5)), ST_CORRUPT);
+    check_ends(&help, 7, LOGS, 1);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_assert_eq(resumed(&help), LOGS - 4);
     help_fini(&help);
 }
 
