@@ -99,10 +99,12 @@ void raft_election_tick(struct raft *raft)
 {
     if (raft->now_ms < raft->election_ms)
         return;
-    if (may_campaign(raft))
+    if (may_campaign(raft)) {
         pre_campaign(raft);
-    else
-        raft_election_reset(raft);
+        return;
+    }
+    raft->leader = raft_nobody; // not heard for so long: it must not be named to others any more
+    raft_election_reset(raft);
 }
 
 static void count_vote(struct raft *raft, struct raft_voter from)

@@ -420,6 +420,25 @@ static bool newcomer_caught_up(const struct raft *raft, const struct raft_config
     return true;
 }
 
+static bool is_learner(const struct raft *raft, struct raft_voter voter)
+{
+    for (int i = 0; i < raft->learner_count; i++)
+        if (raft_voter_equal(raft->learners[i], voter))
+            return true;
+    return false;
+}
+
+// Who loses its vote is a learner from then on, as far as there is room, or it would not hear that it has
+// lost it and ask for votes for ever.
+static void keep_removed(struct raft *raft, const struct raft_config *config)
+{
+    const struct raft_config *now = &raft->log.config;
+    for (int i = 0; i < now->count; i++)
+        if (raft_config_find(config, now->voters[i]) < 0 && !is_learner(raft, now->voters[i]) &&
+            raft->learner_count < RAFT_LEARNERS_MAX)
+            raft->learners[raft->learner_count++] = now->voters[i];
+}
+
 enum status raft_leader_change(struct raft *raft, const struct raft_config *config)
 {
     if (raft->role != RAFT_LEADER || raft->transfer_to >= 0)
@@ -434,6 +453,7 @@ enum status raft_leader_change(struct raft *raft, const struct raft_config *conf
         return ST_INVALID;
     if (!newcomer_caught_up(raft, config))
         return ST_LOADING;
+    keep_removed(raft, config);
     struct block *data = raft_config_encode(config);
     raft->out->proposed = raft_log_last(&raft->log) + 1;
     append_own(raft, RAFT_ENTRY_CONFIG, data);

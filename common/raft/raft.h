@@ -48,7 +48,7 @@ enum raft_event_kind {
     RAFT_EVENT_PROPOSE,   // blocks, block_count: one data entry each; leader only
     RAFT_EVENT_CONFIG, // config: one voter more or less, or other addresses; leader only (dissertation §4.1)
     RAFT_EVENT_LEARNERS, // learners, learner_count: who else follows, without a vote; leader only (§4.2.1
-                         // there)
+                         // there). Who loses its vote follows until the next such event
     RAFT_EVENT_SNAPSHOT, // index: a snapshot up to it is durable, the log before may go (§7)
     RAFT_EVENT_TRANSFER, // peer: hand leadership to it (dissertation §3.10)
     RAFT_EVENT_READ,     // token: tell when reads at the present commit index are current (§8)

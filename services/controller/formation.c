@@ -170,13 +170,13 @@ static void on_timer(struct timer *timer)
 {
     struct formation *formation = timer->context;
     struct controller *controller = formation->controller;
-    bool waits = !formatted(controller) || !has_vote(controller), unknown = false;
-    for (int i = 0; i < formation->count; i++) {
-        unknown |= !formation->others[i].answered;
+    // Without a leader it may have lost its vote while it was away.
+    bool waits = !formatted(controller) || !has_vote(controller) ||
+                 raft_leader(quorum_raft(controller->quorum)).id < 0;
+    for (int i = 0; i < formation->count; i++)
         if ((waits || !formation->others[i].answered) && !formation->others[i].asking)
             ask(&formation->others[i]);
-    }
-    if (waits || unknown)
+    if (waits || formation->count > 0) // its vote may be taken from it later
         timer_start_ms(controller->env, &formation->timer, formatted(controller) ? ASK_SLOWLY_MS : ASK_MS);
 }
 

@@ -83,8 +83,10 @@ static bool has_news(const struct controller *controller)
         return true;
     const struct raft *raft = quorum_raft(controller->quorum);
     int at = raft_config_find(raft_config(raft), raft_self(raft));
+    // Without a leader it may have lost its vote while it was away.
     return raft_role(raft) != RAFT_LEADER &&
-           (at < 0 || strcmp(raft_config(raft)->endpoints[at], controller->endpoint) != 0);
+           (at < 0 || raft_leader(raft).id < 0 ||
+            strcmp(raft_config(raft)->endpoints[at], controller->endpoint) != 0);
 }
 
 static void on_observed(void *context, enum status status, const ProtobufCMessage *reply,

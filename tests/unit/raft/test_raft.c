@@ -410,6 +410,8 @@ static struct cluster *two_voters(void)
     struct raft_event change = {.kind = RAFT_EVENT_CONFIG, .config = &two};
     cr_assert_eq(cluster_step(cluster, 0, change), ST_OK);
     cluster_settle(cluster);
+    cr_assert_eq(raft_config(raft_of(cluster, 2))->count, 2, "does not hear that it has lost its vote");
+    cr_assert_eq(cluster_step(cluster, 0, (struct raft_event){.kind = RAFT_EVENT_LEARNERS}), ST_OK);
     return cluster;
 }
 
@@ -478,6 +480,7 @@ Test(raft, a_learner_that_is_silent_has_not_caught_up)
     cr_assert_eq(cluster_leader(cluster), 0);
     cr_assert_not(raft_caught_up(raft_of(cluster, 0), cluster->nodes[2].self));
     struct raft_voter who;
+    cr_assert_eq(raft_leader(raft_of(cluster, 2)).id, -1, "names a leader that it has not heard for long");
     cr_assert(raft_learner(raft_of(cluster, 0), 0, &who) && who.id == 2);
     cr_assert_not(raft_learner(raft_of(cluster, 0), 1, &who));
     done(cluster);
