@@ -10,6 +10,7 @@ enum { METADATA_FIRST = 7, METADATA_LAST = 29 };
 const struct features_row features_rows[] = {
     {"eligible.leader.replicas.version", 1, 1, 1, 1},
     {FEATURES_GROUP,       0, 1, 1, 1},
+    {FEATURES_KRAFT,       0, 1, 0, 0},
     {FEATURES_METADATA,    METADATA_FIRST, METADATA_LAST, METADATA_LAST, METADATA_LAST},
     {FEATURES_SHARE,       0, 0, 0, 0},
     {FEATURES_STREAMS,     0, 1, 1, 1},

@@ -19,6 +19,7 @@ struct features_row {
 extern const struct features_row features_rows[]; // ascending by name
 extern const int features_count;
 
+#define FEATURES_KRAFT       "kraft.version" // 1: the metadata log has the addresses of the voters (KIP-853)
 #define FEATURES_METADATA    "metadata.version"
 #define FEATURES_TRANSACTION "transaction.version"
 #define FEATURES_GROUP       "group.version"

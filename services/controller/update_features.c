@@ -5,6 +5,7 @@
 
 #include "cluster/features.h"
 #include "feature_levels.h"
+#include "voter_set.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/update_features.h"
@@ -73,6 +74,8 @@ static bool check(const struct relay *relay, const update *asked, const struct f
         return invalid(error, asked,
                        "Can't downgrade the version of this feature without setting the upgrade type to "
                        "either safe or unsafe downgrade.");
+    if (asked->max_version_level < now && slice_is(asked->feature, FEATURES_KRAFT))
+        return invalid(error, asked, "Can't downgrade the version of this feature.");
     if (asked->max_version_level > now && asked->upgrade_type != UPGRADE)
         return invalid(error, asked, "Can't downgrade to a newer version.");
     return !slice_is(asked->feature, FEATURES_METADATA) || metadata_kept(asked, now, error);
@@ -103,6 +106,17 @@ static bool decide(struct relay *relay, struct decision *decision, struct topics
     return true;
 }
 
+// What a level asks for beside its record.
+static bool prepare(struct relay *relay, struct topics_error *error)
+{
+    const struct kafka_update_features_request *request = relay->request;
+    for (int32_t i = 0; i < request->feature_updates_count; i++)
+        if (!named_again(request, i) && slice_is(request->feature_updates[i].feature, FEATURES_KRAFT) &&
+            request->feature_updates[i].max_version_level > 0)
+            return voter_set_upgrade(relay, error);
+    return true;
+}
+
 // Versions before 2 have a row for each feature, when all went well.
 static void add_results(struct relay *relay)
 {
@@ -130,7 +144,7 @@ void update_features(struct relay *relay)
         topics_refuse(&error, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, "Authorization failed.");
     else if (request->feature_updates_count > UPDATES_MAX)
         topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "More than %d features.", UPDATES_MAX);
-    else if (decide(relay, &decision, &error))
+    else if (decide(relay, &decision, &error) && prepare(relay, &error))
         relay_append(relay, &decision, &error);
     decision_fini(&decision);
     response->error_code = error.code;

@@ -2,6 +2,7 @@
 // See voter_set.h.
 #include "voter_set.h"
 
+#include "cluster/features.h"
 #include "kafka/errors.h"
 
 #include <stdio.h>
@@ -44,13 +45,51 @@ void voter_set_move(struct controller *controller, struct raft_voter voter, cons
         move(controller, voter, endpoint);
 }
 
+static void level_follows(struct controller *controller)
+{
+    const struct image *image = metadata_image(controller->metadata);
+    struct decision decision;
+    if (image_feature(image, FEATURES_KRAFT) > 0 || image_features_epoch(image) == 0)
+        return;
+    decision_init(&decision);
+    decision_feature(&decision, FEATURES_KRAFT, 1, image_features_epoch(image) + 1);
+    controller_decide(controller, &decision, FEATURES_KRAFT);
+    decision_fini(&decision);
+}
+
 // A voter alone, without a configured list, needs nobody else's address to become dynamic.
 void voter_set_tick(struct controller *controller)
 {
     struct raft_voter self = raft_self(quorum_raft(controller->quorum));
-    bool alone = config_of(controller)->count == 1 && !controller->voters.given;
-    if (controller->endpoint[0] != 0 && (alone || voter_set_dynamic(controller)))
+    bool dynamic = voter_set_dynamic(controller);
+    if (!metadata_active(controller->metadata))
+        return;
+    if (controller->endpoint[0] != 0 && !controller->voters.given &&
+        (dynamic || config_of(controller)->count == 1))
         move(controller, self, controller->endpoint);
+    if (dynamic)
+        level_follows(controller);
+}
+
+// The configured address of a voter; false when there is none that the log could have.
+static bool configured(const struct controller *controller, int32_t id, char endpoint[RAFT_ENDPOINT_SIZE])
+{
+    const struct voters_item *item = voters_find(&controller->voters, id);
+    if (item == NULL || item->endpoint[0] == 0 || !raft_endpoint_valid(slice_str(item->endpoint)))
+        return false;
+    snprintf(endpoint, RAFT_ENDPOINT_SIZE, "%.*s", RAFT_ENDPOINT_SIZE - 1, item->endpoint);
+    return true;
+}
+
+bool voter_set_upgrade(struct relay *relay, struct topics_error *error)
+{
+    const struct controller *controller = relay->controller;
+    struct raft_config config = *config_of(controller);
+    for (int i = 0; i < config.count; i++)
+        if (config.endpoints[i][0] == 0 && !configured(controller, config.voters[i].id, config.endpoints[i]))
+            return topics_refuse(error, KAFKA_ERR_INVALID_UPDATE_VERSION,
+                                 "The address of controller %d is not configured.", config.voters[i].id);
+    return relay->validate_only || voter_set_dynamic(controller) || voter_set_append(relay, &config, error);
 }
 
 const char *voter_set_text(struct raft_voter voter, char text[VOTER_SET_TEXT])

@@ -19,7 +19,8 @@ bool voter_set_expects(const struct controller *controller);
 // static, or when another change is under way: whoever moved says it again.
 void voter_set_move(struct controller *controller, struct raft_voter voter, const char *endpoint);
 
-// Leader: puts its own address into the log where it is missing or has changed.
+// Leader: puts its own address into the log where it is missing or has changed, unless voters are configured;
+// and kraft.version follows what the log has.
 void voter_set_tick(struct controller *controller);
 
 // What AddRaftVoter and RemoveRaftVoter begin with: the cluster is this one (id NULL: any), the voter is one
@@ -29,6 +30,10 @@ bool voter_set_check(const struct relay *relay, struct slice cluster, struct raf
 
 // Appends the set, unless another change is under way; the answer waits until it is committed.
 bool voter_set_append(struct relay *relay, const struct raft_config *config, struct topics_error *error);
+
+// kraft.version 1: a static quorum becomes dynamic, the addresses that are configured go into the log.
+// Nothing happens when it is so, or when the request only validates.
+bool voter_set_upgrade(struct relay *relay, struct topics_error *error);
 
 enum { VOTER_SET_TEXT = 80 }; // room for a voter as text
 

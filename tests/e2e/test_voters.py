@@ -225,3 +225,24 @@ def test_the_command_line_gives_and_takes_votes():
         assert cluster.cli("quorum", "add", "3009", "--timeout", "1", check=False).returncode in (3, 4)
         for words in (["add"], ["add", "x"], ["remove", "3001", "--directory", "x"]):
             assert cluster.cli("quorum", *words, check=False).returncode == 2
+
+
+def test_configured_voters_become_changeable_by_kraft_version_1():
+    with lib.Cluster(controllers=3, coordinators=0) as cluster:
+        quorum = Quorum(cluster)
+        assert quorum.remove(3003) == UNSUPPORTED_VERSION
+        cluster.cli("features", "upgrade", "kraft.version=1", "--dry-run")
+        assert quorum.remove(3003) == UNSUPPORTED_VERSION
+        cluster.cli("features", "upgrade", "kraft.version=1")
+        assert "kraft.version" in cluster.cli("features", "describe").stdout
+        down = cluster.cli("features", "downgrade", "kraft.version=0", check=False)
+        assert down.returncode == 1 and "Can't downgrade" in down.stderr
+        assert quorum.remove(3003) == 0
+        assert quorum.voters() == [3001, 3002]
+        quorum.added(3003)
+        cluster.dynamic = True  # from here on controller.quorum.voters is not configured
+        for controller in cluster.controllers:
+            controller.stop()
+            controller.start().wait_ready()
+        assert quorum.voters() == [3001, 3002, 3003]
+        works(cluster, "on")
