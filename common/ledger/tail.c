@@ -209,7 +209,8 @@ struct ledger_tail *ledger_tail_new(const struct ledger_tail_config *config)
     struct ledger_tail *tail = mem_calloc(1, sizeof *tail);
     tail->config = *config;
     tail->topic = mem_strdup(config->topic);
-    tail->position = -1;
+    tail->position = config->position > 0 ? config->position : -1;
+    tail->told = config->position;
     tail->retry_ms = TAIL_RETRY_MS_MIN;
     ledger_records_init(&tail->records, config->ops, config->context, &tail->position);
     timer_init(&tail->again, on_again, tail);

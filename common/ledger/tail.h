@@ -18,6 +18,7 @@ struct ledger_tail_config {
     struct image *image;
     const char *topic; // copied
     int32_t partition;
+    int64_t position; // everything below has been applied already, and is committed; 0: nothing
     // apply (and apply_pending, apply_marker) as for an owner. ready: everything that was committed when a
     // read was answered is applied, told once, and again after each reset. reset: the log was found to be
     // another one, all is read anew. seal is not used.

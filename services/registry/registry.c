@@ -67,13 +67,15 @@ bool registry_has_state(const struct registry *registry)
     return registry->tail != NULL && ledger_tail_ready(registry->tail);
 }
 
-static void follow_along(struct registry *registry)
+// From a position up to which the state has everything, and nothing that is not committed.
+static void follow_along(struct registry *registry, int64_t position)
 {
     struct ledger_tail_config config = {.env = registry->env,
                                         .rpc = registry->rpc,
                                         .image = registry->image,
                                         .topic = SHARD_TOPIC_SCHEMAS,
                                         .partition = 0,
+                                        .position = position,
                                         .ops = &ops,
                                         .on_progress = on_progress,
                                         .context = registry};
@@ -100,13 +102,17 @@ static void own(struct registry *registry, const struct image_shard *shard)
     registry->ledger = ledger_new(&config);
 }
 
-// What the owner has applied may never be committed, so the state is read anew.
+// What the owner has written may never be committed, so the state is read anew; but as long as it was loading
+// it has read only what is. Otherwise a process too busy to keep its lease would begin from the start again
+// and again.
 static void disown(struct registry *registry)
 {
+    int64_t position = ledger_ready(registry->ledger) ? 0 : ledger_view(registry->ledger).position;
     ledger_destroy(&registry->ledger);
     registry->owner_epoch = -1;
-    state_clear(registry->state);
-    follow_along(registry);
+    if (position <= 0)
+        state_clear(registry->state);
+    follow_along(registry, position > 0 ? position : 0);
 }
 
 static void drain_on_change(struct registry *registry);
@@ -244,7 +250,7 @@ enum status registry_new(const struct registry_options *options, struct registry
     report_start(registry);
     enum status status = follow_cluster(registry);
     if (status == ST_OK) {
-        follow_along(registry);
+        follow_along(registry, 0);
         work_serve(registry);
     } else {
         registry_destroy(&registry);

@@ -311,11 +311,17 @@ static void on_progress(void *context)
 
 void leaders_follow(struct leaders *all)
 {
+    leaders_follow_from(all, 0);
+}
+
+void leaders_follow_from(struct leaders *all, int64_t position)
+{
     struct ledger_tail_config config = {.env = all->env,
                                         .rpc = all->rpcs[0],
                                         .image = all->image,
                                         .topic = "__consumer_offsets",
                                         .partition = 0,
+                                        .position = position,
                                         .ops = &ops,
                                         .on_progress = on_progress,
                                         .context = all};

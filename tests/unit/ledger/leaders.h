@@ -66,6 +66,7 @@ void leaders_own(struct leaders *all);
 void leaders_own_from(struct leaders *all, int64_t position);
 // Somebody reads along instead.
 void leaders_follow(struct leaders *all);
+void leaders_follow_from(struct leaders *all, int64_t position);
 // The log is another one: empty.
 void leaders_lose_log(struct leaders *all);
 // The owner's state is empty, as in a new process.

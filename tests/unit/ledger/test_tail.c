@@ -102,6 +102,18 @@ Test(tail, the_next_owner_goes_on_from_its_position)
     cr_assert_eq(all.log_end, 4);
 }
 
+Test(tail, it_goes_on_from_where_somebody_has_read_to)
+{
+    leaders_write(&all, "a", "1");
+    leaders_write(&all, "b", "2");
+    leaders_write(&all, "c", "3");
+    leaders_follow_from(&all, 2);
+    leaders_await(&all, &all.readies, 1);
+    cr_assert_eq(all.applied, 1);
+    cr_assert_str_eq(leaders_value(&all, "c"), "3");
+    cr_assert_eq(ledger_tail_position(all.tail), 3);
+}
+
 Test(tail, an_owner_whose_log_ends_before_its_position_begins_anew)
 {
     leaders_write(&all, "a", "1");
