@@ -51,7 +51,6 @@ const char *configs_use_text(enum configs_use use)
         [CONFIGS_NO_QUORUM] = "The controllers' Raft has parameters of its own.",
         [CONFIGS_NO_QUOTAS] = "There are no quotas of clients yet.",
         [CONFIGS_NO_SECURITY] = "TLS, SASL and authorisation are not there yet.",
-        [CONFIGS_NO_SHARE] = "Share groups (KIP-932) are not there yet.",
         [CONFIGS_NO_SYSTEM] = "The system's own setting counts.",
         [CONFIGS_NO_THREADS] = "One loop thread owns a process's state; helpers are not counted.",
         [CONFIGS_NO_TIERS] = "There is no tiered storage.",

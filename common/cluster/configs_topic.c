@@ -21,6 +21,8 @@ const struct configs_key configs_topic_keys[] = {
      "Level used when this topic's compression.type is zstd.", CONFIGS_BY_STORAGE},
     {"delete.retention.ms", CONFIGS_LONG, "86400000", "log.cleaner.delete.retention.ms", 0, I64, NULL, true,
      "How long delete markers of compacted topics are kept.", CONFIGS_BY_STORAGE},
+    {"errors.deadletterqueue.group.enable", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true,
+     "Whether share groups may have this topic as their dead-letter topic (Kafka 4.4).", CONFIGS_BY_STORAGE},
     {"file.delete.delay.ms", CONFIGS_LONG, "60000", "log.segment.delete.delay.ms", 0, I64, NULL, true,
      "Time to wait before a file is removed from the file system.", CONFIGS_BY_STORAGE},
     {"flush.before.ack", CONFIGS_BOOLEAN, "true", "flush.before.ack", 0, 0, NULL, true,

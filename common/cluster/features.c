@@ -12,7 +12,7 @@ const struct features_row features_rows[] = {
     {FEATURES_GROUP,       0, 1, 1, 1},
     {FEATURES_KRAFT,       0, 1, 0, 0},
     {FEATURES_METADATA,    METADATA_FIRST, METADATA_LAST, METADATA_LAST, METADATA_LAST},
-    {FEATURES_SHARE,       0, 0, 0, 0},
+    {FEATURES_SHARE,       0, 1, 1, 0},
     {FEATURES_STREAMS,     0, 1, 1, 1},
     {FEATURES_TRANSACTION, 0, 2, 2, 2},
 };

@@ -7,6 +7,8 @@
 #include "base/hash.h"
 #include "base/prng.h"
 
+#include <inttypes.h>
+
 int32_t shard_of(struct slice key, int32_t partitions)
 {
     ASSERT(partitions > 0);
@@ -14,6 +16,14 @@ int32_t shard_of(struct slice key, int32_t partitions)
     if (hash == INT32_MIN) // has no absolute value
         return 0;
     return (hash < 0 ? -hash : hash) % partitions;
+}
+
+enum status shard_share_key(struct slice group, struct uuid topic, int32_t partition, struct buf *out)
+{
+    char text[UUID_TEXT_SIZE];
+    uuid_format(topic, text);
+    enum status status = buf_append(out, group.data, group.len);
+    return status == ST_OK ? buf_printf(out, ":%s:%" PRId32, text, partition) : status;
 }
 
 const struct image_shard *shard_of_key(const struct image *image, const char *topic, struct slice key)

@@ -3,6 +3,7 @@
 #ifndef CLUSTER_SHARD_H
 #define CLUSTER_SHARD_H
 
+#include "base/buf.h"
 #include "cluster/image.h"
 
 #define SHARD_TOPIC_GROUPS       "__consumer_offsets"
@@ -13,6 +14,10 @@
 // Kafka's rule: the absolute value of String.hashCode (of the lowest number: 0) mod partitions. partitions >
 // 0.
 int32_t shard_of(struct slice key, int32_t partitions);
+
+// Appends what share partitions are known by there, as Kafka's SharePartitionKey.asCoordinatorKey:
+// "group:topic id:partition". ST_LIMIT, ST_NO_MEMORY: as for buf.
+enum status shard_share_key(struct slice group, struct uuid topic, int32_t partition, struct buf *out);
 
 // The shard of a key of an internal topic, or NULL while the topic or the assignment does not exist.
 const struct image_shard *shard_of_key(const struct image *image, const char *topic, struct slice key);

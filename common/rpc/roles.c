@@ -20,9 +20,9 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Controller", "ReportReplicas", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Controller", "AllocateProducerIds", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Controller", "AdoptTopic", RPC_CONTROL, RPC_STORAGE},
-    {"millrace.Controller", "NeedTopic", RPC_CONTROL, RPC_STORAGE | RPC_REGISTRY},
+    {"millrace.Controller", "NeedTopic", RPC_CONTROL, RPC_STORAGE | OWNERS},
     {"millrace.Controller", "Relay", RPC_BULK, RPC_STORAGE | RPC_COORDINATOR}, // topics of streams groups
-    {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE},
+    {"millrace.Coordinator", "Relay", RPC_BULK, RPC_STORAGE | RPC_COORDINATOR}, // share coordinators
     {"millrace.Coordinator", "CancelRelay", RPC_CONTROL, RPC_STORAGE},
     {"millrace.Coordinator", "AddToTransaction", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
     {"millrace.Coordinator", "WriteMarkers", RPC_CONTROL, RPC_STORAGE | RPC_COORDINATOR},
@@ -34,6 +34,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Storage", "LedgerAppend", RPC_BULK, OWNERS},
     {"millrace.Storage", "LedgerRead", RPC_BULK, OWNERS},
     {"millrace.Storage", "WriteMarkers", RPC_CONTROL, RPC_COORDINATOR},
+    {"millrace.Storage", "Deliver", RPC_BULK, RPC_STORAGE},
     {"millrace.Storage", "Positions", RPC_BULK, RPC_COORDINATOR}, // never in the way of what is urgent
     {"millrace.Registry", "Run", RPC_BULK, RPC_REGISTRY},
     {.service = NULL},

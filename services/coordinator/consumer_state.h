@@ -8,6 +8,7 @@
 
 #include "cluster/sorted.h"
 #include "consumer_group.h"
+#include "consumer_profile.h"
 #include "regex.h"
 
 enum member_progress { // as in Kafka's records
@@ -71,17 +72,6 @@ struct consumer_group {
 struct consumer_name {
     int32_t users; // members and regular expressions that name it
 };
-
-// ---- profiles (consumer_profile.c) ----
-// One allocation with everything in it; NULL when memory is short.
-struct consumer_profile *consumer_profile_copy(const struct consumer_profile *profile);
-size_t consumer_profile_bytes(const struct consumer_profile *profile);
-bool consumer_profile_equal(const struct consumer_profile *a, const struct consumer_profile *b);
-bool consumer_same_topics(const struct consumer_profile *a, const struct consumer_profile *b);
-// base with what change states; base NULL: of a new member.
-struct consumer_profile consumer_profile_merge(const struct consumer_profile *base,
-                                               const struct consumer_profile *change);
-bool consumer_profile_names(const struct consumer_profile *profile, struct slice topic);
 
 // ---- members (consumer_member.c) ----
 struct consumer_member *consumer_find(const struct consumer_group *group, struct slice id);

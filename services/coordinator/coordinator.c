@@ -24,7 +24,8 @@ enum {
     COMMITS_MS_MAX = 1000,
     COMMITS_POLL_MS = 5,
     PENDING_IDS_MAX = 10000,
-    NEW_MEMBER_MS = 300000 // Kafka's; not a parameter there either
+    SHARE_NAME_MAX = 40000, // a group id, a topic id, a number
+    NEW_MEMBER_MS = 300000  // Kafka's; not a parameter there either
 };
 
 // ---- shards ----
@@ -56,6 +57,18 @@ struct txn_shard *coordinator_txn_shard_of(const struct coordinator *coordinator
     return shard == NULL ? NULL : map_get_u64(&coordinator->txn_shards, (uint64_t)shard->shard);
 }
 
+struct share_shard *coordinator_share_shard_of(const struct coordinator *coordinator,
+                                               const struct share_key *key)
+{
+    struct buf name;
+    const struct image_shard *shard = NULL;
+    buf_init(&name, SHARE_NAME_MAX);
+    if (shard_share_key(key->group, key->topic, key->partition, &name) == ST_OK)
+        shard = shard_of_key(coordinator->image, SHARD_TOPIC_SHARE, buf_slice(&name));
+    buf_fini(&name);
+    return shard == NULL ? NULL : map_get_u64(&coordinator->share_shards, (uint64_t)shard->shard);
+}
+
 static void open_shard(struct coordinator *coordinator, const struct image_shard *assigned)
 {
     struct shard_options options = {
@@ -67,6 +80,7 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
         .sink = &coordinator_group_sink,
         .lag = coordinator->lag,
         .topics = &coordinator->topics,
+        .peers = &coordinator->share_peers,
         .index = assigned->shard,
         .owner = coordinator->node_id,
         .owner_epoch = assigned->owner_epoch,
@@ -112,6 +126,31 @@ static void close_txn_shard(struct coordinator *coordinator, struct txn_shard *s
     txn_shard_destroy(&shard);
 }
 
+static void open_share_shard(struct coordinator *coordinator, const struct image_shard *assigned)
+{
+    struct share_shard_options options = {
+        .env = coordinator->env,
+        .rpc = coordinator->rpc,
+        .image = coordinator->image,
+        .loads = coordinator->loads,
+        .partitions_max = (int32_t)config_int(coordinator->config, "share.partitions.per.shard.max"),
+        .index = assigned->shard,
+        .owner = coordinator->node_id,
+        .owner_epoch = assigned->owner_epoch,
+        .metadata_offset = assigned->offset,
+        .on_reset = on_ledger_reset,
+        .context = coordinator,
+    };
+    map_put_u64(&coordinator->share_shards, (uint64_t)assigned->shard, share_shard_new(&options));
+}
+
+static void close_share_shard(struct coordinator *coordinator, struct share_shard *shard)
+{
+    request_fail_parked(coordinator, share_shard_ledger(shard));
+    map_remove_u64(&coordinator->share_shards, (uint64_t)share_shard_options(shard)->index);
+    share_shard_destroy(&shard);
+}
+
 static void drain_on_change(struct coordinator *coordinator);
 
 // after: the assignment when this process is the owner, else NULL.
@@ -139,6 +178,18 @@ static void txn_shard_assigned(struct coordinator *coordinator, int32_t index,
         open_txn_shard(coordinator, after);
 }
 
+static void share_shard_assigned(struct coordinator *coordinator, int32_t index,
+                                 const struct image_shard *after)
+{
+    struct share_shard *shard = map_get_u64(&coordinator->share_shards, (uint64_t)index);
+    if (shard != NULL && (after == NULL || share_shard_options(shard)->owner_epoch != after->owner_epoch)) {
+        close_share_shard(coordinator, shard);
+        shard = NULL;
+    }
+    if (after != NULL && shard == NULL)
+        open_share_shard(coordinator, after);
+}
+
 static void on_shard(void *context, const struct image_shard *before, const struct image_shard *after)
 {
     struct coordinator *coordinator = context;
@@ -150,6 +201,8 @@ static void on_shard(void *context, const struct image_shard *before, const stru
         group_shard_assigned(coordinator, any->shard, ours);
     else if (strcmp(any->topic, SHARD_TOPIC_TRANSACTIONS) == 0)
         txn_shard_assigned(coordinator, any->shard, ours);
+    else if (strcmp(any->topic, SHARD_TOPIC_SHARE) == 0)
+        share_shard_assigned(coordinator, any->shard, ours);
     drain_on_change(coordinator);
 }
 
@@ -178,8 +231,10 @@ static void on_topic_removed(void *context, const struct image_topic *topic)
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);) {
         if (shard_ready(value))
-            shard_forget_topic(value, slice_str(topic->name));
+            shard_forget_topic(value, topic);
     }
+    for (struct map_entry *at = NULL; map_next(&coordinator->share_shards, &at, NULL, &value);)
+        share_shard_forget_topic(value, topic->id);
 }
 
 // ---- membership ----
@@ -190,8 +245,10 @@ static void join(struct coordinator *coordinator)
     for (size_t i = 0; i < image_shard_count(coordinator->image); i++)
         on_shard(coordinator, NULL, image_shard_at(coordinator->image, i));
     DIAG_INFO(&coordinator->env->diag,
-              "coordinating groups and transactions node=%" PRId32 " shards=%zu txn_shards=%zu",
-              coordinator->node_id, coordinator->shards.count, coordinator->txn_shards.count);
+              "coordinating groups and transactions node=%" PRId32
+              " shards=%zu txn_shards=%zu share_shards=%zu",
+              coordinator->node_id, coordinator->shards.count, coordinator->txn_shards.count,
+              coordinator->share_shards.count);
 }
 
 static enum status on_registered(void *context, int32_t node_id, struct uuid cluster_id)
@@ -303,6 +360,10 @@ static void read_settings(struct coordinator *coordinator)
                   .new_member_wait_ms = NEW_MEMBER_MS},
         .consumer = consumer_settings(config),
         .streams = streams_settings(config),
+        .share = {.heartbeat_ms = (int32_t)config_int(config, "group.share.heartbeat.interval.ms"),
+                  .session_ms = (int32_t)config_int(config, "group.share.session.timeout.ms"),
+                  .size_max = (int32_t)config_int(config, "group.share.max.size"),
+                  .bytes_max = (size_t)config_int(config, "group.max.bytes")},
         .retention_ms = config_int(config, "offsets.retention.minutes") * 60000,
         .retention_check_ms = config_int(config, "offsets.retention.check.interval.ms"),
         .metadata_max = (int32_t)config_int(config, "offset.metadata.max.bytes"),
@@ -384,6 +445,7 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     coordinator->topics = (struct consumer_topics){coordinator->image, 1};
     map_init(&coordinator->shards, 0);
     map_init(&coordinator->txn_shards, 0);
+    map_init(&coordinator->share_shards, 0);
     contacts_init(&coordinator->storages, options->rpc, env_random(options->env));
     contacts_init(&coordinator->coordinators, options->rpc, env_random(options->env));
     map_init(&coordinator->requests.by_relay, env_random(options->env));
@@ -406,6 +468,11 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     if (status != ST_OK) {
         coordinator_destroy(&coordinator);
     } else {
+        coordinator->share_peers = (struct share_peers){.env = coordinator->env,
+                                                        .rpc = coordinator->rpc,
+                                                        .image = coordinator->image,
+                                                        .coordinators = &coordinator->coordinators,
+                                                        .controllers = coordinator->controllers};
         coordinator->producer_ids = producer_ids_new(coordinator->controllers, options->incarnation);
         coordinator->service = (Millrace__Coordinator_Service)MILLRACE__COORDINATOR__INIT(serve_);
         rpc_serve(coordinator->rpc, &coordinator->service.base);
@@ -446,7 +513,10 @@ void coordinator_destroy(struct coordinator **pointer)
         close_shard(coordinator, value);
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         close_txn_shard(coordinator, value);
+    for (struct map_entry *at = NULL; map_next(&coordinator->share_shards, &at, NULL, &value);)
+        close_share_shard(coordinator, value);
     ledger_loads_destroy(&coordinator->loads);
+    share_peers_fini(&coordinator->share_peers);
     producer_ids_destroy(&coordinator->producer_ids);
     lag_destroy(&coordinator->lag);
     streams_topics_destroy(&coordinator->topics_made);
@@ -462,6 +532,7 @@ void coordinator_destroy(struct coordinator **pointer)
     report_stop(coordinator);
     map_fini(&coordinator->shards);
     map_fini(&coordinator->txn_shards);
+    map_fini(&coordinator->share_shards);
     map_fini(&coordinator->requests.by_relay);
     image_destroy(&coordinator->image);
     mem_free(coordinator->rpc_endpoint);
@@ -490,7 +561,7 @@ static void drain_commits(struct coordinator *coordinator)
 
 static size_t owned(const struct coordinator *coordinator)
 {
-    return coordinator->shards.count + coordinator->txn_shards.count;
+    return coordinator->shards.count + coordinator->txn_shards.count + coordinator->share_shards.count;
 }
 
 static void drain_on_change(struct coordinator *coordinator)

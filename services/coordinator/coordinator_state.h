@@ -33,9 +33,11 @@ struct coordinator {
     struct consumer_topics topics; // for consumer groups
     struct map shards;             // of __consumer_offsets, by index
     struct map txn_shards;         // of __transaction_state, by index
+    struct map share_shards;       // of __share_group_state, by index
     struct txn_settings txn_settings;
     struct producer_ids *producer_ids;
     struct contacts storages, coordinators; // whom transactions are told to and asked of
+    struct share_peers share_peers;
     struct lag *lag;
     struct ledger_loads *loads;
     struct streams_topics *topics_made; // internal topics of streams groups, on their way
@@ -49,6 +51,7 @@ struct coordinator {
     struct metric relayed, shard_count, group_count, parked_count, txn_shard_count, txn_count;
     struct metric consumer_count, consumer_members;
     struct metric streams_count, streams_members;
+    struct metric share_shard_count, share_partition_count, share_count, share_members;
 };
 
 // Whether it may decide anything: member of the cluster, lease held, not about to leave.
@@ -58,6 +61,9 @@ struct shard *coordinator_shard_of(const struct coordinator *coordinator, struct
 struct shard *coordinator_shard_at(const struct coordinator *coordinator, int32_t index);
 // The same for a transactional id.
 struct txn_shard *coordinator_txn_shard_of(const struct coordinator *coordinator, struct slice id);
+// The same for a share partition.
+struct share_shard *coordinator_share_shard_of(const struct coordinator *coordinator,
+                                               const struct share_key *key);
 
 // ---- report.c ----
 void report_start(struct coordinator *coordinator); // registers metrics

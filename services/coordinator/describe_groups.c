@@ -65,7 +65,7 @@ static void describe(struct coordinator_request *request, struct slice id, group
         put_error(out, KAFKA_ERR_NOT_COORDINATOR, "");
     else if (cell == NULL)
         put_missing(request, "The group does not exist.", out);
-    else if (cell->consumer != NULL || cell->streams != NULL)
+    else if (cell->consumer != NULL || cell->streams != NULL || cell->share != NULL)
         put_missing(request, "The group is not a classic group.", out);
     else
         put_group(request, cell->group, out);

@@ -77,7 +77,7 @@ static void expire_group(struct shard_group *cell)
     map_fini(&basis.topics);
     bool classic = cell->consumer == NULL && cell->streams == NULL;
     bool idle = group_idle(cell->group) && (classic || shard_group_members(cell) == 0);
-    if (cell->offsets.count == 0 && cell->pending.count == 0 && idle)
+    if (cell->offsets.count == 0 && cell->pending.count == 0 && idle && cell->share == NULL)
         shard_delete(cell);
 }
 
@@ -106,14 +106,16 @@ static void forget_in(struct shard_group *cell, struct slice name)
     }
 }
 
-void shard_forget_topic(struct shard *shard, struct slice topic)
+void shard_forget_topic(struct shard *shard, const struct image_topic *topic)
 {
     void *value;
     for (struct map_entry *at = NULL; map_next(&shard->groups, &at, NULL, &value);) {
         struct shard_group *cell = value;
-        forget_in(cell, topic);
+        forget_in(cell, slice_str(topic->name));
         if (cell->consumer != NULL)
-            consumer_topic_removed(cell->consumer, topic);
+            consumer_topic_removed(cell->consumer, slice_str(topic->name));
+        if (cell->share != NULL)
+            share_group_topic_removed(cell->share, topic->id);
         shard_changed(cell);
     }
 }

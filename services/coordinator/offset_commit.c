@@ -150,6 +150,8 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
     struct group_identity who = {.member_id = in->member_id,
                                  .instance_id = in->group_instance_id,
                                  .generation = in->generation_id_or_member_epoch};
+    if ((*cell)->share != NULL)
+        return KAFKA_ERR_GROUP_ID_NOT_FOUND; // where a share group is, share coordinators know
     struct consumer_commit commit = {who, request->version};
     if ((*cell)->consumer != NULL)
         return consumer_may_commit((*cell)->consumer, &commit, &behind->consumer);

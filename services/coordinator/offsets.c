@@ -10,6 +10,7 @@
 #include "kafka/codec.h"
 #include "kafka/messages/consumer_offsets_records.h"
 #include "record.h"
+#include "share_group_record.h"
 
 enum { VERSION_EXPIRES = 1, VERSION_TOPIC_ID = 4, RECORD_ARENA_MAX = 64 << 10 };
 
@@ -161,6 +162,15 @@ static enum status parse_group_key(struct slice body, struct arena *arena, struc
     return status;
 }
 
+static enum coordinator_record kind_of(int16_t type)
+{
+    if (consumer_key_is(type))
+        return RECORD_CONSUMER;
+    if (streams_key_is(type))
+        return RECORD_STREAMS;
+    return share_group_key_is(type) ? RECORD_SHARE : RECORD_OTHER;
+}
+
 enum status record_key_parse(struct slice bytes, struct record_key *key)
 {
     if (bytes.len < 2)
@@ -175,10 +185,7 @@ enum status record_key_parse(struct slice bytes, struct record_key *key)
     else if (type == 2)
         status = parse_group_key(body, &arena, key);
     else
-        *key = (struct record_key){
-            .kind = consumer_key_is(type)  ? RECORD_CONSUMER
-                    : streams_key_is(type) ? RECORD_STREAMS
-                                           : RECORD_OTHER, .type = type, .bytes = body};
+        *key = (struct record_key){.kind = kind_of(type), .type = type, .bytes = body};
     arena_fini(&arena);
     return status;
 }

@@ -49,13 +49,20 @@ bool offsets_first(const struct offsets *offsets, struct slice *name, int32_t *p
 size_t offsets_partitions(const struct offsets_topic *topic);
 
 // ---- records ----
-enum coordinator_record { RECORD_OFFSET, RECORD_GROUP, RECORD_CONSUMER, RECORD_STREAMS, RECORD_OTHER };
+enum coordinator_record {
+    RECORD_OFFSET,
+    RECORD_GROUP,
+    RECORD_CONSUMER,
+    RECORD_STREAMS,
+    RECORD_SHARE,
+    RECORD_OTHER
+};
 
 struct record_key {
     enum coordinator_record kind;
     struct slice group, topic; // topic and partition for RECORD_OFFSET
     int32_t partition;
-    int16_t type;       // RECORD_CONSUMER, RECORD_STREAMS: its key is read by consumer_record.h, streams_record.h,
+    int16_t type;       // of a group of a newer protocol: its key is read by its record file (consumer_record.h, ...),
     struct slice bytes; // from what follows the type
 };
 

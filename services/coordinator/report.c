@@ -25,6 +25,8 @@ bool coordinator_ready(struct coordinator *coordinator, struct buf *reason)
         loading += shard_ready(value) ? 0 : 1;
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         loading += txn_shard_ready(value) ? 0 : 1;
+    for (struct map_entry *at = NULL; map_next(&coordinator->share_shards, &at, NULL, &value);)
+        loading += share_shard_ready(value) ? 0 : 1;
     if (loading > 0)
         buf_printf(reason, "%zu shards are being loaded", loading);
     return loading == 0;
@@ -51,6 +53,18 @@ static void dump_txn_shard(struct txn_shard *shard, struct buf *out)
                txn_shard_count(shard), view.batches, view.records, view.reopens, view.drops);
 }
 
+static void dump_share_shard(struct share_shard *shard, struct buf *out)
+{
+    const struct share_shard_options *options = share_shard_options(shard);
+    struct ledger_view view = ledger_view(share_shard_ledger(shard));
+    buf_printf(out,
+               "share_shard.%" PRId32 "=owner_epoch=%" PRId32 " phase=%s position=%" PRId64
+               " log_end=%" PRId64 " partitions=%zu batches=%" PRIu64 " records=%" PRIu64 " reopens=%" PRIu64
+               " drops=%" PRIu64 "\n",
+               options->index, options->owner_epoch, view.phase, view.position, view.log_end,
+               share_shard_count(shard), view.batches, view.records, view.reopens, view.drops);
+}
+
 void coordinator_dump(struct coordinator *coordinator, struct buf *out)
 {
     enum member_state state =
@@ -65,6 +79,8 @@ void coordinator_dump(struct coordinator *coordinator, struct buf *out)
         dump_shard(value, out);
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         dump_txn_shard(value, out);
+    for (struct map_entry *at = NULL; map_next(&coordinator->share_shards, &at, NULL, &value);)
+        dump_share_shard(value, out);
 }
 
 static void on_gauges(struct timer *timer)
@@ -79,6 +95,15 @@ static void on_gauges(struct timer *timer)
     }
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
         ids += txn_shard_count(value);
+    size_t share_partitions = 0, shares = 0, share_members = 0;
+    for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
+        shares += shard_shares(value, &share_members);
+    metric_set(&coordinator->share_count, (int64_t)shares);
+    metric_set(&coordinator->share_members, (int64_t)share_members);
+    for (struct map_entry *at = NULL; map_next(&coordinator->share_shards, &at, NULL, &value);)
+        share_partitions += share_shard_count(value);
+    metric_set(&coordinator->share_shard_count, (int64_t)coordinator->share_shards.count);
+    metric_set(&coordinator->share_partition_count, (int64_t)share_partitions);
     metric_set(&coordinator->txn_shard_count, (int64_t)coordinator->txn_shards.count);
     metric_set(&coordinator->txn_count, (int64_t)ids);
     metric_set(&coordinator->shard_count, (int64_t)coordinator->shards.count);
@@ -126,6 +151,23 @@ void report_start(struct coordinator *coordinator)
                                                    .kind = METRIC_GAUGE};
     metric_add(registry, &coordinator->streams_count);
     metric_add(registry, &coordinator->streams_members);
+    coordinator->share_shard_count =
+        (struct metric){.name = "millrace_coordinator_share_shards",
+                        .help = "Shards of __share_group_state this process owns.",
+                        .kind = METRIC_GAUGE};
+    coordinator->share_partition_count =
+        (struct metric){.name = "millrace_coordinator_share_partitions",
+                        .help = "Share partitions whose state is kept in the owned shards.",
+                        .kind = METRIC_GAUGE};
+    coordinator->share_count = (struct metric){
+        .name = "millrace_coordinator_share_groups", .help = "Share groups (KIP-932).", .kind = METRIC_GAUGE};
+    coordinator->share_members = (struct metric){.name = "millrace_coordinator_share_group_members",
+                                                 .help = "Members of those groups.",
+                                                 .kind = METRIC_GAUGE};
+    metric_add(registry, &coordinator->share_count);
+    metric_add(registry, &coordinator->share_members);
+    metric_add(registry, &coordinator->share_shard_count);
+    metric_add(registry, &coordinator->share_partition_count);
     metric_add(registry, &coordinator->consumer_count);
     metric_add(registry, &coordinator->consumer_members);
     metric_add(registry, &coordinator->txn_shard_count);
@@ -144,6 +186,10 @@ void report_stop(struct coordinator *coordinator)
     timer_stop(coordinator->env, &coordinator->gauges);
     metric_remove(registry, &coordinator->streams_count);
     metric_remove(registry, &coordinator->streams_members);
+    metric_remove(registry, &coordinator->share_count);
+    metric_remove(registry, &coordinator->share_members);
+    metric_remove(registry, &coordinator->share_shard_count);
+    metric_remove(registry, &coordinator->share_partition_count);
     metric_remove(registry, &coordinator->consumer_count);
     metric_remove(registry, &coordinator->consumer_members);
     metric_remove(registry, &coordinator->txn_shard_count);

@@ -124,7 +124,7 @@ static void wait_for(struct coordinator_request *request, size_t at, struct ledg
 static void wait_for_all(struct coordinator_request *request)
 {
     struct coordinator *coordinator = request->coordinator;
-    bool transactions = request->row->transactions;
+    bool transactions = request->row->shards == API_TRANSACTIONS;
     const struct map *shards = transactions ? &coordinator->txn_shards : &coordinator->shards;
     void *value;
     size_t i = 0;
@@ -198,35 +198,47 @@ static enum status find_all(const struct coordinator_request *request)
     const struct coordinator *coordinator = request->coordinator;
     void *value;
     for (struct map_entry *at = NULL; map_next(&coordinator->shards, &at, NULL, &value);)
-        if (!request->row->transactions && !shard_ready(value))
+        if (request->row->shards == API_GROUPS && !shard_ready(value))
             return ST_LOADING;
     for (struct map_entry *at = NULL; map_next(&coordinator->txn_shards, &at, NULL, &value);)
-        if (request->row->transactions && !txn_shard_ready(value))
+        if (request->row->shards == API_TRANSACTIONS && !txn_shard_ready(value))
             return ST_LOADING;
     return ST_OK;
+}
+
+// The ledger of the shard the request is about; NULL: this process does not own it.
+static struct ledger *find_ledger(struct coordinator_request *request, struct slice key)
+{
+    struct coordinator *coordinator = request->coordinator;
+    struct share_key share;
+    request->shard = NULL;
+    request->txn_shard = NULL;
+    request->share_shard = NULL;
+    switch (request->row->shards) {
+    case API_GROUPS:
+        request->shard = coordinator_shard_of(coordinator, key);
+        return request->shard == NULL ? NULL : shard_ledger(request->shard);
+    case API_TRANSACTIONS:
+        request->txn_shard = coordinator_txn_shard_of(coordinator, key);
+        return request->txn_shard == NULL ? NULL : txn_shard_ledger(request->txn_shard);
+    case API_SHARE_STATE:
+        if (request->row->share_of(request->body, &share))
+            request->share_shard = coordinator_share_shard_of(coordinator, &share);
+        return request->share_shard == NULL ? NULL : share_shard_ledger(request->share_shard);
+    }
+    UNREACHABLE("shards of an API");
 }
 
 // The shard the request is about must be owned and loaded; requests about all shards need all of them loaded.
 static enum status find_shard(struct coordinator_request *request)
 {
-    struct coordinator *coordinator = request->coordinator;
-    if (!coordinator_serving(coordinator))
+    if (!coordinator_serving(request->coordinator))
         return ST_NOT_LEADER;
     struct slice key = request->row->id_of == NULL ? (struct slice){0}
                                                    : request->row->id_of(request->body, request->version);
-    if (key.data == NULL)
+    if (key.data == NULL && request->row->share_of == NULL)
         return find_all(request);
-    request->shard = NULL;
-    request->txn_shard = NULL;
-    request->ledger = NULL;
-    if (request->row->transactions)
-        request->txn_shard = coordinator_txn_shard_of(coordinator, key);
-    else
-        request->shard = coordinator_shard_of(coordinator, key);
-    if (request->txn_shard != NULL)
-        request->ledger = txn_shard_ledger(request->txn_shard);
-    if (request->shard != NULL)
-        request->ledger = shard_ledger(request->shard);
+    request->ledger = find_ledger(request, key);
     if (request->ledger == NULL)
         return ST_NOT_LEADER;
     return ledger_ready(request->ledger) ? ST_OK : ST_LOADING;
@@ -423,4 +435,13 @@ bool request_owns_txn(const struct coordinator_request *request, struct slice tr
 {
     return request->txn_shard != NULL &&
            coordinator_txn_shard_of(request->coordinator, transactional_id) == request->txn_shard;
+}
+
+int16_t request_may_share(const struct coordinator_request *request, const struct share_key *key)
+{
+    if (!authorise(&request->principal, OPERATION_CLUSTER_ACTION, RESOURCE_TYPE_CLUSTER,
+                   slice_str(RESOURCE_CLUSTER_NAME)))
+        return KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    bool ours = coordinator_share_shard_of(request->coordinator, key) == request->share_shard;
+    return ours ? KAFKA_ERR_NONE : KAFKA_ERR_NOT_COORDINATOR;
 }

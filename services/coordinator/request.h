@@ -14,6 +14,7 @@
 #include "ledger/ledger.h"
 #include "protos/coordinator.pb-c.h"
 #include "shard.h"
+#include "share_shard.h"
 #include "txn_shard.h"
 
 struct coordinator;
@@ -46,11 +47,12 @@ struct coordinator_request {
     int32_t correlation_id;
     struct slice client_id; // "" when null
     struct principal principal;
-    struct arena arena;          // until the answer
-    void *body;                  // the decoded request struct
-    struct shard *shard;         // of its groups; NULL: it is about all shards, or about transactions
-    struct txn_shard *txn_shard; // of its transactional id
-    struct ledger *ledger;       // of either; NULL: it is about all shards
+    struct arena arena;              // until the answer
+    void *body;                      // the decoded request struct
+    struct shard *shard;             // of its groups; NULL: it is about all shards, or about transactions
+    struct txn_shard *txn_shard;     // of its transactional id
+    struct share_shard *share_shard; // of its share partition
+    struct ledger *ledger;           // of any of them; NULL: it is about all shards
     enum request_state state;
     void (*on_dropped)(struct coordinator_request *request); // of who has parked it, unless a group has
     void *parked_in;                                         // ... and its own
@@ -100,5 +102,8 @@ int32_t request_group_setting(struct coordinator_request *request, struct slice 
 // Whether the group belongs to the request's shard.
 bool request_owns(const struct coordinator_request *request, struct slice group_id);
 bool request_owns_txn(const struct coordinator_request *request, struct slice transactional_id);
+// For what nodes of the cluster ask one another about a share partition: CLUSTER_AUTHORIZATION_FAILED,
+// NOT_COORDINATOR, or NONE.
+int16_t request_may_share(const struct coordinator_request *request, const struct share_key *key);
 
 #endif

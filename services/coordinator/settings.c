@@ -48,6 +48,12 @@ const struct config_row coordinator_config_rows[] = {
         "Standby replicas of each task with state, unless the group's configuration says otherwise."),
     INT("group.streams.initial.rebalance.delay.ms", "3000", 0, 3600000,
         "How long an empty streams group waits for more members before it gives out tasks."),
+    INT("group.share.heartbeat.interval.ms", "5000", 1, INT32_MAX,
+        "How often members of share groups (KIP-932) are to send heartbeats."),
+    INT("group.share.session.timeout.ms", "45000", 1, INT32_MAX,
+        "How long a member of a share group may be silent before it is taken for dead."),
+    INT("group.share.max.size", "200", 1, 1000,
+        "Members of one share group; more are refused with GROUP_MAX_SIZE_REACHED."),
     INT("groups.per.shard.max", "100000", 1, INT32_MAX,
         "Groups in one shard; further ones are refused with COORDINATOR_NOT_AVAILABLE."),
     INT("offset.metadata.max.bytes", "4096", 0, INT16_MAX,
@@ -70,6 +76,9 @@ const struct config_row coordinator_config_rows[] = {
         "Partitions whose lag is measured, of all groups together; what is beyond is left out and counted."),
     INT("millrace.lag.metrics.partitions.max", "1000", 0, INT32_MAX,
         "Of these, how many have rows on /metrics. Groups are shown whole; what is left out is counted."),
+    INT("share.partitions.per.shard.max", "100000", 1, INT32_MAX,
+        "Share partitions (KIP-932) in one shard of __share_group_state; further ones are refused with "
+        "COORDINATOR_NOT_AVAILABLE."),
     INT("transactional.ids.per.shard.max", "100000", 1, INT32_MAX,
         "Transactional ids in one shard; further ones are refused with COORDINATOR_NOT_AVAILABLE."),
 };

@@ -39,6 +39,7 @@ static void cell_free(void *value)
     map_fini(&cell->pending);
     consumer_group_destroy(&cell->consumer);
     streams_group_destroy(&cell->streams);
+    shard_share_drop(cell);
     group_destroy(&cell->group);
     mem_free(cell);
 }
@@ -79,9 +80,13 @@ struct shard_group *shard_find(struct shard *shard, struct slice group_id, bool 
 static void set_clock(struct shard_group *cell)
 {
     struct env *env = cell->shard->options.env;
-    int64_t wake_us = cell->consumer != NULL  ? consumer_wake_us(cell->consumer)
-                      : cell->streams != NULL ? streams_wake_us(cell->streams)
-                                              : group_wake_us(cell->group);
+    int64_t wake_us = group_wake_us(cell->group);
+    if (cell->consumer != NULL)
+        wake_us = consumer_wake_us(cell->consumer);
+    else if (cell->streams != NULL)
+        wake_us = streams_wake_us(cell->streams);
+    else if (cell->share != NULL)
+        wake_us = share_group_wake_us(cell->share);
     if (wake_us == GROUP_NEVER_US) {
         timer_stop(env, &cell->timer);
         return;
@@ -95,14 +100,16 @@ static void set_clock(struct shard_group *cell)
 static bool unused(const struct shard_group *cell)
 {
     return group_unused(cell->group) && (cell->consumer == NULL || consumer_unused(cell->consumer)) &&
-           (cell->streams == NULL || streams_unused(cell->streams)) && cell->offsets.count == 0 &&
+           (cell->streams == NULL || streams_unused(cell->streams)) &&
+           (cell->share == NULL || share_group_unused(cell->share)) && cell->offsets.count == 0 &&
            cell->pending.count == 0;
 }
 
 static bool dirty(const struct shard_group *cell)
 {
     return group_dirty(cell->group) || (cell->consumer != NULL && consumer_dirty(cell->consumer)) ||
-           (cell->streams != NULL && streams_dirty(cell->streams));
+           (cell->streams != NULL && streams_dirty(cell->streams)) ||
+           (cell->share != NULL && share_group_dirty(cell->share));
 }
 
 void shard_changed(struct shard_group *cell)
@@ -113,6 +120,8 @@ void shard_changed(struct shard_group *cell)
     }
     lag_noticed(cell->shard->options.lag, cell);
     shard_maybe_downgrade(cell);
+    if (cell->share != NULL)
+        shard_share_tell(cell);
     set_clock(cell);
     if (!dirty(cell) || cell->listed)
         return;
@@ -132,6 +141,8 @@ static void on_group_timer(struct timer *timer)
         consumer_tick(cell->consumer, shard_now(shard));
     else if (cell->streams != NULL)
         streams_tick(cell->streams, shard_now(shard));
+    else if (cell->share != NULL)
+        share_group_tick(cell->share, shard_now(shard));
     else
         group_tick(cell->group, shard_now(shard));
     shard_changed(cell);
@@ -195,6 +206,10 @@ void shard_delete(struct shard_group *cell)
         shard_bury_streams(cell);
         return;
     }
+    if (cell->share != NULL) {
+        shard_bury_share(cell);
+        return;
+    }
     struct buf key;
     buf_init(&key, RECORD_BYTES_MAX);
     enum status status = group_record_key(group_id(cell->group), &key);
@@ -225,6 +240,8 @@ static enum status seal_one(struct shard_group *cell, struct buf *key, struct bu
         status = shard_seal_consumer(cell);
     if (status == ST_OK && cell->streams != NULL && streams_dirty(cell->streams))
         status = shard_seal_streams(cell);
+    if (status == ST_OK && cell->share != NULL && share_group_dirty(cell->share))
+        status = shard_seal_share(cell);
     if (status != ST_OK)
         DIAG_ERROR(&cell->shard->options.env->diag, "cannot write group shard=%d error=\"%s\"",
                    cell->shard->options.index, status_text(status));
@@ -316,6 +333,8 @@ static void on_apply(void *context, int64_t timestamp_ms, struct slice key_bytes
         status = shard_apply_consumer(shard, key.type, key.bytes, value);
     else if (status == ST_OK && key.kind == RECORD_STREAMS)
         status = shard_apply_streams(shard, key.type, key.bytes, value);
+    else if (status == ST_OK && key.kind == RECORD_SHARE)
+        status = shard_apply_share(shard, key.type, key.bytes, value);
     else if (status == ST_OK)
         status = ST_UNSUPPORTED;
     if (status != ST_OK) // as Kafka: told and passed over, so that one bad record does not stop every group
@@ -336,6 +355,8 @@ static void on_ready(void *context)
             consumer_resume(cell->consumer, now);
         if (cell->streams != NULL)
             streams_resume(cell->streams, now);
+        if (cell->share != NULL)
+            share_group_resume(cell->share, now);
         shard_changed(cell);
     }
     DIAG_INFO(&shard->options.env->diag,
@@ -456,6 +477,8 @@ struct group_now shard_now(const struct shard *shard)
 
 const char *shard_group_type(const struct shard_group *cell)
 {
+    if (cell->share != NULL)
+        return "share";
     return cell->consumer != NULL ? "consumer" : cell->streams != NULL ? "streams" : "classic";
 }
 
@@ -463,6 +486,8 @@ const char *shard_group_state(const struct shard_group *cell)
 {
     if (cell->streams != NULL)
         return streams_state_text(streams_state(cell->streams));
+    if (cell->share != NULL)
+        return share_group_state(cell->share);
     return cell->consumer != NULL ? consumer_state_text(consumer_state(cell->consumer))
                                   : group_state_text(group_state(cell->group));
 }
@@ -471,6 +496,8 @@ size_t shard_group_members(const struct shard_group *cell)
 {
     if (cell->streams != NULL)
         return streams_size(cell->streams);
+    if (cell->share != NULL)
+        return share_group_size(cell->share);
     return cell->consumer != NULL ? consumer_size(cell->consumer) : group_size(cell->group);
 }
 
@@ -478,6 +505,8 @@ struct slice shard_group_protocol_type(const struct shard_group *cell)
 {
     if (cell->streams != NULL)
         return slice_str("streams");
+    if (cell->share != NULL)
+        return slice_str("share");
     return cell->consumer != NULL ? slice_str("consumer") : group_protocol_type(cell->group);
 }
 
@@ -485,5 +514,7 @@ bool shard_group_subscribed(const struct shard_group *cell, struct slice topic)
 {
     if (cell->streams != NULL)
         return streams_subscribed(cell->streams, topic);
+    if (cell->share != NULL)
+        return share_group_subscribed(cell->share, topic);
     return cell->consumer != NULL && consumer_subscribed(cell->consumer, topic);
 }

@@ -11,6 +11,8 @@
 #include "ledger/ledger.h"
 #include "offsets.h"
 #include "streams_group.h"
+#include "share_group.h"
+#include "share_round.h"
 
 struct shard;
 struct coordinator;
@@ -19,6 +21,7 @@ struct shard_settings {
     struct group_settings group;
     struct consumer_settings consumer;
     struct streams_settings streams;
+    struct share_settings share;
     int64_t retention_ms;       // offsets.retention.minutes
     int64_t retention_check_ms; // offsets.retention.check.interval.ms
     int32_t metadata_max;       // offset.metadata.max.bytes
@@ -31,6 +34,8 @@ struct shard_group {
     struct group *group;             // the group, or an empty one that only gives it its name
     struct consumer_group *consumer; // the group, when it uses the consumer protocol (KIP-848)
     struct streams_group *streams;   // the group, when it uses the streams protocol (KIP-1071)
+    struct share_group *share;       // the group, when it is a share group (KIP-932)
+    struct share_round *telling;     // share coordinators are told of partitions it begins to read
     bool converting;                 // its records are buried because it changes its protocol
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
@@ -70,6 +75,7 @@ struct shard_options {
     const struct group_sink *sink;         // borrowed; for all groups
     struct lag *lag;                       // borrowed; is told of commits. NULL: nobody wants to know
     const struct consumer_topics *topics;  // borrowed; of the image
+    struct share_peers *peers;             // borrowed; share coordinators
     int32_t index;                         // partition of __consumer_offsets
     int32_t owner, owner_epoch;
     int64_t metadata_offset;
@@ -102,8 +108,10 @@ void shard_changed(struct shard_group *cell);
 int16_t shard_to_consumer(struct shard_group *cell);
 // The group uses the streams protocol from now on; it is a new or an empty classic one.
 int16_t shard_to_streams(struct shard_group *cell);
-// An empty consumer or streams group becomes a classic one.
+// An empty consumer or streams group becomes a classic one. INCONSISTENT_GROUP_PROTOCOL: a share group.
 int16_t shard_to_classic(struct shard_group *cell);
+// The group is a share group from now on, if nothing was known of it; else GROUP_ID_NOT_FOUND.
+int16_t shard_to_share(struct shard_group *cell);
 // Topics have come or gone: what groups subscribe to by regular expression may be another set.
 void shard_topic_added(struct shard *shard, struct slice topic);
 
@@ -130,7 +138,7 @@ void shard_check_end(struct shard_check *check); // idempotent
 // Removes the group and its offsets; it must be empty. cell is gone.
 void shard_delete(struct shard_group *cell);
 // The topic is gone from the cluster: so are the offsets committed for it.
-void shard_forget_topic(struct shard *shard, struct slice topic);
+void shard_forget_topic(struct shard *shard, const struct image_topic *topic);
 // Removes what has expired (Kafka's OffsetExpirationCondition) or belongs to a topic that is gone. Runs by
 // itself every retention_check_ms.
 void shard_expire(struct shard *shard);
@@ -140,7 +148,7 @@ bool shard_next(const struct shard *shard, struct map_entry **cursor, struct sha
 size_t shard_count(const struct shard *shard);
 
 // Of a group of whatever protocol, as ListGroups names it.
-const char *shard_group_type(const struct shard_group *cell);  // "classic", "consumer", "streams"
+const char *shard_group_type(const struct shard_group *cell);  // "classic", "consumer", "streams", "share"
 const char *shard_group_state(const struct shard_group *cell); // "Stable"
 size_t shard_group_members(const struct shard_group *cell);
 struct slice shard_group_protocol_type(const struct shard_group *cell); // "consumer"
@@ -149,6 +157,7 @@ bool shard_group_subscribed(const struct shard_group *cell, struct slice topic);
 // Those of the consumer protocol; adds their members to *members.
 size_t shard_consumers(const struct shard *shard, size_t *members);
 size_t shard_streams(const struct shard *shard, size_t *members); // the same of the streams protocol
+size_t shard_shares(const struct shard *shard, size_t *members); // the same of share groups
 
 struct group_now shard_now(const struct shard *shard);
 

@@ -64,7 +64,7 @@ int16_t shard_to_consumer(struct shard_group *cell)
 {
     if (cell->consumer != NULL)
         return KAFKA_ERR_NONE;
-    if (cell->streams != NULL)
+    if (cell->streams != NULL || cell->share != NULL)
         return KAFKA_ERR_GROUP_ID_NOT_FOUND;
     if (ledger_full(cell->shard->ledger))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
@@ -107,6 +107,8 @@ static void streams_become_classic(struct shard_group *cell)
 
 int16_t shard_to_classic(struct shard_group *cell)
 {
+    if (cell->share != NULL)
+        return KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL;
     if (cell->consumer == NULL && cell->streams == NULL)
         return KAFKA_ERR_NONE;
     if (cell->streams != NULL && streams_size(cell->streams) > 0)

@@ -42,6 +42,13 @@ void shard_bury_streams(struct shard_group *cell);        // cell is gone
 // A record of a streams group; key: behind its type.
 enum status shard_apply_streams(struct shard *shard, int16_t type, struct slice key, struct slice value);
 
+// ---- shard_share.c ----
+void shard_share_tell(struct shard_group *cell); // share coordinators, of what is pending
+void shard_share_drop(struct shard_group *cell); // what there is of a share group in the cell
+enum status shard_seal_share(struct shard_group *cell);
+void shard_bury_share(struct shard_group *cell); // cell is gone
+enum status shard_apply_share(struct shard *shard, int16_t type, struct slice key, struct slice value);
+
 // ---- shard_txn.c ----
 void shard_apply_pending(void *context, const struct ledger_producer *producer, int64_t timestamp_ms,
                          struct slice key, struct slice value);

@@ -167,6 +167,8 @@ static int16_t find_group(struct coordinator_request *request, struct shard_grou
                                  .instance_id = in->group_instance_id,
                                  .generation = in->generation_id,
                                  .transactional = true};
+    if ((*cell)->share != NULL)
+        return KAFKA_ERR_GROUP_ID_NOT_FOUND; // where a share group is, share coordinators know
     if ((*cell)->consumer == NULL && (*cell)->streams == NULL)
         return group_may_commit((*cell)->group, shard_now(request->shard), &who);
     return may_commit(*cell, &(struct consumer_commit){.who = who}, in);

@@ -62,10 +62,17 @@ const struct api_row api_rows[] = { // ascending key
     {KAFKA_API_PUSH_TELEMETRY,           API_OWN, handle_push_telemetry},
     {KAFKA_API_LIST_CONFIG_RESOURCES,    API_OWN, handle_list_config_resources},
     {KAFKA_API_DESCRIBE_TOPIC_PARTITIONS, API_OWN, handle_describe_topic_partitions},
+    {KAFKA_API_SHARE_GROUP_HEARTBEAT,    API_GROUP, NULL},
+    {KAFKA_API_SHARE_GROUP_DESCRIBE,     API_SPLIT, NULL},
+    {KAFKA_API_SHARE_FETCH,              API_OWN, storage_share_fetch},
+    {KAFKA_API_SHARE_ACKNOWLEDGE,        API_OWN, storage_share_acknowledge},
     {KAFKA_API_ADD_RAFT_VOTER,           API_CONTROLLER, NULL},
     {KAFKA_API_REMOVE_RAFT_VOTER,        API_CONTROLLER, NULL},
     {KAFKA_API_STREAMS_GROUP_HEARTBEAT,  API_GROUP, NULL},
     {KAFKA_API_STREAMS_GROUP_DESCRIBE,   API_SPLIT, NULL},
+    {KAFKA_API_DESCRIBE_SHARE_GROUP_OFFSETS, API_SPLIT, NULL},
+    {KAFKA_API_ALTER_SHARE_GROUP_OFFSETS, API_GROUP, NULL},
+    {KAFKA_API_DELETE_SHARE_GROUP_OFFSETS, API_GROUP, NULL},
 };
 // clang-format on
 const int api_row_count = sizeof api_rows / sizeof *api_rows;

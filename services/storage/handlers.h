@@ -11,6 +11,8 @@ void storage_describe_log_dirs(struct storage_request *request);       // descri
 void storage_alter_replica_log_dirs(struct storage_request *request);  // alter_replica_log_dirs.c
 void storage_produce(struct storage_request *request);                 // produce.c
 void storage_fetch(struct storage_request *request);                   // fetch.c
+void storage_share_acknowledge(struct storage_request *request);       // share_acknowledge.c
+void storage_share_fetch(struct storage_request *request);             // share_fetch.c
 void storage_list_offsets(struct storage_request *request);            // list_offsets.c
 void storage_delete_records(struct storage_request *request);          // delete_records.c
 void storage_describe_producers(struct storage_request *request);      // describe_producers.c

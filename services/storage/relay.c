@@ -222,13 +222,15 @@ static void ask_controller(struct relay *relay)
 // The internal topic whose shards the request is for.
 static const char *topic_of(const struct relay *relay)
 {
+    if (relay->call.target == RELAY_SHARE)
+        return SHARD_TOPIC_SHARE;
     return relay->call.target == RELAY_TRANSACTION ? SHARD_TOPIC_TRANSACTIONS : SHARD_TOPIC_GROUPS;
 }
 
 static const struct image_node *find_owner(const struct relay *relay)
 {
     const struct image *image = relay->relays->image;
-    if (relay->call.target == RELAY_GROUP || relay->call.target == RELAY_TRANSACTION)
+    if (relay->call.target != RELAY_NODE)
         return shard_owner(image, topic_of(relay), relay->call.key);
     const struct image_node *node = image_node(image, relay->call.node);
     return image_node_live(node, MILLRACE__ROLE__ROLE_COORDINATOR) ? node : NULL;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Passes raw Kafka requests on to whoever owns what they name: the coordinator of a group's or a
-// transactional id's shard, one coordinator by node id, or the active controller; brings the raw answer back.
-// The rules are those of design section 1: what may run twice, or certainly did not run, is sent again until
-// the deadline; what may have run and must not run twice fails; with no owner known it waits up to 2 s. An
-// answer that depends on a metadata offset is held until this node's image has it.
+// Passes raw Kafka requests on to whoever owns what they name: the coordinator of the shard of a group, a
+// transactional id or a share partition, one coordinator by node id, or the active controller; brings the raw
+// answer back. The rules are those of design section 1: what may run twice, or certainly did not run, is sent
+// again until the deadline; what may have run and must not run twice fails; with no owner known it waits up
+// to 2 s. An answer that depends on a metadata offset is held until this node's image has it.
 #ifndef STORAGE_RELAY_H
 #define STORAGE_RELAY_H
 
@@ -25,7 +25,7 @@ enum {
     RELAY_OFFSET_MS = 5000      // how long an answer waits for its metadata offset
 };
 
-enum relay_target { RELAY_GROUP, RELAY_TRANSACTION, RELAY_NODE, RELAY_CONTROLLER };
+enum relay_target { RELAY_GROUP, RELAY_TRANSACTION, RELAY_SHARE, RELAY_NODE, RELAY_CONTROLLER };
 
 // ST_OK: response is the raw answer, header included (borrowed). Else response is NULL. ST_NOT_FOUND: no
 // owner within 2 s; ST_LOADING: the owner was still reading its shard; ST_TIMEOUT, ST_UNREACHABLE: the
@@ -37,7 +37,7 @@ struct relay_call {
     struct block *frame;               // the request from its header on; a reference is taken
     const struct principal *principal; // borrowed until done
     enum relay_target target;
-    struct slice key;   // RELAY_GROUP, RELAY_TRANSACTION: group or transactional id; borrowed until done
+    struct slice key;   // group or transactional id, or name of a share partition; borrowed until done
     int32_t node;       // RELAY_NODE
     bool repeatable;    // running twice is harmless
     int64_t timeout_ms; // from now

@@ -9,9 +9,11 @@
 #include "kafka/messages/add_partitions_to_txn.h"
 #include "kafka/messages/add_raft_voter.h"
 #include "kafka/messages/alter_partition_reassignments.h"
+#include "kafka/messages/alter_share_group_offsets.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
+#include "kafka/messages/delete_share_group_offsets.h"
 #include "kafka/messages/delete_topics.h"
 #include "kafka/messages/elect_leaders.h"
 #include "kafka/messages/end_txn.h"
@@ -24,6 +26,7 @@
 #include "kafka/messages/offset_delete.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/streams_group_heartbeat.h"
+#include "kafka/messages/share_group_heartbeat.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/update_features.h"
@@ -109,6 +112,10 @@ static const struct rule rules[] = {
     // What the first run has told would be old news to the second: a client that is told of the failure asks in full.
     {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, NEVER,         GROUP_OF(consumer_group_heartbeat), NULL},
     {KAFKA_API_STREAMS_GROUP_HEARTBEAT, NEVER,          GROUP_OF(streams_group_heartbeat), NULL},
+    // The second run tells all of it again: the epoch it names is the last one by then.
+    {KAFKA_API_SHARE_GROUP_HEARTBEAT, HARMLESS,         GROUP_OF(share_group_heartbeat), NULL},
+    {KAFKA_API_ALTER_SHARE_GROUP_OFFSETS, HARMLESS,     GROUP_OF(alter_share_group_offsets), NULL},
+    {KAFKA_API_DELETE_SHARE_GROUP_OFFSETS, HARMLESS,    GROUP_OF(delete_share_group_offsets), NULL},
     {KAFKA_API_INIT_PRODUCER_ID,  NEVER,                TXN_OF(init_producer_id),    NULL},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, HARMLESS,
      offsetof(struct kafka_add_partitions_to_txn_request, v3_and_below_transactional_id), NULL},

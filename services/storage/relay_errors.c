@@ -9,9 +9,11 @@
 #include "kafka/messages/add_raft_voter.h"
 #include "kafka/messages/alter_configs.h"
 #include "kafka/messages/alter_partition_reassignments.h"
+#include "kafka/messages/alter_share_group_offsets.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/create_partitions.h"
 #include "kafka/messages/create_topics.h"
+#include "kafka/messages/delete_share_group_offsets.h"
 #include "kafka/messages/delete_topics.h"
 #include "kafka/messages/describe_quorum.h"
 #include "kafka/messages/elect_leaders.h"
@@ -27,6 +29,7 @@
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/remove_raft_voter.h"
 #include "kafka/messages/streams_group_heartbeat.h"
+#include "kafka/messages/share_group_heartbeat.h"
 #include "kafka/messages/sync_group.h"
 #include "kafka/messages/txn_offset_commit.h"
 #include "kafka/messages/unregister_broker.h"
@@ -401,6 +404,30 @@ static void streams_group_heartbeat_error(struct storage_request *request, int16
     storage_answer(request, &response);
 }
 
+static void share_group_heartbeat_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_share_group_heartbeat_response response;
+    kafka_defaults(&kafka_share_group_heartbeat_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void alter_share_group_offsets_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_alter_share_group_offsets_response response;
+    kafka_defaults(&kafka_alter_share_group_offsets_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
+static void delete_share_group_offsets_error(struct storage_request *request, int16_t error)
+{
+    struct kafka_delete_share_group_offsets_response response;
+    kafka_defaults(&kafka_delete_share_group_offsets_response_message, &response);
+    response.error_code = error;
+    storage_answer(request, &response);
+}
+
 static void txn_offset_commit_error(struct storage_request *request, int16_t error)
 {
     typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic;
@@ -442,6 +469,9 @@ static const struct {
     {KAFKA_API_SYNC_GROUP, sync_group_error},
     {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat_error},
     {KAFKA_API_STREAMS_GROUP_HEARTBEAT, streams_group_heartbeat_error},
+    {KAFKA_API_SHARE_GROUP_HEARTBEAT, share_group_heartbeat_error},
+    {KAFKA_API_ALTER_SHARE_GROUP_OFFSETS, alter_share_group_offsets_error},
+    {KAFKA_API_DELETE_SHARE_GROUP_OFFSETS, delete_share_group_offsets_error},
     {KAFKA_API_INIT_PRODUCER_ID, init_producer_id_error},
     {KAFKA_API_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn_error},
     {KAFKA_API_ADD_OFFSETS_TO_TXN, add_offsets_to_txn_error},

@@ -1,165 +1,163 @@
 // SPDX-License-Identifier: Apache-2.0
-// See share_partition.h: what members say of the records they hold. A request is looked at whole before
-// anything changes.
-#include "kafka/errors.h"
-#include "share_state.h"
+// ShareAcknowledge (KIP-932): a member says what became of records it holds, without asking for more. The
+// answer waits until that is written. The last one of a session (epoch -1) releases what the member still
+// holds.
+#include "handlers.h"
+#include "kafka/messages/share_acknowledge.h"
+#include "share_caller.h"
+#include "storage.h"
 
-// Walks over the records of acknowledgements; those ascend, and so do the runs.
-struct walk {
-    struct share_partition *partition;
-    struct slice member;
-    const struct share_ack *acks;
-    size_t count;
-    struct share_run *at;
+typedef struct kafka_share_acknowledge_request request_t;
+typedef struct kafka_share_acknowledge_response response_t;
+typedef struct kafka_share_acknowledge_request_acknowledge_partition asked_t;
+typedef struct kafka_share_acknowledge_request_acknowledge_topic asked_topic;
+typedef struct kafka_share_acknowledge_response_partition_data answer_t;
+typedef struct kafka_share_acknowledge_response_share_acknowledge_topic_response topic_t;
+
+struct share_acking;
+
+struct acking_item {
+    struct share_waiter waiter; // first
+    struct share_acking *acking;
+    answer_t *answer;
 };
 
-static int64_t larger(int64_t one, int64_t other)
+struct share_acking {
+    struct share_caller caller;
+    response_t response;
+    struct acking_item *items;
+    int32_t count;
+    int32_t open; // items that wait, and one while the request is taken in
+};
+
+static void acking_step(struct share_acking *acking)
 {
-    return one > other ? one : other;
+    if (--acking->open == 0)
+        storage_answer(acking->caller.request, &acking->response);
 }
 
-// The run that has the offset; one lies there.
-static struct share_run *walk_to(struct walk *walk, int64_t offset)
+static void item_on_written(struct share_waiter *waiter, int16_t error)
 {
-    while (walk->at->last < offset)
-        walk->at = walk->at->next;
-    return walk->at;
+    struct acking_item *item = (struct acking_item *)waiter;
+    item->answer->error_code = error;
+    acking_step(item->acking);
 }
 
-// ---- whether it may ----
-
-static bool types_fit(const struct share_ack *ack)
+static void acking_on_cancelled(struct storage_request *request)
 {
-    if (ack->count != 1 && ack->count - 1 != ack->last - ack->first)
-        return false;
-    for (int32_t i = 0; i < ack->count; i++)
-        if (ack->types[i] < SHARE_GAP || ack->types[i] > SHARE_RENEW)
-            return false;
-    return true;
+    struct share_acking *acking = request->held;
+    for (int32_t i = 0; i < acking->count; i++)
+        share_waiter_cancel(&acking->items[i].waiter);
+    storage_answer_none(request);
 }
 
-static bool ascending(const struct walk *walk)
+// NULL when the arena is full.
+static struct share_ack *acks_of(struct arena *arena, const asked_t *asked)
 {
-    int64_t behind = 0;
-    for (size_t i = 0; i < walk->count; i++) {
-        const struct share_ack *ack = &walk->acks[i];
-        if (ack->first < behind || ack->last < ack->first || ack->last == INT64_MAX || !types_fit(ack))
-            return false;
-        behind = ack->last + 1;
+    size_t count = (size_t)asked->acknowledgement_batches_count;
+    struct share_ack *acks = arena_calloc(arena, count + 1, sizeof *acks);
+    for (size_t i = 0; acks != NULL && i < count; i++)
+        acks[i] = (struct share_ack){.first = asked->acknowledgement_batches[i].first_offset,
+                                     .last = asked->acknowledgement_batches[i].last_offset,
+                                     .types = asked->acknowledgement_batches[i].acknowledge_types,
+                                     .count = asked->acknowledgement_batches[i].acknowledge_types_count};
+    return acks;
+}
+
+static void item_begin(struct share_acking *acking, struct uuid topic_id, const asked_t *asked,
+                       answer_t *answer)
+{
+    struct share_caller *caller = &acking->caller;
+    struct acking_item *item = &acking->items[acking->count++];
+    struct share_place place = {topic_id, asked->partition_index};
+    const struct image_topic *topic;
+    struct replica *replica;
+    bool waits = false;
+    *item = (struct acking_item){.waiter = {.done = item_on_written}, .acking = acking, .answer = answer};
+    answer->partition_index = asked->partition_index;
+    answer->error_code = share_caller_lead(caller, place, &topic, &replica);
+    const struct image_partition *current = lookup_current(topic, place.index);
+    if (answer->error_code == KAFKA_ERR_NOT_LEADER_OR_FOLLOWER && current != NULL) {
+        answer->current_leader.leader_id = current->leader;
+        answer->current_leader.leader_epoch = current->leader_epoch;
     }
-    return true;
+    if (answer->error_code != KAFKA_ERR_NONE)
+        return;
+    struct share_ack *acks = acks_of(&caller->request->arena, asked);
+    answer->error_code = KAFKA_ERR_INVALID_REQUEST;
+    if (acks != NULL)
+        answer->error_code = share_caller_acknowledge(
+            caller, replica, acks, (size_t)asked->acknowledgement_batches_count, &item->waiter, &waits);
+    acking->open += waits;
 }
 
-static bool holds(struct walk *walk, const struct share_ack *ack)
+// false when the arena is full.
+static bool topic_begin(struct share_acking *acking, const asked_topic *asked, topic_t *out)
 {
-    struct share_run *run = walk_to(walk, larger(ack->first, walk->partition->start));
-    const struct share_member *member = share_runs_member(&walk->partition->runs, walk->member);
-    for (; run != NULL && run->first <= ack->last; run = run->next)
-        if (run->member == NULL || run->member != member || run->write != 0)
-            return false;
-    return true;
+    out->topic_id = asked->topic_id;
+    out->partitions = kafka_structure_array(&kafka_share_acknowledge_response_partition_data_type,
+                                            &acking->caller.request->arena, asked->partitions_count);
+    for (int32_t i = 0; out->partitions != NULL && i < asked->partitions_count; i++)
+        item_begin(acking, asked->topic_id, &asked->partitions[i], &out->partitions[out->partitions_count++]);
+    return out->partitions != NULL;
 }
 
-static int16_t check(struct walk *walk)
+static bool room(struct share_acking *acking)
 {
-    const struct share_partition *partition = walk->partition;
-    if (!ascending(walk))
-        return KAFKA_ERR_INVALID_REQUEST;
-    for (size_t i = 0; i < walk->count; i++) {
-        const struct share_ack *ack = &walk->acks[i];
-        if (ack->last < partition->start)
-            continue;
-        if (walk->at == NULL)
-            return KAFKA_ERR_INVALID_RECORD_STATE;
-        if (ack->last >= partition->end)
-            return KAFKA_ERR_INVALID_REQUEST;
-        if (!holds(walk, ack))
-            return KAFKA_ERR_INVALID_RECORD_STATE;
+    struct storage_request *request = acking->caller.request;
+    const request_t *in = request->body;
+    size_t count = 0;
+    for (int32_t i = 0; i < in->topics_count; i++)
+        count += (size_t)in->topics[i].partitions_count;
+    acking->items = arena_calloc(&request->arena, count + 1, sizeof *acking->items);
+    acking->response.responses =
+        kafka_structure_array(&kafka_share_acknowledge_response_share_acknowledge_topic_response_type,
+                              &request->arena, in->topics_count);
+    return acking->items != NULL && acking->response.responses != NULL;
+}
+
+static void acking_begin(struct share_acking *acking, struct share_session *session)
+{
+    struct storage_request *request = acking->caller.request;
+    const request_t *in = request->body;
+    request->held = acking;
+    request->on_cancelled = acking_on_cancelled;
+    acking->open = 1;
+    for (int32_t i = 0; i < in->topics_count; i++)
+        if (topic_begin(acking, &in->topics[i],
+                        &acking->response.responses[acking->response.responses_count]))
+            acking->response.responses_count++;
+    if (in->share_session_epoch == SHARE_EPOCH_LAST)
+        share_groups_end_session(acking->caller.groups, session);
+    acking_step(acking);
+}
+
+void storage_share_acknowledge(struct storage_request *request)
+{
+    const request_t *in = request->body;
+    struct share_acking *acking = arena_calloc(&request->arena, 1, sizeof *acking);
+    struct share_session *session = NULL;
+    if (acking == NULL) {
+        storage_answer_close(request, "the request needs too much memory");
+        return;
     }
-    return KAFKA_ERR_NONE;
-}
-
-// ---- what becomes of them ----
-
-static struct share_fate outcome_of(const struct share_partition *partition, int16_t deliveries, int8_t type)
-{
-    if (type == SHARE_RELEASE)
-        return share_fate_undelivered(partition, deliveries);
-    return (struct share_fate){type == SHARE_ACCEPT ? SHARE_ACKNOWLEDGED : SHARE_ARCHIVED, deliveries};
-}
-
-static void await(struct share_partition *partition, struct share_run *run, struct share_fate outcome,
-                  struct share_write *write)
-{
-    if (write->number == 0)
-        write->number = ++partition->writes;
-    run->write = write->number;
-    run->outcome = outcome;
-    share_write_add(write, run->first, run->last, outcome);
-}
-
-// One type for the offsets first to last. A renewal needs no write: locks are not written.
-static void apply_type(struct walk *walk, struct share_span span, int8_t type, int64_t now_ms,
-                       struct share_write *write)
-{
-    struct share_partition *partition = walk->partition;
-    struct share_run *run = walk_to(walk, span.first);
-    for (; run != NULL && run->first <= span.last; run = run->next) {
-        walk->at = run = share_runs_cut(&partition->runs, run, span.first, span.last);
-        if (type == SHARE_RENEW)
-            run->deadline_ms = now_ms + partition->limits.lock_ms;
-        else
-            await(partition, run, outcome_of(partition, run->fate.deliveries, type), write);
+    kafka_defaults(&kafka_share_acknowledge_response_message, &acking->response);
+    int16_t error = share_caller_open(&acking->caller, request, in->group_id, in->member_id);
+    acking->caller.renews = in->is_renew_ack;
+    struct share_session_key key = {in->group_id, in->member_id};
+    if (error == KAFKA_ERR_NONE)
+        error = share_sessions_use(share_groups_sessions(acking->caller.groups), &key,
+                                   in->share_session_epoch, &session);
+    if (error == KAFKA_ERR_NONE && !room(acking))
+        error = KAFKA_ERR_INVALID_REQUEST;
+    acking->response.error_code = error;
+    if (error == KAFKA_ERR_NONE) {
+        if (request->version >= 2)
+            acking->response.acquisition_lock_timeout_ms =
+                share_groups_lock_ms(acking->caller.groups, acking->caller.group_text);
+        acking_begin(acking, session);
+    } else {
+        storage_answer(request, &acking->response);
     }
-}
-
-// How many offsets from the i-th on have the same type.
-static int64_t stretch(const struct share_ack *ack, int64_t i)
-{
-    int64_t end = i + 1;
-    if (ack->count == 1)
-        return ack->last - ack->first + 1 - i;
-    while (end < ack->count && ack->types[end] == ack->types[i])
-        end++;
-    return end - i;
-}
-
-static void apply(struct walk *walk, const struct share_ack *ack, int64_t now_ms, struct share_write *write)
-{
-    int64_t start = larger(walk->partition->start, ack->first);
-    for (int64_t i = start - ack->first; ack->first + i <= ack->last;) {
-        int64_t length = stretch(ack, i), first = ack->first + i;
-        int8_t type = ack->types[ack->count == 1 ? 0 : i];
-        apply_type(walk, (struct share_span){first, first + length - 1}, type, now_ms, write);
-        i += length;
-    }
-}
-
-int16_t share_partition_acknowledge(struct share_partition *partition, struct slice member,
-                                    const struct share_ack *acks, size_t count, int64_t now_ms,
-                                    struct share_write *write)
-{
-    struct walk walk = {partition, member, acks, count, partition->runs.head};
-    int16_t error = check(&walk);
-    if (error != KAFKA_ERR_NONE)
-        return error;
-    walk.at = partition->runs.head;
-    for (size_t i = 0; i < count; i++)
-        apply(&walk, &acks[i], now_ms, write);
-    share_runs_join(&partition->runs);
-    share_write_finish(partition, write);
-    return KAFKA_ERR_NONE;
-}
-
-void share_partition_release(struct share_partition *partition, struct slice member,
-                             struct share_write *write)
-{
-    const struct share_member *holder = share_runs_member(&partition->runs, member);
-    for (struct share_run *run = partition->runs.head; run != NULL && holder != NULL; run = run->next)
-        if (run->member == holder && run->write == 0) {
-            int16_t before = (int16_t)(run->fate.deliveries - 1);
-            await(partition, run, (struct share_fate){SHARE_AVAILABLE, before}, write);
-        }
-    share_runs_join(&partition->runs);
-    share_write_finish(partition, write);
+    share_session_unref(&session);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See share_partition.h: beginning, restoring, the start offset, and what time and writes change.
-// share_acquire.c and share_acknowledge.c have what members do.
+// share_acquire.c and share_acks.c have what members do.
 #include "share_partition.h"
 
 #include "base/assert.h"
@@ -147,7 +147,8 @@ void share_partition_expire(struct share_partition *partition, int64_t now_ms, s
         }
         struct share_fate fate = share_fate_undelivered(partition, run->fate.deliveries);
         share_runs_settle(&partition->runs, run, fate);
-        share_write_add(write, run->first, run->last, fate);
+        enum share_death death = fate.state == SHARE_ARCHIVED ? SHARE_WORN_OUT : SHARE_NO_DEATH;
+        share_write_add(write, &(struct share_batch){run->first, run->last, fate, death});
     }
     share_partition_settled(partition);
     share_write_finish(partition, write);

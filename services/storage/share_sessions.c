@@ -13,7 +13,8 @@
 
 struct share_sessions {
     struct share_sessions_config config;
-    struct map by_key; // group and member, see key_bytes
+    struct map by_key;   // group and member, see key_bytes
+    struct map by_group; // how many
     int64_t partitions;
     struct metric m_sessions, m_partitions, m_declined;
 };
@@ -33,6 +34,7 @@ struct share_sessions *share_sessions_new(const struct share_sessions_config *co
     struct metric *all[METRICS];
     sessions->config = *config;
     map_init(&sessions->by_key, config->seed);
+    map_init(&sessions->by_group, config->seed);
     sessions->m_sessions = (struct metric){
         .name = "millrace_storage_share_sessions", .help = "Share sessions.", .kind = METRIC_GAUGE};
     sessions->m_partitions = (struct metric){.name = "millrace_storage_share_session_partitions",
@@ -89,6 +91,20 @@ static void count(struct share_sessions *sessions, struct share_session *session
     metric_set(&sessions->m_partitions, sessions->partitions);
 }
 
+int32_t share_sessions_group(const struct share_sessions *sessions, struct slice group)
+{
+    return (int32_t)(intptr_t)map_get(&sessions->by_group, group);
+}
+
+static void count_group(struct share_sessions *sessions, struct slice group, int32_t more)
+{
+    intptr_t now = share_sessions_group(sessions, group) + more;
+    if (now == 0)
+        map_remove(&sessions->by_group, group);
+    else
+        map_put(&sessions->by_group, group, (void *)now);
+}
+
 void share_session_unref(struct share_session **pointer)
 {
     struct share_session *session = *pointer;
@@ -111,6 +127,7 @@ void share_session_end(struct share_session *session)
     map_remove(&sessions->by_key, bytes);
     slice_free(bytes);
     count(sessions, session, 0);
+    count_group(sessions, session->key.group, -1);
     metric_set(&sessions->m_sessions, (int64_t)sessions->by_key.count);
     session->sessions = NULL;
     share_session_unref(&session);
@@ -143,6 +160,7 @@ void share_sessions_destroy(struct share_sessions **pointer)
     while (map_next(&sessions->by_key, &at, NULL, &value))
         share_session_end(value);
     map_fini(&sessions->by_key);
+    map_fini(&sessions->by_group);
     metrics_of(sessions, all);
     for (int i = 0; i < METRICS && sessions->config.registry != NULL; i++)
         metric_remove(sessions->config.registry, all[i]);
@@ -178,6 +196,7 @@ int16_t share_sessions_begin(struct share_sessions *sessions, const struct share
     *session = make(sessions, key, connection);
     struct slice bytes = key_bytes(key);
     map_put(&sessions->by_key, bytes, *session);
+    count_group(sessions, key->group, 1);
     slice_free(bytes);
     metric_set(&sessions->m_sessions, (int64_t)sessions->by_key.count);
     return KAFKA_ERR_NONE;

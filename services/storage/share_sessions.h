@@ -67,6 +67,9 @@ void share_session_end(struct share_session *session);
 
 void share_session_unref(struct share_session **session); // NULL inside is allowed
 
+// How many of the group's members have one.
+int32_t share_sessions_group(const struct share_sessions *sessions, struct slice group);
+
 // The connection is gone, its sessions end. ended is told of each before, so that what the member holds is
 // released; it must not begin or end sessions.
 typedef void share_session_ended_fn(void *context, const struct share_session *session);

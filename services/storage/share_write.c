@@ -16,23 +16,23 @@ void share_write_fini(struct share_write *write)
     share_write_init(write);
 }
 
-static bool goes_on(const struct share_batch *batch, int64_t first, struct share_fate fate)
+static bool goes_on(const struct share_batch *end, const struct share_batch *batch)
 {
-    return batch->last + 1 == first && batch->fate.state == fate.state &&
-           batch->fate.deliveries == fate.deliveries;
+    return end->last + 1 == batch->first && end->fate.state == batch->fate.state &&
+           end->fate.deliveries == batch->fate.deliveries && end->death == batch->death;
 }
 
-void share_write_add(struct share_write *write, int64_t first, int64_t last, struct share_fate fate)
+void share_write_add(struct share_write *write, const struct share_batch *batch)
 {
     struct share_batch *end = write->count > 0 ? &write->batches[write->count - 1] : NULL;
-    ASSERT(first <= last && (end == NULL || end->last < first));
-    if (end != NULL && goes_on(end, first, fate)) {
-        end->last = last;
+    ASSERT(batch->first <= batch->last && (end == NULL || end->last < batch->first));
+    if (end != NULL && goes_on(end, batch)) {
+        end->last = batch->last;
         return;
     }
     if (write->count == write->room) {
         write->room = write->room == 0 ? 8 : 2 * write->room;
         write->batches = mem_realloc(write->batches, write->room * sizeof *write->batches);
     }
-    write->batches[write->count++] = (struct share_batch){first, last, fate};
+    write->batches[write->count++] = *batch;
 }

@@ -9,9 +9,13 @@
 
 #include <stddef.h>
 
+// Why records are given up, for the dead-letter topic; not part of what is written.
+enum share_death { SHARE_NO_DEATH, SHARE_REJECTED, SHARE_WORN_OUT };
+
 struct share_batch {
     int64_t first, last; // offsets, both belong to it
     struct share_fate fate;
+    enum share_death death;
 };
 
 struct share_write {
@@ -26,8 +30,8 @@ struct share_write {
 void share_write_init(struct share_write *write);
 void share_write_fini(struct share_write *write);
 
-// Adds a batch behind the others; one that goes on where the last one ended with the same fate becomes part
-// of it. No more batches than the partition has runs can come together.
-void share_write_add(struct share_write *write, int64_t first, int64_t last, struct share_fate fate);
+// Adds a batch behind the others; one that goes on where the last one ended with the same fate and death
+// becomes part of it. No more batches than the partition has runs can come together.
+void share_write_add(struct share_write *write, const struct share_batch *batch);
 
 #endif

@@ -13,7 +13,9 @@
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
 #include "kafka/messages/describe_transactions.h"
+#include "kafka/messages/describe_share_group_offsets.h"
 #include "kafka/messages/offset_fetch.h"
+#include "kafka/messages/share_group_describe.h"
 #include "relay_apis.h"
 #include "storage.h"
 
@@ -213,6 +215,115 @@ static void streams_error(void *out, int32_t to, struct slice group, int16_t err
     response->groups[to].error_code = error;
 }
 
+// ---- ShareGroupDescribe ----
+
+static int32_t share_count(const void *body)
+{
+    return ((const struct kafka_share_group_describe_request *)body)->group_ids_count;
+}
+
+static struct slice share_group(const void *body, int32_t i)
+{
+    return ((const struct kafka_share_group_describe_request *)body)->group_ids[i];
+}
+
+static void *share_part(const void *body, const int32_t *places, int32_t count, struct arena *arena)
+{
+    const struct kafka_share_group_describe_request *whole = body;
+    struct kafka_share_group_describe_request *part = arena_alloc(arena, sizeof *part);
+    struct slice *groups = arena_calloc(arena, (size_t)count, sizeof *groups);
+    if (part == NULL || groups == NULL)
+        return NULL;
+    for (int32_t i = 0; i < count; i++)
+        groups[i] = whole->group_ids[places[i]];
+    part->group_ids = groups;
+    part->group_ids_count = count;
+    part->include_authorized_operations = whole->include_authorized_operations;
+    return part;
+}
+
+static bool share_begin(void *out, int32_t count, struct arena *arena)
+{
+    struct kafka_share_group_describe_response *response = out;
+    response->groups =
+        kafka_structure_array(&kafka_share_group_describe_response_described_group_type, arena, count);
+    response->groups_count = count;
+    return response->groups != NULL;
+}
+
+static bool share_take(void *out, int32_t to, const void *answer, int32_t from, struct slice group)
+{
+    struct kafka_share_group_describe_response *response = out;
+    const struct kafka_share_group_describe_response *part = answer;
+    if (from >= part->groups_count || !slice_equal(part->groups[from].group_id, group))
+        return false;
+    response->groups[to] = part->groups[from];
+    return true;
+}
+
+static void share_error(void *out, int32_t to, struct slice group, int16_t error)
+{
+    struct kafka_share_group_describe_response *response = out;
+    response->groups[to].group_id = group;
+    response->groups[to].error_code = error;
+}
+
+// ---- DescribeShareGroupOffsets ----
+
+typedef struct kafka_describe_share_group_offsets_request share_offsets_request;
+typedef struct kafka_describe_share_group_offsets_response share_offsets_response;
+
+static int32_t share_offsets_count(const void *body)
+{
+    return ((const share_offsets_request *)body)->groups_count;
+}
+
+static struct slice share_offsets_group(const void *body, int32_t i)
+{
+    return ((const share_offsets_request *)body)->groups[i].group_id;
+}
+
+static void *share_offsets_part(const void *body, const int32_t *places, int32_t count, struct arena *arena)
+{
+    const share_offsets_request *whole = body;
+    share_offsets_request *part = arena_calloc(arena, 1, sizeof *part);
+    if (part != NULL)
+        part->groups = arena_calloc(arena, (size_t)count, sizeof *part->groups);
+    if (part == NULL || part->groups == NULL)
+        return NULL;
+    for (int32_t i = 0; i < count; i++)
+        part->groups[i] = whole->groups[places[i]];
+    part->groups_count = count;
+    return part;
+}
+
+static bool share_offsets_begin(void *out, int32_t count, struct arena *arena)
+{
+    share_offsets_response *response = out;
+    response->groups = kafka_structure_array(
+        &kafka_describe_share_group_offsets_response_describe_share_group_offsets_response_group_type, arena,
+        count);
+    response->groups_count = count;
+    return response->groups != NULL;
+}
+
+static bool share_offsets_take(void *out, int32_t to, const void *answer, int32_t from, struct slice group)
+{
+    share_offsets_response *response = out;
+    const share_offsets_response *part = answer;
+    if (from >= part->groups_count || !slice_equal(part->groups[from].group_id, group))
+        return false;
+    response->groups[to] = part->groups[from];
+    return true;
+}
+
+static void share_offsets_error(void *out, int32_t to, struct slice group, int16_t error)
+{
+    share_offsets_response *response = out;
+    response->groups[to].group_id = group;
+    response->groups[to].error_code = error;
+}
+
 // ---- DeleteGroups ----
 
 static int32_t delete_count(const void *body)
@@ -383,6 +494,10 @@ static const struct split_api split_apis[] = {
      consumer_begin, consumer_take, consumer_error},
     {KAFKA_API_STREAMS_GROUP_DESCRIBE, RELAY_GROUP, true, streams_count, streams_group, streams_part, streams_begin,
      streams_take, streams_error},
+    {KAFKA_API_SHARE_GROUP_DESCRIBE, RELAY_GROUP, true, share_count, share_group, share_part, share_begin,
+     share_take, share_error},
+    {KAFKA_API_DESCRIBE_SHARE_GROUP_OFFSETS, RELAY_GROUP, true, share_offsets_count, share_offsets_group,
+     share_offsets_part, share_offsets_begin, share_offsets_take, share_offsets_error},
     {KAFKA_API_DELETE_GROUPS, RELAY_GROUP, false, delete_count, delete_group, delete_part, delete_begin, delete_take,
      delete_error},
 };

@@ -20,6 +20,7 @@
 #include "cluster/producer_ids.h"
 #include "refused.h"
 #include "relay.h"
+#include "share_groups.h"
 #include "storage_rpc.h"
 #include "telemetry.h"
 
@@ -59,12 +60,14 @@ struct storage {
     struct ledgers *ledgers;
     struct markers *markers;
     struct positions *positions;
+    struct deliveries *deliveries;
     struct storage_rpc service;
     struct relays *relays;
     struct producer_ids *producer_ids;
     struct auto_create *auto_create;
     struct checks checks;
     struct fetch_sessions *fetch_sessions;
+    struct share_groups *share_groups;
     struct telemetry *telemetry;
     bool reads_closest;
     struct adopt *adopt;
@@ -98,8 +101,15 @@ static void storage_on_cancelled(struct conn_request *request, void *context)
     apis_cancelled(request);
 }
 
+static void storage_on_closed(struct conn_peer *peer, void *context)
+{
+    struct storage *storage = context;
+    refused_forget(peer, context);
+    share_groups_disconnected(storage->share_groups, peer->session);
+}
+
 static const struct conn_handler conn_handler = {
-    .on_request = storage_on_request, .on_cancelled = storage_on_cancelled, .on_closed = refused_forget};
+    .on_request = storage_on_request, .on_cancelled = storage_on_cancelled, .on_closed = storage_on_closed};
 
 // ---- membership ----
 
@@ -141,10 +151,12 @@ static void make_partitions(struct storage *storage)
     storage->ledgers = ledgers_new(storage->env, storage->partitions, storage->image, storage->follow);
     storage->markers = markers_new(storage->partitions);
     storage->positions = positions_new(storage->partitions);
+    storage->deliveries = deliveries_new(storage->partitions);
     storage->service = (struct storage_rpc){.partitions = storage->partitions,
                                             .ledgers = storage->ledgers,
                                             .markers = storage->markers,
-                                            .positions = storage->positions};
+                                            .positions = storage->positions,
+                                            .deliveries = storage->deliveries};
     storage_rpc_serve(&storage->service, storage->rpc);
 }
 
@@ -307,6 +319,7 @@ static enum status make_parts(struct storage *storage)
     storage->auto_create = auto_create_new(storage);
     storage->telemetry = telemetry_new(storage->env, storage->image);
     prepare_fetches(storage);
+    storage->share_groups = share_groups_new(storage);
     status = adopt_new(storage, storage->dirs, &storage->adopt);
     if (status != ST_OK)
         return status;
@@ -407,6 +420,7 @@ void storage_destroy(struct storage **pointer)
     adopt_destroy(&storage->adopt);
     auto_create_destroy(&storage->auto_create);
     fetch_sessions_destroy(&storage->fetch_sessions);
+    share_groups_destroy(&storage->share_groups);
     telemetry_destroy(&storage->telemetry);
     producer_ids_destroy(&storage->producer_ids);
     relays_destroy(&storage->relays);
@@ -416,6 +430,8 @@ void storage_destroy(struct storage **pointer)
         markers_destroy(&storage->markers);
     if (storage->positions != NULL)
         positions_destroy(&storage->positions);
+    if (storage->deliveries != NULL)
+        deliveries_destroy(&storage->deliveries);
     if (storage->partitions != NULL)
         partitions_destroy(&storage->partitions);
     dirs_destroy(&storage->dirs);
@@ -599,6 +615,11 @@ struct auto_create *storage_auto_create(const struct storage *storage)
 struct checks *storage_checks(struct storage *storage)
 {
     return &storage->checks;
+}
+
+struct share_groups *storage_share_groups(const struct storage *storage)
+{
+    return storage->share_groups;
 }
 
 struct telemetry *storage_telemetry(const struct storage *storage)

@@ -23,6 +23,7 @@ struct producer_ids;
 struct auto_create;
 struct checks;
 struct fetch_sessions;
+struct share_groups;
 struct telemetry;
 
 extern const struct config_row storage_config_rows[];
@@ -63,6 +64,7 @@ struct producer_ids *storage_producer_ids(const struct storage *storage);
 struct auto_create *storage_auto_create(const struct storage *storage);
 struct checks *storage_checks(struct storage *storage);
 struct fetch_sessions *storage_fetch_sessions(const struct storage *storage);
+struct share_groups *storage_share_groups(const struct storage *storage);
 struct telemetry *storage_telemetry(const struct storage *storage);
 bool storage_reads_closest(const struct storage *storage); // replica.selector.class is the rack-aware one
 int32_t storage_node_id(const struct storage *storage);    // >= 0 whenever a request is there

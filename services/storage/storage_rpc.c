@@ -69,6 +69,12 @@ static void serve_positions(Millrace__Storage_Service *service, const Millrace__
     positions_serve(of(service)->positions, request, closure, call);
 }
 
+static void serve_deliver(Millrace__Storage_Service *service, const Millrace__DeliverRequest *request,
+                          Millrace__Empty_Closure closure, void *call)
+{
+    deliveries_serve(of(service)->deliveries, request, closure, call);
+}
+
 void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc)
 {
     millrace__storage__init(&storage->service, NULL);
@@ -81,5 +87,6 @@ void storage_rpc_serve(struct storage_rpc *storage, struct rpc *rpc)
     storage->service.ledger_read = serve_ledger_read;
     storage->service.write_markers = serve_write_markers;
     storage->service.positions = serve_positions;
+    storage->service.deliver = serve_deliver;
     rpc_serve(rpc, &storage->service.base);
 }

@@ -3,6 +3,7 @@
 #ifndef STORAGE_RPC_H
 #define STORAGE_RPC_H
 
+#include "deliver.h"
 #include "ledger.h"
 #include "markers.h"
 #include "partitions.h"
@@ -15,6 +16,7 @@ struct storage_rpc {
     struct ledgers *ledgers;
     struct markers *markers;
     struct positions *positions;
+    struct deliveries *deliveries;
 };
 
 // Fills the service and offers it to other daemons (rpc_serve). What it serves from must be set.

@@ -179,12 +179,25 @@ void desk_topic_gone(struct desk *desk, uint8_t id)
     desk_put(desk, &record);
 }
 
+void desk_feature(struct desk *desk, const char *name, int level)
+{
+    Millrace__FeatureRecord feature = MILLRACE__FEATURE_RECORD__INIT;
+    feature.name = (char *)(uintptr_t)name;
+    feature.level = (uint32_t)level;
+    feature.epoch = 1;
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_FEATURE;
+    record.feature = &feature;
+    desk_put(desk, &record);
+}
+
 void desk_assign(struct desk *desk, int32_t owner)
 {
     desk->owner_epoch++;
-    for (int i = 0; i < 2 * DESK_SHARDS; i++) {
+    static char *const topics[] = {"__consumer_offsets", "__transaction_state", "__share_group_state"};
+    for (int i = 0; i < 3 * DESK_SHARDS; i++) {
         Millrace__ShardRecord shard = MILLRACE__SHARD_RECORD__INIT;
-        shard.topic = i < DESK_SHARDS ? "__consumer_offsets" : "__transaction_state";
+        shard.topic = topics[i / DESK_SHARDS];
         shard.shard = i % DESK_SHARDS;
         shard.owner = owner;
         shard.owner_epoch = desk->owner_epoch;
@@ -199,6 +212,8 @@ void desk_assign(struct desk *desk, int32_t owner)
 
 static struct desk_log *log_of(struct desk *desk, const char *topic, int32_t partition)
 {
+    if (strcmp(topic, "__share_group_state") == 0)
+        return &desk->share_logs[partition];
     return strcmp(topic, "__consumer_offsets") == 0 ? &desk->logs[partition] : &desk->txn_logs[partition];
 }
 
@@ -423,6 +438,7 @@ void desk_start(struct desk *desk)
     put_node(desk, 1, MILLRACE__ROLE__ROLE_STORAGE, desk->endpoints[2]);
     put_topic(desk, 200, "__consumer_offsets", DESK_SHARDS);
     put_topic(desk, 201, "__transaction_state", DESK_SHARDS);
+    put_topic(desk, 202, "__share_group_state", DESK_SHARDS);
     desk_topic(desk, 1, "t");
     begin_life(desk);
 }
@@ -443,6 +459,8 @@ void desk_stop(struct desk *desk)
             block_unref(&desk->logs[i].batches[b]);
         for (int b = 0; b < desk->txn_logs[i].count; b++)
             block_unref(&desk->txn_logs[i].batches[b]);
+        for (int b = 0; b < desk->share_logs[i].count; b++)
+            block_unref(&desk->share_logs[i].batches[b]);
     }
     buf_fini(&desk->metadata);
     config_destroy(&desk->config);

@@ -36,11 +36,12 @@ struct desk {
     struct rpc_call *follow; // held long poll
     Millrace__FollowReply_Closure follow_closure;
     int64_t follow_offset;
-    struct desk_log logs[DESK_SHARDS];     // of __consumer_offsets
-    struct desk_log txn_logs[DESK_SHARDS]; // of __transaction_state
-    bool silent;                           // the metadata log is not told
-    bool appends_held;                     // appends are not answered (and not written)
-    bool opens_held;                       // ledgers cannot be opened
+    struct desk_log logs[DESK_SHARDS];       // of __consumer_offsets
+    struct desk_log txn_logs[DESK_SHARDS];   // of __transaction_state
+    struct desk_log share_logs[DESK_SHARDS]; // of __share_group_state
+    bool silent;                             // the metadata log is not told
+    bool appends_held;                       // appends are not answered (and not written)
+    bool opens_held;                         // ledgers cannot be opened
     bool markers_refused;
     // Of every partition asked about: begins, ends, and when each record was written.
     int64_t position_start, position_end, position_time;
@@ -80,6 +81,8 @@ void desk_positions(struct desk *desk);
 
 // A topic of 2 partitions known to the cluster, or its removal.
 void desk_topic(struct desk *desk, uint8_t id, const char *name);
+// A feature has that level from now on; those nobody has set are then at 0.
+void desk_feature(struct desk *desk, const char *name, int level);
 void desk_topic_gone(struct desk *desk, uint8_t id);
 void desk_put(struct desk *desk, Millrace__MetadataRecord *record); // version is set here
 

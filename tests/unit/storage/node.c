@@ -91,6 +91,10 @@ struct fetch_sessions *storage_fetch_sessions(const struct storage *s)
 {
     return NULL; // no test of this node fetches
 }
+struct share_groups *storage_share_groups(const struct storage *s)
+{
+    return NULL; // nor shares
+}
 struct telemetry *storage_telemetry(const struct storage *s)
 {
     return NULL; // nor pushes metrics

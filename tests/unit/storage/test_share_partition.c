@@ -447,10 +447,10 @@ Test(share_partition, the_start_moves_with_the_log)
 Test(share_partition, restored_as_it_was_written)
 {
     begin(5);
-    struct share_batch batches[] = {{0, 2, {SHARE_ACKNOWLEDGED, 1}},
-                                    {3, 6, {SHARE_AVAILABLE, 2}},
-                                    {10, 12, {SHARE_ARCHIVED, 5}},
-                                    {13, 14, {SHARE_AVAILABLE, 1}}};
+    struct share_batch batches[] = {{0, 2, {SHARE_ACKNOWLEDGED, 1}, SHARE_NO_DEATH},
+                                    {3, 6, {SHARE_AVAILABLE, 2}, SHARE_NO_DEATH},
+                                    {10, 12, {SHARE_ARCHIVED, 5}, SHARE_NO_DEATH},
+                                    {13, 14, {SHARE_AVAILABLE, 1}, SHARE_NO_DEATH}};
     cr_assert_eq(share_partition_restore(&partition, batches, 4), ST_OK);
     cr_expect_eq(partition.start, 5);
     cr_expect_eq(partition.end, 15);
@@ -461,7 +461,8 @@ Test(share_partition, restored_as_it_was_written)
 Test(share_partition, restored_over_what_is_over)
 {
     begin(5);
-    struct share_batch batches[] = {{5, 6, {SHARE_ACKNOWLEDGED, 1}}, {7, 9, {SHARE_ARCHIVED, 2}}};
+    struct share_batch batches[] = {{5, 6, {SHARE_ACKNOWLEDGED, 1}, SHARE_NO_DEATH},
+                                    {7, 9, {SHARE_ARCHIVED, 2}, SHARE_NO_DEATH}};
     cr_assert_eq(share_partition_restore(&partition, batches, 2), ST_OK);
     cr_expect_eq(partition.start, 10);
     cr_expect_eq(share_partition_next(&partition), 10);
@@ -470,16 +471,20 @@ Test(share_partition, restored_over_what_is_over)
 
 Test(share_partition, what_was_never_written_is_not_restored)
 {
-    struct share_batch bad[] = {
-        {0, 2, {SHARE_ACQUIRED, 1}},   {3, 2, {SHARE_AVAILABLE, 1}}, {0, 2, {3, 1}},
-        {0, 2, {SHARE_AVAILABLE, -1}}, {-2, 2, {SHARE_ARCHIVED, 1}}, {0, INT64_MAX, {SHARE_ARCHIVED, 1}}};
+    struct share_batch bad[] = {{0, 2, {SHARE_ACQUIRED, 1}, SHARE_NO_DEATH},
+                                {3, 2, {SHARE_AVAILABLE, 1}, SHARE_NO_DEATH},
+                                {0, 2, {3, 1}, SHARE_NO_DEATH},
+                                {0, 2, {SHARE_AVAILABLE, -1}, SHARE_NO_DEATH},
+                                {-2, 2, {SHARE_ARCHIVED, 1}, SHARE_NO_DEATH},
+                                {0, INT64_MAX, {SHARE_ARCHIVED, 1}, SHARE_NO_DEATH}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         begin(0);
         cr_expect_eq(share_partition_restore(&partition, &bad[i], 1), ST_CORRUPT, "%zu", i);
         end();
     }
     begin(0);
-    struct share_batch overlap[] = {{0, 4, {SHARE_AVAILABLE, 1}}, {4, 5, {SHARE_ARCHIVED, 1}}};
+    struct share_batch overlap[] = {{0, 4, {SHARE_AVAILABLE, 1}, SHARE_NO_DEATH},
+                                    {4, 5, {SHARE_ARCHIVED, 1}, SHARE_NO_DEATH}};
     cr_expect_eq(share_partition_restore(&partition, overlap, 2), ST_CORRUPT);
 }
 

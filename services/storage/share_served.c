@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// See share_served.h. share_start.c has the beginning: reading what is kept, and where a group begins.
+#include "share_served.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "dead_letters.h"
+#include "frame.h"
+#include "kafka/messages/write_share_group_state.h"
+#include "partitions.h"
+#include "share_groups.h"
+#include "share_start.h"
+
+typedef struct kafka_write_share_group_state_request write_request;
+typedef struct kafka_write_share_group_state_response write_response;
+
+enum { WRITE_VERSION = 1, ANSWER_ARENA = 64 << 10 };
+
+// A write under way, or in line behind it.
+struct share_written {
+    struct share_write write;
+    struct share_waiter *waiter; // NULL: nobody waits (any more)
+    bool buried;                 // its dead letters are delivered, or given up
+    struct share_written *next;
+};
+
+static void on_lock(struct timer *timer);
+
+// ---- life ----
+
+struct share_served *share_served_new(struct share_groups *groups, struct slice group, struct block *name,
+                                      const struct replica *replica)
+{
+    struct share_served *served = mem_calloc(1, sizeof *served);
+    served->groups = groups;
+    served->name = block_ref(name);
+    served->group = mem_strndup((const char *)group.data, group.len);
+    served->topic = replica->topic_id;
+    served->index = replica->index;
+    served->leader_epoch = replica->state.leader_epoch;
+    timer_init(&served->lock, on_lock, served);
+    share_start_read(served);
+    return served;
+}
+
+static void end_written(struct share_written *written, int16_t error)
+{
+    struct share_waiter *waiter = written->waiter;
+    share_write_fini(&written->write);
+    mem_free(written);
+    if (waiter == NULL)
+        return;
+    waiter->written = NULL;
+    waiter->done(waiter, error);
+}
+
+void share_waiter_cancel(struct share_waiter *waiter)
+{
+    if (waiter->written != NULL)
+        waiter->written->waiter = NULL;
+    waiter->written = NULL;
+}
+
+static struct share_written *take_first(struct share_served *served)
+{
+    struct share_written *written = served->first;
+    served->first = written->next;
+    if (served->first == NULL)
+        served->last = NULL;
+    served->pending--;
+    return written;
+}
+
+void share_served_destroy(struct share_served **pointer, enum status status)
+{
+    struct share_served *served = *pointer;
+    *pointer = NULL;
+    timer_stop(share_groups_env(served->groups), &served->lock);
+    relay_cancel(&served->relay);
+    dead_letters_cancel(&served->letters);
+    share_start_cancel(served);
+    while (served->first != NULL)
+        end_written(take_first(served), KAFKA_ERR_NOT_LEADER_OR_FOLLOWER);
+    wait_fail(&served->waits, status);
+    if (served->state >= SHARE_STARTING)
+        share_partition_fini(&served->partition);
+    block_unref(&served->name);
+    mem_free(served->group);
+    mem_free(served);
+}
+
+bool share_served_current(const struct share_served *served, const struct replica *replica)
+{
+    return replica != NULL && replica->state.role == PARTITION_LEADER &&
+           replica->state.leader_epoch == served->leader_epoch;
+}
+
+bool share_served_quiet(const struct share_served *served)
+{
+    return served->state == SHARE_READY && served->first == NULL && served->relay == NULL &&
+           served->waits.first == NULL && served->partition.runs.acquired == 0;
+}
+
+// ---- the clock ----
+
+static void set_clock(struct share_served *served)
+{
+    struct env *env = share_groups_env(served->groups);
+    int64_t deadline_ms = share_partition_deadline(&served->partition);
+    timer_stop(env, &served->lock);
+    if (deadline_ms == INT64_MAX)
+        return;
+    int64_t left_us = deadline_ms * 1000 - env_now_us(env);
+    timer_start_us(env, &served->lock, left_us > 0 ? left_us : 0);
+}
+
+void share_served_acquired(struct share_served *served)
+{
+    set_clock(served);
+}
+
+// Somebody may find something now.
+static void wake(struct share_served *served)
+{
+    if (served->state == SHARE_READY && share_partition_room(&served->partition))
+        wait_reached(&served->waits, 0);
+}
+
+void share_served_init(struct share_served *served, int64_t start)
+{
+    struct share_limits limits = share_groups_limits(served->groups, served->group);
+    share_partition_init(&served->partition, &limits, start, env_random(share_groups_env(served->groups)));
+}
+
+void share_served_ready(struct share_served *served)
+{
+    served->state = SHARE_READY;
+    wake(served);
+}
+
+// ---- writing ----
+
+static void write_next(struct share_served *served);
+
+static int64_t now_ms(const struct share_served *served)
+{
+    return env_now_us(share_groups_env(served->groups)) / 1000;
+}
+
+static int16_t error_in(struct block *response)
+{
+    struct arena arena;
+    write_response answer;
+    int16_t error = KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    arena_init(&arena, ANSWER_ARENA);
+    if (frame_decode(kafka_api(KAFKA_API_WRITE_SHARE_GROUP_STATE), WRITE_VERSION, response, &arena,
+                     &answer) == ST_OK &&
+        answer.results_count == 1 && answer.results[0].partitions_count == 1)
+        error = answer.results[0].partitions[0].error_code;
+    arena_fini(&arena);
+    return error;
+}
+
+// Whether somebody else is in charge: a later leader, a start that was set anew, or the group is deleted.
+static bool fenced(int16_t error)
+{
+    return error == KAFKA_ERR_FENCED_LEADER_EPOCH || error == KAFKA_ERR_FENCED_STATE_EPOCH ||
+           error == KAFKA_ERR_INVALID_REQUEST || error == KAFKA_ERR_RECORD_LIST_TOO_LARGE;
+}
+
+static void on_written(void *context, enum status status, struct block *response)
+{
+    struct share_served *served = context;
+    served->relay = NULL;
+    int16_t error = status == ST_OK ? error_in(response) : KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    if (fenced(error)) {
+        share_groups_drop(served, ST_STALE);
+        return;
+    }
+    struct share_written *written = take_first(served);
+    if (written->write.number > 0)
+        share_partition_written(&served->partition, written->write.number, error == KAFKA_ERR_NONE);
+    if (served->state == SHARE_STARTING && error != KAFKA_ERR_NONE) {
+        end_written(written, error);
+        share_groups_drop(served, ST_LOADING);
+        return;
+    }
+    served->state = SHARE_READY;
+    set_clock(served);
+    write_next(served);
+    end_written(written, error);
+    wake(served); // last: whoever is woken may have it dropped
+}
+
+// The request for the first write in line; NULL when memory is short.
+static struct block *frame_of(const struct share_served *served)
+{
+    const struct share_write *write = &served->first->write;
+    struct kafka_write_share_group_state_request_state_batch *batches =
+        mem_calloc(write->count + 1, sizeof *batches);
+    for (size_t i = 0; i < write->count; i++) {
+        batches[i].first_offset = write->batches[i].first;
+        batches[i].last_offset = write->batches[i].last;
+        batches[i].delivery_state = (int8_t)write->batches[i].fate.state;
+        batches[i].delivery_count = write->batches[i].fate.deliveries;
+    }
+    struct kafka_write_share_group_state_request_partition_data partition = {
+        .partition = served->index,
+        .state_epoch = served->state_epoch,
+        .leader_epoch = served->leader_epoch,
+        .start_offset = write->start_offset,
+        .delivery_complete_count = write->delivery_complete,
+        .state_batches = batches,
+        .state_batches_count = (int32_t)write->count};
+    struct kafka_write_share_group_state_request_write_state_data topic = {
+        .topic_id = served->topic, .partitions = &partition, .partitions_count = 1};
+    write_request request = {.group_id = slice_str(served->group), .topics = &topic, .topics_count = 1};
+    struct block *frame =
+        frame_encode(kafka_api(KAFKA_API_WRITE_SHARE_GROUP_STATE), WRITE_VERSION, NULL, &request);
+    mem_free(batches);
+    return frame;
+}
+
+static void on_letters(void *context, enum status status)
+{
+    struct share_served *served = context;
+    served->letters = NULL;
+    served->first->buried = true;
+    write_next(served);
+}
+
+// What is given up goes to the dead-letter topic before it is over.
+static bool bury(struct share_served *served)
+{
+    struct dead_office *office = share_groups_office(served->groups);
+    if (served->first->buried || !dead_letters_wanted(office, served->group, &served->first->write))
+        return false;
+    struct dead_letters_options options = {.office = office,
+                                           .topic = served->topic,
+                                           .index = served->index,
+                                           .group = served->group,
+                                           .write = &served->first->write,
+                                           .done = on_letters,
+                                           .context = served};
+    served->letters = dead_letters_begin(&options);
+    return true;
+}
+
+static void write_next(struct share_served *served)
+{
+    if (served->first == NULL || served->relay != NULL || served->letters != NULL || bury(served))
+        return;
+    struct block *frame = frame_of(served);
+    ASSERT(frame != NULL); // batches are at most twice the records on their way
+    served->relay = share_groups_ask(served, frame, on_written);
+    block_unref(&frame);
+}
+
+// Takes over the write's batches.
+static struct share_written *put_in_line(struct share_served *served, struct share_write *write_take)
+{
+    struct share_written *written = mem_calloc(1, sizeof *written);
+    written->write = *write_take;
+    share_write_init(write_take);
+    *(served->last != NULL ? &served->last->next : &served->first) = written;
+    served->last = written;
+    served->pending++;
+    return written;
+}
+
+void share_served_begin(struct share_served *served, int64_t start)
+{
+    struct share_write write;
+    share_write_init(&write);
+    write.start_offset = start;
+    share_served_init(served, start);
+    served->state = SHARE_STARTING;
+    put_in_line(served, &write);
+    write_next(served);
+}
+
+// ---- what members do ----
+
+int16_t share_served_acknowledge(struct share_served *served, struct slice member,
+                                 const struct share_ack *acks, size_t count, struct share_waiter *waiter,
+                                 bool *waits)
+{
+    struct share_write write;
+    share_write_init(&write);
+    *waits = false;
+    int16_t error =
+        share_partition_acknowledge(&served->partition, member, acks, count, now_ms(served), &write);
+    if (error == KAFKA_ERR_NONE && write.number > 0) {
+        *waits = true;
+        waiter->written = put_in_line(served, &write);
+        waiter->written->waiter = waiter;
+        write_next(served);
+    }
+    share_write_fini(&write);
+    set_clock(served);
+    return error;
+}
+
+void share_served_release(struct share_served *served, struct slice member)
+{
+    struct share_write write;
+    if (served->state != SHARE_READY)
+        return;
+    share_write_init(&write);
+    share_partition_release(&served->partition, member, &write);
+    if (write.number > 0)
+        put_in_line(served, &write);
+    share_write_fini(&write);
+    write_next(served);
+}
+
+// What a lock's end changes counts whether it is written or not: a new leader finds the records available
+// anyway, only how often they were delivered is known better when it is.
+static void on_lock(struct timer *timer)
+{
+    struct share_served *served = timer->context;
+    struct share_write write;
+    share_write_init(&write);
+    share_partition_expire(&served->partition, now_ms(served), &write);
+    share_groups_expired(served->groups, &write);
+    if (write.count > 0)
+        put_in_line(served, &write);
+    share_write_fini(&write);
+    set_clock(served);
+    write_next(served);
+    wake(served);
+}

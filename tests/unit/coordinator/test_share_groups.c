@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// Share groups (KIP-932) through the APIs of a coordinator over its ledgers: members and what they get, share
+// coordinators that are told first, take-overs, and what other group APIs say of a share group.
+#include "asks.h"
+
+#include "cluster/features.h"
+#include "kafka/messages/consumer_group_heartbeat.h"
+#include "kafka/messages/delete_groups.h"
+#include "kafka/messages/list_groups.h"
+#include "kafka/messages/read_share_group_state.h"
+#include "kafka/messages/read_share_group_state_summary.h"
+#include "kafka/messages/share_group_describe.h"
+#include "kafka/messages/share_group_heartbeat.h"
+#include "kafka/messages/write_share_group_state.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static void setup(void)
+{
+    asks_setup();
+    desk_feature(&d, FEATURES_SHARE, 1);
+    desk_feature(&d, FEATURES_GROUP, 1);
+}
+
+TestSuite(share_groups, .init = setup, .fini = asks_teardown, .timeout = 60);
+
+struct heard {
+    int16_t error;
+    int32_t epoch;
+    int partitions; // of its assignment, -1: not told
+};
+
+static struct heard beats(const char *group, const char *member, int32_t epoch)
+{
+    struct slice topics[] = {text("t")};
+    struct kafka_share_group_heartbeat_request request;
+    kafka_defaults(&kafka_share_group_heartbeat_request_message, &request);
+    request.group_id = text(group);
+    request.member_id = text(member);
+    request.member_epoch = epoch;
+    request.subscribed_topic_names = topics;
+    request.subscribed_topic_names_count = epoch == 0 ? 1 : -1;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_SHARE_GROUP_HEARTBEAT, 1, &request);
+    const struct kafka_share_group_heartbeat_response *answer = desk_await(&call);
+    struct heard heard = {answer->error_code, answer->member_epoch, -1};
+    if (answer->assignment != NULL)
+        heard.partitions = answer->assignment->topic_partitions_count == 0
+                               ? 0
+                               : answer->assignment->topic_partitions[0].partitions_count;
+    desk_done(&call);
+    return heard;
+}
+
+// Beats until the member has so many partitions; returns its epoch.
+static int32_t settles(const char *group, const char *member, int32_t epoch, int partitions)
+{
+    int has = -1;
+    for (int i = 0; i < 200; i++) {
+        struct heard heard = beats(group, member, epoch);
+        cr_assert_eq(heard.error, KAFKA_ERR_NONE);
+        epoch = heard.epoch;
+        has = heard.partitions >= 0 ? heard.partitions : has;
+        if (has == partitions)
+            return epoch;
+        desk_turns(&d, 10);
+    }
+    cr_assert_fail("%s has %d partitions, not %d", member, has, partitions);
+    return -1;
+}
+
+static struct uuid topic_t(void)
+{
+    return (struct uuid){.bytes = {1}};
+}
+
+// What the share coordinator says to a leader that begins; -1 when it knows nothing.
+static int64_t leader_reads(const char *group, int32_t partition, int32_t leader_epoch, int16_t *error)
+{
+    struct kafka_read_share_group_state_request_partition_data part = {.partition = partition,
+                                                                       .leader_epoch = leader_epoch};
+    struct kafka_read_share_group_state_request_read_state_data topic = {
+        .topic_id = topic_t(), .partitions = &part, .partitions_count = 1};
+    struct kafka_read_share_group_state_request request = {
+        .group_id = text(group), .topics = &topic, .topics_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_READ_SHARE_GROUP_STATE, 0, &request);
+    const struct kafka_read_share_group_state_response *answer = desk_await(&call);
+    *error = answer->results[0].partitions[0].error_code;
+    int64_t start = answer->results[0].partitions[0].start_offset;
+    desk_done(&call);
+    return start;
+}
+
+static int16_t leader_writes(const char *group, int32_t partition, int32_t leader_epoch, int64_t start)
+{
+    struct kafka_write_share_group_state_request_state_batch batch = {
+        .first_offset = start + 1, .last_offset = start + 2, .delivery_state = 2, .delivery_count = 1};
+    struct kafka_write_share_group_state_request_partition_data part = {.partition = partition,
+                                                                        .state_epoch = -1,
+                                                                        .leader_epoch = leader_epoch,
+                                                                        .start_offset = start,
+                                                                        .delivery_complete_count = 2,
+                                                                        .state_batches = &batch,
+                                                                        .state_batches_count = 1};
+    struct kafka_write_share_group_state_request_write_state_data topic = {
+        .topic_id = topic_t(), .partitions = &part, .partitions_count = 1};
+    struct kafka_write_share_group_state_request request = {
+        .group_id = text(group), .topics = &topic, .topics_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_WRITE_SHARE_GROUP_STATE, 1, &request);
+    const struct kafka_write_share_group_state_response *answer = desk_await(&call);
+    int16_t error = answer->results[0].partitions[0].error_code;
+    desk_done(&call);
+    return error;
+}
+
+Test(share_groups, share_coordinators_are_told_before_members_get_partitions)
+{
+    int16_t error;
+    struct heard first = beats("g", "m1", 0);
+    cr_assert_eq(first.error, KAFKA_ERR_NONE);
+    cr_expect_eq(first.partitions, 0);
+    settles("g", "m1", first.epoch, 2);
+    cr_expect_eq(leader_reads("g", 0, 3, &error), -1);
+    cr_expect_eq(error, KAFKA_ERR_NONE);
+    leader_reads("other", 0, 3, &error);
+    cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+}
+
+Test(share_groups, members_share_partitions_and_keep_them_at_the_next_owner)
+{
+    int32_t one = settles("g", "m1", 0, 2);
+    int32_t two = settles("g", "m2", 0, 1);
+    one = settles("g", "m1", one, 1);
+    desk_take_over(&d);
+    struct heard heard = beats("g", "m1", one);
+    cr_expect_eq(heard.error, KAFKA_ERR_NONE);
+    cr_expect_eq(heard.epoch, one);
+    cr_expect_eq(beats("g", "m2", two).error, KAFKA_ERR_NONE);
+    cr_expect_eq(beats("g", "m1", -1).error, KAFKA_ERR_NONE);
+    settles("g", "m2", two, 2);
+    cr_expect_eq(beats("g", "m1", one).error, KAFKA_ERR_UNKNOWN_MEMBER_ID);
+}
+
+Test(share_groups, more_members_than_partitions_have_one_each)
+{
+    settles("g", "m1", 0, 2);
+    settles("g", "m2", 0, 1);
+    settles("g", "m3", 0, 1);
+}
+
+Test(share_groups, what_a_leader_has_written_is_there_for_the_next_one)
+{
+    int16_t error;
+    settles("g", "m1", 0, 2);
+    leader_reads("g", 1, 3, &error);
+    cr_expect_eq(leader_writes("g", 1, 3, 10), KAFKA_ERR_NONE);
+    desk_take_over(&d);
+    cr_expect_eq(leader_reads("g", 1, 4, &error), 10);
+    cr_expect_eq(leader_writes("g", 1, 3, 11), KAFKA_ERR_FENCED_LEADER_EPOCH);
+    cr_expect_eq(leader_reads("g", 1, 4, &error), 10);
+}
+
+Test(share_groups, the_state_of_a_deleted_topic_is_gone)
+{
+    int16_t error;
+    settles("g", "m1", 0, 2);
+    leader_reads("g", 1, 3, &error);
+    cr_assert_eq(error, KAFKA_ERR_NONE);
+    desk_topic_gone(&d, 1);
+    desk_turns(&d, 100);
+    leader_reads("g", 1, 3, &error);
+    cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+}
+
+static int16_t consumer_joins(const char *group)
+{
+    struct slice topics[] = {text("t")};
+    struct kafka_consumer_group_heartbeat_request_topic_partitions nothing[1];
+    struct kafka_consumer_group_heartbeat_request request;
+    kafka_defaults(&kafka_consumer_group_heartbeat_request_message, &request);
+    request.group_id = text(group);
+    request.member_id = text("c");
+    request.rebalance_timeout_ms = 10000;
+    request.subscribed_topic_names = topics;
+    request.subscribed_topic_names_count = 1;
+    request.topic_partitions = nothing;
+    request.topic_partitions_count = 0;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_CONSUMER_GROUP_HEARTBEAT, 1, &request);
+    int16_t error = ((const struct kafka_consumer_group_heartbeat_response *)desk_await(&call))->error_code;
+    desk_done(&call);
+    return error;
+}
+
+Test(share_groups, a_group_is_of_one_kind)
+{
+    settles("g", "m1", 0, 2);
+    cr_expect_eq(consumer_joins("g"), KAFKA_ERR_GROUP_ID_NOT_FOUND);
+    cr_expect_eq(consumer_joins("h"), KAFKA_ERR_NONE);
+    cr_expect_eq(beats("h", "m1", 0).error, KAFKA_ERR_GROUP_ID_NOT_FOUND);
+    cr_expect_eq(commit(9, (struct commit){.group = "g", .generation = -1, .topic = "t", .offset = 5}),
+                 KAFKA_ERR_GROUP_ID_NOT_FOUND);
+}
+
+Test(share_groups, a_member_that_is_silent_leaves)
+{
+    int32_t one = settles("g", "m1", 0, 2);
+    cr_expect_eq(beats("g", "m1", one + 5).error, KAFKA_ERR_FENCED_MEMBER_EPOCH);
+    cr_expect_eq(beats("g", "m2", 3).error, KAFKA_ERR_UNKNOWN_MEMBER_ID);
+}
+
+Test(share_groups, they_are_listed_and_described)
+{
+    settles("g", "m1", 0, 2);
+    struct slice names[] = {text("g"), text("h")};
+    struct kafka_share_group_describe_request request = {.group_ids = names, .group_ids_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_SHARE_GROUP_DESCRIBE, 1, &request);
+    const struct kafka_share_group_describe_response *answer = desk_await(&call);
+    cr_assert_eq(answer->groups[0].error_code, KAFKA_ERR_NONE);
+    cr_expect(slice_is(answer->groups[0].group_state, "Stable"));
+    cr_expect(slice_is(answer->groups[0].assignor_name, "simple"));
+    cr_assert_eq(answer->groups[0].members_count, 1);
+    cr_expect(slice_is(answer->groups[0].members[0].member_id, "m1"));
+    cr_expect_eq(answer->groups[0].members[0].assignment.topic_partitions[0].partitions_count, 2);
+    desk_done(&call);
+    struct kafka_list_groups_request list = {0};
+    desk_send(&d, &call, KAFKA_API_LIST_GROUPS, 5, &list);
+    const struct kafka_list_groups_response *listed = desk_await(&call);
+    cr_assert_eq(listed->groups_count, 1);
+    cr_expect(slice_is(listed->groups[0].group_type, "share"));
+    cr_expect(slice_is(listed->groups[0].protocol_type, "share"));
+    desk_done(&call);
+}
+
+static int16_t delete_group(const char *group)
+{
+    struct slice names[] = {text(group)};
+    struct kafka_delete_groups_request request = {.groups_names = names, .groups_names_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_DELETE_GROUPS, 2, &request);
+    int16_t error = ((const struct kafka_delete_groups_response *)desk_await(&call))->results[0].error_code;
+    desk_done(&call);
+    return error;
+}
+
+Test(share_groups, a_deleted_group_leaves_no_state)
+{
+    int16_t error;
+    int32_t one = settles("g", "m1", 0, 2);
+    leader_reads("g", 0, 3, &error);
+    cr_assert_eq(leader_writes("g", 0, 3, 10), KAFKA_ERR_NONE);
+    cr_expect_eq(delete_group("g"), KAFKA_ERR_NON_EMPTY_GROUP);
+    cr_expect_eq(beats("g", "m1", -1).error, KAFKA_ERR_NONE);
+    cr_expect_eq(delete_group("g"), KAFKA_ERR_NONE);
+    leader_reads("g", 0, 3, &error);
+    cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+    cr_expect_eq(beats("g", "m1", one).error, KAFKA_ERR_GROUP_ID_NOT_FOUND);
+    cr_expect_eq(delete_group("g"), KAFKA_ERR_GROUP_ID_NOT_FOUND);
+    desk_take_over(&d);
+    cr_expect_eq(delete_group("g"), KAFKA_ERR_GROUP_ID_NOT_FOUND);
+    settles("g", "m1", 0, 2);
+    cr_expect_eq(leader_reads("g", 0, 1, &error), -1);
+    cr_expect_eq(error, KAFKA_ERR_NONE);
+}
