@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace group list|describe|lag|reset|delete
+// millrace group list|describe|lag|reset|replay|delete
 #include "admin.h"
 #include "commands.h"
 #include "group_consumer.h"
 #include "group_streams.h"
 #include "group_lag.h"
+#include "group_replay.h"
 #include "group_reset.h"
+#include "group_share.h"
 #include "offsets.h"
 #include "table.h"
 
@@ -217,7 +219,11 @@ static enum cli_exit describe_run(struct admin *admin, const struct cli_many *po
     struct offset_list list = {0};
     const group_info *group = NULL;
     int32_t coordinator;
-    enum cli_exit code = group_ask(admin, positional->items[0], &coordinator, &group);
+    bool shares;
+    enum cli_exit code = group_share_describe(admin, positional->items[0], options->json, &shares);
+    if (code != CLI_DONE || shares)
+        return code;
+    code = group_ask(admin, positional->items[0], &coordinator, &group);
     if (code == CLI_DONE)
         code = offsets_committed(admin, coordinator, positional->items[0], &list);
     if (code == CLI_DONE)
@@ -230,13 +236,14 @@ static enum cli_exit describe_run(struct admin *admin, const struct cli_many *po
 static enum cli_exit group_describe(int argc, char **argv)
 {
     struct admin_options options = {0};
-    const struct admin_command command = {.line = "group describe GROUP [options]",
-                                          .help = "Shows a group's members, committed offsets and lag.",
-                                          .positional_min = 1,
-                                          .positional_max = 1,
-                                          .run = describe_run,
-                                          .options = &options,
-                                          .context = &options};
+    const struct admin_command command = {
+        .line = "group describe GROUP [options]",
+        .help = "Shows a group's members, committed offsets (of a share group: start offsets) and lag.",
+        .positional_min = 1,
+        .positional_max = 1,
+        .run = describe_run,
+        .options = &options,
+        .context = &options};
     return admin_command(&command, argc, argv);
 }
 
@@ -304,6 +311,7 @@ enum cli_exit cmd_group(int argc, char **argv)
         {"lag", group_lag, "how far groups are behind: records, age, time to drain"},
         {"reset", group_reset, "move a group's position"},
         {"reset-offsets", group_reset, "the same"},
+        {"replay", group_replay, "put dead letters of a share group back"},
         {"delete", group_delete, "delete groups"}};
     return cli_dispatch("millrace group", commands, sizeof commands / sizeof *commands, argc, argv);
 }

@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+# Share groups (KIP-932) over real daemons, with members by hand: what becomes of records that are accepted, released,
+# rejected or left alone, behind daemons that were killed too. Real clients: tests/clients/share_groups.py.
+import json
+import time
+
+import pytest
+
+import share_member as sm
+import transactional
+from cluster import Cluster, wait_until
+from consumer_member import listed
+from share_member import ACCEPT, REJECT, RELEASE, RENEW, Share
+
+LOCK_MS = 1500
+SETTINGS = {"storage": {"group.share.record.lock.duration.ms": str(LOCK_MS), "group.share.delivery.count.limit": "3"}}
+PLACE = ("t", 0)
+
+
+@pytest.fixture(scope="module")
+def started():
+    with Cluster(coordinators=2, settings=SETTINGS) as running:
+        running.create_topic("t")
+        Share(running.storage[0], "warm", "m", ["t"]).join(1, 60)
+        yield running
+
+
+@pytest.fixture
+def topic(started, request):
+    """A topic and a group of the test's own name, which reads it from its start."""
+    name = request.node.name.replace("test_", "")
+    started.create_topic(name)
+    started.cli("config", "set", "share.auto.offset.reset=earliest", "--group", name)
+    return name
+
+
+def member(started, name, member_id="m1", has=1):
+    one = Share(started.storage[0], name, member_id, [name])
+    one.join(has)
+    return one
+
+
+def produce(started, name, count, first=0):
+    started.produce(name, [f"v{i}" for i in range(first, first + count)])
+
+
+def test_records_are_accepted_released_rejected_or_locked(started, topic):
+    one, two = member(started, topic), member(started, topic, "m2")
+    produce(started, topic, 10)
+    assert one.gets(10) == [(0, 9, 1)]
+    assert one.lock_ms == LOCK_MS
+    acks = [(0, 3, ACCEPT), (4, 7, [RELEASE, RELEASE, REJECT, REJECT])]
+    assert one.acknowledge({(topic, 0): acks}) == {(topic, 0): 0}
+    assert two.gets(2) == [(4, 5, 2)]
+    assert two.acknowledge({(topic, 0): [(8, 9, ACCEPT)]}) == {(topic, 0): sm.RECORD_STATE}
+    assert two.acknowledge({(topic, 0): [(4, 5, ACCEPT)]}) == {(topic, 0): 0}
+    assert two.gets(2) == [(8, 9, 2)]  # once the lock has ended
+    assert one.acknowledge({(topic, 0): [(8, 9, ACCEPT)]}) == {(topic, 0): sm.RECORD_STATE}
+    assert two.acknowledge({(topic, 0): [(8, 9, ACCEPT)]}) == {(topic, 0): 0}
+    assert two.fetch(wait_ms=LOCK_MS + 500) == {}
+
+
+def test_acknowledgements_come_with_a_fetch(started, topic):
+    one = member(started, topic)
+    produce(started, topic, 4)
+    one.gets(4)
+    assert one.fetch({(topic, 0): [(0, 1, ACCEPT), (2, 2, RELEASE)]}, wait_ms=300) == {(topic, 0): [(2, 2, 2)]}
+    assert one.acknowledged == {(topic, 0): 0}
+    assert one.fetch({(topic, 0): [(0, 1, ACCEPT)]}, wait_ms=0) == {}
+    assert one.acknowledged == {(topic, 0): 0}  # below the start: over, whoever says so
+
+
+def test_a_member_that_ends_gives_back_what_it_holds(started, topic):
+    one, two = member(started, topic), member(started, topic, "m2")
+    produce(started, topic, 6)
+    assert one.gets(6) == [(0, 5, 1)]
+    assert one.acknowledge({(topic, 0): [(0, 2, ACCEPT)]}, epoch=sm.LAST) == {(topic, 0): 0}
+    begun = time.monotonic()
+    assert two.gets(3) == [(3, 5, 1)]  # never delivered, as far as anybody knows
+    two.connection.close()
+    three = member(started, topic, "m3")
+    assert three.gets(3) == [(3, 5, 1)]
+    assert time.monotonic() - begun < LOCK_MS / 1000
+
+
+def test_a_record_nobody_takes_is_given_up(started, topic):
+    one = member(started, topic)
+    produce(started, topic, 3)
+    for deliveries in (1, 2, 3):
+        seen = one.gets(3)
+        assert {d for _, _, d in seen} == {deliveries}
+        one.acknowledge({(topic, 0): [(first, last, RELEASE) for first, last, _ in seen]})
+    assert one.fetch() == {}
+    produce(started, topic, 1, first=3)
+    assert one.gets(1) == [(3, 3, 1)]
+
+
+def test_a_lock_is_renewed(started, topic):
+    one, two = member(started, topic), member(started, topic, "m2")
+    produce(started, topic, 2)
+    one.gets(2)
+    end = time.monotonic() + 2 * LOCK_MS / 1000
+    while time.monotonic() < end:
+        assert one.acknowledge({(topic, 0): [(0, 1, RENEW)]}, renew=True) == {(topic, 0): 0}
+        assert two.fetch(wait_ms=300) == {}
+    assert one.acknowledge({(topic, 0): [(0, 1, RENEW)]}) == {(topic, 0): sm.INVALID_REQUEST}  # does not say so
+    assert one.acknowledge({(topic, 0): [(0, 1, ACCEPT)]}) == {(topic, 0): 0}
+
+
+def test_sessions_have_epochs(started, topic):
+    one = member(started, topic)
+    one.fetch({(topic, 0): [(0, 0, ACCEPT)]}, epoch=0)
+    assert one.error == sm.INVALID_REQUEST
+    one.acknowledge({}, epoch=3)
+    assert one.error == sm.SESSION_NOT_FOUND
+    one.session = 0
+    one.fetch(wait_ms=0)
+    assert (one.error, one.session) == (sm.NONE, 1)
+    one.fetch(epoch=5)
+    assert one.error == sm.SESSION_EPOCH
+    one.acknowledge({}, epoch=0)
+    assert one.error == sm.SESSION_EPOCH
+
+
+def test_aborted_records_are_not_delivered(started, topic):
+    started.cli("config", "set", "share.isolation.level=read_committed", "--group", topic)
+    one = member(started, topic)
+    producer = transactional.Producer(started.storage[0], topic, new_flow=True)
+    assert producer.init() == 0
+    for commit in (False, True, False):
+        wait_until(lambda: producer.produce(topic, 0, [b"a", b"b"])[0] == 0, 10)
+        assert one.fetch(wait_ms=200) == {}  # not decided yet
+        assert producer.end(commit) == 0
+        if commit:
+            assert one.gets(2) == [(3, 4, 1)]
+            one.acknowledge({(topic, 0): [(3, 4, ACCEPT)]})
+    produce(started, topic, 1)
+    assert one.gets(1) == [(9, 9, 1)]
+
+
+def test_what_was_accepted_stays_so_behind_killed_daemons(started, topic):
+    one = member(started, topic)
+    produce(started, topic, 10)
+    one.gets(10)
+    assert one.acknowledge({(topic, 0): [(0, 2, ACCEPT), (5, 6, ACCEPT)]}) == {(topic, 0): 0}
+    for node in [*started.coordinators, *started.storage]:
+        node.kill()
+        node.start()
+        node.wait_ready()
+    one.to(started.storage[0])
+    wait_until(lambda: one.heartbeat() in (sm.NONE, sm.UNKNOWN_MEMBER, sm.FENCED_EPOCH), 20)
+    one.join(1)
+    seen = one.gets(5)
+    assert [(first, last) for first, last, _ in seen] == [(3, 4), (7, 9)]
+
+
+def test_a_group_begins_where_its_configuration_says(started):
+    started.create_topic("begin")
+    produce(started, "begin", 5)
+    members = {}
+    for reset in ("earliest", "latest", "by_duration:PT1H"):
+        started.cli("config", "set", f"share.auto.offset.reset={reset}", "--group", reset[:4])
+        members[reset] = Share(started.storage[0], reset[:4], "m", ["begin"])
+        members[reset].join(1)
+    assert members["latest"].fetch(wait_ms=300) == {}  # it has begun
+    produce(started, "begin", 1, first=5)
+    firsts = [members[reset].gets(count)[0][0] for reset, count in
+              (("earliest", 6), ("latest", 1), ("by_duration:PT1H", 6))]
+    assert firsts == [0, 5, 0]
+
+
+def test_share_groups_are_listed_and_described(started, topic):
+    one, two = member(started, topic), member(started, topic, "m2")
+    error, state, members = sm.describe(started.storage[0], topic)
+    assert (error, state, members) == (sm.NONE, "Stable", {"m1": {(topic, 0)}, "m2": {(topic, 0)}})
+    assert listed(started.storage[0], kinds=["share"])[topic] == ("share", "Stable", "share")
+    assert one.heartbeat(-1) == two.heartbeat(-1) == sm.NONE
+    assert sm.describe(started.storage[0], topic)[1:] == ("Empty", {})
+    assert sm.describe(started.storage[0], "nobody")[0] == sm.NOT_FOUND
+
+
+def test_offsets_are_described_altered_and_deleted(started, topic):
+    one, node = member(started, topic), started.storage[0]
+    produce(started, topic, 10)
+    one.gets(10)
+    one.acknowledge({(topic, 0): [(0, 3, ACCEPT), (6, 7, ACCEPT)]})
+    one.acknowledge({}, epoch=sm.LAST)
+    place = topic, 0
+    wait_until(lambda: sm.offsets(node, topic) == (sm.NONE, {place: (4, 4, 0)}), 5, "a lag of 4")
+    assert sm.offsets(node, topic, {topic: [0, 7], "t": [0]}) == (
+        sm.NONE, {place: (4, 4, 0), (topic, 7): (-1, -1, 3), ("t", 0): (-1, -1, 0)})
+    assert sm.offsets(node, "nobody")[0] == sm.NOT_FOUND
+    assert sm.alter(node, topic, {place: 8})[0] == sm.NON_EMPTY
+    assert one.heartbeat(sm.LAST) == sm.NONE
+    assert sm.alter(node, topic, {place: 8, (topic, 7): 1}) == (sm.NONE, {place: 0, (topic, 7): 3})
+    assert sm.offsets(node, topic) == (sm.NONE, {place: (8, 2, 0)})
+    two = member(started, topic, "m2")
+    assert two.gets(2) == [(8, 9, 1)]
+    two.acknowledge({place: [(8, 9, ACCEPT)]}, epoch=sm.LAST)
+    assert two.heartbeat(sm.LAST) == sm.NONE
+    assert sm.forget(node, topic, topic, "none") == (sm.NONE, {topic: 0, "none": 3})
+    assert sm.offsets(node, topic) == (sm.NONE, {})
+    assert member(started, topic, "m3").gets(10)[0][0] == 0
+    assert started.cli("group", "delete", topic, check=False).returncode == 1  # not empty
+
+
+def letters(started, name):
+    """[(value, headers)] of a dead-letter topic."""
+    found = started.kcat("-C", "-t", name, "-e", "-q", "-f", "%s|%h\n").stdout.splitlines()
+    return [(line.split("|")[0], dict(one.split("=", 1) for one in line.split("|")[1].split(","))) for line in found]
+
+
+def test_records_given_up_go_to_the_dead_letter_topic(started, topic):
+    dead = f"dlq.{topic}"
+    started.create_topic(dead, **{"errors.deadletterqueue.group.enable": "true"})
+    for setting in (f"errors.deadletterqueue.topic.name={dead}", "errors.deadletterqueue.copy.record.enable=true"):
+        started.cli("config", "set", setting, "--group", topic)
+    one, place = member(started, topic), (topic, 0)
+    started.produce(topic, ["a", "b", "c", "d"], "-H", "mine=1")
+    one.gets(4)
+    assert one.acknowledge({place: [(0, 0, ACCEPT), (1, 1, REJECT), (2, 3, RELEASE)]}) == {place: 0}
+    assert [value for value, _ in letters(started, dead)] == ["b"]  # before the answer
+    one.gets(2)
+    one.acknowledge({place: [(2, 2, ACCEPT), (3, 3, RELEASE)]})
+    assert one.gets(1) == [(3, 3, 3)]
+    wait_until(lambda: len(letters(started, dead)) == 2, 10, "the record whose last lock has ended")
+    common = {"__dlq.errors.topic": topic, "__dlq.errors.partition": "0", "__dlq.errors.group": topic, "mine": "1"}
+    assert letters(started, dead) == [
+        ("b", {**common, "__dlq.errors.offset": "1", "__dlq.errors.delivery.count": "1",
+               "__dlq.errors.message": "rejected by a member of the group"}),
+        ("d", {**common, "__dlq.errors.offset": "3", "__dlq.errors.delivery.count": "3",
+               "__dlq.errors.message": "delivered too often"})]
+    assert one.fetch() == {}
+    assert started.cli("group", "replay", topic, "--from", dead).stdout == "2 records put back, 0 others passed over\n"
+    assert started.cli("group", "replay", topic, "--from", dead).stdout == "0 records put back, 0 others passed over\n"
+    assert one.gets(2) == [(4, 5, 1)]
+    back = started.kcat("-C", "-t", topic, "-o", "4", "-e", "-q", "-f", "%s|%h\n").stdout.splitlines()
+    assert back == ["b|mine=1", "d|mine=1"]
+
+
+def test_a_group_is_described_by_the_command_line(started, topic):
+    one = member(started, topic)
+    produce(started, topic, 3)
+    one.gets(3)
+    one.acknowledge({(topic, 0): [(0, 0, ACCEPT)]})
+    one.acknowledge({(topic, 0): [(1, 1, ACCEPT)]})
+    shown = json.loads(started.cli("group", "describe", topic, "--json").stdout)
+    assert shown["group"]["protocol_type"] == "share" and shown["group"]["members"] == 1
+    assert shown["offsets"] == [{"topic": topic, "partition": 0, "start": 1, "lag": 1}]
