@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
-#   setup.sh [packages] [python] [node] [go] [rust] [java] [streams] [kafka] [avro]      without arguments all of them
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro]      without arguments all of them
 # A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -69,6 +69,11 @@ java() {
     maven java/transform/pom.xml compile || told "Java transform" "Maven failed"
 }
 
+share() {
+    [ java/share/target/classes/Share.class -nt java/share/src/main/java/Share.java ] && return
+    maven java/share/pom.xml compile || told "Java share consumer" "Maven failed"
+}
+
 streams() {
     local target=java/streams/target
     [ $target/lib -nt java/streams/pom.xml ] ||
@@ -94,6 +99,6 @@ avro() {
         maven java/avro/pom.xml compile || told "Apache Avro" "Maven failed"
 }
 
-for part in ${*:-packages python node go rust java streams kafka avro}; do
+for part in ${*:-packages python node go rust java share streams kafka avro}; do
     "$part"
 done
