@@ -244,11 +244,7 @@ static bool collect_served(struct write_back *back, uint64_t block)
     for (struct log *log = back->set->served[block % JOURNAL_BLOCKS]; log != NULL && !full(back);
          log = log->served_next) {
         if (log->status != ST_OK)
-#ifdef PLANTED_FAILED_LOGS_BLOCK_GIVEN_BACK
-            log_back_serve(log, 0);
-#else
             held = true;
-#endif
         else if (!log->flushing)
             collect(back, log, true);
     }

@@ -153,15 +153,6 @@ static void heal_failed(struct heal *heal)
                status_name(heal->status), (long long)log->pause.ms);
 }
 
-static bool is_allowed(struct log *log)
-{
-#ifdef PLANTED_HEALED_TOO_EARLY
-    return true;
-#else
-    return log->set->may_heal(log);
-#endif
-}
-
 static void heal_end(struct heal *heal)
 {
     struct log *log = heal->log;
@@ -170,7 +161,7 @@ static void heal_end(struct heal *heal)
         ; // its removal waits behind this op
     else if (heal->status != ST_OK)
         heal_failed(heal);
-    else if (!is_allowed(log))
+    else if (!log->set->may_heal(log))
         log_heal_later(log); // it was allowed when this began
     else
         healed(heal);
@@ -192,7 +183,7 @@ static bool is_due(struct log *log, int64_t now_us)
 {
     // ST_MISMATCH: files of another topic, to which no id may be given here.
     return log->status != ST_OK && log->status != ST_MISMATCH && !log->deleted && log->jobs == 0 &&
-           !log->clean.swapping && log->pause.until_us <= now_us && is_allowed(log);
+           !log->clean.swapping && log->pause.until_us <= now_us && log->set->may_heal(log);
 }
 
 // From the recovery point on disk: index entries and epochs behind it are made durable by the next checkpoint
