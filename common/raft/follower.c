@@ -77,8 +77,8 @@ static bool entries_valid(const struct raft_message *message)
 
 void raft_follower_on_append(struct raft *raft, const struct raft_message *message)
 {
-    if (!entries_valid(message))
-        return;
+    if (raft->role == RAFT_LEADER || !entries_valid(message))
+        return; // of our own term there is no other leader (§5.2): the message is forged
     hear_leader(raft, message->from);
     if (message->round > raft->leader_round)
         raft->leader_round = message->round;
@@ -120,6 +120,8 @@ static void install(struct raft *raft, const struct raft_snapshot *snapshot)
 
 void raft_follower_on_chunk(struct raft *raft, const struct raft_message *message)
 {
+    if (raft->role == RAFT_LEADER)
+        return; // as above
     hear_leader(raft, message->from);
     bool have = message->index <= raft->commit;
     if (!have && raft_log_term(&raft->log, message->index) == message->log_term) {

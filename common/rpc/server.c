@@ -219,12 +219,15 @@ static size_t request_bytes(const struct request *request)
     return bytes;
 }
 
-// Whether no more requests may be held, of that connection or of all.
-static bool too_many(const struct rpc *rpc, const struct in_conn *conn, const struct request *request)
+// Whether no more requests may be held, of that connection or of all. Bytes are those of the bulk lane: what
+// the control lane brings is small, and lets held ones end.
+static bool too_many(const struct rpc *rpc, const struct in_conn *conn, const struct request *request,
+                     const struct method *method)
 {
+    bool bulk = method->rule->lane == RPC_BULK;
     return (conn != NULL && conn->calls >= rpc->calls_per_peer) ||
            rpc->served_count >= rpc->calls_per_peer * RPC_CALLS_PEERS ||
-           rpc->held_bytes + request_bytes(request) > rpc->held_bytes_max;
+           (bulk && rpc->held_bytes + request_bytes(request) > rpc->held_bytes_max);
 }
 
 static void request_dispatch(struct rpc *rpc, const struct request *request, const struct method *method)
@@ -275,7 +278,7 @@ static void request_admit(struct rpc *rpc, const struct request *request)
         refuse(rpc, request, ST_MALFORMED, "the message is missing");
     } else if (!frames_fit(request, method->rule->lane)) {
         refuse(rpc, request, ST_LIMIT, "a frame is too large for the method's lane");
-    } else if (too_many(rpc, conn, request)) {
+    } else if (too_many(rpc, conn, request, method)) {
         refuse(rpc, request, ST_LIMIT, "too many calls are in progress");
     } else {
         request_dispatch(rpc, request, method);

@@ -21,7 +21,9 @@ static bool check(const struct relay *relay, struct raft_voter voter, struct top
     if (config->count == RAFT_VOTERS_MAX)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "There are %d voters, more cannot be.",
                              RAFT_VOTERS_MAX);
-    if (raft_caught_up(raft, voter))
+    const char *endpoint = reach_endpoint(quorum_reach(controller->quorum), voter.id);
+    bool told = *endpoint != 0 && raft_endpoint_valid(slice_str(endpoint));
+    if (told && raft_caught_up(raft, voter))
         return true;
     return topics_refuse(error, KAFKA_ERR_REQUEST_TIMED_OUT,
                          "Aborted add voter operation since the controller %s does not follow the metadata "

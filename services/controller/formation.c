@@ -250,6 +250,10 @@ void formation_tick(struct controller *controller)
     const struct raft *raft = controller->quorum != NULL ? quorum_raft(controller->quorum) : NULL;
     if (joining.id < 0 || raft == NULL || !raft_ready(raft))
         return;
+    if (voter_set_dynamic(controller)) { // since it asked: an operator decides now
+        controller->formation->joining.id = -1;
+        return;
+    }
     struct raft_config config = *raft_config(raft);
     int old = raft_config_find_id(&config, joining.id);
     if (old >= 0 && raft_voter_equal(config.voters[old], joining)) {

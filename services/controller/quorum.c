@@ -133,6 +133,8 @@ static void note_config(struct quorum *quorum)
 static void carry_out(struct quorum *quorum)
 {
     struct raft_updates *out = &quorum->out;
+    if (out->truncate_from != 0)
+        quorum->config_index = -1; // another configuration may stand where the one noted was
     note_config(quorum);
     if (out->has_chunk && out->chunk.done)
         quorum->installing = true;

@@ -605,6 +605,19 @@ Test(raft, an_append_that_makes_no_sense_is_dropped)
     done(cluster);
 }
 
+Test(raft, a_leader_takes_nothing_from_another_leader_of_its_term)
+{
+    struct cluster *cluster = fresh(3);
+    cluster_elect(cluster, 0);
+    struct raft_message forged = from_to(cluster, RAFT_APPEND, 1, 0);
+    forged.term = raft_term(raft_of(cluster, 0));
+    receive(cluster, &forged);
+    forged.kind = RAFT_CHUNK;
+    receive(cluster, &forged);
+    cr_assert_eq(raft_role(raft_of(cluster, 0)), RAFT_LEADER);
+    done(cluster);
+}
+
 Test(raft, what_waits_for_commitment_is_bounded)
 {
     struct cluster *cluster = fresh(3);
