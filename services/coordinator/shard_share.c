@@ -28,8 +28,8 @@ static struct share_group *share_new(const struct shard_group *cell)
 // Nothing is known of it but its name.
 static bool blank(const struct shard_group *cell)
 {
-    return group_unused(cell->group) && cell->consumer == NULL && cell->offsets.count == 0 &&
-           cell->pending.count == 0;
+    return group_unused(cell->group) && cell->consumer == NULL && cell->streams == NULL &&
+           cell->offsets.count == 0 && cell->pending.count == 0;
 }
 
 int16_t shard_to_share(struct shard_group *cell)

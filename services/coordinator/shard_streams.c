@@ -26,7 +26,7 @@ int16_t shard_to_streams(struct shard_group *cell)
 {
     if (cell->streams != NULL)
         return KAFKA_ERR_NONE;
-    if (cell->consumer != NULL || group_state(cell->group) != GROUP_EMPTY)
+    if (cell->consumer != NULL || cell->share != NULL || group_state(cell->group) != GROUP_EMPTY)
         return KAFKA_ERR_GROUP_ID_NOT_FOUND;
     if (ledger_full(cell->shard->ledger))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;

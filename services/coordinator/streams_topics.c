@@ -201,11 +201,29 @@ static void drop_old_errors(struct streams_topics *topics)
     }
 }
 
+// Room for another name where an application's topics fail again and again. False: all are on their way.
+static bool forget_oldest_error(struct streams_topics *topics)
+{
+    const struct making *oldest = NULL;
+    struct slice name, oldest_name = {0};
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&topics->names, &at, &name, &value);) {
+        const struct making *making = value;
+        if (making->batch == NULL && (oldest == NULL || making->failed_us < oldest->failed_us)) {
+            oldest = making;
+            oldest_name = name;
+        }
+    }
+    if (oldest != NULL)
+        forget(topics, oldest_name);
+    return oldest != NULL;
+}
+
 // Whether the name is to go with the batch. The error of the last time stays until there is an answer.
 static bool claim(struct streams_topics *topics, struct slice name, struct batch *batch)
 {
     struct making *making = map_get(&topics->names, name);
-    if (making == NULL && topics->names.count >= STREAMS_CREATIONS_MAX)
+    if (making == NULL && topics->names.count >= STREAMS_CREATIONS_MAX && !forget_oldest_error(topics))
         return false;
     if (making == NULL) {
         making = mem_calloc(1, sizeof *making);

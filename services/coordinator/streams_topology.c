@@ -58,6 +58,8 @@ static bool within(const int16_t *places, int32_t count, int32_t end)
 
 static const char *wrong_subtopology(const streams_subtopology *sub)
 {
+    if (sub->subtopology_id.len > STREAMS_SUBTOPOLOGY_ID_MAX) // a member's record may name each of them twice
+        return "Subtopology ids must not be longer than 255 bytes.";
     for (int32_t i = 0; i < sub->state_changelog_topics_count; i++) {
         if (sub->state_changelog_topics[i].partitions != 0)
             return "Changelog topics must have an undefined partition count.";

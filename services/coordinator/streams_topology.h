@@ -18,7 +18,8 @@ typedef struct kafka_streams_group_topology_value_topic_info streams_topic_info;
 
 enum {
     STREAMS_SUBTOPOLOGIES_MAX = 1000, // of one topology; more: STREAMS_INVALID_TOPOLOGY
-    STREAMS_TOPICS_MAX = 10000        // in all lists of one topology together
+    STREAMS_TOPICS_MAX = 10000,       // in all lists of one topology together
+    STREAMS_SUBTOPOLOGY_ID_MAX = 255  // bytes
 };
 
 struct streams_topology;

@@ -7,6 +7,7 @@ import time
 import pytest
 
 import share_member as sm
+import streams_member
 import transactional
 from cluster import Cluster, wait_until
 from consumer_member import listed
@@ -58,6 +59,15 @@ def test_records_are_accepted_released_rejected_or_locked(started, topic):
     assert one.acknowledge({(topic, 0): [(8, 9, ACCEPT)]}) == {(topic, 0): sm.RECORD_STATE}
     assert two.acknowledge({(topic, 0): [(8, 9, ACCEPT)]}) == {(topic, 0): 0}
     assert two.fetch(wait_ms=LOCK_MS + 500) == {}
+
+
+def test_a_group_is_of_one_protocol(started, topic):
+    member(started, topic)
+    other = streams_member.Member(started.storage[0], topic, "s", streams_member.word_count(topic, topic))
+    assert other.heartbeat(0) == sm.NOT_FOUND
+    streams = streams_member.Member(started.storage[0], f"{topic}-2", "s", streams_member.word_count(topic, topic))
+    assert streams.heartbeat(0) == sm.NONE
+    assert Share(started.storage[0], f"{topic}-2", "m", [topic]).heartbeat() == sm.NOT_FOUND
 
 
 def test_acknowledgements_come_with_a_fetch(started, topic):

@@ -139,6 +139,11 @@ Test(streams_topology, what_is_wrong_is_refused)
     refused(streams_world_value("0 <a +log:3", 0), KAFKA_ERR_STREAMS_INVALID_TOPOLOGY);
     refused(streams_world_value("0 <<rep:-1", 0), KAFKA_ERR_STREAMS_INVALID_TOPOLOGY);
     refused(streams_world_value("0 +log", 0), KAFKA_ERR_STREAMS_INVALID_TOPOLOGY);
+    static char longest[STREAMS_SUBTOPOLOGY_ID_MAX + 2];
+    memset(longest, 'x', sizeof longest - 1);
+    streams_topology_value *named = streams_world_value("0 <a", 0);
+    named->subtopologies[0].subtopology_id = slice_str(longest);
+    refused(named, KAFKA_ERR_STREAMS_INVALID_TOPOLOGY);
     refused(streams_world_value("0 <a", -1), KAFKA_ERR_STREAMS_INVALID_TOPOLOGY);
     struct slice pattern = slice_str("a.*");
     streams_topology_value *value = streams_world_value("0 <a", 0);
