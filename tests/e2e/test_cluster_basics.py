@@ -38,12 +38,12 @@ def test_up_ephemeral_writes_the_addresses_and_takes_records_at_once():
         assert time.monotonic() - began < 10
         assert [v for _, _, _, v in up.consume("t")] == ["hello"]
         roles = sorted(d["role"] for d in up.ready["daemons"])
-        assert roles == ["controller", "coordinator", "storage"]
+        assert roles == ["controller", "coordinator", "registry", "storage"]
         for daemon in up.ready["daemons"]:
             assert {"role", "id", "pid", "kafka", "rpc", "http", "data"} <= set(daemon)
         directory = up.ready["daemons"][0]["data"]
         status = json.loads(up.cli("status", "--json", "--data", os.path.dirname(directory)).stdout)
-        assert len(status["daemons"]) == 3
+        assert len(status["daemons"]) == 4
     assert not os.path.exists(directory)
 
 
