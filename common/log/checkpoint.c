@@ -52,21 +52,35 @@ static bool has_lazy_index(const struct log *log)
     return log->index_lazy && active != NULL && active->exists && active->index.written > 0;
 }
 
+static int64_t saved_point(const struct log *log)
+{
+    return log->recovery_point < log->synced ? log->recovery_point : log->synced;
+}
+
 // Below it everything is durable, and the index files say all there is to say.
 static int64_t point_of(const struct log_checkpoint *checkpoint, const struct log *log)
 {
     if (checkpoint->lazy_stay && has_lazy_index(log) && !log->lost)
-        return log->recovery_point < log->synced ? log->recovery_point : log->synced;
+        return saved_point(log);
     return log->indexed < log->synced ? log->indexed : log->synced;
+}
+
+// A start leaves what it has not opened: the epochs come with the first checkpoint, and the point then. Of
+// what is offline neither epochs nor index files are made durable, so the point must not pass them either. A
+// lost log stays listed as it was, or the next start would take it for an empty one.
+static bool is_left(const struct log_checkpoint *checkpoint, const struct log *log)
+{
+    const struct log_set *set = checkpoint->set;
+    if (set->opening && log->resumed && !log->finished)
+        return true;
+    return !log->lost && (log->status != ST_OK || set->status != ST_OK);
 }
 
 static void save_log(struct log_checkpoint *checkpoint, struct log *log)
 {
     struct saved_log *saved = &checkpoint->logs[checkpoint->count++];
-    // A start leaves what it has not opened: the epochs come with the first checkpoint, and the point then.
-    bool left = checkpoint->set->opening && log->resumed && !log->finished;
-    // A lost log stays listed as it was, or the next start would take it for an empty one.
-    int64_t point = left ? log->recovery_point : point_of(checkpoint, log);
+    bool left = is_left(checkpoint, log);
+    int64_t point = left ? saved_point(log) : point_of(checkpoint, log);
     *saved = (struct saved_log){.log = log, .path = log->path, .recovery_point = point, .index_base = -1};
     checkpoint->points[checkpoint->point_count++] = (struct log_offset_row){log->name, point};
     if (log->raised)
@@ -77,7 +91,7 @@ static void save_log(struct log_checkpoint *checkpoint, struct log *log)
         checkpoint->cleaned[checkpoint->cleaned_count++] =
             (struct log_offset_row){log->name, log->clean.first_dirty};
     buf_init(&saved->epochs, LOG_SMALL_FILE_MAX);
-    if (log->lost || !log->on_disk || log->status != ST_OK || left)
+    if (log->lost || !log->on_disk || left)
         return;
     if (log->state.epochs.changed && log_epochs_print(&log->state.epochs, &saved->epochs) == ST_OK) {
         log->state.epochs.changed = false;
@@ -293,6 +307,8 @@ void log_checkpoint_done(struct log_checkpoint *checkpoint)
         note_saved(&checkpoint->logs[i], status);
         buf_fini(&checkpoint->logs[i].epochs);
     }
+    if (status != ST_CANCELLED)
+        set->points_unsure = status != ST_OK;
     bool passes = status == ST_NO_SPACE || (checkpoint->again && !checkpoint->sync_failed);
     if (status != ST_OK && status != ST_CANCELLED && !passes)
         log_set_go_offline(set, status);

@@ -455,7 +455,7 @@ static void choose_next(struct log_cleaner *cleaner)
         back_off(cleaner);
         return;
     }
-    bool untouched = cleaner->set->manifest != MANIFEST_NONE; // which a checkpoint ends
+    bool untouched = cleaner->set->manifest == MANIFEST_STANDS; // which a checkpoint ends
     struct log *log = untouched ? NULL : choose(cleaner, true);
     if (log != NULL) {
         ask(cleaner, log);

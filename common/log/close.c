@@ -277,6 +277,10 @@ static void close_prepare(struct log_op *op)
     closing->unchanged = log_resume_unchanged(set);
     if (closing->unchanged)
         return;
+    if (set->status != ST_OK) { // a sync has failed: that the next one succeeds proves nothing
+        op->status = set->status;
+        return;
+    }
     log_resume_prepare(set);
     closing->together = wants_together(set);
     for (struct log *log = set->first; log != NULL; log = log->next) {

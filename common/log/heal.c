@@ -172,8 +172,11 @@ static void heal_finish(struct log_op *op)
 {
     struct heals *heals = op->data;
     op->set->healing = false;
-    for (int i = 0; i < heals->count; i++)
+    for (int i = 0; i < heals->count; i++) {
+        if (op->status != ST_OK) // it has not run
+            heals->rows[i].status = op->status;
         heal_end(&heals->rows[i]);
+    }
     mem_free(heals);
 }
 

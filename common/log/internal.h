@@ -237,6 +237,7 @@ struct log_set {
     int64_t unsaved_bytes;                // written since recovery points were last saved
     int64_t points_after_us;              // when those bytes may have them saved again
     int points_left;              // checkpoints of recovery points in a row that have left some as they were
+    bool points_unsure;           // a checkpoint has failed: those on disk may be higher than in memory
     struct log_doomed *doomed;    // renamed files that wait for their removal
     struct log_budget own_budget; // when the config names none
     struct log_cleaner *cleaner;

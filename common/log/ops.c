@@ -203,7 +203,7 @@ static void prepare_change(struct log_op *op, int64_t recovery_point)
     if (log->synced > point)
         log->synced = point;
     log_clean_cut(log, recovery_point);
-    if (log->recovery_point > point)
+    if (log->recovery_point > point || log->set->points_unsure)
         change->checkpoint = log_checkpoint_new(log->set, false);
 }
 

@@ -303,8 +303,11 @@ static void row_finish(struct reclaim *row)
 static void reclaim_finish(struct log_op *op)
 {
     struct reclaims *reclaims = op->data;
-    for (int i = 0; i < reclaims->count; i++)
+    for (int i = 0; i < reclaims->count; i++) {
+        if (op->status != ST_OK) // it has not run
+            reclaims->rows[i].status = op->status;
         row_finish(&reclaims->rows[i]);
+    }
     mem_free(reclaims);
     op->set->reclaiming = false;
 }

@@ -90,7 +90,10 @@ static enum status cut_segment(const struct log_load *load, const struct log_seg
     if (to > segment->base) // else nothing of it stays, and it may be damaged
         status = find_cut(&scan, to, &position, cut);
     log_scan_fini(&scan);
-    if (status == ST_OK && position < segment->written)
+    int64_t bytes = 0; // more than was written when a write of the tail has met a full disk half-way
+    if (status == ST_OK)
+        status = file_size(load->env, file, &bytes);
+    if (status == ST_OK && position < bytes)
         status = file_truncate(load->env, file, position);
     if (status == ST_OK)
         status = file_sync(load->env, file);

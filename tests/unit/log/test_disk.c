@@ -188,3 +188,62 @@ Test(disk, a_change_behind_a_write_back_that_met_a_full_disk_goes_on_when_there_
     cr_expect_eq(log_end(help.log), 1);
     help_fini(&help);
 }
+
+// While a log is offline nothing of it can be made durable: a recovery point past its saved epochs and index
+// files would have the next start believe them.
+Test(disk, the_recovery_point_of_an_offline_log_stays_with_what_is_saved_of_its_epochs)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.log.segment_bytes = 1 << 20;
+    help.config.journal_block_bytes = 0;
+    help_open(&help, true);
+    help_append(&help, 2, 100, 5);
+    help_flush(&help);
+    log_set_checkpoint(help.set, on_saved, &help);
+    fake_run(help.env);
+    for (int i = 0; i < 40; i++) {
+        help_append(&help, 2, 100, 6);
+        help_flush(&help);
+    }
+    fake_break(help.env, "/t-0/", true);
+    help_append(&help, 2, 100, 6);
+    help_flush(&help);
+    cr_assert_eq(log_status(help.log), ST_IO);
+    log_set_checkpoint(help.set, on_saved, &help);
+    fake_run(help.env);
+    help_crash(&help, false, false);
+    fake_break(help.env, "/t-0/", false);
+    help_open(&help, false);
+    int32_t epoch;
+    int64_t end;
+    log_epoch_end(help.log, 5, &epoch, &end);
+    cr_assert_eq(end, 2, "%lld", (long long)end);
+    help_fini(&help);
+}
+
+// The points had got their file when the checkpoint failed: a truncation lowers them there.
+Test(disk, points_saved_by_a_checkpoint_that_failed_do_not_make_a_truncation_look_like_loss)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.journal_block_bytes = 0;
+    help_open(&help, true);
+    for (int i = 0; i < 6; i++)
+        help_append(&help, 1, 100, 0);
+    help_flush(&help);
+    fake_break(help.env, "replication-offset-checkpoint", true);
+    log_set_checkpoint(help.set, on_saved, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done, ST_IO);
+    cr_assert(file_says(&help, "/data/recovery-point-offset-checkpoint", "t 0 6"));
+    fake_break(help.env, "replication-offset-checkpoint", false);
+    log_truncate(help.log, 4, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done, ST_OK);
+    help_crash(&help, false, false);
+    help_open(&help, false);
+    cr_assert_not(log_lost(help.log));
+    cr_assert_eq(log_end(help.log), 4);
+    help_fini(&help);
+}
