@@ -34,30 +34,40 @@ static const struct image_topic *topic_of(const struct coordinator_request *requ
     return image_topic_slice(request_image(request), name);
 }
 
-// What share coordinators may keep of the topic.
-static void gather(const struct share_group *group, struct uuid topic, struct parts *out)
+// The topics that are named, as their partition 0: each once, however often the request names it.
+static struct parts named_topics(const struct coordinator_request *request)
 {
+    const request_t *in = request->body;
+    struct parts named = {0};
+    for (int32_t i = 0; i < in->topics_count; i++) {
+        const struct image_topic *topic = topic_of(request, in->topics[i].topic_name);
+        if (topic != NULL)
+            parts_push(&named, &(struct parts_item){.topic = topic->id});
+    }
+    parts_sort(&named);
+    return named;
+}
+
+// What share coordinators may keep of the topics that are named.
+static struct parts gather(const struct coordinator_request *request, const struct share_group *group)
+{
+    struct parts out = {0}, named = named_topics(request);
     struct parts all = parts_sum(share_group_pending(group), share_group_initialized(group));
     for (size_t i = 0; i < all.count; i++)
-        if (uuid_equal(all.items[i].topic, topic))
-            parts_push(out, &all.items[i]);
+        if (parts_have(&named, &(struct parts_item){.topic = all.items[i].topic}))
+            parts_append(&out, &all.items[i]);
     parts_fini(&all);
+    parts_fini(&named);
+    return out;
 }
 
 static bool ask(struct coordinator_request *request)
 {
-    const request_t *in = request->body;
     struct shard_group *cell;
-    struct parts parts = {0};
     struct share_asks *asks = share_asks_new(request);
     if (asks == NULL || find(request, &cell) != KAFKA_ERR_NONE)
         return false;
-    for (int32_t i = 0; i < in->topics_count; i++) {
-        const struct image_topic *topic = topic_of(request, in->topics[i].topic_name);
-        if (topic != NULL)
-            gather(cell->share, topic->id, &parts);
-    }
-    parts_sort(&parts);
+    struct parts parts = gather(request, cell->share);
     bool asked = parts.count > 0;
     if (asked) {
         share_round_cancel(&cell->telling); // or what it says might come behind the deletion
@@ -69,25 +79,42 @@ static bool ask(struct coordinator_request *request)
     return asked;
 }
 
-static int16_t error_of(const struct share_ask *asked, struct uuid topic)
+// The topics that were not forgotten, as their partition 0; epoch: the first error of their partitions.
+static struct parts failed_topics(const struct share_ask *asked)
 {
-    for (size_t i = 0; asked != NULL && i < asked->count; i++)
-        if (uuid_equal(asked->items[i].part.topic, topic) && asked->items[i].error != KAFKA_ERR_NONE)
-            return asked->items[i].error;
-    return KAFKA_ERR_NONE;
+    struct parts failed = {0};
+    for (size_t i = 0; asked != NULL && i < asked->count; i++) {
+        struct uuid topic = asked->items[i].part.topic;
+        bool known = failed.count > 0 && uuid_equal(failed.items[failed.count - 1].topic, topic);
+        if (asked->items[i].error != KAFKA_ERR_NONE && !known)
+            parts_append(&failed, &(struct parts_item){.topic = topic, .epoch = asked->items[i].error});
+    }
+    return failed;
 }
 
-static void put_topic(struct coordinator_request *request, struct slice name, topic_t *out)
+static void put_topic(struct coordinator_request *request, struct slice name, const struct parts *failed,
+                      topic_t *out)
 {
-    const request_t *in = request->body;
-    struct share_asks *asks = share_asks_of(request);
     const struct image_topic *topic = topic_of(request, name);
     out->topic_name = name;
     out->error_code = KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
     if (topic == NULL)
         return;
+    const struct parts_item *found = parts_find(failed, &(struct parts_item){.topic = topic->id});
     out->topic_id = topic->id;
-    out->error_code = error_of(asks != NULL ? share_asks_find(asks, in->group_id) : NULL, topic->id);
+    out->error_code = found != NULL ? (int16_t)found->epoch : KAFKA_ERR_NONE;
+}
+
+static void put_topics(struct coordinator_request *request, const struct share_ask *asked, response_t *out)
+{
+    const request_t *in = request->body;
+    struct parts failed = failed_topics(asked);
+    out->responses = kafka_structure_array(
+        &kafka_delete_share_group_offsets_response_delete_share_group_offsets_response_topic_type,
+        &request->arena, in->topics_count);
+    for (int32_t i = 0; out->responses != NULL && i < in->topics_count; i++)
+        put_topic(request, in->topics[i].topic_name, &failed, &out->responses[out->responses_count++]);
+    parts_fini(&failed);
 }
 
 static void take_answers(struct shard_group *cell, const struct share_ask *asked)
@@ -116,12 +143,10 @@ void coordinator_delete_share_group_offsets(struct coordinator_request *request)
         request_answer(request, &response);
         return;
     }
-    if (share_asks_of(request) != NULL)
-        take_answers(cell, share_asks_find(share_asks_of(request), in->group_id));
-    response.responses = kafka_structure_array(
-        &kafka_delete_share_group_offsets_response_delete_share_group_offsets_response_topic_type,
-        &request->arena, in->topics_count);
-    for (int32_t i = 0; response.responses != NULL && i < in->topics_count; i++)
-        put_topic(request, in->topics[i].topic_name, &response.responses[response.responses_count++]);
+    struct share_asks *asks = share_asks_of(request);
+    const struct share_ask *asked = asks != NULL ? share_asks_find(asks, in->group_id) : NULL;
+    if (asks != NULL)
+        take_answers(cell, asked);
+    put_topics(request, asked, &response);
     request_answer(request, &response);
 }

@@ -6,6 +6,7 @@
 #include "cluster/features.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/delete_groups.h"
+#include "kafka/messages/delete_share_group_offsets.h"
 #include "kafka/messages/list_groups.h"
 #include "kafka/messages/read_share_group_state.h"
 #include "kafka/messages/read_share_group_state_summary.h"
@@ -265,4 +266,47 @@ Test(share_groups, a_deleted_group_leaves_no_state)
     settles("g", "m1", 0, 2);
     cr_expect_eq(leader_reads("g", 0, 1, &error), -1);
     cr_expect_eq(error, KAFKA_ERR_NONE);
+}
+
+// ---- offsets ----
+
+enum { NAMED_MAX = 4 };
+
+// The answers per topic, in the order of the names.
+static void forgets(const char *group, const char *const *names, int32_t count, int16_t errors[NAMED_MAX])
+{
+    struct kafka_delete_share_group_offsets_request_delete_share_group_offsets_request_topic
+        topics[NAMED_MAX] = {0};
+    for (int32_t i = 0; i < count; i++)
+        topics[i].topic_name = text(names[i]);
+    struct kafka_delete_share_group_offsets_request request = {
+        .group_id = text(group), .topics = topics, .topics_count = count};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_DELETE_SHARE_GROUP_OFFSETS, 0, &request);
+    const struct kafka_delete_share_group_offsets_response *answer = desk_await(&call);
+    cr_assert_eq(answer->error_code, KAFKA_ERR_NONE);
+    cr_assert_eq(answer->responses_count, count);
+    for (int32_t i = 0; i < count; i++) {
+        cr_expect(slice_is(answer->responses[i].topic_name, names[i]));
+        errors[i] = answer->responses[i].error_code;
+    }
+    desk_done(&call);
+}
+
+Test(share_groups, a_topic_that_is_named_often_is_forgotten_once)
+{
+    static const char *const names[] = {"t", "u", "nothing", "t"};
+    int16_t errors[NAMED_MAX], error;
+    desk_topic(&d, 2, "u");
+    settles("g", "m1", 0, 2);
+    leader_reads("g", 1, 3, &error);
+    cr_assert_eq(leader_writes("g", 1, 3, 10), KAFKA_ERR_NONE);
+    cr_assert_eq(beats("g", "m1", -1).error, KAFKA_ERR_NONE);
+    forgets("g", names, NAMED_MAX, errors);
+    cr_expect_eq(errors[0], KAFKA_ERR_NONE);
+    cr_expect_eq(errors[1], KAFKA_ERR_NONE, "it was never read");
+    cr_expect_eq(errors[2], KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION);
+    cr_expect_eq(errors[3], KAFKA_ERR_NONE);
+    leader_reads("g", 1, 3, &error);
+    cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
 }
