@@ -10,6 +10,8 @@
 #include "handlers.h"
 #include "storage.h"
 
+#include <stdlib.h>
+
 typedef struct kafka_share_fetch_request request_t;
 typedef struct kafka_share_fetch_request_fetch_partition asked_t;
 typedef struct kafka_share_fetch_response_share_fetchable_topic_response topic_t;
@@ -60,36 +62,46 @@ static bool is_news(const struct share_fetch *fetch, const struct share_item *it
     return share_session_news(partition, &news);
 }
 
-// A topic has one entry in the answer: clients keep them in a map.
-static void put_topic(struct share_fetch *fetch, int32_t from, topic_t *topic)
+static int by_topic(const void *left, const void *right)
 {
-    const struct uuid id = fetch->items[from].place.topic_id;
-    topic->topic_id = id;
-    topic->partitions = &fetch->told[fetch->told_count];
-    for (int32_t i = from; i < fetch->count; i++) {
-        struct share_item *item = &fetch->items[i];
-        if (!item->news || !uuid_equal(item->place.topic_id, id))
-            continue;
-        fetch->told[fetch->told_count++] = *item->answer;
-        topic->partitions_count++;
-        item->news = false;
+    const struct share_item *a = *(struct share_item *const *)left;
+    const struct share_item *b = *(struct share_item *const *)right;
+    int order = memcmp(&a->place.topic_id, &b->place.topic_id, sizeof a->place.topic_id);
+    return order != 0 ? order : (a > b) - (a < b);
+}
+
+// A topic has one entry in the answer: clients keep them in a map. Its items come one after the other.
+static void put_news(struct share_fetch *fetch, const struct share_item *item)
+{
+    struct kafka_share_fetch_response *response = &fetch->response;
+    const struct uuid id = item->place.topic_id;
+    topic_t *topic =
+        response->responses_count > 0 ? &response->responses[response->responses_count - 1] : NULL;
+    if (topic == NULL || !uuid_equal(topic->topic_id, id)) {
+        topic = &response->responses[response->responses_count++];
+        topic->topic_id = id;
+        topic->partitions = &fetch->told[fetch->told_count];
     }
+    fetch->told[fetch->told_count++] = *item->answer;
+    topic->partitions_count++;
 }
 
 static void fetch_answer(struct share_fetch *fetch)
 {
     struct storage_request *request = fetch->caller.request;
+    size_t count = 0;
     waits_cancel(fetch);
     for (int32_t i = 0; i < fetch->count; i++) {
         struct share_item *item = &fetch->items[i];
         item->answer->records = (struct kafka_records){
             .bytes = slice_of("", 0), .pieces = item->pieces, .piece_count = item->piece_count};
         item->piece_count = 0; // the answer owns them now
-        item->news = is_news(fetch, item);
+        if (is_news(fetch, item))
+            fetch->news[count++] = item;
     }
-    for (int32_t i = 0; i < fetch->count; i++)
-        if (fetch->items[i].news)
-            put_topic(fetch, i, &fetch->response.responses[fetch->response.responses_count++]);
+    qsort(fetch->news, count, sizeof *fetch->news, by_topic);
+    for (size_t i = 0; i < count; i++)
+        put_news(fetch, fetch->news[i]);
     fetch_close(fetch);
     storage_answer(request, &fetch->response);
 }
@@ -244,11 +256,12 @@ static bool room(struct share_fetch *fetch)
     struct arena *arena = &fetch->caller.request->arena;
     int32_t count = asked_count(body_of(fetch)) + fetch_session_size(&fetch->session->content);
     fetch->items = arena_calloc(arena, (size_t)count + 1, sizeof *fetch->items);
+    fetch->news = arena_calloc(arena, (size_t)count + 1, sizeof(struct share_item *));
     fetch->answers = kafka_structure_array(&kafka_share_fetch_response_partition_data_type, arena, count);
     fetch->told = kafka_structure_array(&kafka_share_fetch_response_partition_data_type, arena, count);
     fetch->response.responses =
         kafka_structure_array(&kafka_share_fetch_response_share_fetchable_topic_response_type, arena, count);
-    return fetch->items != NULL && fetch->answers != NULL && fetch->told != NULL &&
+    return fetch->items != NULL && fetch->news != NULL && fetch->answers != NULL && fetch->told != NULL &&
            fetch->response.responses != NULL;
 }
 

@@ -17,7 +17,6 @@ struct share_item {
     struct share_place place;
     bool fetches; // records are wanted
     bool acks;    // the request had acknowledgements for it
-    bool news;    // while the answer is put together
     share_answer *answer;
     enum share_item_state state;
     int64_t from;         // where its next record was, at the last look
@@ -46,8 +45,9 @@ struct share_fetch {
     int32_t next; // first item not looked at in this pass
     int32_t count;
     struct share_item *items;
-    share_answer *answers; // one per item
-    share_answer *told;    // those that are said, together by topic
+    struct share_item **news; // while the answer is put together: those it tells of
+    share_answer *answers;    // one per item
+    share_answer *told;       // those that are said, together by topic
     int32_t told_count;
 };
 
