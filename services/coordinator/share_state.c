@@ -18,7 +18,7 @@ int16_t share_state_initialize(const struct share_desk *desk, int32_t state_epoc
     *next = (struct share_state){
         .snapshot_epoch = state != NULL ? state->snapshot_epoch + 1 : 0,
         .state_epoch = state_epoch,
-        .leader_epoch = state != NULL ? state->leader_epoch : 0,
+        .leader_epoch = state != NULL ? state->leader_epoch : SHARE_STATE_UNSET,
         .start_offset = start_offset,
         .delivery_complete = start_offset == SHARE_STATE_UNSET ? SHARE_STATE_UNSET : 0,
         .created_ms = state != NULL ? state->created_ms : desk->now_ms,
@@ -78,10 +78,19 @@ static void write(const struct share_desk *desk, const struct share_update *upda
     next->written_ms = desk->now_ms;
 }
 
+// Reading comes first: who writes in an epoch that has not been read knows a state that was deleted
+// meanwhile, with its group.
+static bool has_read(const struct share_state *state, const struct share_update *update)
+{
+    return update->leader_epoch <= state->leader_epoch;
+}
+
 int16_t share_state_write(const struct share_desk *desk, const struct share_update *update,
                           struct share_state *next)
 {
     int16_t error = check(desk->state, update);
+    if (error == KAFKA_ERR_NONE && !has_read(desk->state, update))
+        error = KAFKA_ERR_FENCED_LEADER_EPOCH;
     if (error != KAFKA_ERR_NONE)
         return error;
     write(desk, update, next);

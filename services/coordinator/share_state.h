@@ -14,7 +14,7 @@ enum { SHARE_STATE_UNSET = -1 };
 struct share_state {
     int32_t snapshot_epoch;    // of the last snapshot
     int32_t state_epoch;       // grows whenever somebody sets the start offset
-    int32_t leader_epoch;      // of the partition's leader that read it last
+    int32_t leader_epoch;      // of the partition's leader that read it last; UNSET: none has
     int64_t start_offset;      // UNSET: as share.auto.offset.reset says
     int32_t delivery_complete; // records behind the start that are over; UNSET: not known
     int64_t created_ms, written_ms;
@@ -46,8 +46,8 @@ int16_t share_state_initialize(const struct share_desk *desk, int32_t state_epoc
                                struct share_state *next);
 
 // The state after an update. Else KAFKA_ERR_FENCED_LEADER_EPOCH, KAFKA_ERR_FENCED_STATE_EPOCH: a later leader
-// has read it, or the start was set anew; KAFKA_ERR_INVALID_REQUEST: there is no state, or the batches are
-// none; KAFKA_ERR_RECORD_LIST_TOO_LARGE: more than SHARE_BATCHES_MAX.
+// has read it, this one has not, or the start was set anew; KAFKA_ERR_INVALID_REQUEST: there is no state, or
+// the batches are none; KAFKA_ERR_RECORD_LIST_TOO_LARGE: more than SHARE_BATCHES_MAX.
 int16_t share_state_write(const struct share_desk *desk, const struct share_update *update,
                           struct share_state *next);
 

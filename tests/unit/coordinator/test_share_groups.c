@@ -268,6 +268,20 @@ Test(share_groups, a_deleted_group_leaves_no_state)
     cr_expect_eq(error, KAFKA_ERR_NONE);
 }
 
+Test(share_groups, a_group_made_anew_is_not_written_by_its_old_leader)
+{
+    int16_t error;
+    settles("g", "m1", 0, 2);
+    leader_reads("g", 0, 3, &error);
+    cr_assert_eq(leader_writes("g", 0, 3, 10), KAFKA_ERR_NONE);
+    cr_assert_eq(beats("g", "m1", -1).error, KAFKA_ERR_NONE);
+    cr_assert_eq(delete_group("g"), KAFKA_ERR_NONE);
+    settles("g", "m1", 0, 2);
+    cr_expect_eq(leader_writes("g", 0, 3, 20), KAFKA_ERR_FENCED_LEADER_EPOCH);
+    cr_expect_eq(leader_reads("g", 0, 3, &error), -1);
+    cr_expect_eq(leader_writes("g", 0, 3, 0), KAFKA_ERR_NONE);
+}
+
 // ---- offsets ----
 
 enum { NAMED_MAX = 4 };

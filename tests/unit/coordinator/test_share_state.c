@@ -228,22 +228,36 @@ Test(share_state, a_leader_that_reads_fences_earlier_ones)
     cr_expect_eq(state.start_offset, 5);
 }
 
+// A group that is deleted and made anew has the epochs of its first days again.
+Test(share_state, a_leader_that_has_not_read_does_not_write)
+{
+    struct share_batch batch[] = {{5, 9, 2, 1}};
+    bool moves;
+    cr_assert_eq(initialize(1, 5), KAFKA_ERR_NONE);
+    cr_expect_eq(write(1, 0, 5, list_of(batch, 1)), KAFKA_ERR_FENCED_LEADER_EPOCH);
+    cr_assert_eq(read(0, &moves), KAFKA_ERR_NONE);
+    cr_expect(moves);
+    cr_expect_eq(write(1, 1, 5, list_of(batch, 1)), KAFKA_ERR_FENCED_LEADER_EPOCH);
+    cr_expect_eq(write(1, 0, 5, list_of(batch, 1)), KAFKA_ERR_NONE);
+    cr_expect_str_eq(text_of(&state.batches), "5-9:2x1");
+}
+
 Test(share_state, a_snapshot_follows_so_many_updates)
 {
     struct share_batch batch[] = {{5, 9, 0, 1}};
     cr_assert_eq(initialize(0, 5), KAFKA_ERR_NONE);
     for (int i = 1; i <= UPDATES_MAX; i++) {
-        cr_assert_eq(write(0, 0, 5, list_of(batch, 1)), KAFKA_ERR_NONE);
+        cr_assert_eq(write(0, -1, 5, list_of(batch, 1)), KAFKA_ERR_NONE);
         cr_expect_eq(state.updates, i);
         cr_expect_eq(state.snapshot_epoch, 0);
     }
-    cr_assert_eq(write(0, 0, 7, list_of(batch, 1)), KAFKA_ERR_NONE);
+    cr_assert_eq(write(0, -1, 7, list_of(batch, 1)), KAFKA_ERR_NONE);
     cr_expect_eq(state.updates, 0);
     cr_expect_eq(state.snapshot_epoch, 1);
     cr_expect_eq(state.written_ms, NOW);
     cr_expect_eq(state.delivery_complete, 3);
     cr_expect_str_eq(text_of(&state.batches), "7-9:0x1");
-    cr_assert_eq(write(1, 0, 7, list_of(NULL, 0)), KAFKA_ERR_NONE);
+    cr_assert_eq(write(1, -1, 7, list_of(NULL, 0)), KAFKA_ERR_NONE);
     cr_expect_eq(state.updates, 0, "a new state epoch stands in snapshots only");
     cr_expect_eq(state.state_epoch, 1);
 }
@@ -253,7 +267,7 @@ Test(share_state, unset_fields_leave_things_as_they_are)
     cr_assert_eq(initialize(2, 5), KAFKA_ERR_NONE);
     cr_assert_eq(write(-1, -1, -1, list_of(NULL, 0)), KAFKA_ERR_NONE);
     cr_expect_eq(state.state_epoch, 2);
-    cr_expect_eq(state.leader_epoch, 0);
+    cr_expect_eq(state.leader_epoch, SHARE_STATE_UNSET);
     cr_expect_eq(state.start_offset, 5);
 }
 
@@ -265,11 +279,11 @@ Test(share_state, batches_have_a_limit)
         many[i] = (struct share_batch){2 * i, 2 * i, 0, 1};
     struct share_batch bad[] = {{5, 4, 0, 1}};
     cr_assert_eq(initialize(0, 0), KAFKA_ERR_NONE);
-    cr_expect_eq(write(0, 0, 0, list_of(bad, 1)), KAFKA_ERR_INVALID_REQUEST);
-    cr_expect_eq(write(0, 0, 0, list_of(many, SHARE_BATCHES_MAX + 1)), KAFKA_ERR_RECORD_LIST_TOO_LARGE);
-    cr_expect_eq(write(0, 0, 0, list_of(many, SHARE_BATCHES_MAX)), KAFKA_ERR_NONE);
-    cr_expect_eq(write(0, 0, 0, list_of(more, 1)), KAFKA_ERR_RECORD_LIST_TOO_LARGE);
-    cr_expect_eq(write(0, 0, 2, list_of(more, 1)), KAFKA_ERR_NONE, "the start that moves makes room");
+    cr_expect_eq(write(0, -1, 0, list_of(bad, 1)), KAFKA_ERR_INVALID_REQUEST);
+    cr_expect_eq(write(0, -1, 0, list_of(many, SHARE_BATCHES_MAX + 1)), KAFKA_ERR_RECORD_LIST_TOO_LARGE);
+    cr_expect_eq(write(0, -1, 0, list_of(many, SHARE_BATCHES_MAX)), KAFKA_ERR_NONE);
+    cr_expect_eq(write(0, -1, 0, list_of(more, 1)), KAFKA_ERR_RECORD_LIST_TOO_LARGE);
+    cr_expect_eq(write(0, -1, 2, list_of(more, 1)), KAFKA_ERR_NONE, "the start that moves makes room");
 }
 
 // ---- records ----
