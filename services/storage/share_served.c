@@ -225,6 +225,10 @@ static void on_letters(void *context, enum status status)
 {
     struct share_served *served = context;
     served->letters = NULL;
+    if (share_groups_replica(served) == NULL) { // the next leader buries what may not be buried yet
+        share_groups_drop(served, ST_NOT_LEADER);
+        return;
+    }
     served->first->buried = true;
     write_next(served);
 }
