@@ -54,7 +54,7 @@ const struct config_row storage_config_rows[] = {
      .min = 1,
      .max = INT32_MAX,
      .help = "Most partitions led here that share groups read, each counted once per group; further ones "
-             "hear SHARE_SESSION_LIMIT_REACHED."},
+             "hear LEADER_NOT_AVAILABLE."},
     {.key = "socket.request.max.bytes",
      .type = CONFIG_INT,
      .fallback = "104857600",

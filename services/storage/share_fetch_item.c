@@ -157,6 +157,12 @@ static void item_take(struct share_item *item, const struct share_aborted *abort
 
 // ---- reading ----
 
+// The log moved under the read, or retention passed its begin: the next look begins where the log does.
+static bool has_moved(enum status status)
+{
+    return status == ST_AGAIN || status == ST_OUT_OF_RANGE;
+}
+
 static void item_on_aborted(struct log *log, enum status status, const struct log_aborted *rows, int count,
                             void *context)
 {
@@ -166,8 +172,8 @@ static void item_on_aborted(struct log *log, enum status status, const struct lo
         share_item_release(item);
     if (!item->fetch->cancelled && status == ST_OK)
         item_take(item, &(struct share_aborted){rows, count});
-    else if (status == ST_AGAIN)
-        item->state = SHARE_ITEM_TODO; // the log moved under the look-up
+    else if (has_moved(status))
+        item->state = SHARE_ITEM_TODO;
     else
         item_error(item, lookup_error(status), NULL);
     share_fetch_go_on(item->fetch);
@@ -210,8 +216,8 @@ static void item_on_read(struct log *log, enum status status, struct piece *piec
     }
     if (item->state == SHARE_ITEM_READING)
         return;
-    if (status == ST_AGAIN)
-        item->state = SHARE_ITEM_TODO; // the log moved under the read
+    if (has_moved(status))
+        item->state = SHARE_ITEM_TODO;
     else if (status != ST_OK && !fetch->cancelled)
         item_error(item, read_error(item, status, found), NULL);
     share_fetch_go_on(fetch);
@@ -286,7 +292,7 @@ void share_item_look(struct share_item *item)
     item->seen_end = replica->state.high_watermark;
     struct share_served *served = share_groups_serve(caller->groups, caller->group, replica);
     if (served == NULL)
-        item_error(item, KAFKA_ERR_SHARE_SESSION_LIMIT_REACHED, topic);
+        item_error(item, KAFKA_ERR_LEADER_NOT_AVAILABLE, topic); // too many are served: clients try again
     else if (served->state == SHARE_READY)
         item_begin(item, served, replica);
 }
