@@ -4,6 +4,7 @@
 #include "apis.h"
 #include "kafka/messages/alter_share_group_offsets.h"
 #include "share_asks.h"
+#include "share_question.h"
 
 typedef struct kafka_alter_share_group_offsets_request request_t;
 typedef struct kafka_alter_share_group_offsets_response response_t;
@@ -95,14 +96,10 @@ static bool ask(struct coordinator_request *request)
 
 static int16_t result_of(const struct share_ask *asked, const struct image_topic *topic, int32_t index)
 {
-    struct parts_item part = {.index = index};
-    if (topic == NULL)
-        return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    part.topic = topic->id;
-    for (size_t i = 0; asked != NULL && i < asked->count; i++)
-        if (parts_compare(&asked->items[i].part, &part) == 0)
-            return asked->items[i].error;
-    return KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    const struct share_round_item *item =
+        asked != NULL && topic != NULL ? share_question_find(asked->items, asked->count, topic->id, index)
+                                       : NULL;
+    return item != NULL ? item->error : KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
 }
 
 static bool put_topic(struct coordinator_request *request, const asked_topic *asked, topic_t *out)

@@ -66,7 +66,9 @@ static bool ask_all(struct coordinator_request *request)
     for (int32_t i = 0; asks != NULL && i < in->groups_names_count; i++) {
         struct shard_group *cell;
         find(request, in->groups_names[i], &cell);
-        if (cell != NULL && cell->share != NULL && share_group_kept(cell->share) && !ask(asks, cell))
+        bool asks_for = cell != NULL && cell->share != NULL && share_group_kept(cell->share) &&
+                        share_asks_find(asks, in->groups_names[i]) == NULL;
+        if (asks_for && !ask(asks, cell))
             break; // without memory its answer says that it is not deleted
     }
     if (asks == NULL || !share_asks_any(asks))

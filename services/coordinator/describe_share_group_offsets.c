@@ -5,6 +5,7 @@
 #include "apis.h"
 #include "kafka/messages/describe_share_group_offsets.h"
 #include "share_asks.h"
+#include "share_question.h"
 
 typedef struct kafka_describe_share_group_offsets_request request_t;
 typedef struct kafka_describe_share_group_offsets_response response_t;
@@ -133,12 +134,11 @@ static void put_named_part(const struct share_ask *asked, const struct image_top
     out->start_offset = -1;
     if (topic == NULL || image_topic_partition(topic, index) == NULL)
         out->error_code = KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION;
-    struct parts_item part = {.index = index};
-    if (topic != NULL)
-        part.topic = topic->id;
-    for (size_t i = 0; asked != NULL && topic != NULL && i < asked->count; i++)
-        if (parts_compare(&asked->items[i].part, &part) == 0)
-            put_part(&asked->items[i], out);
+    const struct share_round_item *item =
+        asked != NULL && topic != NULL ? share_question_find(asked->items, asked->count, topic->id, index)
+                                       : NULL;
+    if (item != NULL)
+        put_part(item, out);
 }
 
 static bool put_named(struct coordinator_request *request, const asked_t *in, const struct share_ask *asked,

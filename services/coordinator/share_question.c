@@ -133,9 +133,8 @@ static int by_part(const void *left, const void *right)
                          &((const struct share_round_item *)right)->part);
 }
 
-// An item that is answered: the topic's id, the partition, its error.
-static struct share_round_item *find(struct share_round_item *items, size_t count, struct uuid topic,
-                                     int32_t partition)
+struct share_round_item *share_question_find(struct share_round_item *items, size_t count, struct uuid topic,
+                                             int32_t partition)
 {
     struct share_round_item wanted = {.part = {.topic = topic, .index = partition}};
     return count == 0 ? NULL : bsearch(&wanted, items, count, sizeof *items, by_part);
@@ -153,9 +152,9 @@ static void take_initialized(const struct kafka_initialize_share_group_state_res
 {
     for (int32_t i = 0; i < answer->results_count; i++)
         for (int32_t k = 0; k < answer->results[i].partitions_count; k++)
-            take_error(
-                find(items, count, answer->results[i].topic_id, answer->results[i].partitions[k].partition),
-                answer->results[i].partitions[k].error_code);
+            take_error(share_question_find(items, count, answer->results[i].topic_id,
+                                           answer->results[i].partitions[k].partition),
+                       answer->results[i].partitions[k].error_code);
 }
 
 static void take_deleted(const struct kafka_delete_share_group_state_response *answer,
@@ -163,9 +162,9 @@ static void take_deleted(const struct kafka_delete_share_group_state_response *a
 {
     for (int32_t i = 0; i < answer->results_count; i++)
         for (int32_t k = 0; k < answer->results[i].partitions_count; k++)
-            take_error(
-                find(items, count, answer->results[i].topic_id, answer->results[i].partitions[k].partition),
-                answer->results[i].partitions[k].error_code);
+            take_error(share_question_find(items, count, answer->results[i].topic_id,
+                                           answer->results[i].partitions[k].partition),
+                       answer->results[i].partitions[k].error_code);
 }
 
 static void take_summary(const summary_response *answer, struct share_round_item *items, size_t count)
@@ -175,7 +174,7 @@ static void take_summary(const summary_response *answer, struct share_round_item
             const struct kafka_read_share_group_state_summary_response_partition_result *result =
                 &answer->results[i].partitions[k];
             struct share_round_item *item =
-                find(items, count, answer->results[i].topic_id, result->partition);
+                share_question_find(items, count, answer->results[i].topic_id, result->partition);
             if (item == NULL)
                 continue;
             item->error = result->error_code;
