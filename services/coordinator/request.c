@@ -322,6 +322,7 @@ void request_run_again(struct coordinator_request *request)
     ASSERT(request->state == REQUEST_PARKED && request->on_dropped != NULL);
     request->coordinator->requests.parked--;
     request->on_dropped = NULL;
+    request->state = REQUEST_RUNNING; // not parked: run may fail it
     run(request);
 }
 
