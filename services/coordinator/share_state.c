@@ -53,15 +53,25 @@ static int32_t epoch_after(int32_t now, int32_t said)
     return said == SHARE_STATE_UNSET ? now : said;
 }
 
+// Within a state epoch the start only moves on: a write from before it was asked for again, and comes behind
+// later ones now.
+static bool is_late(const struct share_state *state, const struct share_update *update)
+{
+    return update->state_epoch <= state->state_epoch && update->start_offset != SHARE_STATE_UNSET &&
+           update->start_offset < state->start_offset;
+}
+
 void share_state_follow(const struct share_state *state, const struct share_update *update,
                         struct share_state *next)
 {
     *next = *state;
     next->leader_epoch = epoch_after(state->leader_epoch, update->leader_epoch);
     next->state_epoch = epoch_after(state->state_epoch, update->state_epoch);
-    if (update->start_offset != SHARE_STATE_UNSET)
-        next->start_offset = update->start_offset;
-    next->delivery_complete = update->delivery_complete;
+    if (!is_late(state, update)) {
+        if (update->start_offset != SHARE_STATE_UNSET)
+            next->start_offset = update->start_offset;
+        next->delivery_complete = update->delivery_complete;
+    }
     next->updates = state->updates + 1;
     share_batches_merge(&state->batches, &update->batches, next->start_offset, &next->batches);
 }

@@ -242,6 +242,23 @@ Test(share_state, a_leader_that_has_not_read_does_not_write)
     cr_expect_str_eq(text_of(&state.batches), "5-9:2x1");
 }
 
+Test(share_state, a_write_that_comes_late_does_not_move_the_start_back)
+{
+    struct share_batch late[] = {{6, 9, 2, 1}};
+    bool moves;
+    cr_assert_eq(initialize(1, 5), KAFKA_ERR_NONE);
+    cr_assert_eq(read(3, &moves), KAFKA_ERR_NONE);
+    cr_assert_eq(write(1, 3, 8, list_of(NULL, 0)), KAFKA_ERR_NONE);
+    state.delivery_complete = 2;
+    cr_expect_eq(write(1, 3, 6, list_of(late, 1)), KAFKA_ERR_NONE);
+    cr_expect_eq(state.start_offset, 8);
+    cr_expect_eq(state.delivery_complete, 2, "of what lies behind the start");
+    cr_expect_str_eq(text_of(&state.batches), "8-9:2x1");
+    cr_expect_eq(write(2, 3, 6, list_of(NULL, 0)), KAFKA_ERR_NONE);
+    cr_expect_eq(state.start_offset, 6, "set anew");
+    cr_expect_eq(state.delivery_complete, 3);
+}
+
 Test(share_state, a_snapshot_follows_so_many_updates)
 {
     struct share_batch batch[] = {{5, 9, 0, 1}};
