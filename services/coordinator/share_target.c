@@ -10,25 +10,31 @@
 
 // ---- what is subscribed ----
 
-static void want_topic(const struct image_topic *topic, struct parts *wanted)
+// named: the topics that were, by id. Each is taken once, however many members subscribe to it.
+static void want_topic(const struct image_topic *topic, struct map *named, struct parts *wanted)
 {
-    for (size_t i = 0; topic != NULL && i < topic->partition_count; i++)
+    if (topic == NULL || map_put(named, slice_of(&topic->id, sizeof topic->id), wanted) != NULL)
+        return;
+    for (size_t i = 0; i < topic->partition_count; i++)
         parts_push(wanted, &(struct parts_item){.topic = topic->id, .index = (int32_t)i});
 }
 
 struct parts share_group_wanted(const struct share_group *group)
 {
     struct parts wanted = {0};
+    struct map named;
     const struct consumer_profile *former = NULL;
     void *value;
+    map_init(&named, group->members.seed);
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
         const struct consumer_profile *profile = ((const struct share_member *)value)->profile;
         if (profile == NULL || (former != NULL && consumer_same_topics(former, profile)))
             continue;
         for (int32_t i = 0; i < profile->topic_count; i++)
-            want_topic(image_topic_slice(group->topics->image, profile->topics[i]), &wanted);
+            want_topic(image_topic_slice(group->topics->image, profile->topics[i]), &named, &wanted);
         former = profile;
     }
+    map_fini(&named);
     parts_sort(&wanted);
     return wanted;
 }
@@ -148,6 +154,16 @@ static void share_topic(const struct share_group *group, const struct parts *all
     mem_free(pool.takers);
 }
 
+static void share_topics(const struct share_group *group, const struct parts *all, struct taker *takers,
+                         size_t count)
+{
+    for (size_t at = 0; at < all->count;) {
+        size_t end = parts_topic_end(all, at);
+        share_topic(group, all, at, end, takers, count);
+        at = end;
+    }
+}
+
 static void take_target(struct share_group *group, struct taker *taker)
 {
     parts_sort(&taker->next);
@@ -170,11 +186,8 @@ void share_group_retarget(struct share_group *group)
     qsort(takers, count, sizeof *takers, by_id);
     if (alike(takers, count))
         share_all(&parts, takers, count);
-    for (size_t at = 0; at < parts.count && !alike(takers, count);) {
-        size_t end = parts_topic_end(&parts, at);
-        share_topic(group, &parts, at, end, takers, count);
-        at = end;
-    }
+    else
+        share_topics(group, &parts, takers, count);
     for (size_t i = 0; i < count; i++)
         take_target(group, &takers[i]);
     mem_free(takers);
