@@ -38,29 +38,32 @@ bool share_partition_room(const struct share_partition *partition)
 
 // ---- records nobody is to read ----
 
-// from: where to begin to look, NULL: at the head.
-static void archive(struct share_partition *partition, struct share_run *from, int64_t first, int64_t last)
+// from: where to begin to look, NULL: at the head. Returns where to go on behind last.
+static struct share_run *archive(struct share_partition *partition, struct share_run *from, int64_t first,
+                                 int64_t last)
 {
     struct share_runs *runs = &partition->runs;
     struct share_run *run = from != NULL ? from : runs->head;
     for (; run != NULL && run->first <= last; run = run->next) {
+        from = run;
         if (run->last < first || run->fate.state != SHARE_AVAILABLE)
             continue;
-        run = share_runs_cut(runs, run, first, last);
+        from = run = share_runs_cut(runs, run, first, last);
         share_runs_settle(runs, run, (struct share_fate){SHARE_ARCHIVED, run->fate.deliveries});
     }
-    if (last < partition->end)
-        return;
-    share_runs_append(runs, partition->end, last, (struct share_fate){SHARE_ARCHIVED, 0});
-    partition->end = last + 1;
+    if (last >= partition->end) {
+        share_runs_append(runs, partition->end, last, (struct share_fate){SHARE_ARCHIVED, 0});
+        partition->end = last + 1;
+    }
+    return from;
 }
 
-void share_partition_pass(struct share_partition *partition, int64_t first, int64_t last)
+void share_partition_pass(struct share_partition *partition, const struct share_span *spans, size_t count)
 {
-    ASSERT(first <= partition->end);
-    if (first > last)
-        return;
-    archive(partition, NULL, first, last);
+    struct share_run *at = NULL;
+    for (size_t i = 0; i < count && spans[i].first <= partition->end; i++)
+        if (spans[i].last >= partition->start)
+            at = archive(partition, at, spans[i].first, spans[i].last);
     share_partition_settled(partition);
 }
 

@@ -18,19 +18,34 @@ static bool is_aborted(const struct batch_header *header, const struct share_abo
     return false;
 }
 
-static void add(struct share_cut *cut, size_t *room, const struct share_cut_batch *batch)
+// With what compaction took before the batch, or nobody would ever get over that when nothing else was read.
+// from: behind the batch before, or where the log was read from.
+static void pass(struct share_cut *cut, int64_t from, const struct share_cut_batch *batch)
+{
+    int64_t first = from < batch->first ? from : batch->first;
+    struct share_span *former = cut->passed_count > 0 ? &cut->passed[cut->passed_count - 1] : NULL;
+    if (former != NULL && former->last + 1 == first)
+        former->last = batch->last;
+    else
+        cut->passed[cut->passed_count++] = (struct share_span){first, batch->last};
+}
+
+static void add(struct share_cut *cut, size_t *room, int64_t from, const struct share_cut_batch *batch)
 {
     if (cut->count == *room) {
         *room = *room == 0 ? 16 : 2 * *room;
         cut->batches = mem_realloc(cut->batches, *room * sizeof *cut->batches);
         cut->spans = mem_realloc(cut->spans, *room * sizeof *cut->spans);
+        cut->passed = mem_realloc(cut->passed, *room * sizeof *cut->passed);
     }
+    if (batch->skipped)
+        pass(cut, cut->count > 0 ? cut->batches[cut->count - 1].last + 1 : from, batch);
     cut->batches[cut->count++] = *batch;
     if (!batch->skipped)
         cut->spans[cut->span_count++] = (struct share_span){batch->first, batch->last};
 }
 
-enum status share_cut_parse(struct share_cut *cut, const struct piece *pieces, int count,
+enum status share_cut_parse(struct share_cut *cut, const struct piece *pieces, int count, int64_t from,
                             const struct share_aborted *aborted)
 {
     size_t room = 0;
@@ -48,7 +63,7 @@ enum status share_cut_parse(struct share_cut *cut, const struct piece *pieces, i
                                             .len = batch_size(&header),
                                             .skipped = (header.attributes & BATCH_CONTROL) != 0 ||
                                                        is_aborted(&header, aborted)};
-            add(cut, &room, &batch);
+            add(cut, &room, from, &batch);
             at += batch.len;
         }
     }
@@ -59,6 +74,7 @@ void share_cut_fini(struct share_cut *cut)
 {
     mem_free(cut->batches);
     mem_free(cut->spans);
+    mem_free(cut->passed);
     *cut = (struct share_cut){0};
 }
 

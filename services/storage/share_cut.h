@@ -21,6 +21,8 @@ struct share_cut { // {0}: empty
     size_t count;
     struct share_span *spans; // of those that are not skipped
     size_t span_count;
+    struct share_span *passed; // what nobody is to read, each with what is missing from the log before it
+    size_t passed_count;
 };
 
 // Aborted transactions, as log_find_aborted finds them; count 0 for read_uncommitted.
@@ -29,8 +31,9 @@ struct share_aborted {
     int count;
 };
 
-// pieces: memory, whole batches. ST_CORRUPT: they are not. To be ended with share_cut_fini however it went.
-enum status share_cut_parse(struct share_cut *cut, const struct piece *pieces, int count,
+// pieces: memory, whole batches, as the log has them from the offset from on. ST_CORRUPT: they are not. To be
+// ended with share_cut_fini however it went.
+enum status share_cut_parse(struct share_cut *cut, const struct piece *pieces, int count, int64_t from,
                             const struct share_aborted *aborted);
 void share_cut_fini(struct share_cut *cut);
 

@@ -64,15 +64,6 @@ static void item_error(struct share_item *item, int16_t error, const struct imag
 
 // ---- what the member gets ----
 
-// What nobody is to read is over as soon as it is reached.
-static void pass_skipped(struct share_partition *partition, const struct share_cut *cut)
-{
-    for (size_t i = 0; i < cut->count; i++)
-        if (cut->batches[i].skipped && cut->batches[i].first <= partition->end &&
-            cut->batches[i].last >= partition->start)
-            share_partition_pass(partition, cut->batches[i].first, cut->batches[i].last);
-}
-
 static bool tell_acquired(struct share_item *item, const struct share_acquisition *got)
 {
     share_answer *answer = item->answer;
@@ -102,9 +93,9 @@ static void acquire(struct share_item *item, struct share_served *served, const 
                                   .now_ms = env_now_us(storage_env(fetch->caller.request->storage)) / 1000};
     struct share_fetched fetched = {item->from, cut->spans, cut->span_count};
     struct share_acquisition got = {0};
-    pass_skipped(&served->partition, cut);
+    share_partition_pass(&served->partition, cut->passed, cut->passed_count);
     share_partition_acquire(&served->partition, &demand, &fetched, &got);
-    pass_skipped(&served->partition, cut);
+    share_partition_pass(&served->partition, cut->passed, cut->passed_count); // what was reached by it
     share_served_acquired(served);
     // Without memory to say so they stay with the member until their lock ends.
     if (got.count > 0 && tell_acquired(item, &got)) {
@@ -142,7 +133,8 @@ static void item_take(struct share_item *item, const struct share_aborted *abort
     struct share_cut cut;
     struct share_served *served = served_now(item);
     item->state = SHARE_ITEM_TODO;
-    if (served != NULL && share_cut_parse(&cut, item->pieces, item->piece_count, aborted) == ST_OK) {
+    if (served != NULL &&
+        share_cut_parse(&cut, item->pieces, item->piece_count, item->from, aborted) == ST_OK) {
         acquire(item, served, &cut);
         bool again = item->answer->acquired_records_count == 0 && moved_on(item, served);
         item->state = again ? SHARE_ITEM_TODO : SHARE_ITEM_DONE;

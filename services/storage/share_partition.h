@@ -93,8 +93,9 @@ void share_partition_acquire(struct share_partition *partition, const struct sha
                              const struct share_fetched *fetched, struct share_acquisition *acquisition);
 
 // Records nobody is to read although they are in the log (aborted transactions, markers) are over at once;
-// also before they are reached, as long as they begin at or before the end.
-void share_partition_pass(struct share_partition *partition, int64_t first, int64_t last);
+// also before they are reached, as long as they begin at or before the end. spans: ascending; from the first
+// that begins behind the end they are left for later.
+void share_partition_pass(struct share_partition *partition, const struct share_span *spans, size_t count);
 
 // ---- what becomes of acquired records ----
 

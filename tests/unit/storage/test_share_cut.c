@@ -61,13 +61,45 @@ Test(share_cut, aborted_records_and_markers_are_for_nobody)
     put(5, 1, BATCH_TRANSACTIONAL | BATCH_CONTROL, 7);
     put(6, 1, BATCH_TRANSACTIONAL, 7); // of the transaction after that
     struct piece piece = whole();
-    cr_assert_eq(share_cut_parse(&cut, &piece, 1, &(struct share_aborted){&row, 1}), ST_OK);
+    cr_assert_eq(share_cut_parse(&cut, &piece, 1, 0, &(struct share_aborted){&row, 1}), ST_OK);
     cr_assert_eq(cut.count, 5);
     cr_assert_eq(cut.span_count, 3);
     cr_expect_eq(cut.spans[0].last, 1);
     cr_expect_eq(cut.spans[1].first, 4);
     cr_expect_eq(cut.spans[2].first, 6);
+    cr_assert_eq(cut.passed_count, 2);
+    cr_expect_eq(cut.passed[0].first, 2);
+    cr_expect_eq(cut.passed[0].last, 3);
+    cr_expect_eq(cut.passed[1].first, 5);
     piece_release(&piece);
+}
+
+// Where the group reads next when nobody gets anything of what was read.
+static int64_t next_without_records(int64_t start)
+{
+    static const struct share_limits limits = {.locks_max = 10, .deliveries_max = 5, .lock_ms = 1000};
+    struct share_partition partition;
+    struct piece piece = whole();
+    share_partition_init(&partition, &limits, start, 1);
+    cr_assert_eq(share_cut_parse(&cut, &piece, 1, start, &(struct share_aborted){NULL, 0}), ST_OK);
+    share_partition_pass(&partition, cut.passed, cut.passed_count);
+    int64_t next = share_partition_next(&partition);
+    share_partition_fini(&partition);
+    share_cut_fini(&cut);
+    piece_release(&piece);
+    return next;
+}
+
+Test(share_cut, what_compaction_took_before_a_marker_is_passed_with_it)
+{
+    put(5, 1, BATCH_TRANSACTIONAL | BATCH_CONTROL, 7);
+    put(8, 1, BATCH_TRANSACTIONAL | BATCH_CONTROL, 7);
+    cr_expect_eq(next_without_records(2), 9);
+    cr_expect_eq(next_without_records(8), 9, "in the middle of what was read");
+    put(10, 1, 0, -1);
+    put(13, 1, BATCH_TRANSACTIONAL | BATCH_CONTROL, 7);
+    cr_expect_eq(next_without_records(2), 9, "a record is to be had before the next");
+    cr_expect_eq(next_without_records(11), 14);
 }
 
 Test(share_cut, only_batches_with_acquired_records_are_sent)
@@ -79,7 +111,7 @@ Test(share_cut, only_batches_with_acquired_records_are_sent)
     pieces[0].len = 2 * one;
     pieces[1].data += 2 * one;
     pieces[1].len = 2 * one;
-    cr_assert_eq(share_cut_parse(&cut, pieces, 2, &(struct share_aborted){NULL, 0}), ST_OK);
+    cr_assert_eq(share_cut_parse(&cut, pieces, 2, 0, &(struct share_aborted){NULL, 0}), ST_OK);
     cr_assert_eq(share_cut_trim(&cut, pieces, 2, (struct share_span){3, 4}), 2);
     cr_expect_eq(pieces[0].len, one);
     cr_expect_eq(pieces[1].len, one);
@@ -87,7 +119,7 @@ Test(share_cut, only_batches_with_acquired_records_are_sent)
     cr_assert_eq(batch_parse(slice_of(pieces[0].data, pieces[0].len), &header), ST_OK);
     cr_expect_eq(header.base_offset, 2);
     share_cut_fini(&cut);
-    cr_assert_eq(share_cut_parse(&cut, pieces, 2, &(struct share_aborted){NULL, 0}), ST_OK);
+    cr_assert_eq(share_cut_parse(&cut, pieces, 2, 0, &(struct share_aborted){NULL, 0}), ST_OK);
     cr_assert_eq(share_cut_trim(&cut, pieces, 2, (struct share_span){4, 5}), 1);
     piece_release(&pieces[0]);
 }
@@ -97,7 +129,7 @@ Test(share_cut, bytes_that_are_no_batches_are_corrupt)
     put(0, 2, 0, -1);
     struct piece piece = whole();
     piece.len -= 1;
-    cr_expect_eq(share_cut_parse(&cut, &piece, 1, &(struct share_aborted){NULL, 0}), ST_CORRUPT);
+    cr_expect_eq(share_cut_parse(&cut, &piece, 1, 0, &(struct share_aborted){NULL, 0}), ST_CORRUPT);
     piece_release(&piece);
 }
 

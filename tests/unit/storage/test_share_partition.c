@@ -200,22 +200,40 @@ Test(share_partition, what_is_missing_from_the_log_is_over)
     cr_expect_eq(partition.runs.over, 14);
 }
 
+static void pass(int64_t first, int64_t last)
+{
+    share_partition_pass(&partition, &(struct share_span){first, last}, 1);
+}
+
 Test(share_partition, records_nobody_may_read_are_passed)
 {
     begin(0);
-    share_partition_pass(&partition, 0, 4);
+    pass(0, 4);
     cr_expect_eq(partition.start, 5);
     cr_expect_eq(share_partition_next(&partition), 5);
     acquire("m", 5, 9);
-    share_partition_pass(&partition, 10, 12);
-    share_partition_pass(&partition, 12, 11);
+    pass(10, 12);
     cr_expect_eq(partition.start, 5);
     cr_expect_eq(share_partition_next(&partition), 13);
-    share_partition_pass(&partition, 7, 8); // acquired: the member says what becomes of them
+    pass(7, 8); // acquired: the member says what becomes of them
     cr_expect_eq(partition.runs.acquired, 5);
     cr_assert_eq(acknowledge("m", 5, 9, SHARE_ACCEPT), KAFKA_ERR_NONE);
     written(true);
     cr_expect_eq(partition.start, 13);
+}
+
+Test(share_partition, what_is_passed_at_once_is_passed_as_one_after_the_other)
+{
+    static const struct share_span spans[] = {{0, 1}, {3, 4}, {6, 6}, {8, 8}, {10, 11}, {14, 15}};
+    begin(0);
+    acquire("m", 0, 9);
+    share_partition_release(&partition, slice_str("m"), &write);
+    written(true);
+    share_partition_pass(&partition, spans, 6);
+    cr_expect_eq(partition.start, 2);
+    cr_expect_eq(partition.end, 12, "the last begins behind it");
+    cr_expect_eq(partition.runs.available, 4);
+    cr_expect_str_eq(acquire("m", 2, 9), "2-2x1 5-5x1 7-7x1 9-9x1");
 }
 
 Test(share_partition, records_delivered_often_come_with_ever_fewer_others)
