@@ -20,20 +20,37 @@ struct replay {
     char own[NAME_SIZE]; // the group that remembers what was put back
     rd_kafka_t *reader, *writer;
     rd_kafka_topic_partition_list_t *places; // of the dead-letter topic: next offset of each partition
-    int64_t *ends;
+    int64_t *ends, *refused;                 // of each: where it ends; its first letter that was refused
     int64_t sent, acked, failed, others;
     char error[256];
 };
 
 // ---- putting back ----
 
+// Where a record that is on its way was read.
+struct letter {
+    int place;
+    int64_t offset;
+};
+
+static void refuse(struct replay *replay, const struct letter *letter, rd_kafka_resp_err_t error)
+{
+    int64_t *first = &replay->refused[letter->place];
+    if (letter->offset < *first)
+        *first = letter->offset;
+    if (replay->failed++ == 0)
+        snprintf(replay->error, sizeof replay->error, "%s", rd_kafka_err2str(error));
+}
+
 static void on_delivery(rd_kafka_t *writer, const rd_kafka_message_t *message, void *context)
 {
     struct replay *replay = context;
+    struct letter *letter = message->_private;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
         replay->acked++;
-    else if (replay->failed++ == 0)
-        snprintf(replay->error, sizeof replay->error, "%s", rd_kafka_err2str(message->err));
+    else
+        refuse(replay, letter, message->err);
+    free(letter);
 }
 
 // The value of a header as text; false when the record has none, or a longer one.
@@ -63,22 +80,38 @@ static rd_kafka_headers_t *own_headers(const rd_kafka_headers_t *headers)
     return kept;
 }
 
+static struct letter *letter_of(const struct replay *replay, const rd_kafka_message_t *message)
+{
+    struct letter *letter = malloc(sizeof *letter);
+    int place = 0;
+    while (replay->places->elems[place].partition != message->partition)
+        place++; // it is one of them: take_message has looked
+    if (letter != NULL)
+        *letter = (struct letter){place, message->offset};
+    return letter;
+}
+
 static enum cli_exit put_back(struct replay *replay, const rd_kafka_message_t *message, const char *topic,
                               int32_t partition, const rd_kafka_headers_t *headers)
 {
+    struct letter *letter = letter_of(replay, message);
+    if (letter == NULL)
+        return cli_fail(CLI_FAILED, "out of memory");
     rd_kafka_headers_t *kept = own_headers(headers);
+    replay->sent++;
     for (;;) {
         rd_kafka_resp_err_t error = rd_kafka_producev(
             replay->writer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
             RD_KAFKA_V_KEY(message->key, message->key_len), RD_KAFKA_V_VALUE(message->payload, message->len),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(kept), RD_KAFKA_V_END);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            replay->sent++;
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_HEADERS(kept), RD_KAFKA_V_OPAQUE(letter),
+            RD_KAFKA_V_END);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
             return CLI_DONE;
-        }
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL) {
             rd_kafka_headers_destroy(kept);
-            return cli_fail(CLI_FAILED, "topic %s: %s", topic, rd_kafka_err2str(error));
+            refuse(replay, letter, error);
+            free(letter);
+            return CLI_DONE;
         }
         rd_kafka_poll(replay->writer, WAIT_MS);
     }
@@ -129,11 +162,13 @@ static enum cli_exit find_places(struct replay *replay)
 {
     rd_kafka_resp_err_t error = rd_kafka_committed(replay->reader, replay->places, CALL_MS);
     replay->ends = calloc((size_t)replay->places->cnt, sizeof *replay->ends);
-    if (replay->ends == NULL)
+    replay->refused = calloc((size_t)replay->places->cnt, sizeof *replay->refused);
+    if (replay->ends == NULL || replay->refused == NULL)
         return cli_fail(CLI_FAILED, "out of memory");
     for (int i = 0; error == RD_KAFKA_RESP_ERR_NO_ERROR && i < replay->places->cnt; i++) {
         rd_kafka_topic_partition_t *place = &replay->places->elems[i];
         int64_t begin;
+        replay->refused[i] = INT64_MAX;
         error = rd_kafka_query_watermark_offsets(replay->reader, place->topic, place->partition, &begin,
                                                  &replay->ends[i], CALL_MS);
         if (place->offset < begin)
@@ -175,8 +210,10 @@ static enum cli_exit take_message(struct replay *replay, const rd_kafka_message_
         return wrong(message->err);
     if (place == NULL || message->offset >= end)
         return CLI_DONE; // given up meanwhile: for the next time
-    place->offset = message->offset + 1;
-    return take(replay, message);
+    enum cli_exit code = take(replay, message);
+    if (code == CLI_DONE)
+        place->offset = message->offset + 1;
+    return code;
 }
 
 static enum cli_exit read_all(struct replay *replay, int signals)
@@ -217,16 +254,36 @@ static enum cli_exit make_clients(struct replay *replay)
     return client_new(RD_KAFKA_PRODUCER, conf, &replay->writer);
 }
 
-// What was read is remembered once all of it is acknowledged.
+// All that was sent is acknowledged or refused afterwards.
+static void settle(struct replay *replay)
+{
+    if (rd_kafka_flush(replay->writer, CALL_MS) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    rd_kafka_purge(replay->writer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(replay->writer, CALL_MS);
+}
+
+// What was read is remembered up to the first letter of each partition that was refused: the next replay
+// begins with that, and puts back once more only what was on its way behind it.
 static enum cli_exit finish(struct replay *replay)
 {
-    rd_kafka_resp_err_t error = rd_kafka_flush(replay->writer, CALL_MS);
+    settle(replay);
+    for (int i = 0; i < replay->places->cnt; i++)
+        if (replay->refused[i] < replay->places->elems[i].offset)
+            replay->places->elems[i].offset = replay->refused[i];
+    rd_kafka_resp_err_t error = rd_kafka_commit(replay->reader, replay->places, 0);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return wrong(error);
     if (replay->failed > 0)
         return cli_fail(CLI_FAILED, "%lld of %lld records were refused: %s", (long long)replay->failed,
                         (long long)replay->sent, replay->error);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-        error = rd_kafka_commit(replay->reader, replay->places, 0);
-    return error == RD_KAFKA_RESP_ERR_NO_ERROR ? CLI_DONE : wrong(error);
+    return CLI_DONE;
+}
+
+static enum cli_exit transfer(struct replay *replay, int signals)
+{
+    enum cli_exit code = read_all(replay, signals), end = finish(replay);
+    return code != CLI_DONE ? code : end;
 }
 
 static enum cli_exit replay_run(struct replay *replay)
@@ -239,9 +296,7 @@ static enum cli_exit replay_run(struct replay *replay)
     if (code == CLI_DONE)
         code = find_places(replay);
     if (code == CLI_DONE)
-        code = read_all(replay, signals);
-    if (code == CLI_DONE)
-        code = finish(replay);
+        code = transfer(replay, signals);
     if (code == CLI_DONE)
         printf(replay->options.json ? "{\"replayed\":%lld,\"passed_over\":%lld}\n"
                                     : "%lld records put back, %lld others passed over\n",
@@ -254,6 +309,7 @@ static enum cli_exit replay_run(struct replay *replay)
     }
     rd_kafka_topic_partition_list_destroy(replay->places);
     free(replay->ends);
+    free(replay->refused);
     return code;
 }
 

@@ -248,6 +248,18 @@ def test_records_given_up_go_to_the_dead_letter_topic(started, topic):
     assert back == ["b|mine=1", "d|mine=1"]
 
 
+def test_a_refused_letter_does_not_repeat_the_others(started, topic):
+    dead = f"dlq.{topic}"
+    started.create_topic(dead)
+    letter = ["-H", f"__dlq.errors.group={topic}", "-H", f"__dlq.errors.topic={topic}", "-H"]
+    started.produce(dead, ["good"], *letter, "__dlq.errors.partition=0")
+    started.produce(dead, ["bad"], *letter, "__dlq.errors.partition=7")
+    for _ in range(2):
+        refused = started.cli("group", "replay", topic, "--from", dead, check=False)
+        assert refused.returncode == 1 and "records were refused" in refused.stderr, refused
+        assert started.kcat("-C", "-t", topic, "-e", "-q").stdout.splitlines() == ["good"]
+
+
 def test_a_group_is_described_by_the_command_line(started, topic):
     one = member(started, topic)
     produce(started, topic, 3)
