@@ -26,6 +26,7 @@ static void on_apply(void *context, int64_t timestamp_ms, struct slice key, stru
     enum status status = state_apply(registry->state, timestamp_ms, key, value);
     if (status == ST_OK)
         return;
+    registry->refused = true;
     metric_inc(&registry->passed_over, 1);
     DIAG_WARN(&registry->env->diag, "record passed over topic=" SHARD_TOPIC_SCHEMAS " key=%.*s error=\"%s\"",
               key.len < 200 ? (int)key.len : 200, (const char *)key.data, status_text(status));

@@ -33,6 +33,7 @@ struct registry {
 
     struct state *state;
     struct ledger_loads *loads;
+    bool refused;             // the state has passed a record over; work.c sets it back
     struct ledger *ledger;    // this process owns `_schemas`, in
     int32_t owner_epoch;      // this epoch
     struct ledger_tail *tail; // it does not

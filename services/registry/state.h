@@ -19,7 +19,7 @@ enum { STATE_GUID_SIZE = 16 };
 struct state_reference {
     const char *name;    // as the schema says it
     const char *subject; // as registered: without context it is of the referring schema's
-    int32_t version;
+    int32_t version;     // -1: the latest; only of what another registry wrote
 };
 
 struct state_context;

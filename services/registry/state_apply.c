@@ -133,6 +133,15 @@ static bool number_of(const cJSON *json, const char *name, int32_t *number)
     return true;
 }
 
+// Confluent's registry keeps a reference to the latest version as it was sent, -1.
+static bool reference_version(const cJSON *item, int32_t *version)
+{
+    int64_t latest;
+    *version = -1;
+    return (json_integer(item, "version", &latest) == ST_OK && latest == -1) ||
+           number_of(item, "version", version);
+}
+
 static bool references_read(const cJSON *json, struct schema_value *value)
 {
     const cJSON *list = json_get(json, "references");
@@ -144,7 +153,7 @@ static bool references_read(const cJSON *json, struct schema_value *value)
         reference->name = json_string(item, "name");
         reference->subject = json_string(item, "subject");
         if (reference->name == NULL || reference->subject == NULL ||
-            !number_of(item, "version", &reference->version))
+            !reference_version(item, &reference->version))
             return false;
     }
     value->content.references = value->references;

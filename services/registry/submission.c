@@ -30,16 +30,14 @@ static bool cannot(struct resolving *resolving, enum status code, const char *te
     return false;
 }
 
-static const struct state_version *referred(const struct resolving *resolving, const char *referring,
+static const struct state_version *referred(struct call *call, const char *referring,
                                             const struct state_reference *reference)
 {
-    const char *name = name_of_reference(&resolving->call->arena, referring, reference->subject);
-    const struct state_subject *subject = name ? state_subject(resolving->call->state, name) : NULL;
+    const char *name = name_of_reference(&call->arena, referring, reference->subject);
+    const struct state_subject *subject = name ? state_subject(call->state, name) : NULL;
     if (subject == NULL)
         return NULL;
-    const struct state_version *version =
-        reference->version == -1 ? state_latest(subject) : state_version(subject, reference->version);
-    return version != NULL && (!version->deleted || resolving->deleted_too) ? version : NULL;
+    return reference->version == -1 ? state_latest(subject) : state_version(subject, reference->version);
 }
 
 static bool has_name(const struct resolving *resolving, const char *name)
@@ -58,8 +56,8 @@ static bool resolve(struct resolving *resolving, const char *referring, const st
         const struct state_reference *reference = &content->references[i];
         if (has_name(resolving, reference->name))
             continue;
-        const struct state_version *version = referred(resolving, referring, reference);
-        if (version == NULL)
+        const struct state_version *version = referred(resolving->call, referring, reference);
+        if (version == NULL || (version->deleted && !resolving->deleted_too))
             return cannot(resolving, ST_NOT_FOUND, "no schema is registered for the reference", reference);
         if (depth >= settings->reference_depth)
             return cannot(resolving, ST_LIMIT, "references lead too deep", reference);
@@ -214,6 +212,26 @@ static bool refuse(struct call *call, const struct submission *submission, const
                      error->text);
 }
 
+// -1 stands for the version that is the latest now. What is fingerprinted and stored names that version: a
+// schema does not change its meaning with the next one, and the version knows who refers to it.
+static bool settle_references(struct call *call, struct content *content)
+{
+    struct state_reference *settled =
+        arena_calloc(&call->arena, content->reference_count + 1, sizeof *settled);
+    if (settled == NULL)
+        return call_fail(call, 50001, "The request needs too much memory");
+    for (size_t i = 0; i < content->reference_count; i++) {
+        settled[i] = content->references[i];
+        const struct state_version *version = referred(call, call->subject, &settled[i]);
+        if (settled[i].version == -1 && version == NULL)
+            return call_fail(call, 42201, "No schema is registered for the reference %s", settled[i].name);
+        if (settled[i].version == -1)
+            settled[i].version = version->version;
+    }
+    content->references = settled;
+    return true;
+}
+
 bool submission_parse(struct call *call, struct submission *submission, struct submission_use use)
 {
     struct schema_error error;
@@ -228,6 +246,8 @@ bool submission_parse(struct call *call, struct submission *submission, struct s
         return refuse(call, submission, &error);
     if (use.fresh && schema_validate(submission->schema, &error) != ST_OK)
         return refuse(call, submission, &error);
+    if (!settle_references(call, content))
+        return false;
     content->type = schema_format_name(schema_format(submission->schema));
     content->text = print(call, submission->schema, use.normalise ? SCHEMA_TEXT_NORMAL : SCHEMA_TEXT_PLAIN);
     if (content->text == NULL)

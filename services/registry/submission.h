@@ -30,8 +30,8 @@ struct submission_use {
     bool fresh;     // it is to be registered: it must be valid, and refer to nothing that is deleted
     bool normalise; // texts that mean the same become the same
 };
-// Parses the text and prints it as it is stored, and fingerprints it. On failure the answer is set (42201,
-// 42209).
+// Parses the text and prints it as it is stored, with references to the latest version settled to its number,
+// and fingerprints it. On failure the answer is set (42201, 42209, 50001).
 bool submission_parse(struct call *call, struct submission *submission, struct submission_use use);
 
 // Parses what is stored, for subject's references. NULL: cannot be parsed; error says why.

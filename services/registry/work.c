@@ -112,15 +112,29 @@ static void on_committed(void *context, enum status status)
         outcome_unknown(work);
 }
 
+// INVALID: the state has refused a record of the call, which on_apply has told; nobody will ever see it.
 static enum status append(struct registry *registry, const struct call *call)
 {
     enum status status = ST_OK;
+    registry->refused = false;
     for (size_t i = 0; i < call->record_count && status == ST_OK; i++) {
         struct slice key, value;
         call_record_at(call, i, &key, &value);
         status = ledger_append(registry->ledger, key, value);
+        if (registry->refused)
+            status = ST_INVALID;
     }
     return status;
+}
+
+static void append_failed(struct registry_work *work, enum status status)
+{
+    if (status != ST_INVALID) {
+        fail(work, 42209, "The schema is too large to be written");
+        return;
+    }
+    DIAG_ERROR(&work->registry->env->diag, "own record refused operation=%s", work->call->operation->name);
+    fail(work, 50001, "What was to be written cannot be read back");
 }
 
 // A record of a call is at most CALL_RECORD_BYTES_MAX, but the ledger's limit may be lower; only one that is
@@ -134,8 +148,9 @@ static void run_as_owner(struct registry_work *work)
         try_later(work);
         return;
     }
-    if (append(registry, work->call) != ST_OK) {
-        fail(work, 42209, "The schema is too large to be written");
+    enum status status = append(registry, work->call);
+    if (status != ST_OK) {
+        append_failed(work, status);
         return;
     }
     work->phase = WORK_COMMITTING;

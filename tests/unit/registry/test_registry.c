@@ -131,6 +131,26 @@ Test(registering, references_are_found_counted_and_kept)
     cr_assert_eq(error("delete-subject", "a", NULL, NULL), 0);
 }
 
+Test(registering, a_reference_to_the_latest_is_one_to_the_version_it_is_now)
+{
+    const char *body = "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"B\\\",\\\"fields\\\":[{"
+                       "\\\"name\\\":\\\"a\\\",\\\"type\\\":\\\"A\\\"}]}\",\"references\":[{\"name\":\"A\","
+                       "\"subject\":\"a\",\"version\":-1}]}";
+    cr_assert_eq(error("register", "b", NULL, body), 42201);
+    desk_register(&desk, "a", A1);
+    desk_register(&desk, "a", A2);
+    desk_ask(&desk, "register", "b", NULL, body);
+    cr_assert_str_eq(desk.answer, "{\"id\":3}");
+    desk_ask(&desk, "register", "b", NULL, body);
+    cr_assert_str_eq(desk.answer, "{\"id\":3}");
+    expect("referenced-by", "a/2", NULL, "[3]");
+    desk_ask(&desk, "get-version", "b/1", NULL, NULL);
+    cr_assert_not_null(
+        strstr(desk.answer, "\"references\":[{\"name\":\"A\",\"subject\":\"a\",\"version\":2}]"));
+    cr_assert_eq(error("look-up", "b", NULL, body), 0);
+    cr_assert_eq(desk_register(&desk, "c", "\"int\""), 4);
+}
+
 Test(registering, too_many_references_or_too_deep_ones_are_refused)
 {
     desk.settings.reference_depth = 2;
@@ -501,6 +521,23 @@ Test(records, what_confluents_registry_writes_is_read)
                             "{\"subject\":\"t-value\"}"),
                  ST_OK);
     expect("list-subjects", NULL, "deleted=true", "[\"p\"]");
+}
+
+Test(records, a_reference_to_the_latest_is_kept_as_it_was_written)
+{
+    desk_register(&desk, "a", A1);
+    cr_assert_eq(
+        desk_apply(&desk, "{\"keytype\":\"SCHEMA\",\"subject\":\"b\",\"version\":1,\"magic\":1}",
+                   "{\"subject\":\"b\",\"version\":1,\"id\":2,\"references\":[{\"name\":\"A\",\"subject\":"
+                   "\"a\",\"version\":-1}],\"schema\":\"\\\"A\\\"\",\"deleted\":false}"),
+        ST_OK);
+    desk_ask(&desk, "get-version-schema", "b/1", "format=resolved", NULL);
+    cr_assert_str_eq(desk.answer, A1);
+    cr_assert_eq(
+        desk_apply(&desk, "{\"keytype\":\"SCHEMA\",\"subject\":\"c\",\"version\":1,\"magic\":1}",
+                   "{\"subject\":\"c\",\"version\":1,\"id\":3,\"references\":[{\"name\":\"A\",\"subject\":"
+                   "\"a\",\"version\":-2}],\"schema\":\"\\\"A\\\"\",\"deleted\":false}"),
+        ST_MALFORMED);
 }
 
 Test(records, what_cannot_be_is_passed_over)
