@@ -2,6 +2,8 @@
 // See names.h.
 #include "names.h"
 
+#include "base/utf8.h"
+
 static bool begins(struct slice text, const char *with)
 {
     size_t len = strlen(with);
@@ -61,7 +63,7 @@ bool name_valid(struct slice qualified)
     for (size_t i = 0; i < qualified.len; i++)
         if (qualified.data[i] < 0x20 || qualified.data[i] == 0x7f)
             return false;
-    return true;
+    return utf8_valid(qualified);
 }
 
 bool name_has_prefix(struct slice qualified, struct slice prefix)

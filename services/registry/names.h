@@ -32,8 +32,8 @@ const char *name_of_reference(struct arena *arena, const char *referring, const 
 // ":.context:", "" for the default one: what config and mode of a context are kept under.
 const char *name_of_context(struct arena *arena, struct slice context);
 
-// Whether schemas may be registered under it: not empty, no control characters, not a name Confluent reserves
-// (__GLOBAL, __EMPTY), within the limits.
+// Whether schemas may be registered under it: not empty, UTF-8 (records are JSON), no control characters, not
+// a name Confluent reserves (__GLOBAL, __EMPTY), within the limits.
 bool name_valid(struct slice qualified);
 
 // Whether a qualified name begins with a prefix as GET /subjects takes it: ":*:" in front stands for every

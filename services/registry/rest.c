@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "http/http.h"
 #include "http/json.h"
 
@@ -202,6 +203,16 @@ static bool fill(struct serving *serving)
     return call->subject != NULL && query_kept(call);
 }
 
+// A name that is not UTF-8 would be answered, and written, as another one: JSON has no bytes of its own.
+static bool names_are_text(const struct call *call)
+{
+    bool text = utf8_valid(slice_str(call->subject)) &&
+                (call->context == NULL || utf8_valid(slice_str(call->context)));
+    for (size_t i = 0; i < call->query_count && text; i++)
+        text = utf8_valid(slice_str(call->query[i].value));
+    return text;
+}
+
 static void handle(struct http_request *request, void *context)
 {
     struct rest *rest = context;
@@ -218,6 +229,8 @@ static void handle(struct http_request *request, void *context)
         refuse(serving, 415, "HTTP 415 Unsupported Media Type");
     } else if (!fill(serving)) {
         refuse(serving, 414, "The names in the request are too long");
+    } else if (!names_are_text(&serving->call)) {
+        refuse(serving, 400, "The names in the request are not UTF-8");
     } else {
         registry_run(rest->registry, &serving->call, answer, serving);
     }

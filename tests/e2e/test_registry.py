@@ -110,6 +110,11 @@ def test_media_types_of_answers(registry, accept, answered):
     ("POST", "/subjects/x/versions", "", {}, 400, 400),
     ("POST", "/subjects/x/versions", {"schema": "\"int\"", "id": 7}, {}, 422, 42205),
     ("POST", "/subjects/x/versions", {"schema": "\"int\""}, {"Content-Type": "text/xml"}, 415, 415),
+    ("POST", "/subjects/caf%E9/versions", {"schema": "\"int\""}, {}, 400, 400),
+    ("PUT", "/config/:.caf%E9:", {"compatibility": "NONE"}, {}, 400, 400),
+    ("GET", "/contexts/caf%E9/subjects", None, {}, 400, 400),
+    ("DELETE", "/contexts/caf%E9", None, {}, 400, 400),
+    ("GET", "/subjects?subjectPrefix=caf%E9", None, {}, 400, 400),
     ("DELETE", "/subjects/none", None, {}, 404, 40401),
     ("PATCH", "/config", None, {}, 405, 405)])
 def test_errors_have_confluents_codes(registry, method, path, body, headers, status, error):

@@ -107,6 +107,8 @@ Test(registering, other_formats_and_nonsense_are_refused)
     cr_assert_eq(error("register", "a", NULL, "[]"), 400);
     cr_assert_eq(error("register", "__GLOBAL", NULL, "{\"schema\":\"\\\"int\\\"\"}"), 42208);
     cr_assert_eq(error("register", "a\x01", NULL, "{\"schema\":\"\\\"int\\\"\"}"), 42208);
+    cr_assert_eq(error("register", "caf\xe9", NULL, "{\"schema\":\"\\\"int\\\"\"}"), 42208);
+    cr_assert_eq(error("register", ":.caf\xe9:a", NULL, "{\"schema\":\"\\\"int\\\"\"}"), 42208);
     cr_assert_eq(desk.log.len, 0, "nothing is written");
 }
 
