@@ -45,6 +45,15 @@ cJSON *contract_metadata(const cJSON *given)
     return out;
 }
 
+const char *contract_metadata_wrong(const cJSON *metadata)
+{
+    static const char *const parts[] = {"tags", "properties", "sensitive"};
+    for (int i = 0; i < 3; i++)
+        if (cJSON_GetArraySize(json_get(metadata, parts[i])) > CONTRACT_ENTRIES_MAX)
+            return "There are too many tags, properties or sensitive names";
+    return NULL;
+}
+
 static void merge_map(cJSON *into, const cJSON *newer, const char *name)
 {
     const cJSON *from = json_get(newer, name);
@@ -101,6 +110,7 @@ const char *contract_property(const cJSON *metadata, const char *name)
 // ---- rules ----
 
 static const char *const rule_lists[] = {"migrationRules", "domainRules", "encodingRules"};
+static const char too_many_rules[] = "There are too many rules";
 enum { RULE_LISTS = sizeof rule_lists / sizeof *rule_lists };
 
 static void drop_named(cJSON *list, const char *name)
@@ -179,6 +189,14 @@ static const char *list_wrong(const cJSON *list, bool migration)
     return NULL;
 }
 
+const char *contract_rules_many(const cJSON *rule_set)
+{
+    for (int i = 0; i < RULE_LISTS; i++)
+        if (cJSON_GetArraySize(json_get(rule_set, rule_lists[i])) > CONTRACT_ENTRIES_MAX)
+            return too_many_rules;
+    return NULL;
+}
+
 const char *contract_rules_wrong(const cJSON *rule_set)
 {
     for (int i = 0; i < RULE_LISTS; i++) {
@@ -187,6 +205,8 @@ const char *contract_rules_wrong(const cJSON *rule_set)
             continue;
         if (!cJSON_IsArray(list))
             return "Rules are a list";
+        if (cJSON_GetArraySize(list) > CONTRACT_ENTRIES_MAX)
+            return too_many_rules;
         const char *wrong = list_wrong(list, i == 0);
         if (wrong != NULL)
             return wrong;

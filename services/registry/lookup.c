@@ -63,7 +63,7 @@ static void set_number(cJSON **metadata, int32_t number)
     *metadata = sorted;
 }
 
-static void populate_metadata(struct call *call, struct submission *submission,
+static bool populate_metadata(struct call *call, struct submission *submission,
                               const struct state_version *latest, int32_t number)
 {
     const char *text = submission->content.metadata;
@@ -74,13 +74,15 @@ static void populate_metadata(struct call *call, struct submission *submission,
     cJSON *all = contract_merge_metadata(some, scope_field(call, call->subject, "overrideMetadata"));
     if (submission->version != 0 || (all != NULL && contract_property(all, VERSION_PROPERTY) != NULL))
         set_number(&all, number);
+    const char *wrong = contract_metadata_wrong(all);
     submission_set_metadata(call, submission, all);
     cJSON_Delete(own);
     cJSON_Delete(some);
     cJSON_Delete(all);
+    return wrong == NULL || call_fail(call, 42201, "Invalid metadata: %s", wrong);
 }
 
-static void populate_rules(struct call *call, struct submission *submission,
+static bool populate_rules(struct call *call, struct submission *submission,
                            const struct state_version *latest)
 {
     const char *text = submission->content.rule_set;
@@ -89,16 +91,16 @@ static void populate_rules(struct call *call, struct submission *submission,
     cJSON *own = parsed(text);
     cJSON *some = contract_merge_rules(scope_field(call, call->subject, "defaultRuleSet"), own);
     cJSON *all = contract_merge_rules(some, scope_field(call, call->subject, "overrideRuleSet"));
+    const char *wrong = contract_rules_many(all);
     submission_set_rules(call, submission, all);
     cJSON_Delete(own);
     cJSON_Delete(some);
     cJSON_Delete(all);
+    return wrong == NULL || call_fail(call, 42210, "Invalid rule set: %s", wrong);
 }
 
 bool lookup_populate(struct call *call, struct submission *submission, const struct state_version *latest,
                      int32_t number)
 {
-    populate_metadata(call, submission, latest, number);
-    populate_rules(call, submission, latest);
-    return submission->content.metadata != NULL || submission->content.rule_set != NULL;
+    return populate_metadata(call, submission, latest, number) && populate_rules(call, submission, latest);
 }

@@ -12,7 +12,8 @@ const struct state_version *lookup_version(struct call *call, const char *subjec
 
 // Takes metadata and rules from the subject's latest version where none are given, and from the config's
 // defaults and overrides (Confluent's maybeSetMetadataRuleSet); a property confluent:version becomes number.
-// Whether the submission has any then. The fingerprint is made anew when it is parsed.
+// The fingerprint is made anew when it is parsed. On failure, when together they are too much, the answer is
+// set (42201, 42210).
 bool lookup_populate(struct call *call, struct submission *submission, const struct state_version *latest,
                      int32_t number);
 

@@ -100,6 +100,8 @@ static bool field_good(struct call *call, const cJSON *item, const char *field)
     bool object = is_metadata(field) || is_rules(field);
     if (text ? !cJSON_IsString(item) : object ? !cJSON_IsObject(item) : !cJSON_IsBool(item))
         return call_fail(call, 422, "%s is not of the type it should be", field);
+    if (is_metadata(field) && (wrong = contract_metadata_wrong(item)) != NULL)
+        return call_fail(call, 422, "Invalid metadata: %s", wrong);
     if (is_rules(field))
         wrong = contract_rules_wrong(item);
     return wrong == NULL || call_fail(call, 42210, "Invalid rule set: %s", wrong);

@@ -60,11 +60,11 @@ static void find(struct registering *now)
 }
 
 // A registration without a schema is one of the latest schema with other metadata or rules.
-static void take_over(struct registering *now)
+static bool take_over(struct registering *now)
 {
     struct submission *submission = &now->submission;
     if (now->mode == MODE_IMPORT)
-        return;
+        return true;
     if (submission->empty && now->latest != NULL) {
         const struct state_schema *schema = now->latest->schema;
         submission->empty = false;
@@ -74,8 +74,11 @@ static void take_over(struct registering *now)
         submission->content.reference_count = schema->reference_count;
         now->taken_over = true;
     }
-    if (lookup_populate(now->call, submission, now->latest, now->next))
+    if (!lookup_populate(now->call, submission, now->latest, now->next))
+        return false;
+    if (submission->content.metadata != NULL || submission->content.rule_set != NULL)
         now->taken_over = true;
+    return true;
 }
 
 static bool parse(struct registering *now)
@@ -226,8 +229,7 @@ void op_register(struct call *call)
     bool good = submission_read(call, &now.submission) && subject_valid(call) && mode_allows(&now);
     if (good) {
         find(&now);
-        take_over(&now);
-        good = parse(&now) && !is_there(&now);
+        good = take_over(&now) && parse(&now) && !is_there(&now);
     }
     if (good && fits(&now) && number(&now) && identify(&now)) {
         write_context(&now);

@@ -53,7 +53,8 @@ static const struct state_version *look_up_populated(struct call *call, struct s
 {
     const struct state_subject *subject = state_subject(call->state, call->subject);
     const struct state_version *latest = subject != NULL ? state_latest(subject) : NULL;
-    if (latest == NULL || !lookup_populate(call, submission, latest, latest->version))
+    if (latest == NULL || !lookup_populate(call, submission, latest, latest->version) ||
+        (submission->content.metadata == NULL && submission->content.rule_set == NULL))
         return NULL;
     fingerprint(&submission->content, submission->guid);
     return lookup_version(call, call->subject, submission, deleted_too);

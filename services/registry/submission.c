@@ -136,6 +136,7 @@ static bool members_read(struct call *call, struct submission *submission)
     const char *type = json_string(body, "schemaType"), *text = json_string(body, "schema");
     const cJSON *rules = json_get(body, "ruleSet");
     const char *wrong = cJSON_IsObject(rules) ? contract_rules_wrong(rules) : NULL;
+    const char *metadata_wrong = contract_metadata_wrong(json_get(body, "metadata"));
     submission->content.type = type != NULL ? type : "AVRO";
     submission->content.text = text != NULL ? text : "";
     submission->empty = submission->content.text[strspn(submission->content.text, " \t\r\n")] == '\0';
@@ -145,6 +146,8 @@ static bool members_read(struct call *call, struct submission *submission)
         return call_fail(call, 422, "version is not a number from -1 on");
     if (wrong != NULL)
         return call_fail(call, 42210, "Invalid rule set: %s", wrong);
+    if (metadata_wrong != NULL)
+        return call_fail(call, 42201, "Invalid metadata: %s", metadata_wrong);
     cJSON *metadata = contract_metadata(json_get(body, "metadata"));
     submission_set_metadata(call, submission, metadata);
     submission_set_rules(call, submission, rules);

@@ -195,6 +195,40 @@ Test(registering, metadata_and_rules_are_stored_answered_and_part_of_what_a_sche
                  42210);
 }
 
+// The head, count rules with names of their own numbered from `from` on, the tail.
+static const char *many(struct buf *out, const char *head, int from, int count, const char *tail)
+{
+    buf_clear(out);
+    buf_printf(out, "%s", head);
+    for (int i = from; i < from + count; i++)
+        buf_printf(out, "%s{\"name\":\"r%d\",\"mode\":\"WRITE\",\"type\":\"CEL\"}", i > from ? "," : "", i);
+    buf_append(out, tail, strlen(tail) + 1);
+    return (const char *)out->data;
+}
+
+Test(registering, lists_of_rules_and_metadata_have_a_limit_together_with_the_configs_too)
+{
+    struct buf body;
+    const char *schema = "{\"schema\":\"\\\"int\\\"\",\"ruleSet\":{\"domainRules\":[", *end = "]}}";
+    const char *config = "{\"overrideRuleSet\":{\"domainRules\":[";
+    buf_init(&body, 1 << 20);
+    cr_assert_eq(error("register", "a", NULL, many(&body, schema, 0, 1001, end)), 42210);
+    cr_assert_eq(error("put-subject-config", "a", NULL, many(&body, config, 0, 1001, end)), 42210);
+    cr_assert_eq(error("register", "a", NULL, many(&body, schema, 0, 1000, end)), 0);
+    cr_assert_eq(error("put-subject-config", "a", NULL, many(&body, config, 999, 1, end)), 0);
+    cr_assert_eq(error("register", "a", NULL, many(&body, schema, 0, 1000, end)), 0);
+    cr_assert_eq(error("put-subject-config", "a", NULL, many(&body, config, 1000, 1, end)), 0);
+    cr_assert_eq(error("register", "a", NULL, many(&body, schema, 0, 1000, end)), 42210, "one too many");
+    cr_assert_eq(
+        error("register", "b", NULL,
+              many(&body, "{\"schema\":\"\\\"int\\\"\",\"metadata\":{\"sensitive\":[", 0, 1001, end)),
+        42201);
+    cr_assert_eq(error("put-subject-config", "b", NULL,
+                       many(&body, "{\"defaultMetadata\":{\"sensitive\":[", 0, 1001, end)),
+                 422);
+    buf_fini(&body);
+}
+
 Test(registering, import_takes_ids_and_versions_of_the_client)
 {
     const char *given = "{\"schema\":\"\\\"int\\\"\",\"id\":77,\"version\":5}";
