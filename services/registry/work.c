@@ -6,7 +6,8 @@
 // the client that asks next finds it.
 //
 // When the outcome of a write is not known (the owner is gone, its ledger was dropped) it is tried again if a
-// second run gives the same answer; a deletion does not, and is answered 50002.
+// second run gives the same answer; a deletion does not, and is answered 50002, as is whatever waits for its
+// commit when its time is over.
 #include "registry_own.h"
 
 #include "base/assert.h"
@@ -18,7 +19,7 @@ enum { RETRY_MS_MIN = 5, RETRY_MS_MAX = 100, FORWARD_MARGIN_MS = 200, MISS_MS = 
 
 enum work_phase {
     WORK_WAITING,    // for what it takes to run, or for the timer to try again
-    WORK_COMMITTING, // the ledger
+    WORK_COMMITTING, // the ledger, until the timer
     WORK_FORWARDED,  // to the owner
     WORK_ARRIVING    // the owner has answered: until the records are here
 };
@@ -154,6 +155,7 @@ static void run_as_owner(struct registry_work *work)
         return;
     }
     work->phase = WORK_COMMITTING;
+    timer_start_ms(registry->env, &work->timer, left_ms(work) > 0 ? left_ms(work) : 0);
     ledger_wait(registry->ledger, &work->wait, on_committed, work);
 }
 
@@ -312,6 +314,8 @@ static void on_timer(struct timer *timer)
     struct registry_work *work = timer->context;
     if (work->phase == WORK_ARRIVING)
         end(work); // there, or late
+    else if (work->phase == WORK_COMMITTING)
+        fail(work, 50002, "Whether it is committed is not known in time");
     else
         attempt(work);
 }

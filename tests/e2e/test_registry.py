@@ -183,6 +183,17 @@ def test_a_registry_waits_for_late_storage_and_recovers_by_itself(cluster, regis
     assert registry.id_of("late-2", "\"long\"") > 0
 
 
+def test_an_answer_comes_in_time_when_a_write_cannot_be_committed(cluster, registry):
+    registry.id_of("before", "\"int\"")
+    cluster.storage[0].kill()
+    try:
+        answer = registry.register("stuck", "\"int\"")
+        assert (answer.status, answer.error) == (500, 50002), answer
+    finally:
+        cluster.storage[0].start().wait_ready()
+    wait_until(lambda: registry.register("stuck", "\"int\"").status == 200, 30, "the write to be taken again")
+
+
 def test_schemas_from_the_command_line(cluster, registry, tmp_path):
     old, new, bad = (tmp_path / name for name in ("old.avsc", "new.avsc", "bad.avsc"))
     old.write_text(json.dumps(record("C", "x"), indent=2))
