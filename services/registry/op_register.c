@@ -20,7 +20,7 @@ struct registering {
     const struct state_version *latest;  // live; NULL: none
     enum state_mode mode;
     bool taken_over;     // the schema is not exactly what was sent
-    int32_t next;        // version
+    int32_t next;        // version; 0: none is left
     int32_t id, version; // it gets
 };
 
@@ -55,8 +55,10 @@ static void find(struct registering *now)
     now->context = state_context(call->state, name_split(slice_str(call->subject)).context);
     now->latest = now->subject != NULL ? state_latest(now->subject) : NULL;
     now->next = 1;
-    if (now->subject != NULL)
-        now->next = now->subject->versions[now->subject->count - 1]->version + 1;
+    if (now->subject != NULL) {
+        int32_t last = now->subject->versions[now->subject->count - 1]->version;
+        now->next = last < INT32_MAX ? last + 1 : 0;
+    }
 }
 
 // A registration without a schema is one of the latest schema with other metadata or rules.
@@ -164,6 +166,8 @@ static bool number(struct registering *now)
 {
     struct submission *submission = &now->submission;
     now->version = submission->version <= 0 ? now->next : submission->version;
+    if (now->version == 0)
+        return call_fail(now->call, 42201, "All versions have been given");
     return now->version == now->next || now->mode == MODE_IMPORT ||
            call_fail(now->call, 42201, "Version is not one more than previous version");
 }

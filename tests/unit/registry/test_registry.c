@@ -243,6 +243,18 @@ Test(registering, import_takes_ids_and_versions_of_the_client)
     cr_assert_eq(desk_register(&desk, "b", "\"long\""), 78);
 }
 
+Test(registering, after_the_last_version_there_is_no_next)
+{
+    desk_ask(&desk, "put-subject-mode", "a", NULL, "{\"mode\":\"IMPORT\"}");
+    desk_ask(&desk, "register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"id\":1,\"version\":2147483647}");
+    expect("list-versions", "a", NULL, "[2147483647]");
+    cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"long\\\"\",\"id\":2}"), 42201);
+    desk_ask(&desk, "put-subject-mode", "a", NULL, "{\"mode\":\"READWRITE\"}");
+    cr_assert_eq(desk_register(&desk, "a", "\"long\""), -42201);
+    cr_assert_eq(desk_register(&desk, "a", "\"int\""), 1, "what is there is there");
+    expect("list-versions", "a", NULL, "[2147483647]");
+}
+
 Test(registering, a_version_that_is_asked_for_must_be_the_next)
 {
     desk_register(&desk, "a", A1);
