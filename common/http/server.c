@@ -110,8 +110,12 @@ static enum MHD_Result body_append(struct http_request *request, const char *dat
     return result;
 }
 
+// The last run of the library, when the server goes, may still complete a body: what handlers look at is
+// gone.
 static enum MHD_Result request_handle(struct http_request *request)
 {
+    if (request->server->stopping)
+        return request_refuse(request, 503, "shutting down");
     if (request->discarded > 0)
         return request_refuse(request, 413, "body too large");
     request->state = REQUEST_HANDLING;

@@ -400,6 +400,21 @@ Test(http, a_stream_ends_when_its_client_leaves)
     teardown(&f);
 }
 
+Test(http, a_body_that_is_complete_when_the_server_goes_is_handled_by_nobody)
+{
+    struct fixture f;
+    setup(&f, 0, 0);
+    int fd = dial(&f);
+    const char *begin = "POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbo";
+    char heard[4096] = "";
+    say(&f, fd, begin, strlen(begin));
+    cr_assert_not(hear(&f, fd, "x", heard, sizeof heard, 20), "the body is not complete");
+    cr_assert_eq(send(fd, "dy", 2, MSG_NOSIGNAL), 2);
+    teardown(&f);
+    cr_expect_eq(f.handled, 0);
+    close(fd);
+}
+
 Test(http, connections_above_the_limit_wait_and_are_served_later)
 {
     struct fixture f;
