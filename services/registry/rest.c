@@ -33,6 +33,7 @@ struct serving {
     struct call call;
     struct arena texts; // what the call's request part points at
     const char *type;   // of the answer
+    const char *prefix; // the context in front of the path, with its dot; NULL: none
 };
 
 // ---- media types ----
@@ -152,53 +153,60 @@ static bool query_kept(const struct call *call)
 
 // ---- contexts ----
 
-// The context of the path's prefix, with its dot; NULL: no prefix.
+// As ".dev", "dev" or ":.dev:".
 static const char *prefix_context(struct serving *serving)
 {
     if (strncmp(http_matched(serving->request)->path, "/contexts/{context}/", 20) != 0)
         return NULL;
-    const char *given = http_param(serving->request, "context");
-    return arena_printf(&serving->texts, "%s%s", given[0] == '.' ? "" : ".", given);
+    struct slice given = slice_str(http_param(serving->request, "context"));
+    if (given.len > 0 && given.data[0] == ':')
+        given = slice_of(given.data + 1, given.len - 1);
+    if (given.len > 0 && given.data[given.len - 1] == ':')
+        given.len--;
+    bool dot = given.len > 0 && given.data[0] == '.';
+    return arena_printf(&serving->texts, "%s%.*s", dot ? "" : ".", (int)given.len, (const char *)given.data);
 }
 
-static const char *within(struct serving *serving, const char *context, const char *subject)
+// A name that says its context, or ":*:" for all, means that one.
+static const char *within(struct serving *serving, const char *subject)
 {
     struct name name = name_split(slice_str(subject));
-    if (context != NULL && slice_is(name.context, NAMES_DEFAULT_CONTEXT))
-        name.context = slice_str(context);
+    bool says = strncmp(subject, ":.", 2) == 0 || strncmp(subject, NAMES_ALL_CONTEXTS, 3) == 0;
+    if (serving->prefix != NULL && !says)
+        name.context = slice_str(serving->prefix);
     return name_qualify(&serving->texts, name);
 }
 
 // Arguments that name subjects are of the prefix's context too, and are there when nobody wrote them.
-static void move_query(struct serving *serving, const char *context, const char *argument)
+static void move_query(struct serving *serving, const char *argument)
 {
     struct call *call = &serving->call;
     for (size_t i = 0; i < call->query_count; i++) {
         if (strcmp(call->query[i].name, argument) != 0)
             continue;
-        call->query[i].value = within(serving, context, call->query[i].value);
+        call->query[i].value = within(serving, call->query[i].value);
         return;
     }
-    add_query(argument, within(serving, context, ""), serving);
+    add_query(argument, within(serving, ""), serving);
 }
 
 static bool fill(struct serving *serving)
 {
     struct call *call = &serving->call;
-    const char *context = prefix_context(serving);
     const char *subject = path_text(serving, "subject", "{subject}");
+    serving->prefix = prefix_context(serving);
     call->operation = operation_of(serving);
     call->version = path_text(serving, "version", "{version}");
     call->id = path_text(serving, "id", "{id}");
     call->guid = path_text(serving, "guid", "{guid}");
-    call->context = context == NULL ? path_text(serving, "context", "{context}") : NULL;
+    call->context = serving->prefix == NULL ? path_text(serving, "context", "{context}") : NULL;
     call->body = http_body(serving->request);
     call->unknown_fields = http_header(serving->request, "Confluent-Accept-Unknown-Properties") != NULL;
     http_query_each(serving->request, add_query, serving);
-    call->subject = within(serving, context, subject != NULL ? subject : "");
-    if (context != NULL && subject == NULL) {
-        move_query(serving, context, "subject");
-        move_query(serving, context, "subjectPrefix");
+    call->subject = within(serving, subject != NULL ? subject : "");
+    if (serving->prefix != NULL && subject == NULL) {
+        move_query(serving, "subject");
+        move_query(serving, "subjectPrefix");
     }
     return call->subject != NULL && query_kept(call);
 }
@@ -229,6 +237,8 @@ static void handle(struct http_request *request, void *context)
         refuse(serving, 415, "HTTP 415 Unsupported Media Type");
     } else if (!fill(serving)) {
         refuse(serving, 414, "The names in the request are too long");
+    } else if (serving->prefix != NULL && strchr(serving->prefix, ':') != NULL) {
+        refuse(serving, 400, "The name of a context has no colon");
     } else if (!names_are_text(&serving->call)) {
         refuse(serving, 400, "The names in the request are not UTF-8");
     } else {

@@ -75,6 +75,11 @@ def test_contexts_by_path_and_by_name(registry):
     assert made.json == {"id": 1}
     assert registry.get("/contexts/.dev/subjects").json == [":.dev:inner"]
     assert registry.versions(":.dev:inner").json == [1]
+    assert registry.get("/contexts/:.dev:/subjects").json == [":.dev:inner"]
+    assert registry.get("/contexts/dev/subjects/:.dev:inner/versions").json == [1]
+    assert registry.get("/contexts/dev/subjects/:.:plain/versions").json == [1]
+    assert ":.dev:inner" in registry.get("/contexts/other/subjects?subjectPrefix=:*:").json
+    assert registry.get("/contexts/a:b/subjects").status == 400
     assert registry.get("/contexts/dev/schemas/ids/1").json == {"schema": "\"int\""}
     assert registry.ask("PUT", "/contexts/dev/config", {"compatibility": "NONE"}).status == 200
     assert registry.get("/config/:.dev:").json == {"compatibilityLevel": "NONE"}
