@@ -65,7 +65,7 @@ static void keep_highest_id(struct call *call, const struct state_context *conte
 {
     struct buf value;
     buf_init(&value, CALL_RECORD_BYTES_MAX);
-    record_put_context(&value, context->name, context->id_max);
+    record_put_context(&value, context->name, context->id_max, false);
     call_write(call, RECORD_CONTEXT, context->name, 0, &value);
     buf_fini(&value);
 }

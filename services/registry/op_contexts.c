@@ -33,10 +33,25 @@ static void tombstone(struct call *call, enum record_kind kind, const char *name
     call_write(call, kind, name, 0, &none);
 }
 
+// The ids of a context are not given again: whoever has one of its records has the schema it was then.
+static void write_deleted(struct call *call, const struct state_context *context)
+{
+    struct buf value;
+    buf_init(&value, CALL_RECORD_BYTES_MAX);
+    if (context->id_max > 0)
+        record_put_context(&value, context->name, context->id_max, true);
+    call_write(call, RECORD_CONTEXT, context->name, 0, &value);
+    buf_fini(&value);
+}
+
 void op_delete_context(struct call *call)
 {
     const char *name = arena_printf(&call->arena, "%s%s", call->context[0] == '.' ? "" : ".", call->context);
     const struct state_context *context = name != NULL ? state_context(call->state, slice_str(name)) : NULL;
+    if (name != NULL && strcmp(name, NAMES_DEFAULT_CONTEXT) == 0) {
+        call_fail(call, 42211, "The default context cannot be deleted.");
+        return;
+    }
     if (context == NULL || (!context->noted && context->subjects == 0)) {
         call_fail(call, 40401, "Context '%s' not found.", call->context);
         return;
@@ -50,6 +65,6 @@ void op_delete_context(struct call *call)
         tombstone(call, RECORD_MODE, own);
     if (own != NULL && *own != '\0' && state_config(call->state, own) != NULL)
         tombstone(call, RECORD_CONFIG, own);
-    tombstone(call, RECORD_CONTEXT, context->name);
+    write_deleted(call, context);
     call->code = 204;
 }

@@ -197,7 +197,8 @@ static void write_context(struct registering *now)
     const char *text = arena_strndup(&now->call->arena, name.context.data, name.context.len);
     struct buf value;
     buf_init(&value, CALL_RECORD_BYTES_MAX);
-    record_put_context(&value, text != NULL ? text : "", now->context != NULL ? now->context->id_max : 0);
+    record_put_context(&value, text != NULL ? text : "", now->context != NULL ? now->context->id_max : 0,
+                       false);
     call_write(now->call, RECORD_CONTEXT, text != NULL ? text : "", 0, &value);
     buf_fini(&value);
 }

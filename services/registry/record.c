@@ -143,9 +143,9 @@ void record_put_delete_subject(struct buf *out, const char *subject, int32_t ver
     buf_printf(out, ",\"version\":%" PRId32 "}", version);
 }
 
-void record_put_context(struct buf *out, const char *context, int32_t id_max)
+void record_put_context(struct buf *out, const char *context, int32_t id_max, bool deleted)
 {
     put_named(out, "{", "tenant", "default");
     record_put_member(out, "context", context);
-    buf_printf(out, ",\"maxId\":%" PRId32 "}", id_max);
+    buf_printf(out, ",\"maxId\":%" PRId32 "%s}", id_max, deleted ? ",\"deleted\":true" : "");
 }

@@ -51,8 +51,9 @@ void record_put_content(struct buf *out, const struct content *content, bool avr
 void record_put_mode(struct buf *out, const char *subject, const char *mode);
 void record_put_delete_subject(struct buf *out, const char *subject, int32_t version);
 // id_max: kept here because no other record is left of an id whose versions are all deleted for good; a field
-// of ours that Confluent's registry passes over.
-void record_put_context(struct buf *out, const char *context, int32_t id_max);
+// of ours that Confluent's registry passes over. deleted, another one: the context is not listed, the id
+// stays.
+void record_put_context(struct buf *out, const char *context, int32_t id_max, bool deleted);
 
 // Appends ,"name":"text".
 void record_put_member(struct buf *out, const char *name, const char *text);

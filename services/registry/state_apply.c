@@ -339,7 +339,7 @@ static enum status apply_context(struct state *state, const struct record_key *k
         return ST_OK;
     }
     struct state_context *context = state_context_make(state, slice_str(key->subject));
-    context->noted = true;
+    context->noted = !cJSON_IsTrue(json_get(json, "deleted"));
     if (number_of(json, "maxId", &id_max) && id_max > context->id_max)
         context->id_max = id_max;
     return ST_OK;

@@ -413,6 +413,31 @@ Test(reading, contexts_have_ids_of_their_own)
     cr_assert_eq(error("delete-context", ".x", NULL, NULL), 40401);
 }
 
+Test(deleting, a_context_that_is_deleted_does_not_begin_its_ids_anew)
+{
+    for (int compact = 0; compact < 2; compact++) {
+        cr_assert_eq(desk_register(&desk, ":.x:a", compact ? A1 : "\"int\""), compact + 1);
+        desk_ask(&desk, "delete-subject", ":.x:a", NULL, NULL);
+        desk_ask(&desk, "delete-subject", ":.x:a", "permanent=true", NULL);
+        desk_ask(&desk, "delete-context", ".x", NULL, NULL);
+        cr_assert_eq(desk.code, 204);
+        desk_replay(&desk, compact);
+        expect("list-contexts", NULL, NULL, "[\".\"]");
+        cr_assert_eq(error("delete-context", ".x", NULL, NULL), 40401);
+    }
+    cr_assert_eq(desk_register(&desk, ":.x:a", "\"int\""), 3);
+    expect("list-contexts", NULL, NULL, "[\".\",\".x\"]");
+}
+
+Test(deleting, the_default_context_stays)
+{
+    desk_register(&desk, "a", "\"int\"");
+    desk_ask(&desk, "delete-subject", "a", NULL, NULL);
+    desk_ask(&desk, "delete-subject", "a", "permanent=true", NULL);
+    cr_assert_eq(error("delete-context", ".", NULL, NULL), 42211);
+    cr_assert_eq(desk_register(&desk, "a", "\"long\""), 2);
+}
+
 Test(reading, fields_added_later_are_for_those_who_take_them)
 {
     desk_register(&desk, "a", "\"int\"");
