@@ -180,14 +180,6 @@ void op_get_schema_text(struct call *call)
     answer_plain(call, text != NULL ? text : version->schema->text);
 }
 
-static bool same_subject_before(const struct state_version *version, bool deleted_too)
-{
-    for (const struct state_version *at = version->same_before; at != NULL; at = at->same_before)
-        if (at->subject == version->subject && (!at->deleted || deleted_too))
-            return true;
-    return false;
-}
-
 void op_schema_subjects(struct call *call)
 {
     const struct state_version *version = path_schema(call);
@@ -198,8 +190,8 @@ void op_schema_subjects(struct call *call)
         return;
     buf_printf(&call->reply, "[");
     for (version = version->schema->first; version != NULL; version = version->same) {
-        if ((version->deleted && !deleted_too) || same_subject_before(version, deleted_too) ||
-            !page_has(&page, &seen))
+        bool named_by_other = state_version_of(version->subject, version->schema) != version;
+        if ((version->deleted && !deleted_too) || named_by_other || !page_has(&page, &seen))
             continue;
         answer_separate(&call->reply, &shown);
         json_put_string(&call->reply, slice_str(version->subject->name));

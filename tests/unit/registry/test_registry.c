@@ -389,6 +389,21 @@ Test(reading, lists_of_schemas)
     expect("types", NULL, NULL, "[\"AVRO\"]");
 }
 
+Test(reading, a_subject_that_has_a_schema_twice_is_listed_once)
+{
+    desk_register(&desk, "a", "\"int\"");
+    desk_register(&desk, "b", "\"int\"");
+    desk_apply(&desk, "{\"keytype\":\"SCHEMA\",\"subject\":\"a\",\"version\":2,\"magic\":1}",
+               "{\"subject\":\"a\",\"version\":2,\"id\":1,\"schema\":\"\\\"int\\\"\",\"deleted\":false}");
+    expect("schema-subjects", "1", NULL, "[\"a\",\"b\"]");
+    desk_ask(&desk, "delete-version", "a/2", NULL, NULL);
+    expect("schema-subjects", "1", NULL, "[\"b\",\"a\"]");
+    expect("schema-subjects", "1", "deleted=true", "[\"b\",\"a\"]");
+    desk_ask(&desk, "delete-version", "a/1", NULL, NULL);
+    expect("schema-subjects", "1", NULL, "[\"b\"]");
+    expect("schema-subjects", "1", "deleted=true", "[\"a\",\"b\"]");
+}
+
 Test(reading, contexts_have_ids_of_their_own)
 {
     desk_register(&desk, "a", A1);
