@@ -76,7 +76,8 @@ static bool take_over(struct registering *now)
         submission->content.reference_count = schema->reference_count;
         now->taken_over = true;
     }
-    if (!lookup_populate(now->call, submission, now->latest, now->next))
+    int32_t number = submission->version > 0 ? submission->version : now->next;
+    if (!lookup_populate(now->call, submission, now->latest, number))
         return false;
     if (submission->content.metadata != NULL || submission->content.rule_set != NULL)
         now->taken_over = true;
@@ -109,6 +110,20 @@ static void answer(struct registering *now)
     buf_printf(&call->reply, "}");
 }
 
+// The subject's version that is the submission. One that asks for a version finds that one only: it comes
+// again when the answer to the first attempt was lost.
+static const struct state_version *its_version(const struct registering *now)
+{
+    const struct submission *submission = &now->submission;
+    if (submission->version == 0)
+        return lookup_version(now->call, now->call->subject, submission, false);
+    const struct state_version *there =
+        now->subject != NULL ? state_version(now->subject, submission->version) : NULL;
+    bool same = there != NULL && !there->deleted &&
+                memcmp(there->schema->guid, submission->guid, STATE_GUID_SIZE) == 0;
+    return same ? there : NULL;
+}
+
 // Answers when the subject has it. Else now->id is the id the context has for it, or the one that was asked
 // for, or -1.
 static bool is_there(struct registering *now)
@@ -119,8 +134,7 @@ static bool is_there(struct registering *now)
     now->id = submission->id;
     if (same != NULL && (submission->id < 0 || submission->id == same->id))
         now->id = same->id;
-    const struct state_version *there =
-        submission->version == 0 ? lookup_version(now->call, now->call->subject, submission, false) : NULL;
+    const struct state_version *there = its_version(now);
     if (there == NULL || (submission->id >= 0 && submission->id != there->schema->id))
         return false;
     now->id = there->schema->id;

@@ -261,7 +261,16 @@ Test(registering, a_version_that_is_asked_for_must_be_the_next)
     cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":5}"), 40901);
     desk_ask(&desk, "put-subject-config", "a", NULL, "{\"compatibility\":\"NONE\"}");
     cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":5}"), 42201);
-    cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":2}"), 0);
+    desk_ask(&desk, "register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":2}");
+    cr_assert_not_null(strstr(desk.answer, "{\"id\":2"), "%s", desk.answer);
+    size_t written = desk.log.len;
+    desk_ask(&desk, "register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":2}");
+    cr_assert_not_null(strstr(desk.answer, "{\"id\":2"), "the answer was lost: %s", desk.answer);
+    cr_assert_eq(desk.log.len, written);
+    cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"long\\\"\",\"version\":2}"), 42201);
+    cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":1}"), 42201);
+    desk_ask(&desk, "delete-version", "a/2", NULL, NULL);
+    cr_assert_eq(error("register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"version\":2}"), 42201);
 }
 
 Test(registering, looking_up_finds_what_registering_would)
