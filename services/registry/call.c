@@ -34,6 +34,7 @@ void call_fini(struct call *call)
 void call_reset(struct call *call)
 {
     call->code = 200;
+    call->parsed = 0;
     call->plain = false;
     call->record_count = 0;
     buf_clear(&call->reply);

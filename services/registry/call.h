@@ -10,10 +10,11 @@
 #include "settings.h"
 
 enum {
-    CALL_QUERY_MAX = 24,       // query arguments of one request
-    CALL_ARENA_MAX = 24 << 20, // memory one request may take for texts
-    CALL_REPLY_MAX = 12 << 20, // bytes of an answer; above: 50001
-    CALL_RECORDS_MAX = 100000, // records one request may write
+    CALL_QUERY_MAX = 24,        // query arguments of one request
+    CALL_ARENA_MAX = 24 << 20,  // memory one request may take for texts
+    CALL_REPLY_MAX = 12 << 20,  // bytes of an answer; above: 50001
+    CALL_PARSED_MAX = 16 << 20, // bytes of schema texts one request may have parsed; above: 42209
+    CALL_RECORDS_MAX = 100000,  // records one request may write
     CALL_RECORD_BYTES_MAX = 24 << 20
 };
 
@@ -41,12 +42,14 @@ struct call {
     struct slice body;
     bool
         unknown_fields; // the client takes fields Confluent added later (Confluent-Accept-Unknown-Properties)
+    bool there_only;    // of registering: answer when the schema is there, else nothing
     // ---- what it looks at ----
     struct state *state; // read only, but for the order of its subjects
     const struct settings *settings;
     const char *cluster; // id of the Kafka cluster, as text
     // ---- what it gives ----
     struct arena arena; // whatever the operation needs
+    size_t parsed;      // bytes of schema texts, those refused included
     int code;           // HTTP status
     struct buf reply;   // JSON
     struct buf bytes;   // of the records

@@ -250,7 +250,7 @@ void op_register(struct call *call)
         find(&now);
         good = take_over(&now) && parse(&now) && !is_there(&now);
     }
-    if (good && fits(&now) && number(&now) && identify(&now)) {
+    if (good && !call->there_only && fits(&now) && number(&now) && identify(&now)) {
         write_context(&now);
         write_schema(&now);
         write_forgotten(&now);

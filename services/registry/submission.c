@@ -73,6 +73,20 @@ static bool resolve(struct resolving *resolving, const char *referring, const st
     return true;
 }
 
+// Parsing is done on the loop, so a request has a budget for it. One that needs more is answered with an
+// error, whatever it comes to without the rest (operation_run).
+static bool may_parse(struct resolving *resolving, const struct content *content)
+{
+    struct call *call = resolving->call;
+    call->parsed += strlen(content->text);
+    for (size_t i = 0; i < resolving->count; i++)
+        call->parsed += resolving->found[i].text.len;
+    if (call->parsed <= CALL_PARSED_MAX)
+        return true;
+    *resolving->error = (struct schema_error){.code = ST_LIMIT, .text = "too much to be parsed at once"};
+    return false;
+}
+
 // Parses content as a schema of the subject. NULL with *error.
 static struct schema *parse(struct call *call, const char *subject, const struct content *content,
                             bool deleted_too, struct schema_error *error)
@@ -87,7 +101,7 @@ static struct schema *parse(struct call *call, const char *subject, const struct
     struct resolving resolving = {.call = call, .deleted_too = deleted_too, .error = error};
     if (content->reference_count > 0)
         resolving.found = mem_calloc((size_t)call->settings->references_max + 1, sizeof *resolving.found);
-    if (resolve(&resolving, subject, content, 0))
+    if (resolve(&resolving, subject, content, 0) && may_parse(&resolving, content))
         schema_parse(format, slice_str(content->text), resolving.found, resolving.count, error, &schema);
     mem_free(resolving.found);
     return schema;

@@ -257,8 +257,10 @@ static void forward(struct registry_work *work, const struct image_node *owner, 
 static bool answered_here(struct registry_work *work)
 {
     call_reset(work->call);
+    work->call->there_only = true;
     operation_run(work->call);
-    return work->call->code == 200 && work->call->record_count == 0;
+    work->call->there_only = false;
+    return work->call->code == 200 && work->call->reply.len > 0;
 }
 
 static void write_elsewhere(struct registry_work *work)

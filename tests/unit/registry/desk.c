@@ -94,6 +94,7 @@ const char *desk_ask(struct desk *desk, const char *operation, const char *where
     call.settings = &desk->settings;
     call.body = slice_str(body != NULL ? body : "");
     call.unknown_fields = desk->unknown_fields;
+    call.there_only = desk->there_only;
     place(&call, place_text);
     add_query(&call, query_text);
     operation_run(&call);

@@ -11,10 +11,10 @@
 struct desk {
     struct state *state;
     struct settings settings;
-    int code;       // of the last answer
-    char *answer;   // its body
-    struct buf log; // "key value\n" of every record; "-" for a tombstone
-    bool unknown_fields;
+    int code;                        // of the last answer
+    char *answer;                    // its body
+    struct buf log;                  // "key value\n" of every record; "-" for a tombstone
+    bool unknown_fields, there_only; // of the next calls
 };
 
 void desk_open(struct desk *desk);

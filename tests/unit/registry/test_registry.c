@@ -229,6 +229,57 @@ Test(registering, lists_of_rules_and_metadata_have_a_limit_together_with_the_con
     buf_fini(&body);
 }
 
+// Registers under "b" a record with a field of the large schema A and one named after the number.
+static int register_large(int number)
+{
+    char body[700];
+    snprintf(
+        body, sizeof body,
+        "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"B\\\",\\\"fields\\\":[{\\\"name\\\":"
+        "\\\"a\\\","
+        "\\\"type\\\":\\\"A\\\"},{\\\"name\\\":\\\"f%d\\\",\\\"type\\\":\\\"int\\\",\\\"default\\\":0}]}\","
+        "\"references\":[{\"name\":\"A\",\"subject\":\"a\",\"version\":1}]}",
+        number);
+    return error("register", "b", NULL, body);
+}
+
+Test(registering, a_request_parses_only_so_much)
+{
+    enum { DOC = 1000 << 10, FIT = 14, MORE = 4 };
+    struct buf body;
+    buf_init(&body, 2 << 20);
+    buf_printf(&body, "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"A\\\",\\\"fields\\\":[],"
+                      "\\\"doc\\\":\\\"");
+    for (int i = 0; i < DOC; i += 8)
+        buf_append(&body, "abcdefgh", 8);
+    buf_append(&body, "\\\"}\"}", 6);
+    cr_assert_eq(error("register", "a", NULL, (const char *)body.data), 0);
+    desk_ask(&desk, "put-subject-config", "b", NULL, "{\"compatibility\":\"BACKWARD_TRANSITIVE\"}");
+    for (int i = 0; i < FIT; i++)
+        cr_assert_eq(register_large(i), 0, "%d", i);
+    desk_ask(&desk, "put-subject-config", "b", NULL, "{\"compatibility\":\"BACKWARD\"}");
+    for (int i = FIT; i < FIT + MORE; i++)
+        cr_assert_eq(register_large(i), 0, "%d", i);
+    cr_assert_eq(error("register", "b", NULL, "{\"schema\":\"\\\"int\\\"\"}"), 42209,
+                 "written out it may be one of them");
+    desk_ask(&desk, "put-subject-config", "b", NULL, "{\"compatibility\":\"BACKWARD_TRANSITIVE\"}");
+    cr_assert_eq(register_large(99), 42209);
+    cr_assert_eq(desk.code, 422);
+    cr_assert_eq(register_large(0), 0, "what is there needs no comparison");
+    buf_fini(&body);
+}
+
+Test(registering, only_looking_whether_it_is_there_compares_and_writes_nothing)
+{
+    desk_register(&desk, "a", A1);
+    desk.there_only = true;
+    cr_assert_eq(desk_register(&desk, "a", A1), 1);
+    size_t written = desk.log.len;
+    desk_ask(&desk, "register", "a", NULL, "{\"schema\":\"\\\"int\\\"\"}");
+    cr_assert_str_eq(desk.answer, "", "not even that it does not fit");
+    cr_assert_eq(desk.log.len, written);
+}
+
 Test(registering, import_takes_ids_and_versions_of_the_client)
 {
     const char *given = "{\"schema\":\"\\\"int\\\"\",\"id\":77,\"version\":5}";
