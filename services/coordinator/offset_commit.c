@@ -57,6 +57,14 @@ static bool make_answer(struct coordinator_request *request, int16_t error, resp
     return response->topics != NULL;
 }
 
+// -1: as offsets.retention.minutes says. A client may ask for more time than there is.
+static int64_t expiry_of(int64_t now_ms, int64_t retention_ms)
+{
+    if (retention_ms < 0)
+        return -1;
+    return retention_ms < INT64_MAX - now_ms ? now_ms + retention_ms : INT64_MAX;
+}
+
 static int16_t commit_one(const struct coordinator_request *request, struct shard_group *cell,
                           const struct image_topic *topic, const partition_in *in)
 {
@@ -71,7 +79,7 @@ static int16_t commit_one(const struct coordinator_request *request, struct shar
         .offset = in->committed_offset,
         .leader_epoch = in->committed_leader_epoch,
         .commit_ms = now_ms,
-        .expire_ms = whole->retention_time_ms >= 0 ? now_ms + whole->retention_time_ms : -1,
+        .expire_ms = expiry_of(now_ms, whole->retention_time_ms),
         .topic_id = topic->id,
         .metadata = in->committed_metadata.data == NULL ? slice_str("") : in->committed_metadata,
     };

@@ -282,6 +282,15 @@ Test(offsets, a_commit_may_set_its_own_retention_before_version_5)
     cr_assert_eq(committed("g"), -1);
 }
 
+Test(offsets, a_commit_may_be_kept_for_ever)
+{
+    struct commit what = {
+        .group = "g", .topic = "t", .generation = -1, .offset = 3, .retention_ms = INT64_MAX};
+    cr_assert_eq(commit(4, what), KAFKA_ERR_NONE);
+    days_later(8);
+    cr_assert_eq(committed("g"), 3);
+}
+
 Test(offsets, a_clock_that_leaps_ahead_deletes_nothing)
 {
     simple_commit("g", 5);
