@@ -323,7 +323,8 @@ enum cli_exit group_replay(int argc, char **argv)
         .line = "group replay GROUP --from TOPIC [options]",
         .help =
             "Puts what a share group has given up back to the topics it came from. Needs dead letters with\n"
-            "copies of the records (errors.deadletterqueue.copy.record.enable of the group).",
+            "copies of the records (errors.deadletterqueue.copy.record.enable of the group).\n"
+            "What was put back is known for offsets.retention.minutes; later it is put back again.",
         .args = args,
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
