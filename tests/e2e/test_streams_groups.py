@@ -25,8 +25,13 @@ def started():
 
 def live(member):
     """A heartbeat that is sent again while its coordinator moves."""
-    error = member.live()
-    return wait_until(lambda: member.live() not in cm.PASSING, 30) if error in cm.PASSING else error
+    errors = []
+
+    def over():
+        errors.append(member.live())
+        return errors[-1] not in cm.PASSING
+    wait_until(over, 30, "the coordinator")
+    return errors[-1]
 
 
 def settle(node, *members):
