@@ -22,17 +22,11 @@ def started():
         yield running
 
 
-def live(member):
-    """A heartbeat that is sent again while its coordinator moves."""
-    error = member.live()
-    return wait_until(lambda: member.live() not in cm.PASSING, 30) if error in cm.PASSING else error
-
-
 def settle(node, *members):
     """Until every member has what it is to have."""
     def done():
         for member in members:
-            assert live(member) == cm.NONE or member.epoch >= 0
+            assert cm.live(member) == cm.NONE or member.epoch >= 0
         _, state, epoch, _, _, found = describe(node, members[0].group)
         return state == "Stable" and all(m.epoch == epoch and m.has == found[m.id][3] for m in members)
     wait_until(done, 20, "the group to settle", every=0.05)
@@ -175,7 +169,7 @@ def test_groups_go_on_behind_a_killed_coordinator(started):
     before = [(m.epoch, m.has) for m in members]
     started.coordinators[0].kill()
     for member in members:
-        assert wait_until(lambda: live(member) not in cm.PASSING, 30)
+        assert wait_until(lambda: cm.live(member) not in cm.PASSING, 30)
     assert [(m.epoch, m.has) for m in members] == before  # no rebalance, nobody fenced
     for i in range(0, len(members), 2):
         name, partition = min(members[i].has)

@@ -23,22 +23,11 @@ def started():
         yield running
 
 
-def live(member):
-    """A heartbeat that is sent again while its coordinator moves."""
-    errors = []
-
-    def over():
-        errors.append(member.live())
-        return errors[-1] not in cm.PASSING
-    wait_until(over, 30, "the coordinator")
-    return errors[-1]
-
-
 def settle(node, *members):
     """Until everybody has something and the group is at rest."""
     def done():
         for member in members:
-            live(member)
+            cm.live(member)
         return describe(node, members[0].group)[1] == "Stable" and not any(member.changed for member in members)
     wait_until(done, 20, "the group to settle", every=0.05)
 
@@ -58,7 +47,7 @@ def test_topics_are_made_and_tasks_shared(started):
     assert one.live() == cm.NONE and one.has == set()
     assert list(one.status) == [sm.NO_INTERNAL] and "g1-log, g1-rep" in one.status[sm.NO_INTERNAL]
     assert describe(node, "g1")[:2] == (cm.NONE, "NotReady")
-    wait_until(lambda: live(one) == cm.NONE and one.has == ALL, 10, "the internal topics", every=0.05)
+    wait_until(lambda: cm.live(one) == cm.NONE and one.has == ALL, 10, "the internal topics", every=0.05)
     assert not one.status and one.interval_ms == 500
     assert partitions_of(node, "g1-rep") == partitions_of(node, "g1-log") == 2
     assert "compact" in started.cli("config", "list", "--topic", "g1-log").stdout
@@ -102,13 +91,13 @@ def test_standby_endpoints_and_shutdown(started):
     standbys = {task for member in (one, two) for task in member.has if task.startswith("s")}
     assert standbys == {"s1_0", "s1_1"}  # subtopology 0 keeps no state
     assert (one.has & {"1_0", "1_1"}) == {task[1:] for task in two.has if task.startswith("s")}
-    wait_until(lambda: live(one) == cm.NONE and one.endpoints is None and live(two) == cm.NONE, 10, every=0.05)
+    wait_until(lambda: cm.live(one) == cm.NONE and one.endpoints is None and cm.live(two) == cm.NONE, 10, every=0.05)
     two.endpoint_epoch = 0  # it has not heard
-    assert live(two) == cm.NONE and set(two.endpoints) == {7001, 7002}
+    assert cm.live(two) == cm.NONE and set(two.endpoints) == {7001, 7002}
     told = set().union(*two.endpoints.values())
     assert told == {(topic, p) for topic in ("in", "g3-rep") for p in (0, 1)}
     assert two.heartbeat(shutdown=True) == cm.NONE
-    assert live(one) == cm.NONE and "m2 encountered a fatal error" in one.status[sm.SHUTDOWN]
+    assert cm.live(one) == cm.NONE and "m2 encountered a fatal error" in one.status[sm.SHUTDOWN]
 
 
 def test_group_survives_its_coordinator(started):
@@ -120,12 +109,12 @@ def test_group_survives_its_coordinator(started):
     for daemon in started.coordinators:
         daemon.kill()
         for _ in range(3):
-            assert live(one) == cm.NONE and live(two) == cm.NONE
+            assert cm.live(one) == cm.NONE and cm.live(two) == cm.NONE
         daemon.start()
         daemon.wait_ready()
     assert (one.epoch, one.has, two.epoch, two.has) == before
     assert describe(node, "g4")[1] == "Stable"
-    wait_until(lambda: live(two) == cm.NONE and two.has == ALL, 15, "the tasks of who is silent", every=0.2)
+    wait_until(lambda: cm.live(two) == cm.NONE and two.has == ALL, 15, "the tasks of who is silent", every=0.2)
 
 
 def test_tools_show_them(started):
@@ -137,7 +126,7 @@ def test_tools_show_them(started):
     said = started.cli("why", "group", "g5-waits", "--admin", admin, check=False).stdout
     assert "has no tasks to give out: Source topics g5-later are missing." in said
     member = Member(node, "g5", "m1", topology)
-    wait_until(lambda: live(member) == cm.NONE and member.has == ALL, 10, "its tasks", every=0.05)
+    wait_until(lambda: cm.live(member) == cm.NONE and member.has == ALL, 10, "its tasks", every=0.05)
     assert member.commit("in", 0, 1) == cm.NONE
     described = started.cli("group", "describe", "g5").stdout
     assert "streams" in described and "sticky" in described and "m1" in described

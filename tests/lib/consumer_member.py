@@ -9,6 +9,7 @@
 import struct
 import uuid
 
+from cluster import wait_until
 from transactional import Connection, array, compact, varint
 
 METADATA, OFFSET_COMMIT, OFFSET_FETCH, HEARTBEAT, DESCRIBE, LIST_GROUPS = 3, 8, 9, 68, 69, 16
@@ -229,3 +230,14 @@ def listed(node, kinds=(), states=()):
 
 
 __all__ = ["Member", "describe", "listed", "topics", "varint"]
+
+
+def live(member):
+    """A heartbeat that is sent again while its coordinator moves."""
+    errors = []
+
+    def over():
+        errors.append(member.live())
+        return errors[-1] not in PASSING
+    wait_until(over, 30, "the coordinator")
+    return errors[-1]
