@@ -68,31 +68,47 @@ static enum cli_exit take(struct admin *admin, const described *from, group_info
     return group->members == NULL ? cli_fail(CLI_FAILED, "the group has too many members") : CLI_DONE;
 }
 
+enum cli_exit group_described(struct admin *admin, int32_t coordinator, const struct group_question *question,
+                              const void **response, bool *found)
+{
+    *found = false;
+    if (admin_version(admin, coordinator, question->api, 0) < 0)
+        return CLI_DONE; // an older broker: there are no such groups
+    for (;;) {
+        enum cli_exit code = admin_call(admin, coordinator, question->api, 0, question->request, response);
+        if (code != CLI_DONE)
+            return code;
+        struct group_said said = question->said(*response);
+        if (said.groups != 1)
+            return cli_fail(CLI_FAILED, "the coordinator answered for %d groups", said.groups);
+        if (admin_again(admin, said.error))
+            continue;
+        if (said.error == KAFKA_ERR_GROUP_ID_NOT_FOUND)
+            return CLI_DONE;
+        if (said.error != KAFKA_ERR_NONE)
+            return admin_refused("group", question->name, said.error, said.text);
+        *found = true;
+        return CLI_DONE;
+    }
+}
+
+static struct group_said said(const void *response)
+{
+    const struct kafka_consumer_group_describe_response *in = response;
+    if (in->groups_count != 1)
+        return (struct group_said){.groups = in->groups_count};
+    return (struct group_said){1, in->groups[0].error_code, in->groups[0].error_message};
+}
+
 enum cli_exit group_consumer_ask(struct admin *admin, const char *name, int32_t coordinator,
                                  group_info *group, bool *found)
 {
     struct slice wanted = slice_str(name);
-    *found = false;
-    if (admin_version(admin, coordinator, KAFKA_API_CONSUMER_GROUP_DESCRIBE, 0) < 0)
-        return CLI_DONE; // an older broker: there are no such groups
-    for (;;) {
-        struct kafka_consumer_group_describe_request request = {.group_ids = &wanted, .group_ids_count = 1};
-        const void *body;
-        enum cli_exit code =
-            admin_call(admin, coordinator, KAFKA_API_CONSUMER_GROUP_DESCRIBE, 0, &request, &body);
-        if (code != CLI_DONE)
-            return code;
-        const struct kafka_consumer_group_describe_response *response = body;
-        if (response->groups_count != 1)
-            return cli_fail(CLI_FAILED, "the coordinator answered for %d groups", response->groups_count);
-        const described *from = &response->groups[0];
-        if (admin_again(admin, from->error_code))
-            continue;
-        if (from->error_code == KAFKA_ERR_GROUP_ID_NOT_FOUND)
-            return CLI_DONE;
-        if (from->error_code != KAFKA_ERR_NONE)
-            return admin_refused("group", wanted, from->error_code, from->error_message);
-        *found = true;
-        return take(admin, from, group);
-    }
+    const struct kafka_consumer_group_describe_request request = {.group_ids = &wanted, .group_ids_count = 1};
+    const struct group_question question = {KAFKA_API_CONSUMER_GROUP_DESCRIBE, &request, wanted, said};
+    const void *response;
+    enum cli_exit code = group_described(admin, coordinator, &question, &response, found);
+    if (code != CLI_DONE || !*found)
+        return code;
+    return take(admin, &((const struct kafka_consumer_group_describe_response *)response)->groups[0], group);
 }

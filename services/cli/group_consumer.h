@@ -16,6 +16,26 @@ struct group_assigned { // partitions of a topic
 // The bytes a classic consumer would have for it, in admin_arena; data NULL when memory is short.
 struct slice group_assignment_encode(struct admin *admin, const struct group_assigned *topics, int32_t count);
 
+// What an API that describes groups of one protocol has said of the only group asked for.
+struct group_said {
+    int32_t groups; // in the answer
+    int16_t error;  // of the first
+    struct slice text;
+};
+typedef struct group_said group_said_fn(const void *response);
+
+struct group_question {
+    int16_t api; // version 0 of it
+    const void *request;
+    struct slice name; // of the group, for messages
+    group_said_fn *said;
+};
+
+// Asks until the coordinator knows. *response: its answer, in admin_arena, when *found; else there is no such
+// group of that protocol. A message is printed on failure.
+enum cli_exit group_described(struct admin *admin, int32_t coordinator, const struct group_question *question,
+                              const void **response, bool *found);
+
 // group gets the group, in admin_arena; *found tells whether it is one of this protocol. A message is printed
 // on failure.
 enum cli_exit group_consumer_ask(struct admin *admin, const char *name, int32_t coordinator,
