@@ -2,7 +2,8 @@
 // Which rows of the manifest (resume.c) are no longer true. Before anything is changed that a row tells of,
 // the log's name stands durably behind the rows; with the first names Kafka's marker goes. So a start behind
 // a crash still opens only the logs that have changed since the last stop. Every job of the set passes the
-// gate here (log_set_work): one that changes a log starts when its name is listed. Where names cannot be
+// gate here (log_set_work): a flush round takes the logs that are listed, while more of them make their first
+// change, and write-backs follow rounds; all else starts when every name is listed. Where names cannot be
 // written, on a full disk for instance, the manifest goes as a whole, which needs no space.
 #include "base/mem.h"
 #include "log/internal.h"
@@ -34,8 +35,10 @@ void log_change_note(struct log *log)
 #ifdef PLANTED_CHANGE_NOT_LISTED
     listed = false;
 #endif
-    if (log->resumed && listed)
+    if (log->resumed && listed) {
         add_name(log->set, log->name);
+        log->change = log->set->listings + 1;
+    }
     log->resumed = log->finished = false;
 }
 
@@ -87,6 +90,7 @@ static void take_changes(struct listing *listing)
     log_manifest_add_changes(&listing->group, buf_slice(&set->changes));
     buf_fini(&set->changes);
     set->changes = (struct buf){0};
+    set->listings++;
     listing->first = set->manifest == MANIFEST_STANDS;
 }
 
@@ -122,6 +126,7 @@ static void end_listing(struct listing *listing)
     struct log_set *set = listing->set;
     set->manifest_bytes += (int64_t)listing->group.len;
     set->manifest = listing->discarded ? MANIFEST_NONE : MANIFEST_LISTS;
+    set->listed = set->listings;
     buf_fini(&listing->group);
 }
 
@@ -148,10 +153,22 @@ static void start_listing(struct log_set *set)
 
 // ---- when ----
 
+// Stuck: rounds find no log to write, changes fail.
+static bool needs_no_list(const struct log_set *set)
+{
+    return set->manifest == MANIFEST_NONE || set->manifest == MANIFEST_STUCK;
+}
+
+bool log_change_listed(const struct log *log)
+{
+    const struct log_set *set = log->set;
+    return needs_no_list(set) || (set->manifest == MANIFEST_LISTS && log->change <= set->listed);
+}
+
 bool log_changes_listed(struct log_set *set)
 {
-    if (set->manifest == MANIFEST_NONE || set->manifest == MANIFEST_STUCK)
-        return true; // stuck: rounds find no log to write, changes fail
+    if (needs_no_list(set))
+        return true;
     bool closes = set->ops_first != NULL && set->ops_first->last;
     if (set->manifest == MANIFEST_STANDS && closes && log_resume_unchanged(set))
         return true; // which changes nothing

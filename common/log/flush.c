@@ -343,7 +343,7 @@ void log_round_start(struct log_set *set)
     struct log_round *round = mem_calloc(1, sizeof *round);
     *round = (struct log_round){.job = {.run = round_run, .done = round_done}, .set = set};
     round->check_space = env_now_us(set->env) - set->space_checked_us >= LOG_RETRY_MS * 1000;
-    while (set->dirty_first != NULL && !round_full(round)) {
+    while (set->dirty_first != NULL && log_change_listed(set->dirty_first) && !round_full(round)) {
         struct log *log = take_dirty(set);
         if (log->status == ST_OK && !log->deleted)
             collect_log(round, log);
@@ -378,21 +378,25 @@ void log_set_submit(struct log_set *set, struct job *job)
 // Logs that wait for space are tried again only when the timer has fired.
 static bool may_start_round(const struct log_set *set)
 {
-    if (set->dirty_first == NULL || (set->on_durable == NULL && !set->closing))
+    if (set->dirty_first == NULL || !log_change_listed(set->dirty_first) ||
+        (set->on_durable == NULL && !set->closing))
         return false;
     return set->stalled_logs == 0 || !timer_running(&set->retry);
 }
 
 void log_set_work(struct log_set *set)
 {
-    if (set->ended || !log_changes_listed(set))
+    if (set->ended)
         return;
-    if (!set->running && log_op_ready(set))
+    bool all_listed = log_changes_listed(set);
+    if (all_listed && !set->running && log_op_ready(set))
         log_op_submit(set);
     if (!set->running && may_start_round(set))
         log_round_start(set);
-    log_back_work(set);
-    log_checkpoint_work(set);
+    if (all_listed || set->manifest == MANIFEST_LISTS)
+        log_back_work(set);
+    if (all_listed)
+        log_checkpoint_work(set);
 }
 
 void log_set_idle(struct log_set *set)

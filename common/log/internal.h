@@ -102,6 +102,7 @@ struct log {
     uint64_t journal_newest;     // last block that says anything of this log, 0 none
     int jobs;                    // parts of it in flight
     uint64_t generation;         // goes up with every truncation and removal; cold reads compare it
+    uint64_t change;             // number of the listing that names it, 0: none need
     int readers;                 // cold reads in flight
     struct log_cursors *cursors; // where cold reads ended; NULL: there was none
     struct log_known known;      // what of its files is sent without being read
@@ -209,6 +210,8 @@ struct log_set {
     int64_t manifest_bytes; // of the file, so far as it counts
     struct buf changes;     // names to be listed in it, each with a zero behind it
     bool listing;           // a job of the flusher does so
+    uint64_t listings;      // so far: the next one has the number behind it
+    uint64_t listed;        // the last that is durable
     struct log *look_next;  // whose files are looked at next; NULL: everybody's have been
     struct timer look;
     int64_t failures; // of logs and of the directory
@@ -401,11 +404,14 @@ void log_checkpoint_points(struct log_set *set); // saves them, and nothing else
 enum status log_checkpoint_starts(struct log_set *set, const struct log_offset_row *rows, int count);
 
 // ---- changes.c: what of the manifest is no longer true ----
-// Before anything changes that the log's row in the manifest tells of, its files included: no job starts
-// before the log is listed. Cheap when it is.
+// Before anything changes that the log's row in the manifest tells of, its files included: no job that is
+// about it starts before the log is listed. Cheap when it is.
 void log_change_note(struct log *log);
-// Whether a job may be started; if not, log_set_work is called again when it may.
+// Lists what has been noted. Whether all of it is listed, so that any job may be started; if not,
+// log_set_work is called again when more is.
 bool log_changes_listed(struct log_set *set);
+// Whether the log's own changes are: it may be part of a flush round.
+bool log_change_listed(const struct log *log);
 // Lists the names, each with a zero behind it, and takes the marker away. Blocking; start-up.
 enum status log_changes_begin(struct log_set *set, struct slice names);
 // Marker and manifest go, durably. Blocking; start-up or flusher.

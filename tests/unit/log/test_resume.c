@@ -377,6 +377,83 @@ static void on_start(struct log *log)
 {
 }
 
+// ---- first changes of many logs, one after the other ----
+
+enum { IDLE = 12 };
+
+static struct log *idle_log(struct help *help, int i)
+{
+    char name[16];
+    struct log *log;
+    snprintf(name, sizeof name, "v-%d", i);
+    log = log_set_find(help->set, name);
+    if (log == NULL)
+        cr_assert_eq(log_create(help->set, name, (struct uuid){{9, (uint8_t)i}}, &help->config.log, &log),
+                     ST_OK);
+    return log;
+}
+
+static void fill_idle(struct help *help)
+{
+    fill(help);
+    for (int i = 0; i < IDLE; i++)
+        help_append_to(help, idle_log(help, i), 1, 100, 1);
+    help_flush(help);
+    stop(help);
+    cr_assert(resumes(help));
+}
+
+static void hear_nothing(struct log *log, enum status status)
+{
+    (void)log, (void)status;
+}
+
+// One job after each append but the first, so that another log always waits to be listed; *acknowledged says
+// how far each log is durable at the end.
+static void change_one_by_one(struct help *help, int64_t acknowledged[IDLE])
+{
+    for (int i = 0; i < IDLE; i++) {
+        help_append_to(help, idle_log(help, i), 1, 100, 1);
+        log_flush(help->set, hear_nothing);
+        if (i > 0)
+            fake_step(help->env);
+    }
+    for (int i = 0; i < IDLE; i++)
+        acknowledged[i] = log_flushed(idle_log(help, i));
+}
+
+Test(resume, first_changes_of_others_keep_no_append_waiting)
+{
+    struct help help;
+    int64_t acknowledged[IDLE];
+    fill_idle(&help);
+    change_one_by_one(&help, acknowledged);
+    cr_assert_eq(acknowledged[0], 2);
+    cr_assert_eq(acknowledged[IDLE - 1], 1, "its change cannot be listed yet");
+    fake_run(help.env);
+    cr_assert_eq(log_flushed(idle_log(&help, IDLE - 1)), 2);
+    help_fini(&help);
+}
+
+Test(resume, what_is_acknowledged_between_first_changes_survives_a_power_cut_at_any_step)
+{
+    bool died = true;
+    for (long step = 1; died; step++) {
+        struct help help;
+        int64_t acknowledged[IDLE];
+        fill_idle(&help);
+        fake_of(help.env)->die_at = fake_of(help.env)->changes + step;
+        change_one_by_one(&help, acknowledged);
+        died = fake_of(help.env)->dead;
+        help_crash(&help, true, step % 2 == 0);
+        help_open(&help, false);
+        for (int i = 0; i < IDLE; i++)
+            cr_assert_geq(log_end(idle_log(&help, i)), acknowledged[i], "log %d, step %ld", i, step);
+        check_log(&help);
+        help_fini(&help);
+    }
+}
+
 Test(resume, renamed_files_are_swept)
 {
     struct help help;
