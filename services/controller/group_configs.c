@@ -7,6 +7,9 @@
 #include "kafka/errors.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+#define DEAD_LETTERS "errors.deadletterqueue.topic.name"
 
 // In Kafka's order.
 static const struct rule {
@@ -23,6 +26,10 @@ static const struct rule {
      "share.heartbeat.interval.ms"},
     {"share.record.lock.duration.ms", "group.share.min.record.lock.duration.ms",
      "group.share.max.record.lock.duration.ms", NULL},
+    {"share.delivery.count.limit", "group.share.min.delivery.count.limit",
+     "group.share.max.delivery.count.limit", NULL},
+    {"share.partition.max.record.locks", "group.share.min.partition.max.record.locks",
+     "group.share.max.partition.max.record.locks", NULL},
     {"streams.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms",
      "group.streams.max.heartbeat.interval.ms", NULL},
     {"streams.session.timeout.ms", "group.streams.min.session.timeout.ms",
@@ -48,6 +55,19 @@ static long long limit(const char *node_key)
     return strtoll(configs_node_key(slice_str(node_key))->fallback, NULL, 10);
 }
 
+// Internal topics take no dead letters (KIP-1191).
+static bool dead_letters_ok(const struct decision *decision, struct topics_error *error)
+{
+    for (size_t i = 0; i < decision->count; i++) {
+        const Millrace__ConfigRecord *config = decision->records[i]->config;
+        if (strcmp(config->key, DEAD_LETTERS) == 0 && config->value != NULL &&
+            strncmp(config->value, "__", 2) == 0)
+            return topics_refuse(error, KAFKA_ERR_INVALID_CONFIG,
+                                 "%s: DLQ topic name must not start with '__'", config->key);
+    }
+    return true;
+}
+
 bool group_configs_check(const struct image *image, const char *group, const struct decision *decision,
                          struct topics_error *error)
 {
@@ -64,5 +84,5 @@ bool group_configs_check(const struct image *image, const char *group, const str
             return topics_refuse(error, KAFKA_ERR_INVALID_CONFIG, "%s must be greater than %s", rule->key,
                                  rule->above);
     }
-    return true;
+    return dead_letters_ok(decision, error);
 }

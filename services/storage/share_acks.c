@@ -60,6 +60,15 @@ static bool holds(struct walk *walk, const struct share_ack *ack)
     return true;
 }
 
+// KIP-1240: a group may forbid renewals.
+static bool renewal_refused(const struct share_partition *partition, const struct share_ack *ack)
+{
+    for (int32_t i = 0; i < ack->count && partition->limits.no_renewals; i++)
+        if (ack->types[i] == SHARE_RENEW)
+            return true;
+    return false;
+}
+
 static int16_t check(struct walk *walk)
 {
     const struct share_partition *partition = walk->partition;
@@ -73,7 +82,7 @@ static int16_t check(struct walk *walk)
             return KAFKA_ERR_INVALID_RECORD_STATE;
         if (ack->last >= partition->end)
             return KAFKA_ERR_INVALID_REQUEST;
-        if (!holds(walk, ack))
+        if (!holds(walk, ack) || renewal_refused(partition, ack))
             return KAFKA_ERR_INVALID_RECORD_STATE;
     }
     return KAFKA_ERR_NONE;

@@ -125,22 +125,29 @@ bool share_groups_read_committed(const struct share_groups *groups, const char *
     return strcmp(share_groups_setting(groups, group, "share.isolation.level"), "read_committed") == 0;
 }
 
+// A number of the group's configuration, that of this node when it has none. The controller has checked it.
+static int32_t group_number(const struct share_groups *groups, const char *group, const char *key)
+{
+    const char *value =
+        image_config(storage_image(groups->storage), MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP, group, key);
+    if (value != NULL)
+        return (int32_t)strtol(value, NULL, 10);
+    return (int32_t)config_int(storage_config(groups->storage), configs_group_key(slice_str(key))->node_key);
+}
+
 int32_t share_groups_lock_ms(const struct share_groups *groups, const char *group)
 {
-    const char *value = image_config(storage_image(groups->storage), MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP,
-                                     group, "share.record.lock.duration.ms");
-    if (value != NULL)
-        return (int32_t)strtol(value, NULL, 10); // the controller has checked it
-    return (int32_t)config_int(storage_config(groups->storage), "group.share.record.lock.duration.ms");
+    return group_number(groups, group, "share.record.lock.duration.ms");
 }
 
 struct share_limits share_groups_limits(const struct share_groups *groups, const char *group)
 {
-    const struct config *config = storage_config(groups->storage);
     return (struct share_limits){
-        .locks_max = (int32_t)config_int(config, "group.share.partition.max.record.locks"),
-        .deliveries_max = (int16_t)config_int(config, "group.share.delivery.count.limit"),
-        .lock_ms = share_groups_lock_ms(groups, group)};
+        .locks_max = group_number(groups, group, "share.partition.max.record.locks"),
+        .deliveries_max = (int16_t)group_number(groups, group, "share.delivery.count.limit"),
+        .lock_ms = share_groups_lock_ms(groups, group),
+        .no_renewals =
+            strcmp(share_groups_setting(groups, group, "share.renew.acknowledge.enable"), "false") == 0};
 }
 
 // ---- share partitions ----
@@ -207,6 +214,8 @@ static struct share_served *find_named(struct share_groups *groups, const struct
         return NULL;
     }
     served->retiring = false;
+    if (served->state >= SHARE_STARTING)
+        served->partition.limits = share_groups_limits(groups, served->group); // may be altered at any time
     return served;
 }
 
@@ -228,8 +237,6 @@ struct share_served *share_groups_serve(struct share_groups *groups, struct slic
         served = share_served_new(groups, group, name, replica);
         map_put(&groups->served, block_slice(name), served);
     }
-    if (served != NULL && served->state >= SHARE_STARTING)
-        served->partition.limits = share_groups_limits(groups, served->group);
     block_unref(&name);
     return served;
 }

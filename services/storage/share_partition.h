@@ -20,9 +20,10 @@
 #include "base/status.h"
 
 struct share_limits {
-    int32_t locks_max;      // group.share.partition.max.record.locks: records on their way, 1 or more
-    int16_t deliveries_max; // group.share.delivery.count.limit, 1 or more
+    int32_t locks_max;      // share.partition.max.record.locks of the group: records on their way, 1 or more
+    int16_t deliveries_max; // share.delivery.count.limit of the group, 1 or more
     int64_t lock_ms;        // share.record.lock.duration.ms of the group
+    bool no_renewals;       // share.renew.acknowledge.enable of the group is false
 };
 
 struct share_partition {
@@ -111,7 +112,8 @@ struct share_ack {
 // All of it or nothing. KAFKA_ERR_NONE: write has what must be written, for whose result the records wait, or
 // number 0 when nothing must be (renewals, records below the start). KAFKA_ERR_INVALID_REQUEST: not
 // ascending, unknown types, too many or too few of them, or offsets behind the end.
-// KAFKA_ERR_INVALID_RECORD_STATE: a record is not held by the member, or an answer for it is under way.
+// KAFKA_ERR_INVALID_RECORD_STATE: a record is not held by the member, an answer for it is under way, or it is
+// a renewal and those are switched off.
 // write: as share_write_init leaves it.
 int16_t share_partition_acknowledge(struct share_partition *partition, struct slice member,
                                     const struct share_ack *acks, size_t count, int64_t now_ms,

@@ -325,6 +325,7 @@ static void on_lock(struct timer *timer)
     struct share_served *served = timer->context;
     struct share_write write;
     share_write_init(&write);
+    served->partition.limits = share_groups_limits(served->groups, served->group);
     share_partition_expire(&served->partition, now_ms(served), &write);
     share_groups_expired(served->groups, &write);
     if (write.count > 0)

@@ -79,6 +79,12 @@ def test_group_configs_have_the_limits_of_nodes_and_of_one_another(side):
     code, message = alter(side, GROUP, "g", ("share.session.timeout.ms", SET, "45000"),
                           ("share.heartbeat.interval.ms", SET, "15001"))
     assert (code, "share.heartbeat.interval.ms must be less than" in message) == (INVALID_CONFIG, True)
+    for short, text, words in (("share.delivery.count.limit", "1", "Value must be at least 2"),
+                               ("share.delivery.count.limit", "11", "group.share.max.delivery.count.limit"),
+                               ("share.partition.max.record.locks", "4001", "group.share.max.partition.max.record.locks"),
+                               ("share.renew.acknowledge.enable", "perhaps", "true or false")):
+        code, message = alter(side, GROUP, "g", (short, SET, text))
+        assert (code, words in message) == (INVALID_CONFIG, True), message
     assert alter(side, GROUP, "", (key, SET, "50000"))[0] == INVALID_REQUEST
     assert alter(side, GROUP, "g", ("nosuch", SET, "1")) == (INVALID_CONFIG, "Unknown group config name: nosuch")
     assert alter(side, GROUP, "g", ("nosuch", DELETE, None)) == (0, None)

@@ -117,6 +117,42 @@ def test_a_lock_is_renewed(started, topic):
     assert one.acknowledge({(topic, 0): [(0, 1, ACCEPT)]}) == {(topic, 0): 0}
 
 
+def set_group(started, group, setting):
+    started.cli("config", "set", setting, "--group", group)
+
+
+def test_a_group_that_may_not_renew_hears_so(started, topic):
+    one = member(started, topic)
+    produce(started, topic, 2)
+    one.gets(2)
+    assert one.acknowledge({(topic, 0): [(0, 1, RENEW)]}, renew=True) == {(topic, 0): 0}
+    set_group(started, topic, "share.renew.acknowledge.enable=false")
+    wait_until(lambda: one.acknowledge({(topic, 0): [(0, 1, RENEW)]}, renew=True) == {(topic, 0): sm.RECORD_STATE}, 1)
+    assert one.acknowledge({(topic, 0): [(0, 1, ACCEPT)]}) == {(topic, 0): 0}
+
+
+def test_a_group_has_its_own_limit_of_deliveries(started, topic):
+    one = member(started, topic)
+    produce(started, topic, 1)
+    assert one.gets(1) == [(0, 0, 1)]
+    set_group(started, topic, "share.delivery.count.limit=2")
+    one.acknowledge({(topic, 0): [(0, 0, RELEASE)]})
+    assert one.gets(1) == [(0, 0, 2)]
+    one.acknowledge({(topic, 0): [(0, 0, RELEASE)]})
+    assert one.fetch(wait_ms=300) == {}  # the node's limit is 3
+
+
+def test_a_group_has_its_own_limit_of_locks(started, topic):
+    set_group(started, topic, "share.partition.max.record.locks=100")
+    one = member(started, topic)
+    produce(started, topic, 120)
+    seen = one.gets(100)
+    assert sum(last - first + 1 for first, last, _ in seen) == 100
+    assert one.fetch(wait_ms=200) == {}
+    set_group(started, topic, "share.partition.max.record.locks=110")
+    assert sum(last - first + 1 for first, last, _ in one.gets(10)) == 10
+
+
 def test_sessions_have_epochs(started, topic):
     one = member(started, topic)
     one.fetch({(topic, 0): [(0, 0, ACCEPT)]}, epoch=0)

@@ -322,6 +322,16 @@ Test(share_partition, a_renewal_alone_needs_no_write)
     cr_expect_str_eq(expire(LOCK_MS + 700), "0-9:0x1");
 }
 
+Test(share_partition, renewals_are_refused_where_they_are_switched_off)
+{
+    begin(0);
+    acquire("m", 0, 9);
+    partition.limits.no_renewals = true;
+    cr_expect_eq(acknowledge("m", 0, 9, SHARE_RENEW), KAFKA_ERR_INVALID_RECORD_STATE);
+    cr_expect_eq(share_partition_deadline(&partition), LOCK_MS);
+    cr_expect_eq(acknowledge("m", 0, 9, SHARE_ACCEPT), KAFKA_ERR_NONE);
+}
+
 Test(share_partition, only_who_holds_a_record_speaks_for_it)
 {
     begin(0);
