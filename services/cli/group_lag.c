@@ -37,7 +37,7 @@ static void put_string(struct table *table, const cJSON *row, const char *name)
 
 // ---- one group ----
 
-static void put_partition(struct table *table, const cJSON *row)
+static void put_partition(struct table *table, const cJSON *row, bool shares)
 {
     put_string(table, row, "topic");
     put_integer(table, row, "partition");
@@ -53,21 +53,26 @@ static void put_partition(struct table *table, const cJSON *row)
     table_text(table, slice_str(status != NULL && strcmp(status, "OK") != 0 ? status
                                 : grows                                     ? "grows"
                                                                             : "ok"));
+    if (shares)
+        put_integer(table, row, "acquired");
 }
 
 static enum cli_exit partitions_print(const struct daemons *daemons, const char *group, bool json)
 {
-    static const char *const columns[] = {"topic",  "partition", "committed",   "end",          "lag",
-                                          "age_ms", "drain_ms",  "commit_rate", "produce_rate", "state"};
+    static const char *const columns[] = {"topic",        "partition", "committed", "end",
+                                          "lag",          "age_ms",    "drain_ms",  "commit_rate",
+                                          "produce_rate", "state",     "acquired"};
     const struct daemons_thing thing = {
         .role = "coordinator", .what = "group", .before = "/v1/groups/", .name = group, .after = "/lag"};
     cJSON *answer;
     enum cli_exit code = daemons_get_thing(daemons, &thing, &answer);
     if (code != CLI_DONE)
         return code;
-    struct table *table = table_new(columns, sizeof columns / sizeof *columns);
+    const char *type = json_string(answer, "type");
+    bool shares = type != NULL && strcmp(type, "share") == 0;
+    struct table *table = table_new(columns, sizeof columns / sizeof *columns - !shares);
     const cJSON *row;
-    cJSON_ArrayForEach(row, json_get(answer, "partitions")) put_partition(table, row);
+    cJSON_ArrayForEach(row, json_get(answer, "partitions")) put_partition(table, row, shares);
     table_print(&table, json, "no committed offsets");
     cJSON_Delete(answer);
     return CLI_DONE;
@@ -113,7 +118,8 @@ enum cli_exit group_lag(int argc, char **argv)
         .line = "group lag [GROUP] [options]",
         .help =
             "Shows how far a group is behind in each partition: records, age of the oldest one not read,\n"
-            "time to drain at the measured rates; without GROUP the sums of every group.",
+            "time to drain at the measured rates; without GROUP the sums of every group. Of a share\n"
+            "group committed is the first record that is not over, acquired what members hold.",
         .args = args,
         .count = sizeof args / sizeof *args,
         .positional_max = 1};

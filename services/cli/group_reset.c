@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace group reset: where a group without members goes on reading. Shows what it would do;
-// --execute does it. New positions are kept within what the log still has.
+// millrace group reset: where a group without members goes on reading, a share group too. Shows what it would
+// do; --execute does it. New positions are kept within what the log still has.
 #include "group_reset.h"
 
 #include "admin.h"
+#include "group_share.h"
 #include "offsets.h"
 #include "table.h"
 
@@ -20,6 +21,7 @@ struct reset {
     const char *group, *datetime;
     struct cli_many topics;
     bool all_topics, earliest, latest, execute;
+    bool share; // the group is a share group
     int64_t offset, shift;
     int64_t time_ms; // of datetime
 };
@@ -176,7 +178,8 @@ static enum cli_exit reset_list(struct admin *admin, const struct reset *reset, 
 {
     enum cli_exit code = positions_find(admin, reset, list);
     if (code == CLI_DONE && reset->execute)
-        code = offsets_commit(admin, coordinator, reset->group, list);
+        code = reset->share ? group_share_alter(admin, coordinator, reset->group, list)
+                            : offsets_commit(admin, coordinator, reset->group, list);
     if (code == CLI_DONE)
         rows_add(table, list);
     return code;
@@ -191,6 +194,8 @@ static enum cli_exit reset_run(struct admin *admin, const struct cli_many *posit
     reset->group = positional->items[0];
     enum cli_exit code = admin_coordinator(admin, reset->group, &coordinator);
     if (code == CLI_DONE)
+        code = group_share_offsets(admin, coordinator, reset->group, &committed, &reset->share);
+    if (code == CLI_DONE && !reset->share)
         code = offsets_committed(admin, coordinator, reset->group, &committed);
     struct table *table = table_new(columns, 4);
     if (code == CLI_DONE && reset->all_topics)
@@ -219,15 +224,17 @@ enum cli_exit group_reset(int argc, char **argv)
         {"--shift-by", CLI_INT, &reset.shift, -INT64_MAX, INT64_MAX, "N",
          "N records on, or back when negative"},
         {"--execute", CLI_FLAG, &reset.execute, 0, 0, NULL, "do it; without it only shown"}};
-    const struct admin_command command = {.line = "group reset GROUP [options]",
-                                          .help = "Moves the position of a group without members.",
-                                          .args = args,
-                                          .count = sizeof args / sizeof *args,
-                                          .positional_min = 1,
-                                          .positional_max = 1,
-                                          .check = reset_check,
-                                          .run = reset_run,
-                                          .options = &reset.options,
-                                          .context = &reset};
+    const struct admin_command command = {
+        .line = "group reset GROUP [options]",
+        .help = "Moves the position of a group without members; of a share group\n"
+                "the first record it delivers.",
+        .args = args,
+        .count = sizeof args / sizeof *args,
+        .positional_min = 1,
+        .positional_max = 1,
+        .check = reset_check,
+        .run = reset_run,
+        .options = &reset.options,
+        .context = &reset};
     return admin_command(&command, argc, argv);
 }

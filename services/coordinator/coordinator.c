@@ -386,6 +386,7 @@ static struct lag *make_lag(struct coordinator *coordinator)
         .rpc = coordinator->rpc,
         .image = coordinator->image,
         .storages = &coordinator->storages,
+        .peers = &coordinator->share_peers,
         .settings = {.interval_ms = config_int(config, "millrace.lag.interval.ms"),
                      .idle_ms = config_int(config, "millrace.lag.idle.ms"),
                      .partitions_max = config_int(config, "millrace.lag.partitions.max"),

@@ -34,6 +34,7 @@ static struct lag_row *row_new(struct lag_group *group, struct slice key, struct
     row->partition = partition;
     row->status = ST_AGAIN;
     row->figures = lag_figures_none();
+    row->committed = row->complete = row->acquired = row->available = LAG_UNKNOWN;
     row->topic_len = topic.len;
     memcpy(row->topic, topic.data, topic.len);
     map_put(&group->rows, key, row);
@@ -50,8 +51,7 @@ static void row_free(struct lag_row *row)
     mem_free(row);
 }
 
-// NULL: too many are watched.
-static struct lag_row *row_of(struct lag_group *group, struct slice topic, int32_t partition)
+struct lag_row *lag_row_of(struct lag_group *group, struct slice topic, int32_t partition)
 {
     const struct lag *lag = group->lag;
     uint8_t key[KEY_MAX];
@@ -114,6 +114,7 @@ void lag_forget(struct lag_group **pointer)
         return;
     struct lag *lag = group->lag;
     *pointer = NULL;
+    share_round_cancel(&group->asking);
     group->pass++;
     drop_gone_rows(group);
     map_fini(&group->rows);
@@ -147,10 +148,15 @@ void lag_committed(struct lag *lag, struct shard_group *cell, int64_t commit_ms)
     }
 }
 
+// Whether there is anything to measure.
+static bool reads_any(const struct shard_group *cell)
+{
+    return cell->share != NULL ? share_group_initialized(cell->share)->count > 0 : cell->offsets.count > 0;
+}
+
 void lag_noticed(struct lag *lag, struct shard_group *cell)
 {
-    if (lag != NULL && cell->lag == NULL && cell->offsets.count > 0 && shard_group_members(cell) > 0 &&
-        has_room(lag))
+    if (lag != NULL && cell->lag == NULL && reads_any(cell) && shard_group_members(cell) > 0 && has_room(lag))
         group_watch(lag, cell);
 }
 
@@ -169,9 +175,8 @@ static void group_measured(struct lag_group *group)
         tell_waits(group);
 }
 
-void lag_row_done(struct lag_row *row)
+void lag_group_step(struct lag_group *group)
 {
-    struct lag_group *group = row->group;
     ASSERT(group->open > 0);
     if (--group->open == 0)
         group_measured(group);
@@ -181,7 +186,7 @@ void lag_row_done(struct lag_row *row)
 static bool row_begin(struct lag_group *group, struct slice topic, int32_t partition,
                       const struct offset_commit *commit, bool front)
 {
-    struct lag_row *row = row_of(group, topic, partition);
+    struct lag_row *row = lag_row_of(group, topic, partition);
     if (row == NULL) {
         group->left_out++;
         return false;
@@ -193,22 +198,30 @@ static bool row_begin(struct lag_group *group, struct slice topic, int32_t parti
     return lag_ask(row, front);
 }
 
-// Asks about every offset of the group; front: before other groups.
-static void measure(struct lag_group *group, bool front)
+static void ask_offsets(struct lag_group *group, bool front)
 {
-    if (group->open > 0)
-        return; // it is being measured
     const struct offsets *offsets = &group->cell->offsets;
     struct slice name;
     const struct offsets_topic *topic;
     struct offset_commit commit;
     int32_t partition;
-    group->pass++;
-    group->left_out = 0;
-    group->changed = false;
     for (struct map_entry *at = NULL; offsets_next_topic(offsets, &at, &name, &topic);)
         for (struct map_entry *in = NULL; offsets_next(topic, &in, &partition, &commit);)
             group->open += row_begin(group, name, partition, &commit, front);
+}
+
+// Asks about everything the group reads; front: before other groups.
+static void measure(struct lag_group *group, bool front)
+{
+    if (group->open > 0)
+        return; // it is being measured
+    group->pass++;
+    group->left_out = 0;
+    group->changed = false;
+    if (group->cell->share != NULL)
+        lag_share_measure(group, front);
+    else
+        ask_offsets(group, front);
     drop_gone_rows(group);
     if (group->open == 0)
         group_measured(group);
@@ -232,7 +245,7 @@ static bool round_step(struct lag *lag)
             lag_forget(&group->cell->lag);
             continue;
         }
-        rows += 1 + group->cell->offsets.count;
+        rows += 1 + group->cell->offsets.count + group->rows.count;
         measure(group, false);
     }
     lag_send(lag);
@@ -259,9 +272,10 @@ enum status lag_look(struct lag *lag, struct shard_group *cell, struct lag_wait 
     struct lag_group *group = cell->lag != NULL ? cell->lag : group_watch(lag, cell);
     group->touched_us = now_us;
     bool young = group->measured_us >= 0 && now_us - group->measured_us < FRESH_US;
-    if (group->open == 0 && young && !group->changed)
+    bool changed = group->changed || cell->share != NULL; // share groups move without a word to us
+    if (group->open == 0 && young && !changed)
         return ST_OK;
-    group->again = group->again || (group->open > 0 && group->changed);
+    group->again = group->again || (group->open > 0 && changed);
     measure(group, true);
     lag_send(lag);
     if (group->open == 0)
@@ -311,6 +325,9 @@ void lag_row_view(const struct lag_row *row, struct lag_view *view)
         .stable = figures->known ? figures->newest.stable : LAG_UNKNOWN,
         .commit_rate = figures->commit_rate,
         .produce_rate = figures->produce_rate,
+        .complete = row->complete,
+        .acquired = row->acquired,
+        .available = row->available,
     };
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far groups are behind: what they have committed here is compared with the logs, which the storage nodes
-// that lead them are asked about. Works for whatever commits offsets, whatever the group's protocol.
+// that lead them are asked about. Works for whatever commits offsets, whatever the group's protocol; where a
+// share group is, its share coordinators and the leaders of its partitions know (lag_share.c).
 //
 // A group is watched once it commits, has members, or is looked at, and measured again every interval; it is
 // watched no more when it has had no member, commit or look for a while. Each node is asked by one call at a
@@ -30,6 +31,7 @@ struct lag_options {
     struct rpc *rpc;
     struct image *image;
     struct contacts *storages; // borrowed: who is asked
+    struct share_peers *peers; // borrowed: share coordinators
     struct lag_settings settings;
 };
 
@@ -72,11 +74,14 @@ struct lag_view {
     int32_t partition;
     enum status
         status;        // of the last question: OK; NOT_LEADER: nobody leads, or nobody who knows; else failed
-    int64_t committed; // what lag counts from
-    int64_t commit_ms; // wall clock, of that commit
+    int64_t committed; // what lag counts from; of a share group the first record that is not over, or unknown
+    int64_t commit_ms; // wall clock, of that commit; LAG_UNKNOWN: of a share group
     int64_t records, age_ms, drain_ms; // LAG_UNKNOWN, LAG_NEVER
     int64_t start, end, stable;        // of the log when it last answered; LAG_UNKNOWN
     double commit_rate, produce_rate;  // records per second; < 0: not known yet
+    // Records of a share group behind the first that is not over; LAG_UNKNOWN: it is none, or nobody knows.
+    int64_t complete;            // are over as well
+    int64_t acquired, available; // members hold, come again; unknown without a session at the leader
 };
 // In no particular order; start with *cursor = NULL; nothing may be changed meanwhile.
 bool lag_next(const struct lag_group *group, struct map_entry **cursor, struct lag_view *view);

@@ -70,8 +70,12 @@ static void take_position(struct lag_row *row, const Millrace__Position *positio
 {
     if (position->status != ST_OK)
         return;
+    if (row->group->cell->share != NULL)
+        lag_share_take(row, position);
+    if (row->committed < 0)
+        return; // a share group that has not begun here
     struct lag_sample sample = {.at_us = row->asked_us,
-                                .committed = row->committed,
+                                .committed = row->committed + (row->complete > 0 ? row->complete : 0),
                                 .start = position->log_start,
                                 .end = position->high_watermark,
                                 .stable = position->stable_end};
@@ -98,7 +102,7 @@ static void on_positions(const Millrace__PositionsReply *reply, void *context)
         row->status = answered ? (enum status)reply->positions[i]->status : failure;
         if (answered)
             take_position(row, reply->positions[i]);
-        lag_row_done(row);
+        lag_group_step(row->group);
     }
     mem_free(call);
     if (failure != ST_CLOSED) // the process ends, or the next round asks where the node is now
@@ -117,6 +121,11 @@ static void fill(struct lag_row *row, Millrace__PositionAsked *asked)
     int64_t oldest = row->committed > start ? row->committed : start;
     asked->has_time_of = !row->has_time || row->dated != oldest;
     asked->time_of = row->committed > 0 ? row->committed : 0;
+    if (row->group->cell->share == NULL)
+        return;
+    struct slice name = group_id(row->group->cell->group);
+    asked->has_share_group = true;
+    asked->share_group = (ProtobufCBinaryData){name.len, (uint8_t *)(uintptr_t)name.data};
 }
 
 static void call_send(struct lag_call *call, const struct image_node *to)
@@ -144,7 +153,7 @@ static void line_drop(struct lag_node *node)
         struct lag_row *row = node->first;
         line_leave(row);
         row->status = ST_NOT_LEADER;
-        lag_row_done(row);
+        lag_group_step(row->group);
     }
 }
 

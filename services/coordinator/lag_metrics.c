@@ -25,7 +25,7 @@ static void put_value(const struct metric_table *table, const struct lag_row *ro
     buf_printf(out, ",partition=\"%" PRId32 "\"} %" PRId64 "\n", row->partition, value);
 }
 
-enum figure { RECORDS, AGE, DRAIN };
+enum figure { RECORDS, AGE, DRAIN, ACQUIRED };
 
 static void print_figure(const struct metric_table *table, size_t at, enum figure figure, struct buf *out)
 {
@@ -34,7 +34,9 @@ static void print_figure(const struct metric_table *table, size_t at, enum figur
     if (row == NULL)
         return;
     lag_row_view(row, &view);
-    int64_t value = figure == RECORDS ? view.records : figure == AGE ? view.age_ms : view.drain_ms;
+    const int64_t values[] = {
+        [RECORDS] = view.records, [AGE] = view.age_ms, [DRAIN] = view.drain_ms, [ACQUIRED] = view.acquired};
+    int64_t value = values[figure];
     if (value >= 0)
         put_value(table, row, value, out);
 }
@@ -52,6 +54,11 @@ static void print_age(const struct metric_table *table, size_t row, struct buf *
 static void print_drain(const struct metric_table *table, size_t row, struct buf *out)
 {
     print_figure(table, row, DRAIN, out);
+}
+
+static void print_acquired(const struct metric_table *table, size_t row, struct buf *out)
+{
+    print_figure(table, row, ACQUIRED, out);
 }
 
 // A line per group: at the first of its rows.
@@ -172,6 +179,9 @@ void lag_metrics_start(struct lag *lag)
         {.name = "millrace_group_lag_drain_ms",
          .help = "Time until the lag is gone at the measured rates; absent when it grows or is not known.",
          .print = print_drain},
+        {.name = "millrace_group_acquired_records",
+         .help = "Records that members of a share group hold; they count as lag until they are over.",
+         .print = print_acquired},
         {.name = "millrace_group_members", .help = "Members of the group.", .print = print_members}};
     for (int i = 0; i < LAG_TABLES; i++) {
         lag->tables[i] = tables[i];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of lag, shared by lag.c (who is watched, when), lag_ask.c (questions to storage nodes) and
-// lag_metrics.c (/metrics).
+// The inside of lag, shared by lag.c (who is watched, when), lag_ask.c (questions to storage nodes),
+// lag_share.c (share groups) and lag_metrics.c (/metrics).
 #ifndef LAG_STATE_H
 #define LAG_STATE_H
 
@@ -8,9 +8,10 @@
 #include "base/uuid.h"
 #include "io/env.h"
 #include "lag.h"
+#include "protos/storage.pb-c.h"
 #include "shard.h"
 
-enum { LAG_CALL_PARTITIONS = 256, LAG_TABLES = 4 };
+enum { LAG_CALL_PARTITIONS = 256, LAG_TABLES = 5 };
 
 struct lag_call;
 struct lag_node;
@@ -25,12 +26,15 @@ struct lag_row { // one partition of a group
     int64_t asked_us;             // when that was
     int64_t dated, timestamp;     // the record at this offset was written then
     bool has_time;
-    uint64_t pass;                   // of the last walk over the group's offsets that met it
-    struct lag_node *node;           // whose queue it is in, NULL: none
-    struct lag_row *next, *previous; // in it
-    struct lag_call *call;           // the call that asks about it, NULL: none
-    size_t place;                    // in that call
-    size_t shown;                    // its place in lag->shown + 1; 0: not on /metrics
+    int64_t complete, acquired, available; // of a share group: lag_view
+    int64_t kept_us;                       // its share coordinator was asked then, 0: never
+    bool served;                           // its leader knows better
+    uint64_t pass;                         // of the last walk over the group's offsets that met it
+    struct lag_node *node;                 // whose queue it is in, NULL: none
+    struct lag_row *next, *previous;       // in it
+    struct lag_call *call;                 // the call that asks about it, NULL: none
+    size_t place;                          // in that call
+    size_t shown;                          // its place in lag->shown + 1; 0: not on /metrics
     size_t topic_len;
     char topic[];
 };
@@ -45,8 +49,10 @@ struct lag_group {
     size_t open; // questions queued or asked
     size_t left_out;
     bool shown;
-    bool changed; // it has committed since the last questions
-    bool again;   // somebody looks who knows of that: it is measured once more
+    bool changed;               // it has committed since the last questions
+    bool again;                 // somebody looks who knows of that: it is measured once more
+    bool front;                 // of a share group: it is asked about before others
+    struct share_round *asking; // share coordinators of a share group are asked
     struct lag_wait *waits;
     struct lag_group *next, *previous;
 };
@@ -81,7 +87,9 @@ struct lag {
 // ---- lag.c ----
 struct slice lag_topic(const struct lag_row *row);
 // A question of the group has been answered or dropped.
-void lag_row_done(struct lag_row *row);
+void lag_group_step(struct lag_group *group);
+// The row of a partition, known from now on; NULL: too many are watched.
+struct lag_row *lag_row_of(struct lag_group *group, struct slice topic, int32_t partition);
 void lag_row_view(const struct lag_row *row, struct lag_view *view);
 
 // ---- lag_ask.c ----
@@ -92,6 +100,12 @@ void lag_send(struct lag *lag);
 // The row goes: nothing will be told about it.
 void lag_unask(struct lag_row *row);
 void lag_nodes_free(struct lag *lag);
+
+// ---- lag_share.c ----
+// Begins to measure a share group: what it reads is known to group->open and group->pass afterwards.
+void lag_share_measure(struct lag_group *group, bool front);
+// The leader of a partition has answered; where the group is counts from now on.
+void lag_share_take(struct lag_row *row, const Millrace__Position *position);
 
 // ---- lag_metrics.c ----
 void lag_metrics_start(struct lag *lag);

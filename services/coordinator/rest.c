@@ -140,7 +140,9 @@ static void put_group(struct buf *out, const struct shard_group *cell)
     put_text(out, "{\"group\":", group_id(group));
     buf_printf(out, ",\"type\":\"%s\",\"state\":\"%s\"", shard_group_type(cell), shard_group_state(cell));
     put_text(out, ",\"protocol_type\":", shard_group_protocol_type(cell));
-    buf_printf(out, ",\"members\":%zu,\"offsets\":%zu", shard_group_members(cell), cell->offsets.count);
+    size_t offsets =
+        cell->share != NULL ? share_group_initialized(cell->share)->count : (size_t)cell->offsets.count;
+    buf_printf(out, ",\"members\":%zu,\"offsets\":%zu", shard_group_members(cell), offsets);
 }
 
 static void put_total(struct buf *out, const struct lag_group *lag)
@@ -260,6 +262,7 @@ static void put_member(struct buf *out, const struct group_condition *member, bo
 static struct slice protocol_of(const struct shard_group *cell)
 {
     return cell->streams != NULL    ? slice_str("sticky")
+           : cell->share != NULL    ? slice_str("simple")
            : cell->consumer != NULL ? consumer_assignor(cell->consumer)
                                     : group_protocol(cell->group);
 }
@@ -267,6 +270,7 @@ static struct slice protocol_of(const struct shard_group *cell)
 static int32_t generation_of(const struct shard_group *cell)
 {
     return cell->streams != NULL    ? streams_epoch(cell->streams)
+           : cell->share != NULL    ? share_group_epoch(cell->share)
            : cell->consumer != NULL ? consumer_epoch(cell->consumer)
                                     : group_generation(cell->group);
 }
@@ -274,7 +278,7 @@ static int32_t generation_of(const struct shard_group *cell)
 static void put_head(struct buf *out, const struct shard_group *cell, struct group_now now, int32_t owner)
 {
     const struct group *group = cell->group;
-    bool classic = cell->consumer == NULL && cell->streams == NULL;
+    bool classic = cell->consumer == NULL && cell->streams == NULL && cell->share == NULL;
     int64_t since_ms = classic ? group_state_since_ms(group) : -1;
     put_group(out, cell);
     put_text(out, ",\"protocol\":", protocol_of(cell));
@@ -289,6 +293,8 @@ static void put_head(struct buf *out, const struct shard_group *cell, struct gro
     const struct streams_plan *plan = cell->streams == NULL ? NULL : streams_plan_of(cell->streams);
     if (plan != NULL && plan->status != STREAMS_READY)
         put_text(out, ",\"not_ready\":", slice_str(plan->detail));
+    if (cell->share != NULL)
+        buf_printf(out, ",\"initializing\":%zu", share_group_pending(cell->share)->count);
     buf_printf(out, ",\"member_list\":[");
 }
 
@@ -440,6 +446,27 @@ static bool put_streams(struct walk *walk, const struct shard_group *cell, struc
     return !full;
 }
 
+// Members of a share group (KIP-932).
+static bool put_shares(struct walk *walk, const struct shard_group *cell, struct buf *out)
+{
+    struct share_member_view member;
+    size_t skip = walk->passed;
+    bool full = false;
+    for (struct map_entry *at = NULL; !full && share_group_next(cell->share, &at, &member);) {
+        if (!due(walk, &skip, out, &full))
+            continue;
+        bool settled = member.epoch == share_group_epoch(cell->share);
+        put_text(out, "{\"member\":", member.id);
+        put_text(out, ",\"client\":", member.profile->client_id);
+        put_text(out, ",\"host\":", member.profile->client_host);
+        buf_printf(out, ",\"state\":\"%s\",\"epoch\":%" PRId32 ",\"heard_ms\":null",
+                   settled ? "stable" : "reconciling", member.epoch);
+        put_parts(out, walk->coordinator->image, member.assigned);
+        buf_printf(out, "}");
+    }
+    return !full;
+}
+
 static enum http_next group_next(struct buf *out, void *context)
 {
     struct walk *walk = context;
@@ -453,6 +480,7 @@ static enum http_next group_next(struct buf *out, void *context)
         put_head(out, cell, now, walk->coordinator->node_id);
     walk->begun = true;
     bool whole = cell->streams != NULL    ? put_streams(walk, cell, out)
+                 : cell->share != NULL    ? put_shares(walk, cell, out)
                  : cell->consumer != NULL ? put_consumers(walk, cell, out)
                                           : put_classics(walk, cell, now, out);
     buf_printf(out, whole ? "]}\n" : "");
@@ -473,7 +501,10 @@ static void put_lag(struct buf *out, const struct lag_view *row, int64_t now_ms)
     put_text(out, "{\"topic\":", row->topic);
     buf_printf(out, ",\"partition\":%" PRId32 ",\"status\":\"%s\"", row->partition, status_name(row->status));
     put_known(out, ",\"committed\":", row->committed);
-    put_known(out, ",\"commit_age_ms\":", now_ms > row->commit_ms ? now_ms - row->commit_ms : 0);
+    put_known(out, ",\"commit_age_ms\":",
+              row->commit_ms < 0        ? -1
+              : now_ms > row->commit_ms ? now_ms - row->commit_ms
+                                        : 0);
     put_known(out, ",\"start\":", row->start);
     put_known(out, ",\"end\":", row->end);
     put_known(out, ",\"stable_end\":", row->stable);
@@ -482,6 +513,11 @@ static void put_lag(struct buf *out, const struct lag_view *row, int64_t now_ms)
     put_drain(out, row->drain_ms);
     put_rate(out, ",\"commit_rate\":", row->commit_rate);
     put_rate(out, ",\"produce_rate\":", row->produce_rate);
+    if (row->commit_ms < 0) { // of a share group
+        put_known(out, ",\"complete\":", row->complete);
+        put_known(out, ",\"acquired\":", row->acquired);
+        put_known(out, ",\"available\":", row->available);
+    }
     buf_printf(out, "}");
 }
 

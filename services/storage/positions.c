@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 #include "replica.h"
+#include "share_groups.h"
+#include "storage.h"
 
 enum { PER_CALL_MAX = 256 };
 
@@ -28,6 +30,7 @@ struct asking {                  // one call
 
 struct positions {
     struct partitions *partitions;
+    const struct storage *storage;
     struct asking *first;
 };
 
@@ -143,6 +146,26 @@ static void put_ends(Millrace__Position *answer, const struct replica *replica)
     answer->stable_end = log_stable_end(replica->log, replica->state.high_watermark);
 }
 
+// Where a share group is in it, when that is known here. Returns the offset whose time is wanted.
+static int64_t put_share(struct part *part, const struct replica *replica,
+                         const Millrace__PositionAsked *asked)
+{
+    const struct share_groups *groups = storage_share_groups(part->asking->positions->storage);
+    struct slice group = slice_of(asked->share_group.data, asked->share_group.len);
+    const struct share_served *served =
+        !asked->has_share_group || groups == NULL ? NULL : share_groups_look(groups, group, replica);
+    if (served == NULL || served->state != SHARE_READY)
+        return asked->time_of;
+    Millrace__Position *answer = &part->answer;
+    answer->has_share_start = answer->has_share_complete = true;
+    answer->has_share_acquired = answer->has_share_available = true;
+    answer->share_start = served->partition.start;
+    answer->share_complete = served->partition.runs.over;
+    answer->share_acquired = served->partition.runs.acquired;
+    answer->share_available = served->partition.runs.available;
+    return answer->share_start;
+}
+
 static void part_begin(struct part *part, const Millrace__PositionAsked *asked)
 {
     struct partitions *partitions = part->asking->positions->partitions;
@@ -161,8 +184,9 @@ static void part_begin(struct part *part, const Millrace__PositionAsked *asked)
     if (status != ST_OK)
         return;
     put_ends(&part->answer, replica);
-    if (asked->time_of >= 0)
-        find_time(part, replica, asked->time_of);
+    int64_t time_of = put_share(part, replica, asked);
+    if (time_of >= 0)
+        find_time(part, replica, time_of);
 }
 
 void positions_serve(struct positions *positions, const Millrace__PositionsRequest *request,
@@ -182,10 +206,11 @@ void positions_serve(struct positions *positions, const Millrace__PositionsReque
     asking_step(asking);
 }
 
-struct positions *positions_new(struct partitions *partitions)
+struct positions *positions_new(struct partitions *partitions, const struct storage *storage)
 {
     struct positions *positions = mem_calloc(1, sizeof *positions);
     positions->partitions = partitions;
+    positions->storage = storage;
     return positions;
 }
 

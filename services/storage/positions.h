@@ -8,8 +8,10 @@
 #include "protos/storage.pb-c.h"
 
 struct positions; // calls under way, of a node
+struct storage;
 
-struct positions *positions_new(struct partitions *partitions);
+// storage is asked for its share groups while it has some; both outlive it.
+struct positions *positions_new(struct partitions *partitions, const struct storage *storage);
 // Calls under way fail with CLOSED.
 void positions_destroy(struct positions **positions);
 

@@ -228,6 +228,15 @@ struct share_served *share_groups_find(struct share_groups *groups, struct slice
     return served;
 }
 
+const struct share_served *share_groups_look(const struct share_groups *groups, struct slice group,
+                                             const struct replica *replica)
+{
+    struct block *name = name_of(group, replica);
+    const struct share_served *served = name != NULL ? map_get(&groups->served, block_slice(name)) : NULL;
+    block_unref(&name);
+    return served != NULL && share_served_current(served, replica) ? served : NULL;
+}
+
 struct share_served *share_groups_serve(struct share_groups *groups, struct slice group,
                                         struct replica *replica)
 {

@@ -26,6 +26,10 @@ struct share_served *share_groups_serve(struct share_groups *groups, struct slic
 struct share_served *share_groups_find(struct share_groups *groups, struct slice group,
                                        const struct replica *replica);
 
+// The same for who only wants to know: nothing is changed by it.
+const struct share_served *share_groups_look(const struct share_groups *groups, struct slice group,
+                                             const struct replica *replica);
+
 // The session ends: what its member holds may be delivered again.
 void share_groups_end_session(struct share_groups *groups, struct share_session *session);
 // A client's connection is gone.

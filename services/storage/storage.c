@@ -150,7 +150,7 @@ static void make_partitions(struct storage *storage)
     storage->partitions = partitions_new(&options);
     storage->ledgers = ledgers_new(storage->env, storage->partitions, storage->image, storage->follow);
     storage->markers = markers_new(storage->partitions);
-    storage->positions = positions_new(storage->partitions);
+    storage->positions = positions_new(storage->partitions, storage);
     storage->deliveries = deliveries_new(storage->partitions);
     storage->service = (struct storage_rpc){.partitions = storage->partitions,
                                             .ledgers = storage->ledgers,

@@ -5,7 +5,9 @@ import time
 import urllib.parse
 
 import cluster as lib
+import share_member as share_lib
 from cluster import Cluster, wait_until
+from share_member import ACCEPT, RELEASE
 
 FAST = {"coordinator": {"group.initial.rebalance.delay.ms": 0, "millrace.lag.interval.ms": 200}}
 
@@ -138,6 +140,76 @@ def test_lag_goes_on_with_the_next_owner_and_the_next_leader():
         cluster.leader("t", 1).kill()
         wait_until(lambda: lag(cluster, "g")["t", 1]["status"] == "OK" and lag(cluster, "g")["t", 1]["lag"] == 15,
                    what="the next leader to be asked")
+
+
+# ---- share groups ----
+
+def share_member(cluster, group, topic, partitions):
+    cluster.cli("config", "set", "share.auto.offset.reset=earliest", "--group", group)
+    member = share_lib.Share(cluster.storage[0], group, "m", [topic])
+    member.join(partitions, 60)
+    return member
+
+
+def test_a_share_group_lags_by_what_is_not_over_and_tells_what_members_hold():
+    with Cluster(settings=FAST) as cluster:
+        cluster.create_topic("t")
+        cluster.produce("t", ["a"] * 10)
+        first = time.time()
+        member = share_member(cluster, "g", "t", 1)
+        member.gets(10)
+        row = lag(cluster, "g")["t", 0]
+        assert (row["committed"], row["end"], row["lag"], row["acquired"], row["complete"]) == (0, 10, 10, 10, 0), row
+        member.acknowledge({("t", 0): [(0, 1, ACCEPT), (5, 7, ACCEPT), (8, 8, RELEASE)]})
+        row = lag(cluster, "g")["t", 0]
+        assert (row["committed"], row["lag"], row["acquired"], row["complete"]) == (2, 5, 4, 3), row
+        assert row["available"] == 1 and row["commit_age_ms"] is None, row
+        assert (time.time() - first) * 1000 + 500 > row["age_ms"] >= (time.time() - first) * 1000 - 2000, row
+        wait_until(lambda: shown(cluster, "millrace_group_acquired_records").get(("g", "t", "0")) == 4,
+                   what="what is held on /metrics")
+        assert shown(cluster, "millrace_group_lag_records")["g", "t", "0"] == 5
+        listed = json.loads(cluster.coordinators[0].http("/v1/groups")[1])["groups"]
+        assert [(g["type"], g["lag"], g["members"]) for g in listed if g["group"] == "g"] == [("share", 5, 1)], listed
+        told = json.loads(cluster.coordinators[0].http("/v1/groups/g")[1])
+        assert told["protocol"] == "simple" and told["initializing"] == 0, told
+        assert told["member_list"][0]["assigned"] == [{"topic": "t", "partitions": [0]}], told
+        member.acknowledge({}, epoch=share_lib.LAST)
+        member.heartbeat(-1)
+        row = wait_until(lambda: lag(cluster, "g")["t", 0] if lag(cluster, "g")["t", 0]["acquired"] is None else None,
+                         what="the leader to serve it no more")
+        assert (row["committed"], row["lag"], row["complete"]) == (2, 5, 3), row  # as its share coordinator knows it
+        printed = cluster.cli("group", "lag", "g", "--json", "--admin", admins(cluster)).stdout
+        assert json.loads(printed)[0]["lag"] == 5 and "acquired" in json.loads(printed)[0], printed
+
+
+def test_a_share_group_is_reset_in_every_way():
+    with Cluster(settings=FAST) as cluster:
+        cluster.create_topic("t", partitions=2)
+        for partition in (0, 1):
+            cluster.produce("t", ["a"] * 10, "-p", partition)
+        member = share_member(cluster, "g", "t", 2)
+        refused = cluster.cli("group", "reset", "g", "--all-topics", "--to-earliest", "--execute", check=False)
+        assert refused.returncode == 1 and "has members" in refused.stderr, refused
+        assert member.heartbeat(-1) == 0
+        wait_until(lambda: share_lib.offsets(cluster.storage[0], "g")[1].keys() == {("t", 0), ("t", 1)})
+
+        def at():
+            found = share_lib.offsets(cluster.storage[0], "g")[1]
+            return [found["t", p][0] if found["t", p][0] >= 0 else None for p in (0, 1)]
+        for arguments, wanted in ((["--all-topics", "--to-latest"], [10, 10]), (["-t", "t:1", "--to-offset", 4], [10, 4]),
+                                  (["--all-topics", "--shift-by", -3], [7, 1]), (["-t", "t:0", "--to-earliest"], [0, 1]),
+                                  (["-t", "t", "--to-datetime", "2020-01-01"], [0, 0])):
+            shown_only = json.loads(cluster.cli("group", "reset", "g", *arguments, "--json").stdout)
+            before = at()
+            assert [row["before"] for row in shown_only] == [before[row["partition"]] for row in shown_only]
+            done = json.loads(cluster.cli("group", "reset", "g", *arguments, "--execute", "--json").stdout)
+            assert shown_only == done and at() == wanted, (arguments, done, at())
+        cluster.cli("group", "delete", "g")
+        assert share_lib.offsets(cluster.storage[0], "g")[0] == share_lib.NOT_FOUND
+
+
+def admins(cluster):
+    return ",".join("127.0.0.1:%d" % d.http_port for d in cluster.daemons)
 
 
 def shown_of(daemon):
