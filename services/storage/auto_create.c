@@ -19,6 +19,7 @@ enum { UNDER_WAY_MAX = 200, TIMEOUT_MS = 10000, VERSION = 5, ANSWER_ARENA = 1 <<
 struct creation {
     struct auto_create *owner;
     char *name;
+    const char *allows;                    // topic configuration that is true; NULL: none
     char who[128], listener[64], host[64]; // the principal's strings outlive the client's request
     struct principal principal;
     struct relay *relay;
@@ -119,7 +120,7 @@ static void creation_on_done(void *context, enum status status, struct block *re
         DIAG_WARN(diag, "automatic topic creation failed topic=%s status=%s", creation->name,
                   status_name(status));
     else if (error == KAFKA_ERR_NONE)
-        DIAG_INFO(diag, "created topic on a client's request for it topic=%s", creation->name);
+        DIAG_INFO(diag, "created topic on request topic=%s", creation->name);
     else if (error != KAFKA_ERR_TOPIC_ALREADY_EXISTS)
         DIAG_WARN(diag, "automatic topic creation refused topic=%s error=%d", creation->name, error);
     map_remove(&owner->creations, slice_str(creation->name));
@@ -134,6 +135,10 @@ static struct block *creation_frame(const struct creation *creation)
     topic.name = slice_str(creation->name);
     topic.num_partitions = -1;
     topic.replication_factor = -1;
+    struct kafka_create_topics_request_creatable_topic_config config = {
+        .name = slice_str(creation->allows != NULL ? creation->allows : ""), .value = slice_str("true")};
+    topic.configs = &config;
+    topic.configs_count = creation->allows != NULL;
     struct kafka_create_topics_request request;
     kafka_defaults(&kafka_create_topics_request_message, &request);
     request.topics = &topic;
@@ -153,13 +158,15 @@ static void keep_principal(struct creation *creation, const struct principal *pr
                                              .session = principal->session};
 }
 
-void auto_create_topic(struct auto_create *auto_create, const struct principal *principal, struct slice name)
+static void create(struct auto_create *auto_create, const struct principal *principal, struct slice name,
+                   const char *allows)
 {
     if (map_get(&auto_create->creations, name) != NULL || auto_create->creations.count >= UNDER_WAY_MAX)
         return;
     struct creation *creation = mem_calloc(1, sizeof *creation);
     creation->owner = auto_create;
     creation->name = mem_strndup((const char *)name.data, name.len);
+    creation->allows = allows;
     keep_principal(creation, principal);
     struct block *frame = creation_frame(creation);
     if (frame == NULL) {
@@ -177,4 +184,15 @@ void auto_create_topic(struct auto_create *auto_create, const struct principal *
                               .context = creation};
     creation->relay = relay_start(storage_relays(auto_create->storage), &call);
     block_unref(&frame);
+}
+
+void auto_create_topic(struct auto_create *auto_create, const struct principal *principal, struct slice name)
+{
+    create(auto_create, principal, name, NULL);
+}
+
+void auto_create_dead_letters(struct auto_create *auto_create, struct slice name, const char *allows)
+{
+    static const struct principal self = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""};
+    create(auto_create, &self, name, allows);
 }

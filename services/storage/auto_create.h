@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topics made because a client asked Metadata for them: CreateTopics to the active controller on the client's
-// behalf, at most one under way per name. A Metadata answer may wait a moment for it (auto_create_wait).
+// Topics made because a client asked Metadata for them, or a share group for a dead-letter topic:
+// CreateTopics to the active controller on the client's (this node's) behalf, at most one under way per name.
+// A Metadata answer may wait a moment for it (auto_create_wait).
 #ifndef STORAGE_AUTO_CREATE_H
 #define STORAGE_AUTO_CREATE_H
 
@@ -16,6 +17,9 @@ void auto_create_destroy(struct auto_create **auto_create);
 // Asks for a topic with default partitions, replicas and configuration. The name is a valid topic name.
 // Nothing happens when it is under way or too many are.
 void auto_create_topic(struct auto_create *auto_create, const struct principal *principal, struct slice name);
+
+// The same for a dead-letter topic (KIP-1191), on this node's behalf: allows, a topic configuration, is true.
+void auto_create_dead_letters(struct auto_create *auto_create, struct slice name, const char *allows);
 
 // Whether a topic of that name is being made.
 bool auto_create_busy(const struct auto_create *auto_create, struct slice name);

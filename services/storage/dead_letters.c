@@ -3,6 +3,7 @@
 // again until the time is up.
 #include "dead_letters.h"
 
+#include "auto_create.h"
 #include "base/mem.h"
 #include "dead_batch.h"
 #include "kafka/compress.h"
@@ -17,12 +18,15 @@
 #define COPY_KEY   "errors.deadletterqueue.copy.record.enable"
 #define ENABLE_KEY "errors.deadletterqueue.group.enable"
 #define PREFIX_KEY "errors.deadletterqueue.topic.name.prefix"
+#define CREATE_KEY "errors.deadletterqueue.auto.create.topics.enable"
+
+static const char MISSING[] = "it does not exist";
 
 enum {
     READ_BYTES = 256 << 10,
     CALL_MS = 5000,
     RETRY_MS = 100,
-    GIVE_UP_MS = 15000, // then the records are over all the same, as in Kafka
+    GIVE_UP_MS = 15000, // then whoever waits hears so, and it is begun anew later
     OUT_MAX = 64 << 20
 };
 
@@ -59,16 +63,29 @@ static const char *setting(const struct dead_office *office, const char *group, 
 
 // ---- the topic ----
 
-// NULL: there is none, or it does not allow it, or not by that name.
-static const struct image_topic *topic_of(const struct dead_office *office, const char *group)
+// A setting of this node that may be altered at any time.
+static const char *node_setting(const struct dead_office *office, const char *key)
+{
+    const struct storage *storage = office->storage;
+    return image_node_config(storage_image(storage), storage_node_id(storage), key,
+                             config_text(storage_config(storage), key), NULL);
+}
+
+// What is wrong with the group's topic; NULL: nothing, *topic is it.
+static const char *trouble_of(const struct dead_office *office, const char *group,
+                              const struct image_topic **topic)
 {
     const struct image *image = storage_image(office->storage);
-    const char *name = setting(office, group, TOPIC_KEY);
-    const char *prefix = config_string(storage_config(office->storage), PREFIX_KEY);
-    if (strncmp(name, "__", 2) == 0 || strncmp(name, prefix, strlen(prefix)) != 0)
-        return NULL;
+    const char *name = setting(office, group, TOPIC_KEY), *prefix = node_setting(office, PREFIX_KEY);
+    if (strncmp(name, "__", 2) == 0)
+        return "its name begins with __";
+    if (strncmp(name, prefix, strlen(prefix)) != 0)
+        return "its name does not begin as " PREFIX_KEY " says";
+    *topic = image_topic_named(image, name);
+    if (*topic == NULL || (*topic)->partition_count == 0)
+        return MISSING;
     const char *enabled = image_config(image, MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC, name, ENABLE_KEY);
-    return enabled != NULL && strcmp(enabled, "true") == 0 ? image_topic_named(image, name) : NULL;
+    return enabled != NULL && strcmp(enabled, "true") == 0 ? NULL : "its " ENABLE_KEY " is not true";
 }
 
 bool dead_letters_wanted(const struct dead_office *office, const char *group, const struct share_write *write)
@@ -91,17 +108,21 @@ static void letters_free(struct dead_letters *letters)
     mem_free(letters);
 }
 
-static void letters_end(struct dead_letters *letters, enum status status)
+static void letters_end(struct dead_letters *letters, enum status status, const char *trouble)
 {
-    void (*done)(void *context, enum status status) = letters->options.done;
+    void (*done)(void *context, enum status status, const char *trouble) = letters->options.done;
     void *context = letters->options.context;
     if (status != ST_OK) {
         metric_inc(&letters->options.office->failed, 1);
-        DIAG_WARN(&env_of(letters)->diag, "dead letters not delivered group=%s error=\"%s\"",
-                  letters->options.group, status_text(status));
+        DIAG_WARN(
+            &env_of(letters)->diag,
+            "dead letters not delivered group=%s topic=%s partition=%d offset=%lld dead_letter_topic=%s "
+            "error=\"%s\"",
+            letters->options.group, letters->topic, letters->options.index, (long long)letters->offset,
+            setting(letters->options.office, letters->options.group, TOPIC_KEY), trouble);
     }
     letters_free(letters);
-    done(context, status);
+    done(context, status, trouble);
 }
 
 void dead_letters_cancel(struct dead_letters **pointer)
@@ -125,7 +146,7 @@ static void retry(struct dead_letters *letters, enum status why)
 {
     struct env *env = env_of(letters);
     if (env_now_us(env) + RETRY_MS * 1000 >= letters->deadline_us) {
-        letters_end(letters, why);
+        letters_end(letters, why, status_text(why));
         return;
     }
     letters->state = DEAD_PAUSED;
@@ -158,13 +179,27 @@ static void on_delivered(const Millrace__Empty *reply, void *context)
     step(letters);
 }
 
+// A topic that may be made is waited for; nothing else is mended by waiting.
+static void amiss(struct dead_letters *letters, const char *trouble)
+{
+    struct dead_office *office = letters->options.office;
+    if (trouble != MISSING || strcmp(node_setting(office, CREATE_KEY), "true") != 0) {
+        letters_end(letters, ST_NOT_FOUND, trouble);
+        return;
+    }
+    auto_create_dead_letters(storage_auto_create(office->storage),
+                             slice_str(setting(office, letters->group, TOPIC_KEY)), ENABLE_KEY);
+    retry(letters, ST_NOT_FOUND);
+}
+
 static void send(struct dead_letters *letters)
 {
     struct dead_office *office = letters->options.office;
     const struct image *image = storage_image(office->storage);
-    const struct image_topic *topic = topic_of(office, letters->group);
-    if (topic == NULL || topic->partition_count == 0) {
-        letters_end(letters, ST_NOT_FOUND);
+    const struct image_topic *topic = NULL;
+    const char *trouble = trouble_of(office, letters->group, &topic);
+    if (trouble != NULL) {
+        amiss(letters, trouble);
         return;
     }
     int32_t index = letters->options.index % (int32_t)topic->partition_count;
@@ -323,13 +358,13 @@ static void step(struct dead_letters *letters)
             break;
     }
     if (letters->at == write->count) {
-        letters_end(letters, ST_OK);
+        letters_end(letters, ST_OK, NULL);
         return;
     }
     struct replica *replica = partitions_find(storage_partitions(letters->options.office->storage),
                                               letters->options.topic, letters->options.index);
     if (replica == NULL || replica->log == NULL)
-        letters_end(letters, ST_NOT_LEADER);
+        letters_end(letters, ST_NOT_LEADER, status_text(ST_NOT_LEADER));
     else
         read_log(letters, replica);
 }

@@ -2,7 +2,7 @@
 // Writes what a share group gives up into its dead-letter topic (KIP-1191), before it is over: the records
 // are read from the source's log, made into batches (dead_batch.h) and delivered to the leader of the topic's
 // partition of the same number, modulo their count. At least once: who comes after a leader that died in
-// between delivers them again.
+// in between delivers them again. A topic that does not exist is made where that is allowed.
 #ifndef STORAGE_DEAD_LETTERS_H
 #define STORAGE_DEAD_LETTERS_H
 
@@ -29,8 +29,9 @@ struct dead_letters_options {
     int32_t index;
     const char *group;               // borrowed
     const struct share_write *write; // its batches with a death; borrowed
-    // Anything but ST_OK: some were not delivered. Never from inside dead_letters_begin.
-    void (*done)(void *context, enum status status);
+    // Anything but ST_OK: some were not delivered, trouble (static) says why. Never from inside
+    // dead_letters_begin.
+    void (*done)(void *context, enum status status, const char *trouble);
     void *context;
 };
 

@@ -104,16 +104,6 @@ static enum share_death death_of(struct share_fate outcome, int8_t type)
     return type == SHARE_RELEASE && outcome.state == SHARE_ARCHIVED ? SHARE_WORN_OUT : SHARE_NO_DEATH;
 }
 
-static void await(struct share_partition *partition, struct share_run *run, struct share_fate outcome,
-                  enum share_death death, struct share_write *write)
-{
-    if (write->number == 0)
-        write->number = ++partition->writes;
-    run->write = write->number;
-    run->outcome = outcome;
-    share_write_add(write, &(struct share_batch){run->first, run->last, outcome, death});
-}
-
 // One type for the offsets first to last. A renewal needs no write: locks are not written.
 static void apply_type(struct walk *walk, struct share_span span, int8_t type, int64_t now_ms,
                        struct share_write *write)
@@ -127,7 +117,7 @@ static void apply_type(struct walk *walk, struct share_span span, int8_t type, i
             continue;
         }
         struct share_fate outcome = outcome_of(partition, run->fate.deliveries, type);
-        await(partition, run, outcome, death_of(outcome, type), write);
+        share_run_await(partition, run, outcome, death_of(outcome, type), write);
     }
 }
 
@@ -176,7 +166,8 @@ void share_partition_release(struct share_partition *partition, struct slice mem
     for (struct share_run *run = partition->runs.head; run != NULL && holder != NULL; run = run->next)
         if (run->member == holder && run->write == 0) {
             int16_t before = (int16_t)(run->fate.deliveries - 1);
-            await(partition, run, (struct share_fate){SHARE_AVAILABLE, before}, SHARE_NO_DEATH, write);
+            share_run_await(partition, run, (struct share_fate){SHARE_AVAILABLE, before}, SHARE_NO_DEATH,
+                            write);
         }
     share_runs_join(&partition->runs);
     share_write_finish(partition, write);

@@ -62,8 +62,8 @@ static void metrics_name(struct share_groups *groups)
     groups->m_acquired = (struct metric)COUNTER("acquired_total", "Records given to members.");
     groups->m_expired =
         (struct metric)COUNTER("locks_expired_total", "Records whose member did not answer in time.");
-    groups->m_archived = (struct metric)COUNTER(
-        "undeliverable_total", "Records given up when a lock ended, at group.share.delivery.count.limit.");
+    groups->m_archived = (struct metric)COUNTER("undeliverable_total",
+                                                "Records given up because they were delivered too often.");
     groups->m_ended = (struct metric)COUNTER(
         "partitions_ended_total", "Share partitions that ended before their members did, and are read anew.");
 #undef GAUGE
@@ -98,9 +98,14 @@ void share_groups_expired(struct share_groups *groups, const struct share_write 
     for (size_t i = 0; i < write->count; i++) {
         const struct share_batch *batch = &write->batches[i];
         metric_inc(&groups->m_expired, batch->last - batch->first + 1);
-        if (batch->fate.state == SHARE_ARCHIVED)
-            metric_inc(&groups->m_archived, batch->last - batch->first + 1);
     }
+}
+
+void share_groups_over(struct share_groups *groups, const struct share_write *write)
+{
+    for (size_t i = 0; i < write->count; i++)
+        if (write->batches[i].death == SHARE_WORN_OUT)
+            metric_inc(&groups->m_archived, write->batches[i].last - write->batches[i].first + 1);
 }
 
 // ---- configuration ----

@@ -55,5 +55,7 @@ struct relay *share_groups_ask(struct share_served *served, struct block *frame,
 void share_groups_drop(struct share_served *served, enum status status);
 // Locks have ended.
 void share_groups_expired(struct share_groups *groups, const struct share_write *write);
+// It is written that records are over.
+void share_groups_over(struct share_groups *groups, const struct share_write *write);
 
 #endif

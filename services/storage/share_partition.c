@@ -98,6 +98,16 @@ void share_write_finish(const struct share_partition *partition, struct share_wr
     write->delivery_complete = delivery_complete(partition);
 }
 
+void share_run_await(struct share_partition *partition, struct share_run *run, struct share_fate outcome,
+                     enum share_death death, struct share_write *write)
+{
+    if (write->number == 0)
+        write->number = ++partition->writes;
+    run->write = write->number;
+    run->outcome = outcome;
+    share_write_add(write, &(struct share_batch){run->first, run->last, outcome, death});
+}
+
 void share_partition_written(struct share_partition *partition, int64_t number, bool written)
 {
     ASSERT(number > 0);
@@ -108,6 +118,19 @@ void share_partition_written(struct share_partition *partition, int64_t number, 
             share_runs_settle(&partition->runs, run, run->outcome);
         else
             share_lock_goes_on(partition, run);
+    }
+    share_partition_settled(partition);
+}
+
+void share_partition_kept(struct share_partition *partition, int64_t number, int64_t until_ms)
+{
+    ASSERT(number > 0);
+    for (struct share_run *run = partition->runs.head; run != NULL; run = run->next) {
+        if (run->write != number)
+            continue;
+        if (run->deadline_ms < until_ms)
+            run->deadline_ms = until_ms;
+        share_lock_goes_on(partition, run);
     }
     share_partition_settled(partition);
 }
@@ -146,9 +169,12 @@ void share_partition_expire(struct share_partition *partition, int64_t now_ms, s
             continue;
         }
         struct share_fate fate = share_fate_undelivered(partition, run->fate.deliveries);
+        if (fate.state == SHARE_ARCHIVED) {
+            share_run_await(partition, run, fate, SHARE_WORN_OUT, write);
+            continue;
+        }
         share_runs_settle(&partition->runs, run, fate);
-        enum share_death death = fate.state == SHARE_ARCHIVED ? SHARE_WORN_OUT : SHARE_NO_DEATH;
-        share_write_add(write, &(struct share_batch){run->first, run->last, fate, death});
+        share_write_add(write, &(struct share_batch){run->first, run->last, fate, SHARE_NO_DEATH});
     }
     share_partition_settled(partition);
     share_write_finish(partition, write);

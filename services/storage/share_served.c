@@ -10,17 +10,21 @@
 #include "partitions.h"
 #include "share_groups.h"
 #include "share_start.h"
+#include "share_state.h"
 
 typedef struct kafka_write_share_group_state_request write_request;
 typedef struct kafka_write_share_group_state_response write_response;
 
-enum { WRITE_VERSION = 1, ANSWER_ARENA = 64 << 10 };
+enum {
+    WRITE_VERSION = 1,
+    ANSWER_ARENA = 64 << 10,
+    KEPT_MS = 5000 // dead letters that failed are tried again then
+};
 
 // A write under way, or in line behind it.
 struct share_written {
     struct share_write write;
     struct share_waiter *waiter; // NULL: nobody waits (any more)
-    bool buried;                 // its dead letters are delivered, or given up
     struct share_written *next;
 };
 
@@ -61,14 +65,26 @@ void share_waiter_cancel(struct share_waiter *waiter)
     waiter->written = NULL;
 }
 
+static struct share_written *take(struct share_written **first, struct share_written **last)
+{
+    struct share_written *written = *first;
+    *first = written->next;
+    if (*first == NULL)
+        *last = NULL;
+    written->next = NULL;
+    return written;
+}
+
 static struct share_written *take_first(struct share_served *served)
 {
-    struct share_written *written = served->first;
-    served->first = written->next;
-    if (served->first == NULL)
-        served->last = NULL;
     served->pending--;
-    return written;
+    return take(&served->first, &served->last);
+}
+
+static struct share_written *take_dying(struct share_served *served)
+{
+    served->pending--;
+    return take(&served->dying, &served->last_dying);
 }
 
 void share_served_destroy(struct share_served **pointer, enum status status)
@@ -81,6 +97,8 @@ void share_served_destroy(struct share_served **pointer, enum status status)
     share_start_cancel(served);
     while (served->first != NULL)
         end_written(take_first(served), KAFKA_ERR_NOT_LEADER_OR_FOLLOWER);
+    while (served->dying != NULL)
+        end_written(take_dying(served), KAFKA_ERR_NOT_LEADER_OR_FOLLOWER);
     wait_fail(&served->waits, status);
     if (served->state >= SHARE_STARTING)
         share_partition_fini(&served->partition);
@@ -97,8 +115,8 @@ bool share_served_current(const struct share_served *served, const struct replic
 
 bool share_served_quiet(const struct share_served *served)
 {
-    return served->state == SHARE_READY && served->first == NULL && served->relay == NULL &&
-           served->waits.first == NULL && served->partition.runs.acquired == 0;
+    return served->state == SHARE_READY && served->first == NULL && served->dying == NULL &&
+           served->relay == NULL && served->waits.first == NULL && served->partition.runs.acquired == 0;
 }
 
 // ---- the clock ----
@@ -180,6 +198,8 @@ static void on_written(void *context, enum status status, struct block *response
     struct share_written *written = take_first(served);
     if (written->write.number > 0)
         share_partition_written(&served->partition, written->write.number, error == KAFKA_ERR_NONE);
+    if (error == KAFKA_ERR_NONE)
+        share_groups_over(served->groups, &written->write);
     if (served->state == SHARE_STARTING && error != KAFKA_ERR_NONE) {
         end_written(written, error);
         share_groups_drop(served, ST_LOADING);
@@ -221,7 +241,43 @@ static struct block *frame_of(const struct share_served *served)
     return frame;
 }
 
-static void on_letters(void *context, enum status status)
+static void add(struct share_written **first, struct share_written **last, struct share_written *written)
+{
+    *(*last != NULL ? &(*last)->next : first) = written;
+    *last = written;
+}
+
+static bool wanted(const struct share_served *served, const struct share_write *write)
+{
+    return dead_letters_wanted(share_groups_office(served->groups), served->group, write);
+}
+
+static void bury_next(struct share_served *served);
+
+// The dead letters of the first dying write could not be delivered: its records stay with who has them.
+static void keep_dying(struct share_served *served, const char *trouble)
+{
+    struct share_written *written = take_dying(served);
+    if (served->dead_trouble == NULL)
+        served->dead_since_us = env_now_us(share_groups_env(served->groups));
+    served->dead_trouble = trouble;
+    share_partition_kept(&served->partition, written->write.number, now_ms(served) + KEPT_MS);
+    set_clock(served);
+    end_written(written, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE);
+}
+
+// They are delivered, or not wanted any more: now it may be written that the records are over.
+static void pass_dying(struct share_served *served)
+{
+    struct share_written *written = take_dying(served);
+    served->dead_trouble = NULL;
+    share_write_finish(&served->partition, &written->write);
+    add(&served->first, &served->last, written);
+    served->pending++;
+    write_next(served);
+}
+
+static void on_letters(void *context, enum status status, const char *trouble)
 {
     struct share_served *served = context;
     served->letters = NULL;
@@ -229,30 +285,31 @@ static void on_letters(void *context, enum status status)
         share_groups_drop(served, ST_NOT_LEADER);
         return;
     }
-    served->first->buried = true;
-    write_next(served);
+    if (status != ST_OK && wanted(served, &served->dying->write))
+        keep_dying(served, trouble);
+    else
+        pass_dying(served);
+    bury_next(served);
 }
 
-// What is given up goes to the dead-letter topic before it is over.
-static bool bury(struct share_served *served)
+// What is given up goes to the dead-letter topic before it is over; other writes do not wait for it.
+static void bury_next(struct share_served *served)
 {
-    struct dead_office *office = share_groups_office(served->groups);
-    if (served->first->buried || !dead_letters_wanted(office, served->group, &served->first->write))
-        return false;
-    struct dead_letters_options options = {.office = office,
+    if (served->dying == NULL || served->letters != NULL)
+        return;
+    struct dead_letters_options options = {.office = share_groups_office(served->groups),
                                            .topic = served->topic,
                                            .index = served->index,
                                            .group = served->group,
-                                           .write = &served->first->write,
+                                           .write = &served->dying->write,
                                            .done = on_letters,
                                            .context = served};
     served->letters = dead_letters_begin(&options);
-    return true;
 }
 
 static void write_next(struct share_served *served)
 {
-    if (served->first == NULL || served->relay != NULL || served->letters != NULL || bury(served))
+    if (served->first == NULL || served->relay != NULL)
         return;
     struct block *frame = frame_of(served);
     ASSERT(frame != NULL); // batches are at most twice the records on their way
@@ -266,9 +323,10 @@ static struct share_written *put_in_line(struct share_served *served, struct sha
     struct share_written *written = mem_calloc(1, sizeof *written);
     written->write = *write_take;
     share_write_init(write_take);
-    *(served->last != NULL ? &served->last->next : &served->first) = written;
-    served->last = written;
+    bool dies = wanted(served, &written->write);
+    add(dies ? &served->dying : &served->first, dies ? &served->last_dying : &served->last, written);
     served->pending++;
+    bury_next(served);
     return written;
 }
 

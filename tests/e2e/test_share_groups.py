@@ -284,6 +284,46 @@ def test_records_given_up_go_to_the_dead_letter_topic(started, topic):
     assert back == ["b|mine=1", "d|mine=1"]
 
 
+def test_a_dead_letter_topic_is_made_where_that_is_allowed(started, topic):
+    dead = f"dlq.{topic}"
+    set_group(started, topic, f"errors.deadletterqueue.topic.name={dead}")
+    started.cli("config", "set", "errors.deadletterqueue.auto.create.topics.enable=true", "--brokers")
+    try:
+        one, place = member(started, topic), (topic, 0)
+        produce(started, topic, 1)
+        one.gets(1)
+        assert one.acknowledge({place: [(0, 0, REJECT)]}) == {place: 0}
+        assert [headers["__dlq.errors.offset"] for _, headers in letters(started, dead)] == ["0"]
+        described = started.cli("config", "list", "--topic", dead, "--json").stdout
+        assert "errors.deadletterqueue.group.enable" in described, described
+    finally:
+        started.cli("config", "delete", "errors.deadletterqueue.auto.create.topics.enable", "--brokers")
+
+
+def test_what_the_dead_letter_topic_does_not_take_is_not_over(started, topic):
+    dead = f"dlq.{topic}"
+    set_group(started, topic, f"errors.deadletterqueue.topic.name={dead}")
+    failed = started.storage[0].metric("millrace_storage_dead_letters_failed_total")
+    one, two, place = member(started, topic), member(started, topic, "m2"), (topic, 0)
+    produce(started, topic, 3)
+    one.gets(3)
+    assert one.acknowledge({place: [(1, 1, REJECT)]}) == {place: sm.COORDINATOR_NOT_AVAILABLE}
+    assert started.storage[0].metric("millrace_storage_dead_letters_failed_total") > failed
+    assert f"dead_letter_topic={dead} error=\"it does not exist\"" in started.storage[0].log()
+    assert one.acknowledge({place: [(0, 0, ACCEPT), (2, 2, ACCEPT)]}) == {place: 0}  # those do not wait for it
+    assert two.gets(1, seconds=20) == [(1, 1, 2)]  # its lock has ended
+    assert two.acknowledge({place: [(1, 1, RELEASE)]}) == {place: 0}
+    assert one.gets(1) == [(1, 1, 3)]
+    assert one.acknowledge({place: [(1, 1, RELEASE)]}) == {place: sm.COORDINATOR_NOT_AVAILABLE}
+    time.sleep(2 * LOCK_MS / 1000)
+    assert one.fetch(wait_ms=300) == {}  # not more often than it may
+    assert sm.offsets(started.storage[0], topic)[1][place][:2] == (1, 1)
+    started.create_topic(dead, **{"errors.deadletterqueue.group.enable": "true"})
+    wait_until(lambda: len(letters(started, dead)) == 1, 20, "the letter to be delivered after all")
+    wait_until(lambda: sm.offsets(started.storage[0], topic)[1][place][1] == 0, 10, "it to be over")
+    assert letters(started, dead)[0][1]["__dlq.errors.message"] == "delivered too often"
+
+
 def test_a_refused_letter_does_not_repeat_the_others(started, topic):
     dead = f"dlq.{topic}"
     started.create_topic(dead)

@@ -415,8 +415,26 @@ Test(share_partition, a_lock_that_ends_too_often_archives)
     deliver(0, 0, 4);
     acquire("m", 0, 0);
     cr_expect_str_eq(expire(LOCK_MS), "0-0:4x5");
+    cr_expect_eq(partition.start, 0); // not before it is written
+    cr_expect_eq(share_partition_deadline(&partition), INT64_MAX);
+    cr_expect_str_eq(acquire("n", 0, 0), "");
+    written(true);
     cr_expect_eq(partition.start, 1);
-    cr_expect_eq(write.start_offset, 1);
+}
+
+Test(share_partition, what_cannot_be_given_up_yet_is_kept_for_a_while)
+{
+    begin(0);
+    deliver(0, 0, 4);
+    acquire("m", 0, 0);
+    expire(LOCK_MS);
+    share_partition_kept(&partition, write.number, LOCK_MS + 700);
+    cr_expect_eq(share_partition_deadline(&partition), LOCK_MS + 700);
+    cr_expect_str_eq(acquire("n", 0, 0), "");
+    cr_expect_str_eq(expire(LOCK_MS + 699), "");
+    cr_expect_str_eq(expire(LOCK_MS + 700), "0-0:4x5");
+    share_partition_kept(&partition, write.number, LOCK_MS + 900);
+    cr_expect_eq(acknowledge("m", 0, 0, SHARE_ACCEPT), KAFKA_ERR_NONE); // its member is done after all
 }
 
 Test(share_partition, a_lock_does_not_end_while_its_acknowledgement_is_written)
@@ -670,8 +688,14 @@ static void step_expire(int64_t now_ms)
     expire(now_ms);
     for (int64_t at = model_start; at < model_end; at++) {
         struct model_record *record = &model[at];
-        if (record->fate.state == SHARE_ACQUIRED && record->write == 0 && record->deadline_ms <= now_ms)
-            record->fate = model_back(record->fate.deliveries);
+        if (record->fate.state == SHARE_ACQUIRED && record->write == 0 && record->deadline_ms <= now_ms) {
+            struct share_fate back = model_back(record->fate.deliveries);
+            record->write = back.state == SHARE_ARCHIVED ? write.number : 0;
+            if (record->write == 0)
+                record->fate = back;
+            else
+                record->outcome = back;
+        }
         cr_assert(record->fate.state != SHARE_ACQUIRED || record->write != 0 ||
                   share_partition_deadline(&partition) <= record->deadline_ms);
     }
