@@ -105,31 +105,38 @@ const struct daemon_place *daemons_at(const struct daemons *daemons, const char 
     return NULL;
 }
 
-enum cli_exit daemons_get_thing(const struct daemons *daemons, const struct daemons_thing *thing,
-                                cJSON **json)
+enum status daemons_get_from(const struct daemon_place *place, const struct daemons_thing *thing,
+                             cJSON **json, int *code)
 {
     struct buf path;
-    char why[300] = "no daemon of its kind answers";
-    enum status status = ST_NOT_FOUND;
-    int code = 0;
-    *json = NULL;
     buf_init(&path, 1 << 20);
     buf_printf(&path, "%s", thing->before);
     http_put_segment(&path, thing->name);
     buf_printf(&path, "%s", thing->after);
     buf_put_u8(&path, '\0');
+    enum status status = daemons_get(place, (const char *)path.data, json, code);
+    buf_fini(&path);
+    return status;
+}
+
+enum cli_exit daemons_get_thing(const struct daemons *daemons, const struct daemons_thing *thing,
+                                cJSON **json)
+{
+    char why[300] = "no daemon of its kind answers";
+    enum status status = ST_NOT_FOUND;
+    int code = 0;
+    *json = NULL;
     for (int i = 0; i < daemons->count && code != 200; i++) {
         if (strcmp(daemons->places[i].role, thing->role) != 0 || !daemons->places[i].answers)
             continue;
         cJSON_Delete(*json);
-        status = daemons_get(&daemons->places[i], (const char *)path.data, json, &code);
+        status = daemons_get_from(&daemons->places[i], thing, json, &code);
         const char *message = *json != NULL ? json_string(*json, "message") : NULL;
         if (status != ST_OK || message != NULL)
             snprintf(why, sizeof why, "%s", message != NULL ? message : status_text(status));
         if (status == ST_OK && code == 404)
             break; // its owner says so; others answer 421
     }
-    buf_fini(&path);
     if (code == 200)
         return CLI_DONE;
     cJSON_Delete(*json);

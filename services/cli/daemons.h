@@ -60,5 +60,8 @@ struct daemons_thing {
 };
 enum cli_exit daemons_get_thing(const struct daemons *daemons, const struct daemons_thing *thing,
                                 cJSON **json);
+// The same from one daemon, without a message; as daemons_get.
+enum status daemons_get_from(const struct daemon_place *place, const struct daemons_thing *thing,
+                             cJSON **json, int *code);
 
 #endif

@@ -43,6 +43,14 @@ enum cli_exit why_group(struct why *why, const char *name);
 enum cli_exit why_topic(struct why *why, const char *name);
 enum cli_exit why_txn(struct why *why, const char *name);
 
+// A share group (why_share.c): group and lag as its coordinator tells them.
+struct why_group_seen {
+    const char *name;
+    const cJSON *group, *lag;
+    const struct kafka_metadata_response *metadata;
+};
+void why_share(struct why *why, const struct why_group_seen *seen);
+
 // ---- shared findings ----
 
 // Says who makes a partition offline. False: it has a leader.

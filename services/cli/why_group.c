@@ -307,7 +307,10 @@ enum cli_exit why_group(struct why *why, const char *name)
         code = admin_metadata(why->admin, NULL, 0, &look.metadata);
     look.group = group;
     look.lag = lag;
-    if (code == CLI_DONE)
+    struct why_group_seen seen = {.name = name, .group = group, .lag = lag, .metadata = look.metadata};
+    if (code == CLI_DONE && strcmp(why_string(group, "type"), "share") == 0)
+        why_share(why, &seen);
+    else if (code == CLI_DONE)
         find_causes(&look);
     cJSON_Delete(group);
     cJSON_Delete(lag);

@@ -9,6 +9,7 @@
 #include "group_condition.h"
 #include "http/json.h"
 #include "kafka/messages/consumer_protocol.h"
+#include "shard_state.h"
 #include "txn_shard.h"
 
 #include <inttypes.h>
@@ -20,7 +21,8 @@ enum {
     PIECE_BYTES = 8 << 10,     // a piece ends behind the row that reaches it
     ASSIGNED_BYTES = 40 << 10, // behind so much no more partitions of a member are named; all are counted
     ASSIGNMENT_ARENA = 1 << 20,
-    MARKERS_MAX = 1000 // partitions of a transaction
+    MARKERS_MAX = 1000, // partitions of a transaction
+    INITIALIZING_MAX = 20
 };
 
 static const char JSON[] = "application/json";
@@ -275,6 +277,23 @@ static int32_t generation_of(const struct shard_group *cell)
                                     : group_generation(cell->group);
 }
 
+// Partitions of a share group that wait for their share coordinators, the first of them by name.
+static void put_initializing(struct buf *out, const struct shard_group *cell)
+{
+    const struct image *image = cell->shard->options.image;
+    const struct parts *pending = share_group_pending(cell->share);
+    buf_printf(out, ",\"initializing\":%zu,\"initializing_list\":[", pending->count);
+    for (size_t i = 0; i < pending->count && i < INITIALIZING_MAX; i++) {
+        const struct image_topic *topic = image_topic(image, pending->items[i].topic);
+        put_text(out, i > 0 ? ",{\"topic\":" : "{\"topic\":", slice_str(topic != NULL ? topic->name : ""));
+        buf_printf(out, ",\"partition\":%" PRId32, pending->items[i].index);
+        put_known(out, ",\"state_partition\":",
+                  share_round_shard(image, group_id(cell->group), &pending->items[i]));
+        buf_printf(out, "}");
+    }
+    buf_printf(out, "]");
+}
+
 static void put_head(struct buf *out, const struct shard_group *cell, struct group_now now, int32_t owner)
 {
     const struct group *group = cell->group;
@@ -294,7 +313,7 @@ static void put_head(struct buf *out, const struct shard_group *cell, struct gro
     if (plan != NULL && plan->status != STREAMS_READY)
         put_text(out, ",\"not_ready\":", slice_str(plan->detail));
     if (cell->share != NULL)
-        buf_printf(out, ",\"initializing\":%zu", share_group_pending(cell->share)->count);
+        put_initializing(out, cell);
     buf_printf(out, ",\"member_list\":[");
 }
 
@@ -446,6 +465,14 @@ static bool put_streams(struct walk *walk, const struct shard_group *cell, struc
     return !full;
 }
 
+static void put_subscribed(struct buf *out, const struct consumer_profile *profile)
+{
+    buf_printf(out, ",\"subscribed\":[");
+    for (int32_t i = 0; i < profile->topic_count && out->len < ASSIGNED_BYTES; i++)
+        put_text(out, i > 0 ? "," : "", profile->topics[i]);
+    buf_printf(out, "]");
+}
+
 // Members of a share group (KIP-932).
 static bool put_shares(struct walk *walk, const struct shard_group *cell, struct buf *out)
 {
@@ -462,6 +489,7 @@ static bool put_shares(struct walk *walk, const struct shard_group *cell, struct
         buf_printf(out, ",\"state\":\"%s\",\"epoch\":%" PRId32 ",\"heard_ms\":null",
                    settled ? "stable" : "reconciling", member.epoch);
         put_parts(out, walk->coordinator->image, member.assigned);
+        put_subscribed(out, member.profile);
         buf_printf(out, "}");
     }
     return !full;

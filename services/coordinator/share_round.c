@@ -179,14 +179,13 @@ void share_peers_fini(struct share_peers *peers)
         controllers_cancel(peers->controllers, &peers->needed);
 }
 
-// The shard of an item; -1 while there is none.
-static int32_t shard_for(const struct share_round *round, const struct share_round_item *item)
+int32_t share_round_shard(const struct image *image, struct slice group, const struct parts_item *part)
 {
     struct buf name;
     const struct image_shard *shard = NULL;
     buf_init(&name, NAME_BYTES_MAX);
-    if (shard_share_key(block_slice(round->group), item->part.topic, item->part.index, &name) == ST_OK)
-        shard = shard_of_key(round->options.peers->image, SHARD_TOPIC_SHARE, buf_slice(&name));
+    if (shard_share_key(group, part->topic, part->index, &name) == ST_OK)
+        shard = shard_of_key(image, SHARD_TOPIC_SHARE, buf_slice(&name));
     buf_fini(&name);
     return shard != NULL ? shard->shard : -1;
 }
@@ -210,10 +209,12 @@ static const struct image_node *owner_of(const struct share_round *round, int32_
 
 static void begin_pass(struct share_round *round)
 {
+    const struct image *image = round->options.peers->image;
     round->asked = 0;
     for (size_t i = 0; i < round->count; i++)
         if (open(&round->items[i]))
-            round->order[round->asked++] = (struct round_place){i, shard_for(round, &round->items[i])};
+            round->order[round->asked++] = (struct round_place){
+                i, share_round_shard(image, block_slice(round->group), &round->items[i].part)};
     qsort(round->order, round->asked, sizeof *round->order, by_shard);
     need_topic(round->options.peers);
     for (size_t at = 0; at < round->asked;) {

@@ -48,6 +48,9 @@ struct share_round_options {
     void *context;
 };
 
+// The shard of __share_group_state that keeps a share partition's state; -1 while there is none.
+int32_t share_round_shard(const struct image *image, struct slice group, const struct parts_item *part);
+
 // items: copied, ascending by partition. done is called once, never from inside.
 struct share_round *share_round_begin(const struct share_round_options *options,
                                       const struct share_round_item *items, size_t count);

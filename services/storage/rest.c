@@ -6,12 +6,18 @@
 #include "pace.h"
 #include "partitions_state.h"
 #include "request.h"
+#include "share_groups.h"
 #include "storage.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { ANSWER_MAX = 64 << 10 };
+enum {
+    ANSWER_MAX = 64 << 10,
+    SHARES_MAX = 1 << 20, // bytes of the share partitions of a group; what comes behind is left out
+    HOLDERS_MAX = 5
+};
 
 #define FOLLOWER_RATE "follower.replication.throttled.rate"
 
@@ -114,5 +120,115 @@ static void on_partition(struct http_request *request, void *context)
     buf_fini(&out);
 }
 
-const struct http_route storage_routes[] = {{"GET", "/v1/partitions/{topic}/{partition}", on_partition}};
+// ---- share groups (KIP-932) ----
+
+// Who holds records of a share partition.
+struct holder {
+    const struct share_member *member;
+    int64_t records, first;
+    int64_t deadline_ms; // the last of its locks ends
+    int16_t deliveries;  // most of one record
+};
+
+static struct holder *holder_of(struct holder *holders, int *count, const struct share_run *run)
+{
+    for (int i = 0; i < *count; i++)
+        if (holders[i].member == run->member)
+            return &holders[i];
+    if (*count == HOLDERS_MAX)
+        return NULL;
+    holders[*count] = (struct holder){.member = run->member, .first = run->first};
+    return &holders[(*count)++];
+}
+
+static void put_holders(struct buf *out, const struct share_partition *partition, int64_t now_ms)
+{
+    struct holder holders[HOLDERS_MAX];
+    int count = 0;
+    for (const struct share_run *run = partition->runs.head; run != NULL; run = run->next) {
+        struct holder *holder = run->member != NULL ? holder_of(holders, &count, run) : NULL;
+        if (holder == NULL)
+            continue;
+        holder->records += run->last - run->first + 1;
+        holder->deadline_ms = run->deadline_ms > holder->deadline_ms ? run->deadline_ms : holder->deadline_ms;
+        holder->deliveries =
+            run->fate.deliveries > holder->deliveries ? run->fate.deliveries : holder->deliveries;
+    }
+    buf_printf(out, ",\"holders\":[");
+    for (int i = 0; i < count; i++) {
+        buf_printf(out, i > 0 ? ",{\"member\":" : "{\"member\":");
+        json_put_string(out, holders[i].member->id);
+        buf_printf(out,
+                   ",\"first\":%" PRId64 ",\"records\":%" PRId64
+                   ",\"deliveries\":%d,\"lock_left_ms\":%" PRId64 "}",
+                   holders[i].first, holders[i].records, holders[i].deliveries,
+                   holders[i].deadline_ms > now_ms ? holders[i].deadline_ms - now_ms : 0);
+    }
+    buf_printf(out, "]");
+}
+
+// Records that are delivered for the last time, or were.
+static int64_t last_deliveries(const struct share_partition *partition)
+{
+    int64_t count = 0;
+    for (const struct share_run *run = partition->runs.head; run != NULL; run = run->next)
+        if (!share_state_over(run->fate.state) && run->fate.deliveries >= partition->limits.deliveries_max)
+            count += run->last - run->first + 1;
+    return count;
+}
+
+static void put_ready(struct buf *out, const struct share_served *served, int64_t now_ms)
+{
+    const struct share_partition *partition = &served->partition;
+    buf_printf(out,
+               ",\"start\":%" PRId64 ",\"end\":%" PRId64 ",\"acquired\":%" PRId64 ",\"available\":%" PRId64
+               ",\"locks_max\":%" PRId32 ",\"delivery_limit\":%d,\"last_deliveries\":%" PRId64,
+               partition->start, partition->end, partition->runs.acquired, partition->runs.available,
+               partition->limits.locks_max, partition->limits.deliveries_max, last_deliveries(partition));
+    put_holders(out, partition, now_ms);
+}
+
+static void put_served(struct buf *out, const struct storage *storage, const struct share_served *served)
+{
+    static const char *const states[] = {"reading", "seeking", "starting", "ready"};
+    const struct image_topic *topic = image_topic(storage_image(storage), served->topic);
+    int64_t now_us = env_now_us(storage_env(storage));
+    bool troubled = served->dead_trouble != NULL;
+    buf_printf(out, "{\"topic\":");
+    json_put_string(out, slice_str(topic != NULL ? topic->name : ""));
+    buf_printf(out, ",\"partition\":%" PRId32 ",\"state\":\"%s\"", served->index, states[served->state]);
+    put_or_null(out, ",\"unanswered_ms\":", served->relay != NULL ? (now_us - served->asked_us) / 1000 : -1);
+    if (served->state == SHARE_READY)
+        put_ready(out, served, now_us / 1000);
+    buf_printf(out, ",\"dead_letters_trouble\":");
+    json_put_string(out, slice_str(troubled ? served->dead_trouble : ""));
+    put_or_null(out, ",\"dead_letters_tried_ms\":", troubled ? (now_us - served->dead_tried_us) / 1000 : -1);
+    buf_printf(out, "}");
+}
+
+static void on_share_group(struct http_request *request, void *context)
+{
+    const struct storage *storage = context;
+    const struct share_groups *groups = storage_share_groups(storage);
+    const char *name = http_param(request, "group");
+    const struct share_served *served;
+    const char *comma = "";
+    struct buf out;
+    buf_init(&out, SHARES_MAX + ANSWER_MAX);
+    buf_printf(&out, "{\"partitions\":[");
+    for (struct map_entry *at = NULL;
+         groups != NULL && out.len < SHARES_MAX && (served = share_groups_next(groups, &at)) != NULL;) {
+        if (strcmp(served->group, name) != 0)
+            continue;
+        buf_printf(&out, "%s\n  ", comma);
+        put_served(&out, storage, served);
+        comma = ",";
+    }
+    buf_printf(&out, "]}\n");
+    http_reply(request, 200, "application/json", buf_slice(&out));
+    buf_fini(&out);
+}
+
+const struct http_route storage_routes[] = {{"GET", "/v1/partitions/{topic}/{partition}", on_partition},
+                                            {"GET", "/v1/share-groups/{group}", on_share_group}};
 const size_t storage_route_count = sizeof storage_routes / sizeof *storage_routes;

@@ -176,6 +176,7 @@ struct relay *share_groups_ask(struct share_served *served, struct block *frame,
                               .timeout_ms = ASK_MS,
                               .done = done,
                               .context = served};
+    served->asked_us = env_now_us(served->groups->env);
     return relay_start(storage_relays(served->groups->storage), &call);
 }
 
@@ -240,6 +241,12 @@ const struct share_served *share_groups_look(const struct share_groups *groups, 
     const struct share_served *served = name != NULL ? map_get(&groups->served, block_slice(name)) : NULL;
     block_unref(&name);
     return served != NULL && share_served_current(served, replica) ? served : NULL;
+}
+
+const struct share_served *share_groups_next(const struct share_groups *groups, struct map_entry **cursor)
+{
+    void *served;
+    return map_next(&groups->served, cursor, NULL, &served) ? served : NULL;
 }
 
 struct share_served *share_groups_serve(struct share_groups *groups, struct slice group,

@@ -30,6 +30,10 @@ struct share_served *share_groups_find(struct share_groups *groups, struct slice
 const struct share_served *share_groups_look(const struct share_groups *groups, struct slice group,
                                              const struct replica *replica);
 
+// All share partitions served here: start with *cursor = NULL, NULL at the end; nothing may be changed
+// meanwhile.
+const struct share_served *share_groups_next(const struct share_groups *groups, struct map_entry **cursor);
+
 // The session ends: what its member holds may be delivered again.
 void share_groups_end_session(struct share_groups *groups, struct share_session *session);
 // A client's connection is gone.

@@ -258,8 +258,7 @@ static void bury_next(struct share_served *served);
 static void keep_dying(struct share_served *served, const char *trouble)
 {
     struct share_written *written = take_dying(served);
-    if (served->dead_trouble == NULL)
-        served->dead_since_us = env_now_us(share_groups_env(served->groups));
+    served->dead_tried_us = env_now_us(share_groups_env(served->groups));
     served->dead_trouble = trouble;
     share_partition_kept(&served->partition, written->write.number, now_ms(served) + KEPT_MS);
     set_clock(served);

@@ -41,12 +41,13 @@ struct share_served {
     enum share_serving state;
     struct share_partition partition; // from STARTING on
     struct relay *relay;              // a read or the first write, under way
+    int64_t asked_us;                 // ... since then
     struct dead_letters *letters;     // of the first of the dying, under way
     struct share_seek *seek;          // the log is searched for where the group begins
     struct share_written *first, *last;
     struct share_written *dying, *last_dying; // writes whose dead letters must be delivered first
     const char *dead_trouble;                 // why that has failed last; NULL: it has not since
-    int64_t dead_since_us;                    // ... for the first time
+    int64_t dead_tried_us;                    // ... and when
     struct wait_list waits; // woken with ST_OK when records may have become available, else when it ends
     struct timer lock;      // the next lock ends
     int64_t pending;        // writes

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # `millrace why`: every cause is made, and the sentence is read. Besides `group lag`, `quorum` and `features`, which ask
 # the same admin ports.
+import base64
 import errno
 import json
 import os
+import re
 import threading
 import time
 
@@ -11,6 +13,7 @@ import pytest
 
 import cluster as lib
 import consumer_member
+import share_member
 from cluster import Cluster, wait_until
 from member import Member
 from transactional import Producer
@@ -231,6 +234,128 @@ def test_a_group_and_a_topic_tell_of_a_partition_that_is_offline():
             lambda: "is down" in (found := wait_cause(cluster, "group", "g", "partition_offline")) and found)
         assert "t-0 is offline" in text and "node %d is down" % gone.id in text, text
         assert why(cluster, "topic", "t")["partition_offline"] == text
+
+
+# ---- share groups (KIP-932) ----
+
+def share(cluster, topic, *settings, count=0, has=2):
+    """A member of the share group of the topic's name, which reads it from its start."""
+    for setting in ("share.auto.offset.reset=earliest", *settings):
+        cluster.cli("config", "set", setting, "--group", topic)
+    if count:
+        cluster.produce(topic, ["x"] * count, "-p", 0)
+    member = share_member.Share(cluster.storage[0], topic, "m1", [topic])
+    member.join(has, 60)
+    return member
+
+
+def test_a_share_group_that_has_nothing_to_read_has_no_cause(one, topic):
+    member = share(one, topic, count=2)
+    member.gets(2)
+    member.acknowledge({(topic, 0): [(0, 1, share_member.ACCEPT)]})
+    done = run(one, "why", "group", topic)
+    assert done.returncode == 0 and "has nothing to read" in done.stdout, done.stdout
+
+
+def test_a_share_group_without_members_says_so(one, topic):
+    member = share(one, topic, count=3)
+    member.heartbeat(-1)
+    assert "has not begun to read" in why(one, "group", topic)["no_members"]
+    member = share(one, topic)
+    member.gets(3)
+    member.acknowledge({(topic, 0): [(0, 0, share_member.ACCEPT)]}, epoch=share_member.LAST)
+    member.heartbeat(-1)
+    wait_until(lambda: "2 records wait" in why(one, "group", topic).get("no_members", ""))
+
+
+def test_a_share_group_whose_topic_does_not_exist_says_so(one, topic):
+    member = share_member.Share(one.storage[0], topic, "m1", ["not-there"])
+    assert member.heartbeat() == 0
+    text = why(one, "group", topic)["no_assignment"]
+    assert "m1" in text and "topics that do not exist: not-there" in text, text
+
+
+def test_a_share_group_whose_members_do_not_poll_says_so(one, topic):
+    share(one, topic, count=1)
+    assert topic + "-" in why(one, "group", topic)["not_fetching"]
+
+
+def test_records_that_members_hold_are_told_with_who_has_them(one, topic):
+    member = share(one, topic, count=4)
+    member.gets(4)
+    text = why(one, "group", topic)["locks_held"]
+    assert "all 4 records" in text and "member m1 has 4 from offset 0 on, for at most" in text, text
+    member.acknowledge({(topic, 0): [(1, 1, share_member.RELEASE)]})
+    assert why(one, "group", topic) == {}
+
+
+def test_as_many_records_as_may_be_held_are_told(one, topic):
+    member = share(one, topic, "share.partition.max.record.locks=100", count=120)
+    member.gets(100)
+    text = why(one, "group", topic)["locks_full"]
+    assert "100 records are held" in text and "share.partition.max.record.locks" in text and "member m1" in text, text
+
+
+def test_a_last_delivery_is_told(one, topic):
+    member = share(one, topic, "share.delivery.count.limit=2", count=1)
+    member.gets(1)
+    member.acknowledge({(topic, 0): [(0, 0, share_member.RELEASE)]})
+    member.gets(1)
+    text = why(one, "group", topic)["last_delivery"]
+    assert "1 records are delivered for the last time" in text and "limit is 2" in text, text
+
+
+@pytest.mark.parametrize("name,made,words", [
+    ("dlq.%s", False, "it does not exist"), ("dlq.%s", True, "its errors.deadletterqueue.group.enable is not true"),
+    ("other.%s", True, "its name does not begin as")], ids=["missing", "closed", "misnamed"])
+def test_dead_letters_that_are_not_taken_are_told(one, topic, name, made, words):
+    dead = name % topic
+    if made:
+        one.create_topic(dead)
+    member = share(one, topic, "errors.deadletterqueue.topic.name=" + dead, count=1)
+    member.gets(1)
+    member.acknowledge({(topic, 0): [(0, 0, share_member.REJECT)]})
+    assert words in why(one, "group", topic)["dead_letters"]
+
+
+def state_partition(cluster, group, topic, index=0):
+    """Of __share_group_state, that of a partition: Java's String.hashCode of the key, as Kafka has it."""
+    topic_id = next(key for key, name in consumer_member.topics(cluster.storage[0]).items() if name == topic)
+    key = "%s:%s:%d" % (group, base64.urlsafe_b64encode(topic_id.bytes).decode().rstrip("="), index)
+    value = 0
+    for char in key:
+        value = (value * 31 + ord(char)) & 0xffffffff
+    return (value & 0x7fffffff) % 50
+
+
+def test_a_share_group_tells_of_state_that_cannot_be_kept_and_of_a_node_that_is_away():
+    settings = {"controller": {"share.coordinator.state.topic.replication.factor": 1}, **FAST}
+    with Cluster(storage=2, settings=settings) as cluster:
+        cluster.cli("topic", "create", "t", "--partitions", 2, "--replication-factor", 1)
+        share_member.Share(cluster.storage[0], "warm", "m", ["t"]).join(2, 60)
+        stays, gone = cluster.leader("t", 0), cluster.leader("t", 1)
+        assert gone is not stays
+        away = {p["partition"] for t in cluster.metadata()["topics"] if t["topic"] == "__share_group_state"
+                for p in t["partitions"] if p["leader"] == gone.id}
+        begun, begins = [name for name in map("g{}".format, range(100)) if state_partition(cluster, name, "t") in away][:2]
+        cluster.cli("config", "set", "share.auto.offset.reset=earliest", "--group", begun)
+        cluster.produce("t", ["x"], "-p", 0)
+        member = share_member.Share(stays, begun, "m1", ["t"])
+        member.join(2, 60)
+        member.gets(1)
+        gone.kill()
+        wait_until(lambda: cluster.partition("t", 1)["leader"] == -1)
+        waits = threading.Thread(target=lambda: _quietly(lambda: member.acknowledge(
+            {("t", 0): [(0, 0, share_member.ACCEPT)]})), daemon=True)
+        waits.start()
+        assert "t-0: its share coordinator has not answered" in wait_cause(cluster, "group", begun, "state_unwritten")
+        assert "Partition t-1 is offline" in why(cluster, "group", begun)["partition_offline"]
+        late = share_member.Share(stays, begins, "m1", ["t"])
+        wait_until(lambda: late.heartbeat() == 0, 30)
+        text = wait_cause(cluster, "group", begins, "not_initialized")
+        told = re.search(r"^t-(\d) is not given to members: partition (\d+) of __share_group_state", text)
+        assert int(told[2]) == state_partition(cluster, begins, "t", int(told[1])), text
+        assert "Partition __share_group_state-" in why(cluster, "group", begins)["partition_offline"]
 
 
 # ---- topics ----
