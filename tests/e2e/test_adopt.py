@@ -11,8 +11,10 @@ import time
 
 import pytest
 from cluster import Cluster, ROOT, have, wait_until
+from transactional import producers
 
-pytestmark = pytest.mark.skipif(not have("millrace", "millrace-storage", "millrace-controller"), reason="not built")
+pytestmark = pytest.mark.skipif(not have("millrace", "millrace-storage", "millrace-controller",
+                                           "millrace-coordinator"), reason="not built")
 
 GOLDEN = pathlib.Path(ROOT, "tests/golden/transactions")
 TOPIC_ID = base64.urlsafe_b64encode(bytes(range(1, 17))).decode().rstrip("=")
@@ -91,6 +93,33 @@ def test_what_kafka_wrote_is_read_with_its_aborted_transactions(tmp_path):
         cluster.storage[0].start().wait_ready()
         wait_until(lambda: visible(cluster, "read_uncommitted") == list(records) + [END])
         assert visible(cluster, "read_committed") == committed
+
+
+def test_transactions_that_hang_in_what_was_adopted_are_ended_by_hand(tmp_path):
+    """No coordinator knows their producers (KIP-664)."""
+    hanging = {1002: STABLE, 1005: 288}  # producer: its first record
+    records, aborted = golden_records()
+    aborted += [(producer, first, END) for producer, first in hanging.items()]
+    committed = [offset for offset, (producer, transactional) in records.items() if not (
+        transactional and any(producer == p and first <= offset < last for p, first, last in aborted))]
+    with Cluster(coordinators=1) as cluster:
+        adopt(cluster, kafka_directory(tmp_path / "kafka"))
+        node = cluster.storage[0]
+        wait_until(lambda: cluster.partition("golden")["leader"] == 1, what="the topic to be led")
+
+        def found():
+            open_ones = {producer: start for producer, (_, _, start) in producers(node, "golden", 0).items() if start >= 0}
+            return open_ones, visible(cluster, "read_committed")[-1]
+
+        assert found() == (hanging, max(offset for offset in committed if offset < STABLE))
+        assert json.loads(cluster.cli("txn", "list", "--json").stdout) == []
+        cluster.cli("txn", "abort", "-t", "golden", "-p", "0", "-o", str(hanging[1002]))
+        assert found() == ({1005: 288}, max(offset for offset in committed if offset < 288))
+        cluster.cli("txn", "abort", "-t", "golden", "-p", "0", "-o", str(hanging[1005]))
+        assert visible(cluster, "read_committed") == committed
+        node.kill()
+        node.start().wait_ready()
+        wait_until(lambda: visible(cluster, "read_committed") == committed, what="the aborts after a crash")
 
 
 def test_all_or_nothing(tmp_path):
