@@ -107,8 +107,7 @@ static void open_txn_shard(struct coordinator *coordinator, const struct image_s
         .image = coordinator->image,
         .loads = coordinator->loads,
         .settings = &coordinator->txn_settings,
-        .storages = &coordinator->storages,
-        .coordinators = &coordinator->coordinators,
+        .outbox = coordinator->outbox,
         .index = assigned->shard,
         .owner = coordinator->node_id,
         .owner_epoch = assigned->owner_epoch,
@@ -394,6 +393,16 @@ static struct lag *make_lag(struct coordinator *coordinator)
     return lag_new(&options);
 }
 
+static struct txn_outbox *make_outbox(struct coordinator *coordinator)
+{
+    struct txn_outbox_options options = {.env = coordinator->env,
+                                         .rpc = coordinator->rpc,
+                                         .image = coordinator->image,
+                                         .storages = &coordinator->storages,
+                                         .coordinators = &coordinator->coordinators};
+    return txn_outbox_new(&options);
+}
+
 // What the table of parameters cannot say.
 static enum status check_settings(const struct coordinator *coordinator)
 {
@@ -463,6 +472,7 @@ enum status coordinator_new(const struct coordinator_options *options, struct co
     coordinator->topics_made = streams_topics_new(coordinator->env);
     coordinator->lag = make_lag(coordinator);
     coordinator->loads = ledger_loads_new(options->env);
+    coordinator->outbox = make_outbox(coordinator);
     report_start(coordinator);
     if (status == ST_OK)
         status = follow_cluster(coordinator);
@@ -516,6 +526,7 @@ void coordinator_destroy(struct coordinator **pointer)
         close_txn_shard(coordinator, value);
     for (struct map_entry *at = NULL; map_next(&coordinator->share_shards, &at, NULL, &value);)
         close_share_shard(coordinator, value);
+    txn_outbox_destroy(&coordinator->outbox);
     ledger_loads_destroy(&coordinator->loads);
     share_peers_fini(&coordinator->share_peers);
     producer_ids_destroy(&coordinator->producer_ids);

@@ -37,6 +37,7 @@ struct coordinator {
     struct txn_settings txn_settings;
     struct producer_ids *producer_ids;
     struct contacts storages, coordinators; // whom transactions are told to and asked of
+    struct txn_outbox *outbox;              // markers on their way to them
     struct share_peers share_peers;
     struct lag *lag;
     struct ledger_loads *loads;

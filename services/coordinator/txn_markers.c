@@ -1,30 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// Markers are sent in rounds: one call per node with all of the transaction's partitions there; what failed
-// is looked up and sent anew in the next round. See txn_markers.h.
+// Markers are sent in rounds: one letter per node with all of the transaction's partitions there, which goes
+// with those of other transactions (txn_outbox.h); what failed is looked up and sent anew in the next round.
+// See txn_markers.h.
 #include "txn_markers.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
 #include "cluster/shard.h"
-#include "protos/coordinator.pb-c.h"
-#include "protos/storage.pb-c.h"
-
-#include <string.h>
 
 enum {
-    CALL_MS = 3000,
     RETRY_MS_MIN = 10,
     RETRY_MS_MAX = 500,
-    CALL_BYTES_MAX = 256 << 10 // of one call's names and numbers; the rest waits for the next round
+    PARTITION_BYTES = 10 // in a message, besides the topic's name
 };
 
-// One call under way.
+// What a node is told in this round.
 struct txn_marker_call {
+    struct txn_letter letter;
     struct txn_cell *cell;
-    const struct image_node *node; // valid while the round is put together
-    bool to_coordinator;
-    size_t bytes;
-    struct txn_partitions sent; // in the order of the call
     struct txn_marker_call *next;
 };
 
@@ -35,7 +28,8 @@ void txn_markers_init(struct txn_cell *cell)
 
 static void call_free(struct txn_marker_call *call)
 {
-    txn_partitions_fini(&call->sent);
+    txn_outbox_cancel(&call->letter);
+    txn_partitions_fini(&call->letter.partitions);
     mem_free(call);
 }
 
@@ -46,7 +40,6 @@ static void stop(struct txn_cell *cell)
     while (marking->calls != NULL) {
         struct txn_marker_call *call = marking->calls;
         marking->calls = call->next;
-        rpc_cancel(txn_shard_options(cell->shard)->rpc, call);
         call_free(call);
     }
     marking->retry_ms = RETRY_MS_MIN;
@@ -78,24 +71,23 @@ static void round_ended(struct txn_cell *cell)
         again_later(cell);
 }
 
-// Takes out what was written. statuses are in the order the partitions were sent in.
-static void take_statuses(struct txn_marker_call *call, const Millrace__WriteMarkersReply *reply)
+// Takes out what was written.
+static void take_statuses(struct txn_marker_call *call, const int32_t *status)
 {
     struct slice name;
     const struct txn_topic *topic;
-    size_t at = 0;
-    for (struct map_entry *cursor = NULL; txn_partitions_next(&call->sent, &cursor, &name, &topic);)
-        for (int32_t i = 0; i < topic->count; i++, at++)
-            if (at < reply->n_status && reply->status[at] == ST_OK)
+    for (struct map_entry *at = NULL; txn_partitions_next(&call->letter.partitions, &at, &name, &topic);)
+        for (int32_t i = 0; i < topic->count; i++)
+            if (*status++ == ST_OK)
                 txn_partitions_remove(&call->cell->marking.open, name, topic->partitions[i]);
 }
 
-static void on_marked(const Millrace__WriteMarkersReply *reply, void *context)
+static void on_told(struct txn_letter *letter, const int32_t *status)
 {
-    struct txn_marker_call *call = context;
+    struct txn_marker_call *call = (struct txn_marker_call *)letter; // its first member
     struct txn_cell *cell = call->cell;
-    if (reply != NULL)
-        take_statuses(call, reply);
+    if (status != NULL)
+        take_statuses(call, status);
     struct txn_marker_call **at = &cell->marking.calls;
     while (*at != call)
         at = &(*at)->next;
@@ -133,18 +125,33 @@ static enum where find(const struct txn_cell *cell, struct slice topic, int32_t 
     return image_node_live(*node, MILLRACE__ROLE__ROLE_STORAGE) ? AT_NODE : AT_NOBODY;
 }
 
-static struct txn_marker_call *call_to(struct txn_cell *cell, const struct image_node *node,
-                                       bool to_coordinator)
+static struct txn_marker marker_of(const struct txn_cell *cell)
+{
+    const struct txn_shard_options *options = txn_shard_options(cell->shard);
+    return (struct txn_marker){.producer_id = cell->head.producer_id,
+                               .producer_epoch = cell->head.epoch,
+                               .commit = cell->head.state == TXN_PREPARE_COMMIT,
+                               .raised = cell->head.flow == TXN_FLOW_NEW,
+                               .shard = options->index,
+                               .owner_epoch = options->owner_epoch,
+                               .started_ms = cell->head.started_ms};
+}
+
+static struct txn_marker_call *call_to(struct txn_cell *cell, int32_t node, bool to_coordinator)
 {
     struct txn_marker_call *call = cell->marking.calls;
-    while (call != NULL && call->node != node)
+    while (call != NULL && (call->letter.node != node || call->letter.to_coordinator != to_coordinator))
         call = call->next;
     if (call != NULL)
         return call;
     call = mem_calloc(1, sizeof *call);
-    *call = (struct txn_marker_call){
-        .cell = cell, .node = node, .to_coordinator = to_coordinator, .next = cell->marking.calls};
-    txn_partitions_init(&call->sent);
+    *call = (struct txn_marker_call){.letter = {.node = node,
+                                                .to_coordinator = to_coordinator,
+                                                .marker = marker_of(cell),
+                                                .done = on_told},
+                                     .cell = cell,
+                                     .next = cell->marking.calls};
+    txn_partitions_init(&call->letter.partitions);
     cell->marking.calls = call;
     return call;
 }
@@ -161,11 +168,12 @@ static void put(struct txn_cell *cell, struct slice topic, int32_t partition, st
     case AT_NODE:
         break;
     }
-    struct txn_marker_call *call = call_to(cell, node, slice_is(topic, SHARD_TOPIC_GROUPS));
-    if (call->bytes >= CALL_BYTES_MAX)
-        return;
-    call->bytes += 10 + topic.len;
-    txn_partitions_add(&call->sent, topic, partition);
+    struct txn_letter *letter = &call_to(cell, node->id, slice_is(topic, SHARD_TOPIC_GROUPS))->letter;
+    size_t bytes = PARTITION_BYTES + topic.len;
+    if (letter->bytes + bytes > TXN_LETTER_BYTES_MAX)
+        return; // with the next round
+    letter->bytes += bytes;
+    txn_partitions_add(&letter->partitions, topic, partition);
 }
 
 static void gather(struct txn_cell *cell)
@@ -183,71 +191,14 @@ static void gather(struct txn_cell *cell)
     txn_partitions_fini(&gone);
 }
 
-static Millrace__Marker marker_of(const struct txn_cell *cell)
-{
-    const struct txn_shard_options *options = txn_shard_options(cell->shard);
-    Millrace__Marker marker = MILLRACE__MARKER__INIT;
-    marker.producer_id = cell->head.producer_id;
-    marker.producer_epoch = cell->head.epoch;
-    marker.commit = cell->head.state == TXN_PREPARE_COMMIT;
-    marker.shard = options->index;
-    marker.owner_epoch = options->owner_epoch;
-    marker.started_ms = cell->head.started_ms;
-    marker.has_raised = true;
-    marker.raised = cell->head.flow == TXN_FLOW_NEW;
-    return marker;
-}
-
-static void call_node(struct txn_marker_call *call, Millrace__Marker *marker)
-{
-    const struct txn_shard_options *options = txn_shard_options(call->cell->shard);
-    Millrace__WriteMarkersRequest request = MILLRACE__WRITE_MARKERS_REQUEST__INIT;
-    struct rpc_options rpc = {.deadline_ms = CALL_MS};
-    request.markers = &marker;
-    request.n_markers = 1;
-    if (call->to_coordinator)
-        millrace__coordinator__write_markers(
-            rpc_on(contacts_to(options->coordinators, call->node, RPC_COORDINATOR),
-                   &millrace__coordinator__descriptor, &rpc),
-            &request, on_marked, call);
-    else
-        millrace__storage__write_markers(rpc_on(contacts_to(options->storages, call->node, RPC_STORAGE),
-                                                &millrace__storage__descriptor, &rpc),
-                                         &request, on_marked, call);
-    call->node = NULL;
-}
-
-static void send(struct txn_marker_call *call)
-{
-    Millrace__Marker marker = marker_of(call->cell);
-    size_t count = call->sent.topics.count, at = 0;
-    Millrace__MarkerTopic *topics = mem_calloc(count, sizeof *topics);
-    Millrace__MarkerTopic **pointers = mem_calloc(count, sizeof *pointers);
-    struct slice name;
-    const struct txn_topic *topic;
-    for (struct map_entry *cursor = NULL; txn_partitions_next(&call->sent, &cursor, &name, &topic); at++) {
-        millrace__marker_topic__init(&topics[at]);
-        topics[at].name = mem_strndup((const char *)name.data, name.len);
-        topics[at].partitions = topic->partitions;
-        topics[at].n_partitions = (size_t)topic->count;
-        pointers[at] = &topics[at];
-    }
-    marker.topics = pointers;
-    marker.n_topics = count;
-    call_node(call, &marker);
-    for (size_t i = 0; i < count; i++)
-        mem_free(topics[i].name);
-    mem_free(pointers);
-    mem_free(topics);
-}
-
 static void begin_round(struct txn_cell *cell)
 {
     struct txn_marking *marking = &cell->marking;
     ASSERT(marking->calls == NULL);
     gather(cell);
+    bool again = marking->retry_ms > RETRY_MS_MIN;
     for (struct txn_marker_call *call = marking->calls; call != NULL; call = call->next)
-        send(call); // ends never from inside
+        txn_outbox_put(txn_shard_options(cell->shard)->outbox, &call->letter, again);
     if (marking->calls == NULL)
         round_ended(cell);
 }

@@ -6,9 +6,9 @@
 #define TXN_SHARD_H
 
 #include "base/block.h"
-#include "cluster/contacts.h"
 #include "ledger/ledger.h"
 #include "txn.h"
+#include "txn_outbox.h"
 #include "txn_partitions.h"
 
 struct txn_shard;
@@ -31,7 +31,7 @@ struct txn_hold {
 struct txn_marking {
     struct ledger_wait wait;       // until PREPARE is committed
     struct txn_partitions open;    // partitions without their marker
-    struct txn_marker_call *calls; // under way
+    struct txn_marker_call *calls; // of this round, without an answer
     int retry_ms;
 };
 
@@ -51,10 +51,10 @@ struct txn_shard_options {
     struct env *env;
     struct rpc *rpc;
     struct image *image;
-    struct ledger_loads *loads; // borrowed
-    const struct txn_settings *settings;      // borrowed
-    struct contacts *storages, *coordinators; // borrowed: who gets markers
-    int32_t index;                            // partition of __transaction_state
+    struct ledger_loads *loads;          // borrowed
+    const struct txn_settings *settings; // borrowed
+    struct txn_outbox *outbox;           // borrowed: for markers
+    int32_t index;                       // partition of __transaction_state
     int32_t owner, owner_epoch;
     int64_t metadata_offset;
     // The state is dropped: requests parked on its account must be failed, ledger waits have ended.

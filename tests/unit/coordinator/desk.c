@@ -217,25 +217,36 @@ static struct desk_log *log_of(struct desk *desk, const char *topic, int32_t par
     return strcmp(topic, "__consumer_offsets") == 0 ? &desk->logs[partition] : &desk->txn_logs[partition];
 }
 
+// Answers one marker.
+static void take_marker(struct desk *desk, const Millrace__Marker *marker, Millrace__WriteMarkersReply *reply)
+{
+    size_t before = reply->n_status;
+    bool refused = desk->markers_refused || desk->refused_producer == marker->producer_id;
+    for (size_t i = 0; i < marker->n_topics; i++)
+        for (size_t p = 0; p < marker->topics[i]->n_partitions; p++) {
+            cr_assert_lt(reply->n_status, DESK_MARKER_PARTS);
+            reply->status[reply->n_status++] = refused ? ST_NOT_LEADER : ST_OK;
+        }
+    desk->marker = (struct desk_marker){.producer_id = marker->producer_id,
+                                        .epoch = marker->producer_epoch,
+                                        .owner_epoch = marker->owner_epoch,
+                                        .partitions = (int32_t)(reply->n_status - before),
+                                        .commit = marker->commit};
+}
+
 static void serve_write_markers(Millrace__Storage_Service *service,
                                 const Millrace__WriteMarkersRequest *request,
                                 Millrace__WriteMarkersReply_Closure closure, void *call)
 {
     struct desk *desk = desk_of_storage(service);
-    const Millrace__Marker *marker = request->markers[0];
-    int32_t statuses[16] = {0};
+    int32_t statuses[DESK_MARKER_PARTS];
     Millrace__WriteMarkersReply reply = MILLRACE__WRITE_MARKERS_REPLY__INIT;
-    for (size_t i = 0; i < marker->n_topics; i++)
-        reply.n_status += marker->topics[i]->n_partitions;
-    for (size_t i = 0; i < reply.n_status; i++)
-        statuses[i] = desk->markers_refused ? ST_NOT_LEADER : ST_OK;
     reply.status = statuses;
+    for (size_t i = 0; i < request->n_markers; i++)
+        take_marker(desk, request->markers[i], &reply);
     desk->markers++;
-    desk->marker = (struct desk_marker){.producer_id = marker->producer_id,
-                                        .epoch = marker->producer_epoch,
-                                        .owner_epoch = marker->owner_epoch,
-                                        .partitions = (int32_t)reply.n_status,
-                                        .commit = marker->commit};
+    if ((int)request->n_markers > desk->markers_most)
+        desk->markers_most = (int)request->n_markers;
     closure(&reply, call);
 }
 
@@ -411,6 +422,7 @@ static void configure(struct desk *desk)
 void desk_start(struct desk *desk)
 {
     memset(desk, 0, sizeof *desk);
+    desk->refused_producer = -1;
     cr_assert_eq(env_posix_new("desk", 1, &desk->env), ST_OK);
     desk->env->diag.level = DIAG_ERROR;
     desk->ops = *desk->env->ops;

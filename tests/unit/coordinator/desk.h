@@ -14,7 +14,7 @@
 #include "protos/records_metadata.pb-c.h"
 #include "protos/storage.pb-c.h"
 
-enum { DESK_SHARDS = 4, DESK_BATCHES = 400, DESK_NODE = 11 };
+enum { DESK_SHARDS = 4, DESK_BATCHES = 400, DESK_NODE = 11, DESK_MARKER_PARTS = 64 };
 
 struct desk_log {
     struct block *batches[DESK_BATCHES];
@@ -43,6 +43,7 @@ struct desk {
     bool appends_held;                       // appends are not answered (and not written)
     bool opens_held;                         // ledgers cannot be opened
     bool markers_refused;
+    int64_t refused_producer; // its markers are; -1: nobody's
     // Of every partition asked about: begins, ends, and when each record was written.
     int64_t position_start, position_end, position_time;
     int position_calls, position_times; // seen; partitions whose record's time was wanted
@@ -51,7 +52,8 @@ struct desk {
     struct rpc_call *positions_call;
     Millrace__PositionsReply_Closure positions_closure;
     size_t positions_count;
-    int markers; // calls that brought some
+    int markers;      // calls that brought some
+    int markers_most; // transactions in the largest of them
     struct desk_marker {
         int64_t producer_id;
         int32_t epoch, owner_epoch, partitions;

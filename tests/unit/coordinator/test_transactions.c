@@ -18,6 +18,7 @@
 
 #include <criterion/criterion.h>
 
+static const char *current = "x"; // of the producer that the requests are of
 static int64_t producer_id;
 static int16_t epoch;
 
@@ -27,7 +28,7 @@ static int16_t init_for(int32_t timeout_ms)
 {
     struct kafka_init_producer_id_request request;
     kafka_defaults(&kafka_init_producer_id_request_message, &request);
-    request.transactional_id = text("x");
+    request.transactional_id = text(current);
     request.transaction_timeout_ms = timeout_ms;
     struct desk_call call;
     desk_send(&d, &call, KAFKA_API_INIT_PRODUCER_ID, 4, &request);
@@ -53,7 +54,7 @@ static int16_t add_to(const char *topic, int32_t first, int32_t second, int16_t 
         .name = text(topic), .partitions = partitions, .partitions_count = 2};
     struct kafka_add_partitions_to_txn_request request;
     kafka_defaults(&kafka_add_partitions_to_txn_request_message, &request);
-    request.v3_and_below_transactional_id = text("x");
+    request.v3_and_below_transactional_id = text(current);
     request.v3_and_below_producer_id = producer_id;
     request.v3_and_below_producer_epoch = epoch;
     request.v3_and_below_topics = &one;
@@ -78,7 +79,7 @@ static void add(void)
 
 static void send_end(struct desk_call *call, int16_t version, bool commit)
 {
-    struct kafka_end_txn_request request = {.transactional_id = text("x"),
+    struct kafka_end_txn_request request = {.transactional_id = text(current),
                                             .producer_id = producer_id,
                                             .producer_epoch = epoch,
                                             .committed = commit};
@@ -99,8 +100,8 @@ static int16_t end(int16_t version, bool commit)
 
 static bool state_is(const char *state)
 {
-    struct slice id = text("x");
-    struct kafka_describe_transactions_request request = {.transactional_ids = &id,
+    struct slice asked = text(current);
+    struct kafka_describe_transactions_request request = {.transactional_ids = &asked,
                                                           .transactional_ids_count = 1};
     struct desk_call call;
     desk_send(&d, &call, KAFKA_API_DESCRIBE_TRANSACTIONS, 0, &request);
@@ -272,6 +273,61 @@ Test(transactions, a_new_owner_sends_the_markers_of_what_was_prepared)
     cr_expect_eq(epoch, told);
 }
 
+// Six transactional ids of one shard, their transactions ended without a marker written, at a new owner.
+static void six_prepared(const char *const ids[6], int64_t producers[6])
+{
+    d.markers_refused = true;
+    for (int i = 0; i < 6; i++) {
+        current = ids[i];
+        init();
+        add();
+        cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+        producers[i] = producer_id;
+    }
+    await_markers(6);
+    d.markers_most = 0;
+    desk_take_over(&d);
+}
+
+static const char *const of_one_shard[6] = {"d", "h", "l", "p", "t", "x"}; // hash codes a multiple of 4 apart
+
+Test(transactions, what_becomes_due_together_is_told_in_one_call)
+{
+    int64_t producers[6];
+    six_prepared(of_one_shard, producers);
+    d.markers_refused = false;
+    for (int i = 0; i < 6; i++) {
+        current = of_one_shard[i];
+        await_state("CompleteCommit");
+    }
+    cr_expect_eq(d.markers_most, 6, "not %d", d.markers_most);
+}
+
+Test(transactions, one_that_is_refused_holds_up_none_of_the_others_in_its_call)
+{
+    int64_t producers[6];
+    six_prepared(of_one_shard, producers);
+    d.refused_producer = producers[2];
+    d.markers_refused = false;
+    for (int i = 0; i < 6; i++) {
+        current = of_one_shard[i];
+        await_state(i == 2 ? "PrepareCommit" : "CompleteCommit");
+    }
+    current = of_one_shard[2];
+    d.refused_producer = -1;
+    await_state("CompleteCommit");
+}
+
+Test(transactions, what_is_told_again_goes_by_itself)
+{
+    int64_t producers[6];
+    six_prepared(of_one_shard, producers);
+    await_markers(d.markers + 1);
+    d.markers_most = 0;
+    await_markers(d.markers + 12);
+    cr_expect_eq(d.markers_most, 1, "not %d", d.markers_most);
+}
+
 Test(transactions, a_decision_that_was_not_committed_is_none)
 {
     init();
@@ -411,7 +467,7 @@ static int16_t commit_offset(int16_t version, int64_t offset)
         .name = text("t"), .partitions = &partition, .partitions_count = 1};
     struct kafka_txn_offset_commit_request request;
     kafka_defaults(&kafka_txn_offset_commit_request_message, &request);
-    request.transactional_id = text("x");
+    request.transactional_id = text(current);
     request.group_id = text("g");
     request.producer_id = producer_id;
     request.producer_epoch = epoch;
@@ -446,7 +502,7 @@ static int16_t stable_error(void)
 
 static void add_offsets(void)
 {
-    struct kafka_add_offsets_to_txn_request request = {.transactional_id = text("x"),
+    struct kafka_add_offsets_to_txn_request request = {.transactional_id = text(current),
                                                        .producer_id = producer_id,
                                                        .producer_epoch = epoch,
                                                        .group_id = text("g")};
