@@ -105,10 +105,12 @@ static enum status read_number(struct reader *r, struct tree *into)
     if (digits == NULL)
         return full(r);
     into->kind = real ? TREE_REAL : TREE_INTEGER;
-    if (real)
+    if (real) {
         into->real = strtod(digits, NULL);
-    else
+        into->digits = digits;
+    } else {
         into->text = slice_str(strcmp(digits, "-0") == 0 ? "0" : digits);
+    }
     return ST_OK;
 }
 

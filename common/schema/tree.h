@@ -27,7 +27,10 @@ struct tree {
     struct tree *next; // element or member
     union {
         struct slice text; // STRING, UTF-8; INTEGER: its digits, "-" before them
-        double real;       // infinite where no double is large enough
+        struct {
+            double real;        // REAL; infinite where no double is large enough
+            const char *digits; // as it was written
+        };
         struct {
             struct tree *first;
             struct tree **sorted; // OBJECT: the members by name, in Java's order of strings
@@ -58,6 +61,10 @@ double tree_number(const struct tree *tree);
 
 // Appends as Jackson prints it in one line; sorted: members by name.
 void tree_print(const struct tree *tree, bool sorted, struct buf *out);
+
+// As tree_print, but a number keeps all its digits: REAL as java.math.BigDecimal's toString prints what was
+// written (1.10 stays, 1e5 is 1E+5), which is Jackson with exact decimals.
+void tree_print_exact(const struct tree *tree, bool sorted, struct buf *out);
 
 // One string in quotes, escaped where JSON must be and nowhere else.
 void tree_put_string(struct slice text, struct buf *out);

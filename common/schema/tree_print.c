@@ -119,22 +119,77 @@ void tree_put_float(float value, struct buf *out)
     put_java(digits, out);
 }
 
-static void print_members(const struct tree *tree, bool sorted, struct buf *out)
+// A number as written, taken apart: its digits without point and leading zeros, and where the point is.
+struct decimal {
+    bool negative;
+    char digits[TREE_NUMBER_MAX + 1];
+    int count;
+    int64_t scale; // digits behind the point; below 0: zeros before it
+};
+
+static void read_decimal(const char *text, struct decimal *decimal)
+{
+    enum { EXPONENT_MAX = 1 << 30 }; // Java's limit is near; nothing is refused for it here
+    bool point = false;
+    *decimal = (struct decimal){.negative = *text == '-'};
+    for (text += *text == '-'; *text != '\0' && *text != 'e' && *text != 'E'; text++) {
+        if (*text == '.') {
+            point = true;
+            continue;
+        }
+        decimal->scale += point;
+        if (decimal->count > 0 || *text != '0')
+            decimal->digits[decimal->count++] = *text;
+    }
+    int64_t exponent = *text != '\0' ? strtoll(text + 1, NULL, 10) : 0;
+    exponent = exponent > EXPONENT_MAX ? EXPONENT_MAX : exponent < -EXPONENT_MAX ? -EXPONENT_MAX : exponent;
+    decimal->scale -= exponent;
+    if (decimal->count == 0) {
+        decimal->digits[decimal->count++] = '0';
+        decimal->negative = false;
+    }
+}
+
+// BigDecimal.toString: plain from 10^-6 up to where the last digit is a whole one, with an exponent beyond.
+static void put_exact(const char *text, struct buf *out)
+{
+    struct decimal decimal;
+    read_decimal(text, &decimal);
+    int64_t adjusted = decimal.count - 1 - decimal.scale, before = decimal.count - decimal.scale;
+    buf_printf(out, decimal.negative ? "-" : "");
+    if (decimal.scale >= 0 && adjusted >= -6 && before <= 0)
+        buf_printf(out, "0.%.*s%s", (int)-before, "000000", decimal.digits);
+    else if (decimal.scale == 0)
+        buf_printf(out, "%s", decimal.digits);
+    else if (decimal.scale > 0 && adjusted >= -6)
+        buf_printf(out, "%.*s.%s", (int)before, decimal.digits, decimal.digits + before);
+    else
+        buf_printf(out, "%c%s%sE%+lld", decimal.digits[0], decimal.count > 1 ? "." : "", decimal.digits + 1,
+                   (long long)adjusted);
+}
+
+struct style {
+    bool sorted, exact;
+};
+
+static void print(const struct tree *tree, struct style style, struct buf *out);
+
+static void print_members(const struct tree *tree, struct style style, struct buf *out)
 {
     const struct tree *at = tree->first;
     for (uint32_t i = 0; i < tree->count; i++, at = at->next) {
-        const struct tree *member = sorted && tree->kind == TREE_OBJECT ? tree->sorted[i] : at;
+        const struct tree *member = style.sorted && tree->kind == TREE_OBJECT ? tree->sorted[i] : at;
         if (i > 0)
             buf_put_u8(out, ',');
         if (tree->kind == TREE_OBJECT) {
             tree_put_string(member->name, out);
             buf_put_u8(out, ':');
         }
-        tree_print(member, sorted, out);
+        print(member, style, out);
     }
 }
 
-void tree_print(const struct tree *tree, bool sorted, struct buf *out)
+static void print(const struct tree *tree, struct style style, struct buf *out)
 {
     static const char *const words[] = {[TREE_NULL] = "null", [TREE_FALSE] = "false", [TREE_TRUE] = "true"};
     switch (tree->kind) {
@@ -142,7 +197,10 @@ void tree_print(const struct tree *tree, bool sorted, struct buf *out)
         buf_append(out, tree->text.data, tree->text.len);
         return;
     case TREE_REAL:
-        tree_put_double(tree->real, out);
+        if (style.exact)
+            put_exact(tree->digits, out);
+        else
+            tree_put_double(tree->real, out);
         return;
     case TREE_STRING:
         tree_put_string(tree->text, out);
@@ -150,10 +208,20 @@ void tree_print(const struct tree *tree, bool sorted, struct buf *out)
     case TREE_ARRAY:
     case TREE_OBJECT:
         buf_put_u8(out, tree->kind == TREE_ARRAY ? '[' : '{');
-        print_members(tree, sorted, out);
+        print_members(tree, style, out);
         buf_put_u8(out, tree->kind == TREE_ARRAY ? ']' : '}');
         return;
     default:
         buf_printf(out, "%s", words[tree->kind]);
     }
+}
+
+void tree_print(const struct tree *tree, bool sorted, struct buf *out)
+{
+    print(tree, (struct style){.sorted = sorted}, out);
+}
+
+void tree_print_exact(const struct tree *tree, bool sorted, struct buf *out)
+{
+    print(tree, (struct style){.sorted = sorted, .exact = true}, out);
 }
