@@ -86,7 +86,7 @@ static bool is_among(const struct tree *value, const struct tree *list)
 }
 
 // Decimal fractions are no doubles: 0.0075 is a multiple of 0.0001, up to the last digits.
-static bool is_multiple(const struct tree *value, const struct tree *of)
+bool keywords_multiple(const struct tree *value, const struct tree *of)
 {
     int64_t whole, divisor;
     if (tree_integer(value, &whole) && tree_integer(of, &divisor) && divisor > 0)
@@ -119,7 +119,7 @@ static bool number_fits(const struct scope *scope, const struct tree *schema, co
             return false;
     }
     *broken = checking_keyword(scope, schema, "multipleOf", JSCHEMA_4, JSCHEMA_2020);
-    return *broken == NULL || is_multiple(value, *broken);
+    return *broken == NULL || keywords_multiple(value, *broken);
 }
 
 static bool counts_fit(const struct scope *scope, const struct tree *schema, const char *const names[2],

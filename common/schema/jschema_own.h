@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of JSON Schema share: jschema_parse.c (texts, resources, references), jschema_check.c (a
-// value against a schema), jschema_keywords.c (one keyword). For them only.
+// What the files of JSON Schema share: jschema_parse.c (texts, resources, references), jschema_shape.c (which
+// value a keyword may have), jschema_check.c (a value against a schema), jschema_keywords.c (one keyword);
+// jschema_model.c and jschema_compare*.c compare two schemas. For them only.
 #ifndef SCHEMA_JSCHEMA_OWN_H
 #define SCHEMA_JSCHEMA_OWN_H
 
@@ -23,8 +24,18 @@ struct target {
     bool dynamic; // an anchor that "$dynamicRef" looks for
 };
 
+// A text that was read: the schema's own first, then those that references lead to.
+struct text {
+    struct text *next;
+    struct slice name; // as the references say it
+    const struct tree *root;
+    const struct resource *resource;
+    bool builtin; // a metaschema
+};
+
 struct jschema {
     struct arena arena;
+    struct text *texts;
     const struct tree *root;
     const struct resource *resource; // of the root
     struct map places;               // "uri" or "uri#anchor" -> struct target
@@ -79,6 +90,18 @@ bool keywords_assert(struct checking *c, const struct scope *scope, const struct
                      const struct spot *spot);
 // An order of all JSON values in which equal ones (1 and 1.0 too) are 0 apart.
 int keywords_order(const struct tree *a, const struct tree *b);
+
+// Whether one number is a multiple of another (decimals up to their last digits); both are numbers.
+bool keywords_multiple(const struct tree *value, const struct tree *of);
+
+// Whether each keyword of one schema object has a value of the kind the draft asks for: a type that exists, a
+// count that is a number, ... MALFORMED with the error filled in, or OK.
+enum status jschema_keywords_fit(const struct tree *schema, enum jschema_draft draft,
+                                 struct schema_error *error);
+
+// The schema as one text, with the texts it came with among its definitions. UNSUPPORTED: one of them is of
+// another draft, or a reference is a dynamic one; LIMIT: too much memory, or out is full.
+enum status jschema_resolved_text(const struct jschema *schema, struct buf *out);
 
 // The text of a metaschema of the drafts, by its URI; data NULL: none.
 struct slice jschema_builtin(struct slice uri);

@@ -26,8 +26,9 @@ struct parsing {
     const struct schema_source *source;
     bool *read;                         // which texts of the source's references were needed
     struct reference *refs, **refs_end; // still to be followed
-    struct map walked;                  // addresses of schemas
-    enum jschema_draft draft;           // where none is named
+    struct text **texts_end;
+    struct map walked;        // addresses of schemas
+    enum jschema_draft draft; // where none is named
 };
 
 static enum status walk(struct parsing *p, const struct tree *node, const struct resource *resource);
@@ -58,10 +59,20 @@ static const struct {
     {"https://json-schema.org/draft/2020-12/schema", JSCHEMA_2020},
 };
 
+// With http and https alike, as Confluent's registry takes them.
+static struct slice without_scheme(struct slice uri)
+{
+    const uint8_t *mark = uri.len > 0 ? memchr(uri.data, ':', uri.len) : NULL;
+    size_t len = mark != NULL ? (size_t)(mark - uri.data) : 0;
+    bool web = mark != NULL &&
+               (slice_is(slice_of(uri.data, len), "http") || slice_is(slice_of(uri.data, len), "https"));
+    return web ? slice_of(mark, uri.len - len) : uri;
+}
+
 static bool known_draft(struct slice uri, enum jschema_draft *draft)
 {
     for (size_t i = 0; i < sizeof drafts / sizeof *drafts; i++)
-        if (slice_is(uri_bare(uri), drafts[i].uri)) {
+        if (slice_equal(without_scheme(uri_bare(uri)), without_scheme(slice_str(drafts[i].uri)))) {
             *draft = drafts[i].draft;
             return true;
         }
@@ -267,12 +278,28 @@ static enum status walk(struct parsing *p, const struct tree *node, const struct
     if (map_get_u64(&p->schema->resources, jschema_key(node)) == NULL)
         status = take_id(p, node, &resource);
     if (status == ST_OK)
+        status = jschema_keywords_fit(node, resource->draft, p->error);
+    if (status == ST_OK)
         status = take_anchors(p, node, resource);
     if (status == ST_OK)
         status = take_patterns(p, node);
     if (status == ST_OK)
         status = take_refs(p, node, resource);
     return status == ST_OK ? walk_inner(p, node, resource) : status;
+}
+
+static enum status add_text(struct parsing *p, struct slice name, const struct target *root)
+{
+    struct text *made = arena_alloc(&p->schema->arena, sizeof *made);
+    if (made == NULL)
+        return full(p);
+    *made = (struct text){.name = name,
+                          .root = root->node,
+                          .resource = root->resource,
+                          .builtin = jschema_builtin(name).data != NULL};
+    *p->texts_end = made;
+    p->texts_end = &made->next;
+    return ST_OK;
 }
 
 // One text under the URI it is known by.
@@ -296,6 +323,8 @@ static enum status read_text(struct parsing *p, struct slice uri, struct slice t
     struct target *known = map_get(&p->schema->places, uri);
     if (status == ST_OK && known->node == tree)
         known->resource = own; // by whichever name it is found, its anchors are those of its "$id"
+    if (status == ST_OK)
+        status = add_text(p, uri, root);
     return status == ST_OK ? walk(p, tree, own) : status;
 }
 
@@ -369,7 +398,8 @@ static enum status read_references(struct parsing *p, const struct slice *name)
         if (p->read[i] || (name != NULL && !slice_equal(ref->name, *name)))
             continue;
         p->read[i] = true;
-        status = read_text(p, ref->name, ref->text, &root);
+        char *own = arena_strndup(&p->schema->arena, ref->name.data, ref->name.len); // the caller's goes away
+        status = own != NULL ? read_text(p, slice_str(own), ref->text, &root) : full(p);
     }
     return status;
 }
@@ -472,6 +502,7 @@ enum status jschema_parse(const struct schema_source *source, enum jschema_draft
     map_init(&made->patterns, seed);
     map_init(&parsing.walked, seed);
     parsing.refs_end = &parsing.refs;
+    parsing.texts_end = &made->texts;
     enum status status = parse_all(&parsing);
     map_fini(&parsing.walked);
     if (status == ST_OK)
