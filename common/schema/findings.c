@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of what a check found, and a finding in the words of Confluent's registry. See schema.h.
+#include "schema/jschema_words.h"
 #include "schema/schema.h"
 
 // Texts of all findings: paths and messages may be as long as the schemas' own names.
@@ -61,12 +62,33 @@ static void put_wording(const char *text, const struct schema_finding *finding, 
     }
 }
 
+// The registry's classes for JSON put their texts in other quotes than those for Avro. Where the finding was
+// made of what stands at its place, both sides are shown.
+static void put_json_schema(const struct schema_finding *finding, const struct wording *wording,
+                            bool reader_is_new, struct buf *out)
+{
+    buf_printf(out, "{errorType:\"%s\", description:\"", finding->type);
+    put_wording(wording->text, finding, reader_is_new, out);
+    buf_printf(out, "\", %s:'", reader_is_new ? "new" : "old");
+    put(out, finding->reader);
+    buf_printf(out, "', %s:'", reader_is_new ? "old" : "new");
+    put(out, finding->writer);
+    put(out, "', remedy:'");
+    put(out, finding->remedy);
+    put(out, "'}");
+}
+
 enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out)
 {
     const char *text = "%m";
+    struct wording wording = jschema_wording(finding->type);
     for (size_t i = 0; i < sizeof wordings / sizeof *wordings; i++)
         if (strcmp(wordings[i].type, finding->type) == 0)
             text = wordings[i].text;
+    if (wording.text != NULL) {
+        put_json_schema(finding, &wording, reader_is_new, out);
+        return buf_status(out);
+    }
     buf_printf(out, "{errorType:'%s', description:'", finding->type);
     put_wording(text, finding, reader_is_new, out);
     put(out, "', additionalInfo:'");

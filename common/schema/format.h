@@ -38,6 +38,7 @@ struct schema {
 const struct schema_language *schema_language(enum schema_format format);
 
 extern const struct schema_language avro_language;
+extern const struct schema_language json_language;
 
 // Writes an error once: later ones do not replace it. Returns status.
 enum status schema_fail(struct schema_error *error, enum status status, const char *format, ...)

@@ -14,7 +14,8 @@ enum { FORMATS = sizeof names / sizeof *names };
 
 const struct schema_language *schema_language(enum schema_format format)
 {
-    static const struct schema_language *const languages[FORMATS] = {[SCHEMA_AVRO] = &avro_language};
+    static const struct schema_language *const languages[FORMATS] = {
+        [SCHEMA_AVRO] = &avro_language, [SCHEMA_JSON] = &json_language};
     return (size_t)format < FORMATS ? languages[format] : NULL;
 }
 

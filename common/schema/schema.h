@@ -53,13 +53,15 @@ enum status schema_parse(enum schema_format format, struct slice text, const str
 void schema_free(struct schema *schema);
 
 // What a schema must fulfil to be registered beyond being readable (Avro: defaults fit their types, as
-// AvroSchemaProvider asks of new schemas only). MALFORMED with *error filled in, or OK.
+// AvroSchemaProvider asks of new schemas only; JSON: no property of the outermost object begins with "$$").
+// MALFORMED with *error filled in, or OK.
 enum status schema_validate(const struct schema *schema, struct schema_error *error);
 
 enum schema_format schema_format(const struct schema *schema);
 
 // The name of the outermost type where it has one (Avro: full name of a record, enum or fixed; a reference's
-// type is named too), for RecordNameStrategy; otherwise the empty slice. Borrowed from the schema.
+// type is named too; JSON: "title"), for RecordNameStrategy; otherwise the empty slice. Borrowed from the
+// schema.
 struct slice schema_name(const struct schema *schema);
 
 // "AVRO", "JSON" and "PROTOBUF", as the registry's REST interface calls them; NOT_FOUND for another text.
@@ -80,8 +82,10 @@ enum status schema_text(const struct schema *schema, enum schema_text form, stru
 struct schema_finding {
     const char *type;    // code of the rule that is broken, as clients of Confluent's registry know it:
                          // "NAME_MISMATCH", "READER_FIELD_MISSING_DEFAULT_VALUE", ...
-    const char *path;    // JSON pointer into the reader, as SchemaCompatibility.Incompatibility.getLocation
-    const char *message; // what SchemaCompatibility says about it, for "additionalInfo"
+    const char *path;    // JSON pointer into the reader, as SchemaCompatibility.Incompatibility.getLocation;
+                         // JSON Schema: behind "#", "#/" alone is the root, as Difference.getJsonPath
+    const char *message; // Avro: what SchemaCompatibility says about it, for "additionalInfo"; JSON Schema:
+                         // both fragments
     const char *reader;  // the fragment of the reader at path, as text
     const char *writer;  // the fragment of the writer it was compared with
     const char *remedy;  // a sentence: which change would be accepted
@@ -104,17 +108,19 @@ void schema_findings_fini(struct schema_findings *findings);
 enum status schema_check(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings);
 
-// A finding as Confluent's registry puts it into "messages" (errorType, description, additionalInfo), with
-// remedy behind it. newer: "new" or "old", which of the two the reader is. LIMIT: out is full.
+// A finding as Confluent's registry puts it into "messages" (errorType, description; Avro: additionalInfo too;
+// JSON Schema: both fragments), with remedy behind it. reader_is_new: which of the two the reader is. LIMIT:
+// out is full.
 enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out);
 
 // Whether payload (without the registry's header of 5 bytes) is one value of the schema, whole. MALFORMED or
 // TRUNCATED: it is not; LIMIT: deeper or larger than the limits above; UNSUPPORTED: not built in for this
-// format. The time is linear in the payload, no memory is taken.
+// format. Avro: the time is linear in the payload, no memory is taken. JSON: as jschema_check, with memory in
+// proportion to the payload.
 enum status schema_payload_check(const struct schema *schema, struct slice payload);
 
-// A payload as JSON text (Avro: the JSON encoding of the specification) and back. Errors as above; from_json
-// adds the error's text.
+// A payload as JSON text (Avro: the JSON encoding of the specification; JSON: itself, after it is checked) and
+// back. Errors as above; from_json adds the error's text.
 enum status schema_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json);
 enum status schema_payload_from_json(const struct schema *schema, struct slice json,
                                      struct schema_error *error, struct buf *payload);
