@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
-#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro]      without arguments all of them
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro] [jsonschema]      without arguments all of them
 # A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -99,6 +99,15 @@ avro() {
         maven java/avro/pom.xml compile || told "Apache Avro" "Maven failed"
 }
 
-for part in ${*:-packages python node go rust java share streams kafka avro}; do
+jsonschema() {
+    local target=java/jsonschema/target
+    [ $target/lib -nt java/jsonschema/pom.xml ] ||
+        { maven java/jsonschema/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/$target/lib" && touch $target/lib; } ||
+        told "Apicurio's JSON Schema library" "Maven failed"
+    [ $target/classes/jsonschema/Answers.class -nt java/jsonschema/src/main/java/jsonschema/Answers.java ] ||
+        maven java/jsonschema/pom.xml compile || told "Apicurio's JSON Schema library" "Maven failed"
+}
+
+for part in ${*:-packages python node go rust java share streams kafka avro jsonschema}; do
     "$part"
 done
