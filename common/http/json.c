@@ -66,7 +66,11 @@ const char *json_string(const cJSON *object, const char *name)
 
 enum status json_integer(const cJSON *object, const char *name, int64_t *value)
 {
-    const cJSON *item = json_get(object, name);
+    return json_whole(json_get(object, name), value);
+}
+
+enum status json_whole(const cJSON *item, int64_t *value)
+{
     const double exact_max = 9007199254740992.0; // 2^53
     if (!cJSON_IsNumber(item) || item->valuedouble != floor(item->valuedouble) ||
         fabs(item->valuedouble) >= exact_max)

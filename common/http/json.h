@@ -24,6 +24,7 @@ enum status json_check(struct slice text, size_t *error_at);
 const cJSON *json_get(const cJSON *object, const char *name);
 const char *json_string(const cJSON *object, const char *name);
 enum status json_integer(const cJSON *object, const char *name, int64_t *value);
+enum status json_whole(const cJSON *item, int64_t *value); // the same of a value by itself; may be NULL
 
 // Adds a 64-bit integer with all its digits.
 void json_add_integer(cJSON *object, const char *name, int64_t value);

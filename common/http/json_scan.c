@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A strict scanner for RFC 8259: accepts exactly JSON, UTF-8, of bounded depth, and builds nothing. Also the
 // writer of strings. See json.h.
-#include "http/json.h"
+#include "http/json_scan.h"
 
 #include "base/utf8.h"
 
@@ -9,21 +9,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-struct scan {
-    const uint8_t *at, *end;
-    int depth;
-};
-
-static enum status scan_value(struct scan *scan);
-
-static void skip_blank(struct scan *scan)
+void json_skip_blank(struct json_scan *scan)
 {
     while (scan->at < scan->end &&
            (*scan->at == ' ' || *scan->at == '\t' || *scan->at == '\n' || *scan->at == '\r'))
         scan->at++;
 }
 
-static bool take(struct scan *scan, char c)
+static bool take(struct json_scan *scan, char c)
 {
     if (scan->at == scan->end || *scan->at != c)
         return false;
@@ -31,12 +24,12 @@ static bool take(struct scan *scan, char c)
     return true;
 }
 
-static bool digit_here(const struct scan *scan)
+static bool digit_here(const struct json_scan *scan)
 {
     return scan->at < scan->end && isdigit(*scan->at);
 }
 
-static bool digits(struct scan *scan)
+static bool digits(struct json_scan *scan)
 {
     if (!digit_here(scan))
         return false;
@@ -45,7 +38,7 @@ static bool digits(struct scan *scan)
     return true;
 }
 
-static enum status scan_number(struct scan *scan)
+static enum status scan_number(struct json_scan *scan)
 {
     enum { LONGEST = 64 }; // cJSON reads no more of a number
     const uint8_t *from = scan->at;
@@ -54,7 +47,8 @@ static enum status scan_number(struct scan *scan)
         return ST_MALFORMED;
     if (take(scan, '.') && !digits(scan))
         return ST_MALFORMED;
-    if (take(scan, 'e') || take(scan, 'E')) {
+    bool exponent = take(scan, 'e') || take(scan, 'E');
+    if (exponent) {
         if (!take(scan, '+'))
             take(scan, '-');
         if (!digits(scan))
@@ -64,13 +58,15 @@ static enum status scan_number(struct scan *scan)
     size_t len = (size_t)(scan->at - from);
     if (len >= LONGEST - 1)
         return ST_MALFORMED;
+    if (!exponent)
+        return ST_OK; // so few digits are finite
     memcpy(text, from, len);
     text[len] = '\0';
     return isfinite(strtod(text, NULL)) ? ST_OK : ST_MALFORMED;
 }
 
 // The value of four hex digits, or -1. U+0000 is refused by the caller: C strings cannot carry it.
-static int hex4(struct scan *scan)
+static int hex4(struct json_scan *scan)
 {
     int value = 0;
     for (int i = 0; i < 4; i++, scan->at++) {
@@ -82,74 +78,151 @@ static int hex4(struct scan *scan)
     return value;
 }
 
-static enum status scan_escape(struct scan *scan)
+// \uXXXX, or two of them, behind the u.
+static enum status scan_unicode(struct json_scan *scan, uint32_t *code)
 {
-    if (scan->at == scan->end)
-        return ST_MALFORMED;
-    if (!take(scan, 'u')) {
-        if (strchr("\"\\/bfnrt", *scan->at) == NULL || *scan->at == '\0')
-            return ST_MALFORMED;
-        scan->at++;
-        return ST_OK;
-    }
     int unit = hex4(scan);
     if (unit <= 0 || (unit >= 0xdc00 && unit <= 0xdfff))
         return ST_MALFORMED;
+    *code = (uint32_t)unit;
     if (unit < 0xd800 || unit > 0xdbff)
         return ST_OK;
     if (!take(scan, '\\') || !take(scan, 'u'))
         return ST_MALFORMED;
     int low = hex4(scan);
+    *code = 0x10000 + ((uint32_t)(unit - 0xd800) << 10 | (uint32_t)(low - 0xdc00));
     return low >= 0xdc00 && low <= 0xdfff ? ST_OK : ST_MALFORMED;
 }
 
-static enum status scan_string(struct scan *scan)
+// What the letter behind a backslash stands for; 0: nothing.
+static uint32_t escaped(uint8_t letter)
 {
-    if (!take(scan, '"'))
-        return ST_MALFORMED;
-    while (scan->at < scan->end) {
-        if (take(scan, '"'))
-            return ST_OK;
-        if (take(scan, '\\')) {
-            enum status status = scan_escape(scan);
-            if (status != ST_OK)
-                return status;
-            continue;
-        }
-        size_t len = utf8_length(scan->at, (size_t)(scan->end - scan->at));
-        if (len == 0 || *scan->at < 0x20)
-            return ST_MALFORMED;
-        scan->at += len;
+    switch (letter) {
+    case '"':
+    case '\\':
+    case '/':
+        return letter;
+    case 'b':
+        return '\b';
+    case 'f':
+        return '\f';
+    case 'n':
+        return '\n';
+    case 'r':
+        return '\r';
+    case 't':
+        return '\t';
+    default:
+        return 0;
     }
-    return ST_MALFORMED;
 }
 
-static enum status scan_member(struct scan *scan, bool named)
+static enum status scan_escape(struct json_scan *scan, uint32_t *code)
 {
-    skip_blank(scan);
-    if (named) {
-        enum status status = scan_string(scan);
+    if (scan->at == scan->end)
+        return ST_MALFORMED;
+    uint8_t letter = *scan->at++;
+    if (letter == 'u')
+        return scan_unicode(scan, code);
+    *code = escaped(letter);
+    return *code != 0 ? ST_OK : ST_MALFORMED;
+}
+
+static size_t put_code(char *out, uint32_t code)
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, code >>= 6)
+        out[i] = (char)(0x80 | (code & 0x3f));
+    out[0] = (char)(0xf00 >> len | code);
+    return len;
+}
+
+static bool is_plain(uint8_t c)
+{
+    return c - 0x20u < 0x60u && c != '"' && c != '\\';
+}
+
+static size_t scan_beyond_ascii(struct json_scan *scan, char *out)
+{
+    size_t len = utf8_length(scan->at, (size_t)(scan->end - scan->at));
+    if (out != NULL)
+        memcpy(out, scan->at, len);
+    scan->at += len;
+    return len;
+}
+
+// What stands for itself, and quotes, up to another escape, the end of the string, or a character beyond
+// ASCII; if one of those comes first, it is taken. Runs are short in a schema's text, which is a string full
+// of quotes: bytes are copied one by one. 0: nothing that may be there.
+static size_t scan_plain(struct json_scan *scan, char *out)
+{
+    const uint8_t *at = scan->at, *end = scan->end;
+    size_t len = 0;
+    for (; at < end; at++, len++) {
+        bool quote = *at == '\\' && end - at > 1 && at[1] == '"';
+        at += quote;
+        if (!quote && !is_plain(*at))
+            break;
+        if (out != NULL)
+            out[len] = (char)*at;
+    }
+    scan->at = at;
+    return len == 0 && at < end && *at >= 0x80 ? scan_beyond_ascii(scan, out) : len;
+}
+
+enum status json_scan_string(struct json_scan *scan, char *out, size_t *out_len)
+{
+    size_t len = 0;
+    if (!take(scan, '"'))
+        return ST_MALFORMED;
+    while (!take(scan, '"')) {
+        uint32_t code = 0;
+        size_t run = scan_plain(scan, out != NULL ? out + len : NULL);
+        len += run;
+        if (run > 0)
+            continue;
+        if (!take(scan, '\\'))
+            return ST_MALFORMED;
+        enum status status = scan_escape(scan, &code);
         if (status != ST_OK)
             return status;
-        skip_blank(scan);
+        len += out != NULL ? put_code(out + len, code) : 0;
+    }
+    *out_len = len;
+    return ST_OK;
+}
+
+static enum status scan_member(struct json_scan *scan, bool named)
+{
+    json_skip_blank(scan);
+    if (named) {
+        size_t len;
+        enum status status = json_scan_string(scan, NULL, &len);
+        if (status != ST_OK)
+            return status;
+        json_skip_blank(scan);
         if (!take(scan, ':'))
             return ST_MALFORMED;
     }
-    return scan_value(scan);
+    return json_scan_value(scan);
 }
 
 // An object or array behind its opening bracket.
-static enum status scan_members(struct scan *scan, bool named, char close)
+static enum status scan_members(struct json_scan *scan, bool named, char close)
 {
     if (++scan->depth > JSON_DEPTH_MAX)
         return ST_LIMIT;
-    skip_blank(scan);
+    json_skip_blank(scan);
     if (!take(scan, close)) {
         do {
             enum status status = scan_member(scan, named);
             if (status != ST_OK)
                 return status;
-            skip_blank(scan);
+            json_skip_blank(scan);
         } while (take(scan, ','));
         if (!take(scan, close))
             return ST_MALFORMED;
@@ -158,7 +231,7 @@ static enum status scan_members(struct scan *scan, bool named, char close)
     return ST_OK;
 }
 
-static enum status scan_word(struct scan *scan, const char *word)
+static enum status scan_word(struct json_scan *scan, const char *word)
 {
     size_t len = strlen(word);
     if ((size_t)(scan->end - scan->at) < len || memcmp(scan->at, word, len) != 0)
@@ -168,11 +241,12 @@ static enum status scan_word(struct scan *scan, const char *word)
 }
 
 // As deep in the C stack as JSON_DEPTH_MAX allows.
-static enum status scan_value(struct scan *scan)
+enum status json_scan_value(struct json_scan *scan)
 {
-    skip_blank(scan);
+    json_skip_blank(scan);
     if (scan->at == scan->end)
         return ST_MALFORMED;
+    size_t len;
     switch (*scan->at) {
     case '{':
         scan->at++;
@@ -181,7 +255,7 @@ static enum status scan_value(struct scan *scan)
         scan->at++;
         return scan_members(scan, false, ']');
     case '"':
-        return scan_string(scan);
+        return json_scan_string(scan, NULL, &len);
     case 't':
         return scan_word(scan, "true");
     case 'f':
@@ -195,13 +269,13 @@ static enum status scan_value(struct scan *scan)
 
 enum status json_check(struct slice text, size_t *error_at)
 {
-    struct scan scan = {.at = text.data, .end = text.data + text.len};
+    struct json_scan scan = {.at = text.data, .end = text.data + text.len};
     *error_at = 0;
     if (text.len > JSON_TEXT_MAX)
         return ST_LIMIT;
-    enum status status = scan_value(&scan);
+    enum status status = json_scan_value(&scan);
     if (status == ST_OK) {
-        skip_blank(&scan);
+        json_skip_blank(&scan);
         status = scan.at == scan.end ? ST_OK : ST_MALFORMED;
     }
     *error_at = (size_t)(scan.at - text.data);

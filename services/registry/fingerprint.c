@@ -3,6 +3,7 @@
 #include "fingerprint.h"
 
 #include "base/assert.h"
+#include "base/mem.h"
 
 #include <ctype.h>
 #include <openssl/evp.h>
@@ -38,20 +39,48 @@ static void add_object(EVP_MD_CTX *hash, const char *json)
     add_text(hash, json);
 }
 
-void fingerprint(const struct content *content, uint8_t guid[STATE_GUID_SIZE])
+struct fingerprinter {
+    EVP_MD_CTX *hash;
+};
+
+struct fingerprinter *fingerprinter_new(void)
+{
+    struct fingerprinter *fingerprinter = mem_calloc(1, sizeof *fingerprinter);
+    fingerprinter->hash = EVP_MD_CTX_new();
+    ASSERT(fingerprinter->hash != NULL && EVP_DigestInit_ex(fingerprinter->hash, EVP_md5(), NULL) == 1);
+    return fingerprinter;
+}
+
+void fingerprinter_destroy(struct fingerprinter **pointer)
+{
+    if (*pointer == NULL)
+        return;
+    EVP_MD_CTX_free((*pointer)->hash);
+    mem_free(*pointer);
+    *pointer = NULL;
+}
+
+void fingerprint_with(struct fingerprinter *fingerprinter, const struct content *content,
+                      uint8_t guid[STATE_GUID_SIZE])
 {
     unsigned len = 0;
     uint8_t digest[EVP_MAX_MD_SIZE];
-    EVP_MD_CTX *hash = EVP_MD_CTX_new();
-    ASSERT(hash != NULL && EVP_DigestInit_ex(hash, EVP_md5(), NULL) == 1);
+    EVP_MD_CTX *hash = fingerprinter->hash;
+    ASSERT(EVP_DigestInit_ex(hash, NULL, NULL) == 1); // the algorithm it has, anew
     add_text(hash, content->text);
     for (size_t i = 0; i < content->reference_count; i++)
         add_reference(hash, &content->references[i]);
     add_object(hash, content->metadata);
     add_object(hash, content->rule_set);
     ASSERT(EVP_DigestFinal_ex(hash, digest, &len) == 1 && len == STATE_GUID_SIZE);
-    EVP_MD_CTX_free(hash);
     memcpy(guid, digest, STATE_GUID_SIZE);
+}
+
+void fingerprint(const struct content *content, uint8_t guid[STATE_GUID_SIZE])
+{
+    struct fingerprinter *fingerprinter = fingerprinter_new();
+    fingerprint_with(fingerprinter, content, guid);
+    fingerprinter_destroy(&fingerprinter);
 }
 
 static bool dash_before(int byte)

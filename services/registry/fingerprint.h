@@ -17,6 +17,15 @@ struct content {
     const char *metadata, *rule_set; // NULL: none
 };
 
+// What hashing takes, made once: OpenSSL looks its algorithms up each time otherwise, which is dearer than
+// the hash of a schema. One thread uses it at a time.
+struct fingerprinter;
+struct fingerprinter *fingerprinter_new(void); // never NULL
+void fingerprinter_destroy(struct fingerprinter **fingerprinter);
+
+void fingerprint_with(struct fingerprinter *fingerprinter, const struct content *content,
+                      uint8_t guid[STATE_GUID_SIZE]);
+// Of a single one.
 void fingerprint(const struct content *content, uint8_t guid[STATE_GUID_SIZE]);
 
 // The hexadecimal form with dashes, and back; false when it is not one.

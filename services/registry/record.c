@@ -3,7 +3,8 @@
 #include "record.h"
 
 #include "base/assert.h"
-#include "http/json.h"
+#include "base/mem.h"
+#include "http/json_walk.h"
 
 #include <inttypes.h>
 
@@ -24,35 +25,75 @@ enum { KINDS = sizeof kinds / sizeof *kinds };
 
 // ---- reading ----
 
-static enum status key_read(struct record_key *key)
+static enum status take_text(const struct json_member *member, const char **text)
 {
-    const char *type = json_string(key->json, "keytype");
-    int64_t version = 0;
+    if (*text != NULL)
+        return ST_MALFORMED; // it comes twice
+    *text = member->kind == JSON_STRING ? (const char *)member->text.data : NULL;
+    return ST_OK;
+}
+
+static enum status take_version(const struct json_member *member, int32_t *version)
+{
+    int64_t number;
+    if (*version != 0 || json_member_integer(member, &number) != ST_OK || number < 1 || number > INT32_MAX)
+        return ST_MALFORMED;
+    *version = (int32_t)number;
+    return ST_OK;
+}
+
+// What a key's members say.
+struct key_members {
+    const char *type, *subject, *context;
+    int32_t version; // 0: none
+};
+
+static enum status members_read(struct slice key, char *room, struct key_members *members)
+{
+    struct json_walk walk;
+    struct json_member member;
+    enum status status;
+    json_walk_init(&walk, key, room);
+    while ((status = json_walk_next(&walk, &member)) == ST_OK) {
+        if (slice_is(member.name, "keytype"))
+            status = take_text(&member, &members->type);
+        else if (slice_is(member.name, "subject"))
+            status = take_text(&member, &members->subject);
+        else if (slice_is(member.name, "context"))
+            status = take_text(&member, &members->context);
+        else if (slice_is(member.name, "version"))
+            status = take_version(&member, &members->version);
+        if (status != ST_OK)
+            return status;
+    }
+    return status == ST_NOT_FOUND ? ST_OK : status;
+}
+
+static enum status key_read(const struct key_members *members, struct record_key *key)
+{
     int kind = 0;
-    while (kind < KINDS && (type == NULL || strcmp(type, kinds[kind].name) != 0))
+    while (kind < KINDS && (members->type == NULL || strcmp(members->type, kinds[kind].name) != 0))
         kind++;
     if (kind == KINDS)
-        return type == NULL ? ST_MALFORMED : ST_UNSUPPORTED;
+        return members->type == NULL ? ST_MALFORMED : ST_UNSUPPORTED;
     key->kind = (enum record_kind)kind;
-    key->subject = json_string(key->json, key->kind == RECORD_CONTEXT ? "context" : "subject");
+    key->subject = key->kind == RECORD_CONTEXT ? members->context : members->subject;
+    key->version = members->version;
     if (key->subject == NULL && key->kind != RECORD_SCHEMA && key->kind != RECORD_CONTEXT)
         key->subject = "";
-    if (key->subject == NULL && key->kind != RECORD_NOOP)
-        return ST_MALFORMED;
-    if (key->kind == RECORD_SCHEMA &&
-        (json_integer(key->json, "version", &version) != ST_OK || version < 1 || version > INT32_MAX))
-        return ST_MALFORMED;
-    key->version = (int32_t)version;
-    return ST_OK;
+    bool whole = key->subject != NULL && (key->kind != RECORD_SCHEMA || key->version != 0);
+    return whole ? ST_OK : ST_MALFORMED;
 }
 
 enum status record_key_parse(struct slice key, struct record_key *parsed)
 {
-    size_t at;
-    *parsed = (struct record_key){0};
-    if (json_parse(key, &parsed->json, &at) != ST_OK)
-        return ST_MALFORMED;
-    enum status status = key_read(parsed);
+    struct key_members members = {0};
+    *parsed = (struct record_key){.texts = mem_calloc(1, key.len + 1)};
+    enum status status = members_read(key, parsed->texts, &members);
+    if (status == ST_OK)
+        status = key_read(&members, parsed);
+    else
+        status = ST_MALFORMED;
     if (status != ST_OK)
         record_key_free(parsed);
     return status;
@@ -60,7 +101,7 @@ enum status record_key_parse(struct slice key, struct record_key *parsed)
 
 void record_key_free(struct record_key *parsed)
 {
-    cJSON_Delete(parsed->json);
+    mem_free(parsed->texts);
     *parsed = (struct record_key){0};
 }
 

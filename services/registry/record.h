@@ -23,13 +23,28 @@ struct record_key {
     enum record_kind kind;
     const char *subject; // "" of CONFIG and MODE: global; CONTEXT: the context's name
     int32_t version;     // of RECORD_SCHEMA
-    cJSON *json;         // owns the texts
+    char *texts;         // owned; what the others point at
 };
 
 // MALFORMED: not JSON or a field is missing; UNSUPPORTED: a keytype nobody knows here. record_key_free after
 // ST_OK.
 enum status record_key_parse(struct slice key, struct record_key *parsed);
 void record_key_free(struct record_key *parsed);
+
+// A value of RECORD_SCHEMA, taken apart.
+struct record_value {
+    int32_t id;
+    bool deleted;
+    struct content content;
+    struct state_reference *references; // owned
+    cJSON *reference_list;              // owned; NULL: none
+    char *metadata, *rule_set;          // owned
+    char *texts;                        // owned; what the others point at
+};
+
+// MALFORMED: not a JSON object, or without id or schema. record_value_free in any case.
+enum status record_value_parse(struct slice bytes, struct record_value *value);
+void record_value_free(struct record_value *value);
 
 // Appends a key. subject as in struct record_key.
 void record_put_key(struct buf *out, enum record_kind kind, const char *subject, int32_t version);

@@ -29,6 +29,7 @@ struct state *state_new(void)
     map_init(&state->configs, 3);
     map_init(&state->modes, 4);
     map_init(&state->referrers, 5);
+    state->fingerprinter = fingerprinter_new();
     init(state);
     return state;
 }
@@ -40,36 +41,77 @@ struct state_context *state_context_make(struct state *state, struct slice name)
         return context;
     context = mem_calloc(1, sizeof *context);
     context->name = mem_strndup((const char *)name.data, name.len);
-    map_init(&context->schemas, 6);
-    map_init(&context->by_guid, 7);
     map_put(&state->contexts, name, context);
     return context;
 }
 
-void state_schema_free(struct state_schema *schema)
+// Copies a text to *end, which moves behind it. NULL stays NULL.
+static const char *pack(char **end, const char *text)
 {
-    for (size_t i = 0; i < schema->reference_count; i++) {
-        mem_free((char *)schema->references[i].name);
-        mem_free((char *)schema->references[i].subject);
-    }
-    mem_free((void *)schema->references);
-    mem_free((char *)schema->type);
-    mem_free((char *)schema->text);
-    mem_free((char *)schema->metadata);
-    mem_free((char *)schema->rule_set);
-    mem_free(schema);
+    if (text == NULL)
+        return NULL;
+    size_t size = strlen(text) + 1;
+    char *copy = memcpy(*end, text, size);
+    *end += size;
+    return copy;
 }
 
-static void schema_free_value(void *value)
+static size_t packed_size(const char *text)
 {
-    state_schema_free(value);
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+// The names of formats stand once in the program.
+static const char *type_known(const char *type)
+{
+    static const char *const types[] = {"AVRO", "JSON", "PROTOBUF"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(type, types[i]) == 0)
+            return types[i];
+    return NULL;
+}
+
+static size_t schema_size(const struct content *content)
+{
+    size_t size = sizeof(struct state_schema) + content->reference_count * sizeof *content->references +
+                  packed_size(content->text) + packed_size(content->metadata) +
+                  packed_size(content->rule_set);
+    if (type_known(content->type) == NULL)
+        size += packed_size(content->type);
+    for (size_t i = 0; i < content->reference_count; i++)
+        size += packed_size(content->references[i].name) + packed_size(content->references[i].subject);
+    return size;
+}
+
+struct state_schema *state_schema_new(struct state_context *context, int32_t id,
+                                      const struct content *content)
+{
+    struct state_schema *schema = mem_calloc(1, schema_size(content));
+    struct state_reference *references = (struct state_reference *)(schema + 1);
+    char *end = (char *)(references + content->reference_count);
+    const char *known = type_known(content->type);
+    for (size_t i = 0; i < content->reference_count; i++)
+        references[i] = (struct state_reference){.name = pack(&end, content->references[i].name),
+                                                 .subject = pack(&end, content->references[i].subject),
+                                                 .version = content->references[i].version};
+    *schema = (struct state_schema){.context = context,
+                                    .id = id,
+                                    .type = known != NULL ? known : pack(&end, content->type),
+                                    .text = pack(&end, content->text),
+                                    .references = references,
+                                    .reference_count = content->reference_count,
+                                    .metadata = pack(&end, content->metadata),
+                                    .rule_set = pack(&end, content->rule_set)};
+    return schema;
 }
 
 static void context_free(void *value)
 {
     struct state_context *context = value;
-    map_clear(&context->schemas, schema_free_value);
-    map_fini(&context->by_guid);
+    for (size_t i = 0; i < context->by_id.slot_count; i++)
+        mem_free(context->by_id.slots[i]);
+    schema_table_fini(&context->by_id);
+    schema_table_fini(&context->by_guid);
     mem_free((char *)context->name);
     mem_free(context);
 }
@@ -113,6 +155,7 @@ void state_destroy(struct state **pointer)
     if (state == NULL)
         return;
     empty(state);
+    fingerprinter_destroy(&state->fingerprinter);
     mem_free(state);
 }
 
@@ -188,13 +231,13 @@ bool state_context_next(const struct state *state, struct map_entry **cursor,
 
 const struct state_schema *state_schema(const struct state_context *context, int32_t id)
 {
-    return map_get_u64(&context->schemas, (uint64_t)id);
+    return schema_table_get(&context->by_id, schema_table_id(id));
 }
 
 const struct state_schema *state_schema_by_guid(const struct state_context *context,
                                                 const uint8_t guid[STATE_GUID_SIZE])
 {
-    return map_get(&context->by_guid, slice_of(guid, STATE_GUID_SIZE));
+    return schema_table_get(&context->by_guid, schema_table_guid(guid));
 }
 
 const int32_t *state_referrers(const struct state *state, const char *subject, int32_t version, size_t *count)

@@ -11,10 +11,9 @@
 #include "base/map.h"
 #include "base/status.h"
 #include "names.h"
+#include "schema_table.h"
 
 #include <cjson/cJSON.h>
-
-enum { STATE_GUID_SIZE = 16 };
 
 struct state_reference {
     const char *name;    // as the schema says it
@@ -26,7 +25,7 @@ struct state_context;
 struct state_subject;
 struct state_version;
 
-struct state_schema {
+struct state_schema { // one piece of memory, with everything it points at
     struct state_context *context;
     int32_t id;
     uint8_t guid[STATE_GUID_SIZE]; // of the content: see fingerprint.h
@@ -57,12 +56,11 @@ struct state_subject {
 };
 
 struct state_context {
-    const char *name;   // ".", ".other"
-    struct map schemas; // by id
-    struct map by_guid; // by 16 bytes
-    int32_t id_max;     // highest id ever given; 0: none
-    bool noted;         // a CONTEXT record names it
-    size_t subjects;    // with at least one version, deleted or not
+    const char *name; // ".", ".other"
+    struct schema_table by_id, by_guid;
+    int32_t id_max;  // highest id ever given; 0: none
+    bool noted;      // a CONTEXT record names it
+    size_t subjects; // with at least one version, deleted or not
 };
 
 enum state_mode {

@@ -46,11 +46,12 @@ static void schema_unuse(struct state *state, struct state_version *version)
         version->same->same_before = version->same_before;
     if (--schema->uses > 0)
         return;
-    map_remove_u64(&schema->context->schemas, (uint64_t)schema->id);
-    if (map_get(&schema->context->by_guid, slice_of(schema->guid, STATE_GUID_SIZE)) == schema)
-        map_remove(&schema->context->by_guid, slice_of(schema->guid, STATE_GUID_SIZE));
+    struct schema_table *by_guid = &schema->context->by_guid;
+    schema_table_remove(&schema->context->by_id, schema_table_id(schema->id));
+    if (schema_table_get(by_guid, schema_table_guid(schema->guid)) == schema)
+        schema_table_remove(by_guid, schema_table_guid(schema->guid));
     state->schema_count--;
-    state_schema_free(schema);
+    mem_free(schema);
 }
 
 static struct state_subject *subject_make(struct state *state, const char *name)
@@ -107,23 +108,6 @@ static void version_remove(struct state *state, struct state_version *version)
         subject_drop(state, subject);
 }
 
-// ---- SCHEMA ----
-
-// A record's value taken apart; what it points at is the JSON's, but for objects (printed) and references.
-struct schema_value {
-    struct content content;
-    struct state_reference *references;
-    char *metadata, *rule_set;
-    int32_t id;
-    bool deleted;
-};
-
-static char *object_text(const cJSON *json, const char *name)
-{
-    const cJSON *object = json_get(json, name);
-    return cJSON_IsObject(object) ? cJSON_PrintUnformatted(object) : NULL;
-}
-
 static bool number_of(const cJSON *json, const char *name, int32_t *number)
 {
     int64_t value;
@@ -133,92 +117,26 @@ static bool number_of(const cJSON *json, const char *name, int32_t *number)
     return true;
 }
 
-// Confluent's registry keeps a reference to the latest version as it was sent, -1.
-static bool reference_version(const cJSON *item, int32_t *version)
-{
-    int64_t latest;
-    *version = -1;
-    return (json_integer(item, "version", &latest) == ST_OK && latest == -1) ||
-           number_of(item, "version", version);
-}
-
-static bool references_read(const cJSON *json, struct schema_value *value)
-{
-    const cJSON *list = json_get(json, "references");
-    size_t count = cJSON_IsArray(list) ? (size_t)cJSON_GetArraySize(list) : 0;
-    value->references = mem_calloc(count + 1, sizeof *value->references);
-    size_t i = 0;
-    for (const cJSON *item = count > 0 ? list->child : NULL; item != NULL; item = item->next, i++) {
-        struct state_reference *reference = &value->references[i];
-        reference->name = json_string(item, "name");
-        reference->subject = json_string(item, "subject");
-        if (reference->name == NULL || reference->subject == NULL ||
-            !reference_version(item, &reference->version))
-            return false;
-    }
-    value->content.references = value->references;
-    value->content.reference_count = count;
-    return true;
-}
-
-static bool value_read(const cJSON *json, struct schema_value *value)
-{
-    const char *type = json_string(json, "schemaType");
-    value->metadata = object_text(json, "metadata");
-    value->rule_set = object_text(json, "ruleSet");
-    value->deleted = cJSON_IsTrue(json_get(json, "deleted"));
-    value->content = (struct content){.type = type != NULL ? type : "AVRO",
-                                      .text = json_string(json, "schema"),
-                                      .metadata = value->metadata,
-                                      .rule_set = value->rule_set};
-    return number_of(json, "id", &value->id) && value->content.text != NULL && references_read(json, value);
-}
-
-static void value_fini(struct schema_value *value)
-{
-    mem_free(value->references);
-    cJSON_free(value->metadata);
-    cJSON_free(value->rule_set);
-}
-
-static char *copy_or_null(const char *text)
-{
-    return text != NULL ? mem_strdup(text) : NULL;
-}
+// ---- SCHEMA ----
 
 static struct state_schema *schema_add(struct state *state, struct state_context *context,
-                                       const struct schema_value *value, const uint8_t guid[STATE_GUID_SIZE])
+                                       const struct record_value *value, const uint8_t guid[STATE_GUID_SIZE])
 {
-    const struct content *content = &value->content;
-    struct state_schema *schema = mem_calloc(1, sizeof *schema);
-    struct state_reference *references =
-        content->reference_count > 0 ? mem_calloc(content->reference_count, sizeof *references) : NULL;
-    for (size_t i = 0; i < content->reference_count; i++)
-        references[i] = (struct state_reference){.name = mem_strdup(content->references[i].name),
-                                                 .subject = mem_strdup(content->references[i].subject),
-                                                 .version = content->references[i].version};
-    *schema = (struct state_schema){.context = context,
-                                    .id = value->id,
-                                    .type = mem_strdup(content->type),
-                                    .text = mem_strdup(content->text),
-                                    .references = references,
-                                    .reference_count = content->reference_count,
-                                    .metadata = copy_or_null(content->metadata),
-                                    .rule_set = copy_or_null(content->rule_set)};
+    struct state_schema *schema = state_schema_new(context, value->id, &value->content);
     memcpy(schema->guid, guid, STATE_GUID_SIZE);
-    map_put_u64(&context->schemas, (uint64_t)value->id, schema);
-    map_put(&context->by_guid, slice_of(guid, STATE_GUID_SIZE), schema);
+    schema_table_put(&context->by_id, schema_table_id(value->id), schema);
+    schema_table_put(&context->by_guid, schema_table_guid(guid), schema);
     state->schema_count++;
     return schema;
 }
 
 static enum status apply_value(struct state *state, const struct record_key *key, int64_t timestamp_ms,
-                               const struct schema_value *value)
+                               const struct record_value *value)
 {
     uint8_t guid[STATE_GUID_SIZE];
     struct state_context *context = state_context_make(state, name_split(slice_str(key->subject)).context);
-    struct state_schema *schema = map_get_u64(&context->schemas, (uint64_t)value->id);
-    fingerprint(&value->content, guid);
+    struct state_schema *schema = schema_table_get(&context->by_id, schema_table_id(value->id));
+    fingerprint_with(state->fingerprinter, &value->content, guid);
     if (schema != NULL && memcmp(schema->guid, guid, STATE_GUID_SIZE) != 0)
         return ST_MISMATCH;
     struct state_subject *subject = subject_make(state, key->subject);
@@ -241,19 +159,20 @@ static enum status apply_value(struct state *state, const struct record_key *key
 }
 
 static enum status apply_schema(struct state *state, const struct record_key *key, int64_t timestamp_ms,
-                                const cJSON *json)
+                                struct slice bytes)
 {
-    if (json == NULL) {
+    if (bytes.data == NULL) {
         const struct state_subject *subject = state_subject(state, key->subject);
         const struct state_version *version = subject ? state_version(subject, key->version) : NULL;
         if (version != NULL)
             version_remove(state, (struct state_version *)version);
         return ST_OK;
     }
-    struct schema_value value = {0};
-    enum status status =
-        value_read(json, &value) ? apply_value(state, key, timestamp_ms, &value) : ST_MALFORMED;
-    value_fini(&value);
+    struct record_value value;
+    enum status status = record_value_parse(bytes, &value);
+    if (status == ST_OK)
+        status = apply_value(state, key, timestamp_ms, &value);
+    record_value_free(&value);
     return status;
 }
 
@@ -334,7 +253,7 @@ static enum status apply_context(struct state *state, const struct record_key *k
         struct state_context *gone = map_get(&state->contexts, slice_str(key->subject));
         if (gone != NULL)
             gone->noted = false;
-        if (gone != NULL && gone->schemas.count == 0)
+        if (gone != NULL && gone->by_id.count == 0)
             gone->id_max = 0; // as whoever reads the topic from now on will have it
         return ST_OK;
     }
@@ -345,12 +264,10 @@ static enum status apply_context(struct state *state, const struct record_key *k
     return ST_OK;
 }
 
-static enum status dispatch(struct state *state, const struct record_key *key, int64_t timestamp_ms,
-                            cJSON **json)
+// json: the value, NULL for a tombstone; apply_config takes it.
+static enum status apply_other(struct state *state, const struct record_key *key, cJSON **json)
 {
     switch (key->kind) {
-    case RECORD_SCHEMA:
-        return apply_schema(state, key, timestamp_ms, *json);
     case RECORD_CONFIG:
         return apply_config(state, key, json);
     case RECORD_MODE:
@@ -361,29 +278,40 @@ static enum status dispatch(struct state *state, const struct record_key *key, i
         return apply_clear_subject(state, key);
     case RECORD_CONTEXT:
         return apply_context(state, key, *json);
+    case RECORD_SCHEMA:
     case RECORD_NOOP:
-        return ST_OK;
+        break;
     }
     UNREACHABLE("record kind");
+}
+
+static enum status apply_tree(struct state *state, const struct record_key *key, struct slice value)
+{
+    size_t at;
+    cJSON *json = NULL;
+    enum status status = ST_OK;
+    if (value.data != NULL && json_parse(value, &json, &at) != ST_OK)
+        status = ST_MALFORMED;
+    if (status == ST_OK && json != NULL && !cJSON_IsObject(json))
+        status = ST_MALFORMED;
+    if (status == ST_OK)
+        status = apply_other(state, key, &json);
+    cJSON_Delete(json);
+    return status;
 }
 
 enum status state_apply(struct state *state, int64_t timestamp_ms, struct slice key, struct slice value)
 {
     struct record_key parsed;
-    cJSON *json = NULL;
-    size_t at;
     enum status status = record_key_parse(key, &parsed);
     if (status == ST_UNSUPPORTED)
         return ST_MALFORMED;
     if (status != ST_OK)
         return status;
-    if (value.data != NULL && parsed.kind != RECORD_NOOP && json_parse(value, &json, &at) != ST_OK)
-        status = ST_MALFORMED;
-    if (status == ST_OK && json != NULL && !cJSON_IsObject(json))
-        status = ST_MALFORMED;
-    if (status == ST_OK)
-        status = dispatch(state, &parsed, timestamp_ms, &json);
-    cJSON_Delete(json);
+    if (parsed.kind == RECORD_SCHEMA)
+        status = apply_schema(state, &parsed, timestamp_ms, value);
+    else if (parsed.kind != RECORD_NOOP)
+        status = apply_tree(state, &parsed, value);
     record_key_free(&parsed);
     return status;
 }

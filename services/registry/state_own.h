@@ -4,7 +4,7 @@
 #ifndef REGISTRY_STATE_OWN_H
 #define REGISTRY_STATE_OWN_H
 
-#include "state.h"
+#include "fingerprint.h"
 
 // Who refers to one version of a subject.
 struct referrers {
@@ -28,11 +28,14 @@ struct state {
     struct map referrers; // by subject, NUL, version
     struct subject_list list;
     size_t schema_count;
+    struct fingerprinter *fingerprinter;
 };
 
 // ---- state.c ----
 struct state_context *state_context_make(struct state *state, struct slice name);
-void state_schema_free(struct state_schema *schema);
+// Without guid, in no table. mem_free frees all of it.
+struct state_schema *state_schema_new(struct state_context *context, int32_t id,
+                                      const struct content *content);
 
 // ---- state_index.c ----
 void subject_list_add(struct subject_list *list, struct state_subject *subject);
