@@ -29,10 +29,12 @@ enum {
     LEDGER_RECORD_MAX = 12 << 20,   // key and value; must fit a bulk frame
     LEDGER_PENDING_MAX = 32 << 20,  // bytes of records decided and not sealed, above: ledger_full
     LEDGER_BYTES_MAX = 512 << 20,   // ... with snapshots, which are taken in any case
-    LEDGER_OPEN_MS = 3000,          // deadline of LedgerOpen
-    LEDGER_APPEND_MS = 10000,       // ... of LedgerAppend
-    LEDGER_READ_MS = 5000,          // ... of LedgerRead
-    LEDGER_RETRY_MS_MIN = 10,       // first wait after a failure, doubling up to
+    LEDGER_READ_BYTES = 256 << 10,  // (tune) of each ledger that loads, in memory at a time
+    LEDGER_READ_BYTES_MAX = 1 << 20,
+    LEDGER_OPEN_MS = 3000,    // deadline of LedgerOpen
+    LEDGER_APPEND_MS = 10000, // ... of LedgerAppend
+    LEDGER_READ_MS = 5000,    // ... of LedgerRead
+    LEDGER_RETRY_MS_MIN = 10, // first wait after a failure, doubling up to
     LEDGER_RETRY_MS_MAX = 500
 };
 
@@ -72,6 +74,7 @@ struct ledger_config {
     int32_t owner; // this node
     int32_t owner_epoch;
     int64_t metadata_offset;      // of the assignment
+    uint32_t read_bytes;          // of the log at a time while it is loaded; 0: LEDGER_READ_BYTES
     int64_t position;             // everything below has been applied already (ledger/tail.h); 0: nothing
     const struct ledger_ops *ops; // static
     void *context;                // for ops

@@ -4,10 +4,7 @@
 // unknown outcome below the high watermark.
 #include "ledger/ledger_state.h"
 
-enum {
-    READ_BYTES = 256 << 10, // (tune) that many of each ledger that loads are in memory
-    READ_AGAIN_MS = 10
-};
+enum { READ_AGAIN_MS = 10 };
 
 // Applies until the bytes or the slice are used up.
 static enum status apply_slice(struct ledger *ledger, struct ledger_slice *slice)
@@ -128,6 +125,6 @@ void ledger_read_on(struct ledger *ledger)
     request.partition = ledger->config.partition;
     request.owner_epoch = ledger->config.owner_epoch;
     request.offset = ledger->position;
-    request.max_bytes = READ_BYTES;
+    request.max_bytes = ledger->config.read_bytes > 0 ? ledger->config.read_bytes : LEDGER_READ_BYTES;
     millrace__storage__ledger_read(ledger_on_leader(ledger, LEDGER_READ_MS, NULL), &request, on_read, ledger);
 }

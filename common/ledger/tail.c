@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-enum { READ_BYTES = 256 << 10, READ_MARGIN_MS = 3000 };
+enum { READ_MARGIN_MS = 3000 };
 
 struct ledger_tail {
     struct ledger_tail_config config;
@@ -159,7 +159,7 @@ static void read_on(struct ledger_tail *tail)
     request.partition = tail->config.partition;
     request.owner_epoch = -1;
     request.offset = tail->position;
-    request.max_bytes = READ_BYTES;
+    request.max_bytes = LEDGER_READ_BYTES_MAX;
     request.has_max_wait_ms = true;
     request.max_wait_ms = tail->ready ? TAIL_WAIT_MS : 0;
     millrace__storage__ledger_read(rpc_on(tail->peer, &millrace__storage__descriptor, &options), &request,

@@ -95,6 +95,7 @@ static void own(struct registry *registry, const struct image_shard *shard)
                                    .owner = registry->node_id,
                                    .owner_epoch = shard->owner_epoch,
                                    .metadata_offset = shard->offset,
+                                   .read_bytes = LEDGER_READ_BYTES_MAX,
                                    .position = ledger_tail_position(registry->tail),
                                    .ops = &ops,
                                    .context = registry};
