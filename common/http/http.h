@@ -86,6 +86,8 @@ struct slice http_body(const struct http_request *request);
 void http_reply_header(struct http_request *request, const char *name, const char *value);
 // Sends code and body (copied). type: content type, NULL for none. The request is gone afterwards.
 void http_reply(struct http_request *request, int code, const char *type, struct slice body);
+// The same without a copy: the bytes are sent from where they are, and the buf is empty afterwards.
+void http_reply_take(struct http_request *request, int code, const char *type, struct buf *body_take);
 // {"error_code":code,"message":...} with HTTP status code; the text is escaped.
 void http_reply_error(struct http_request *request, int code, const char *message);
 

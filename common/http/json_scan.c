@@ -282,27 +282,68 @@ enum status json_check(struct slice text, size_t *error_at)
     return status;
 }
 
-enum status json_put_string(struct buf *out, struct slice text)
+// ---- writing ----
+
+// Bytes that the character at text, which has len bytes (0: it is none), takes in a string.
+static size_t written_size(uint8_t first, size_t len)
+{
+    if (len == 0)
+        return 3;
+    if (first == '"' || first == '\\')
+        return 2;
+    return first < 0x20 || first == 0x7f ? 6 : len;
+}
+
+static size_t length_at(struct slice text, size_t i)
+{
+    return text.data[i] < 0x80 ? 1 : utf8_length(text.data + i, text.len - i);
+}
+
+static size_t written_total(struct slice text)
+{
+    size_t total = 2, len;
+    for (size_t i = 0; i<text.len; i += len> 0 ? len : 1) {
+        len = length_at(text, i);
+        total += written_size(text.data[i], len);
+    }
+    return total;
+}
+
+static uint8_t *write_one(uint8_t *out, const uint8_t *at, size_t len)
 {
     static const char hex[] = "0123456789abcdef";
-    buf_put_u8(out, '"');
-    for (size_t i = 0; i < text.len;) {
-        uint8_t c = text.data[i];
-        size_t len = utf8_length(text.data + i, text.len - i);
-        if (len == 0) {
-            buf_append(out, "\xef\xbf\xbd", 3);
-            len = 1;
-        } else if (c == '"' || c == '\\') {
-            buf_put_u8(out, '\\');
-            buf_put_u8(out, c);
-        } else if (c < 0x20 || c == 0x7f) {
-            buf_append(out, "\\u00", 4);
-            buf_put_u8(out, (uint8_t)hex[c >> 4]);
-            buf_put_u8(out, (uint8_t)hex[c & 15]);
-        } else {
-            buf_append(out, text.data + i, len);
-        }
-        i += len;
+    size_t size = written_size(*at, len);
+    if (len == 0) {
+        memcpy(out, "\xef\xbf\xbd", 3);
+    } else if (size == 2 && len == 1) {
+        out[0] = '\\';
+        out[1] = *at;
+    } else if (size == 6) {
+        memcpy(out, "\\u00", 4);
+        out[4] = (uint8_t)hex[*at >> 4];
+        out[5] = (uint8_t)hex[*at & 15];
+    } else {
+        memcpy(out, at, len);
     }
-    return buf_put_u8(out, '"');
+    return out + size;
+}
+
+enum status json_put_string(struct buf *out, struct slice text)
+{
+    size_t total = written_total(text), len;
+    enum status status = buf_reserve(out, total);
+    if (status != ST_OK)
+        return status;
+    uint8_t *at = out->data + out->len;
+    *at++ = '"';
+    for (size_t i = 0; i<text.len; i += len> 0 ? len : 1) {
+        len = length_at(text, i);
+        if (len == 1 && is_plain(text.data[i]) && text.data[i] != 0x7f)
+            *at++ = text.data[i];
+        else
+            at = write_one(at, text.data + i, len);
+    }
+    *at = '"';
+    out->len += total;
+    return ST_OK;
 }

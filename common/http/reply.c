@@ -95,6 +95,18 @@ void http_reply(struct http_request *request, int code, const char *type, struct
     answered(request);
 }
 
+void http_reply_take(struct http_request *request, int code, const char *type, struct buf *body_take)
+{
+    struct slice body = buf_slice(body_take);
+    struct MHD_Response *response =
+        body.len == 0 ? response_copy(body)
+                      : MHD_create_response_from_buffer(body.len, body_take->data, MHD_RESPMEM_MUST_FREE);
+    response_set(request, code, type, response);
+    if (body.len > 0)
+        buf_init(body_take, body_take->max); // the library frees the bytes when they are sent
+    answered(request);
+}
+
 void http_reply_error(struct http_request *request, int code, const char *message)
 {
     response_set(request, code, "application/json", response_error(code, message));

@@ -94,8 +94,10 @@ static const char *answer_type(const char *accept)
 static void answer(struct call *call, void *context)
 {
     struct serving *serving = context;
-    struct slice body = call->code == 204 ? slice_of("", 0) : buf_slice(&call->reply);
-    http_reply(serving->request, call->code, call->code == 204 ? NULL : serving->type, body);
+    if (call->code == 204)
+        http_reply(serving->request, call->code, NULL, slice_of("", 0));
+    else
+        http_reply_take(serving->request, call->code, serving->type, &call->reply);
     call_fini(&serving->call);
     arena_fini(&serving->texts);
     mem_free(serving);

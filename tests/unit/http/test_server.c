@@ -43,7 +43,9 @@ static void on_list(struct http_request *request, void *context)
     buf_init(&out, 4096);
     buf_printf(&out, "%s|", http_matched(request)->path);
     http_query_each(request, query_add, &out);
-    http_reply(request, 200, "text/plain", buf_slice(&out));
+    http_reply_take(request, 200, "text/plain", &out);
+    cr_expect_eq(out.len, 0);
+    buf_printf(&out, "the server has the former bytes");
     buf_fini(&out);
 }
 
