@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "chores.h"
 #include "http/json.h"
 
 #include <errno.h>
@@ -16,7 +17,8 @@ enum { ERROR_TEXT_MAX = 256 << 10 };
 
 void call_init(struct call *call)
 {
-    *call = (struct call){.principal = "User:ANONYMOUS", .subject = "", .cluster = "", .code = 200};
+    *call = (struct call){
+        .principal = "User:ANONYMOUS", .subject = "", .cluster = "", .spot_max = SIZE_MAX, .code = 200};
     arena_init(&call->arena, CALL_ARENA_MAX);
     buf_init(&call->reply, CALL_REPLY_MAX);
     buf_init(&call->bytes, CALL_RECORD_BYTES_MAX);
@@ -27,6 +29,7 @@ void call_fini(struct call *call)
     arena_fini(&call->arena);
     buf_fini(&call->reply);
     buf_fini(&call->bytes);
+    chores_destroy(&call->chores);
     mem_free(call->records);
     call->records = NULL;
 }
@@ -34,7 +37,8 @@ void call_fini(struct call *call)
 void call_reset(struct call *call)
 {
     call->code = 200;
-    call->parsed = 0;
+    call->parsed = call->spot = 0;
+    call->later = false;
     call->plain = false;
     call->record_count = 0;
     buf_clear(&call->reply);

@@ -19,6 +19,7 @@ enum {
 };
 
 struct operation;
+struct chores;
 
 struct call_pair {
     const char *name, *value;
@@ -47,6 +48,11 @@ struct call {
     struct state *state; // read only, but for the order of its subjects
     const struct settings *settings;
     const char *cluster; // id of the Kafka cluster, as text
+    // ---- what is too dear for the loop (chores.h) ----
+    size_t spot_max;       // bytes an operation may work through on the spot; call_init: SIZE_MAX
+    size_t spot;           // has, in this run
+    struct chores *chores; // done, or to be done before the next run; NULL: none
+    bool later;            // something is to be done; the call has given nothing
     // ---- what it gives ----
     struct arena arena; // whatever the operation needs
     size_t parsed;      // bytes of schema texts, those refused included

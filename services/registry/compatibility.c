@@ -6,7 +6,7 @@
 #include "contract.h"
 #include "http/json.h"
 
-enum { MESSAGES_MAX = 4 << 20, MESSAGE_MAX = 64 << 10 };
+enum { MESSAGE_MAX = 64 << 10 };
 
 struct compatibility compatibility_of(const struct call *call, const char *subject)
 {
@@ -16,91 +16,21 @@ struct compatibility compatibility_of(const struct call *call, const char *subje
         .validate_fields = scope_flag(call, subject, "validateFields", call->settings->validate_fields)};
 }
 
-// ---- messages ----
-
-void messages_init(struct messages *messages)
-{
-    messages->count = 0;
-    buf_init(&messages->json, MESSAGES_MAX);
-}
-
-void messages_fini(struct messages *messages)
-{
-    buf_fini(&messages->json);
-}
-
-static void add(struct messages *messages, struct slice text)
-{
-    if (messages->count++ > 0)
-        buf_printf(&messages->json, ",");
-    json_put_string(&messages->json, text);
-}
-
-static void add_printed(struct messages *messages, const char *format, const char *text)
-{
-    struct buf line;
-    buf_init(&line, SCHEMA_TOTAL_MAX);
-    buf_printf(&line, "{%s: '", format);
-    buf_append(&line, text, strlen(text));
-    buf_printf(&line, "'}");
-    add(messages, buf_slice(&line));
-    buf_fini(&line);
-}
-
-static void add_findings(struct messages *messages, const struct schema_findings *findings,
-                         bool reader_is_new)
-{
-    for (size_t i = 0; i < findings->count; i++) {
-        struct buf line;
-        buf_init(&line, MESSAGE_MAX);
-        schema_finding_text(&findings->items[i], reader_is_new, &line);
-        add(messages, buf_slice(&line));
-        buf_fini(&line);
-    }
-    if (findings->more)
-        add(messages, slice_str("there are more incompatibilities than are told here"));
-}
-
 // ---- checks ----
-
-static void check_direction(const struct schema *reader, const struct schema *writer, bool reader_is_new,
-                            struct messages *messages)
-{
-    struct schema_findings findings;
-    schema_findings_init(&findings);
-    enum status status = schema_check(reader, writer, &findings);
-    if (status == ST_INVALID)
-        add(messages, slice_str("Incompatible because of different schema type"));
-    else if (status != ST_OK)
-        add(messages, slice_str("the comparison needs more than its limit of time or memory"));
-    else
-        add_findings(messages, &findings, reader_is_new);
-    schema_findings_fini(&findings);
-}
 
 static void check_one(struct call *call, const struct compatibility *rules,
                       const struct submission *submission, const struct state_version *version,
                       struct messages *messages)
 {
-    struct schema_error error;
-    struct schema *old = submission_stored(call, version, &error);
-    if (old == NULL) {
-        add_printed(messages, "an older version cannot be read", error.text);
-    } else {
-        if (level_backward(rules->level))
-            check_direction(submission->schema, old, true, messages);
-        if (level_forward(rules->level) && messages->count == 0)
-            check_direction(old, submission->schema, false, messages);
-    }
-    schema_free(old);
+    submission_compare(call, submission, version, rules->level, messages);
     if (messages->count == 0)
         return;
     struct buf line;
     buf_init(&line, MESSAGE_MAX);
     buf_printf(&line, "{oldSchemaVersion: %d}", version->version);
-    add(messages, buf_slice(&line));
+    messages_add(messages, buf_slice(&line));
     buf_fini(&line);
-    add_printed(messages, "oldSchema", version->schema->text);
+    messages_add_printed(messages, "oldSchema", version->schema->text);
 }
 
 static bool same_group(const char *group, const char *metadata, const char *other)
@@ -133,6 +63,6 @@ void compatibility_check(struct call *call, const struct compatibility *rules,
     buf_init(&line, MESSAGE_MAX);
     buf_printf(&line, "{validateFields: '%s', compatibility: '%s'}",
                rules->validate_fields ? "true" : "false", level_name(rules->level));
-    add(messages, buf_slice(&line));
+    messages_add(messages, buf_slice(&line));
     buf_fini(&line);
 }

@@ -4,7 +4,7 @@
 #ifndef REGISTRY_COMPATIBILITY_H
 #define REGISTRY_COMPATIBILITY_H
 
-#include "scope.h"
+#include "comparison.h"
 #include "submission.h"
 
 struct compatibility {
@@ -15,16 +15,9 @@ struct compatibility {
 };
 struct compatibility compatibility_of(const struct call *call, const char *subject);
 
-// Messages as Confluent's registry makes them, the strings of a JSON array without the brackets; empty: fits.
-struct messages {
-    struct buf json;
-    size_t count;
-};
-void messages_init(struct messages *messages);
-void messages_fini(struct messages *messages);
-
 // Compares a parsed submission with versions, ascending, of which deleted ones have been left out. Stops at
-// the first version, from the newest on, that does not fit.
+// the first version, from the newest on, that does not fit. What is left to a job (chores.h) adds nothing,
+// and the call is run again.
 void compatibility_check(struct call *call, const struct compatibility *rules,
                          const struct submission *submission, const struct state_version *const *versions,
                          size_t count, struct messages *messages);

@@ -33,7 +33,6 @@ static void check(struct call *call, const struct state_version *const *versions
         compatibility_check(call, &rules, &submission, versions, count, &messages);
         answer(call, &messages);
     }
-    submission_fini(&submission);
     messages_fini(&messages);
 }
 

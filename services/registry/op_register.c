@@ -256,5 +256,4 @@ void op_register(struct call *call)
         write_forgotten(&now);
         answer(&now);
     }
-    submission_fini(&now.submission);
 }

@@ -92,7 +92,6 @@ void op_look_up(struct call *call)
         else
             not_found(call, deleted_too);
     }
-    submission_fini(&submission);
 }
 
 // ---- delete ----

@@ -99,8 +99,11 @@ void operation_run(struct call *call)
         call_fail(call, 40301, "User is denied operation %s on %s", call->operation->name, call->subject);
     else
         call->operation->run(call);
+    call->later = call->later && call->parsed <= CALL_PARSED_MAX;
     if (call->parsed > CALL_PARSED_MAX)
         call_fail(call, 42209, "The schemas this has to look at have more than %d bytes", CALL_PARSED_MAX);
+    else if (call->later)
+        call_fail(call, 50001, "The call is to be run again");
     if (buf_status(&call->reply) != ST_OK || buf_status(&call->bytes) != ST_OK)
         call_fail(call, 50001, "The answer or what it writes is too large");
     call->subject = asked;

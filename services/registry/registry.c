@@ -245,6 +245,7 @@ enum status registry_new(const struct registry_options *options, struct registry
     registry->image = image_new();
     registry->state = state_new();
     registry->loads = ledger_loads_new(options->env);
+    registry->thinkers = env_queue_new(options->env, "schemas", 1);
     contacts_init(&registry->peers, options->rpc, env_random(options->env));
     timer_init(&registry->drain_timer, drain_on_timer, registry);
     registry->listener = (struct image_listener){.context = registry, .on_shard = on_shard};
@@ -289,6 +290,7 @@ void registry_destroy(struct registry **pointer)
     timer_stop(registry->env, &registry->drain_timer);
     image_unlisten(registry->image, &registry->listener);
     work_stop(registry);
+    env_queue_destroy(registry->env, &registry->thinkers);
     if (registry->needing != NULL)
         controllers_cancel(registry->controllers, &registry->needing);
     if (registry->ledger != NULL)

@@ -33,11 +33,13 @@ struct registry {
 
     struct state *state;
     struct ledger_loads *loads;
-    bool refused;             // the state has passed a record over; work.c sets it back
-    struct ledger *ledger;    // this process owns `_schemas`, in
-    int32_t owner_epoch;      // this epoch
-    struct ledger_tail *tail; // it does not
-    struct contacts peers;    // other registries
+    bool refused;               // the state has passed a record over; work.c sets it back
+    struct ledger *ledger;      // this process owns `_schemas`, in
+    int32_t owner_epoch;        // this epoch
+    struct ledger_tail *tail;   // it does not
+    struct contacts peers;      // other registries
+    struct job_queue *thinkers; // does what is too dear for the loop, one after the other
+    size_t thinking_bytes;      // of schemas there
 
     struct registry_work *first; // under way
     size_t work_count;
@@ -48,8 +50,8 @@ struct registry {
     void *drained_context;
 
     struct timer gauges;
-    struct metric requests, forwarded, failed, passed_over; // counters
-    struct metric subjects, schemas, owner, waiting;        // gauges
+    struct metric requests, forwarded, failed, passed_over, thoughts; // counters
+    struct metric subjects, schemas, owner, waiting, thinking;  // gauges
 };
 
 // Whether `_schemas` exists. The first write has it made.

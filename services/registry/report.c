@@ -62,6 +62,7 @@ static void on_gauges(struct timer *timer)
     metric_set(&registry->schemas, (int64_t)state_schema_count(registry->state));
     metric_set(&registry->owner, registry->ledger != NULL && ledger_ready(registry->ledger));
     metric_set(&registry->waiting, (int64_t)registry->work_count);
+    metric_set(&registry->thinking, (int64_t)registry->thinking_bytes);
     timer_start_ms(registry->env, &registry->gauges, GAUGES_MS);
 }
 
@@ -80,6 +81,10 @@ void report_start(struct registry *registry)
          METRIC_COUNTER},
         {&registry->passed_over, "millrace_registry_records_passed_over_total",
          "Records of _schemas that could not be used.", METRIC_COUNTER},
+        {&registry->thoughts, "millrace_registry_jobs_total",
+         "Times that schemas were too large to be looked at between other requests.", METRIC_COUNTER},
+        {&registry->thinking, "millrace_registry_job_bytes", "Bytes of schemas with such jobs.",
+         METRIC_GAUGE},
         {&registry->subjects, "millrace_registry_subjects", "Subjects with a version, deleted ones too.",
          METRIC_GAUGE},
         {&registry->schemas, "millrace_registry_schemas", "Schemas with an id.", METRIC_GAUGE},
@@ -98,7 +103,8 @@ void report_stop(struct registry *registry)
 {
     struct metric *const all[] = {&registry->requests,    &registry->forwarded, &registry->failed,
                                   &registry->passed_over, &registry->subjects,  &registry->schemas,
-                                  &registry->owner,       &registry->waiting};
+                                  &registry->owner,       &registry->waiting,   &registry->thoughts,
+                                  &registry->thinking};
     timer_stop(registry->env, &registry->gauges);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_remove(registry->env->metrics, all[i]);

@@ -73,8 +73,8 @@ static bool resolve(struct resolving *resolving, const char *referring, const st
     return true;
 }
 
-// Parsing is done on the loop, so a request has a budget for it. One that needs more is answered with an
-// error, whatever it comes to without the rest (operation_run).
+// A request has a budget for parsing, since others wait for the same threads. One that needs more is answered
+// with an error, whatever it comes to without the rest (operation_run).
 static bool may_parse(struct resolving *resolving, const struct content *content)
 {
     struct call *call = resolving->call;
@@ -87,24 +87,28 @@ static bool may_parse(struct resolving *resolving, const struct content *content
     return false;
 }
 
-// Parses content as a schema of the subject. NULL with *error.
-static struct schema *parse(struct call *call, const char *subject, const struct content *content,
-                            bool deleted_too, struct schema_error *error)
+// All that parsing content as a schema of the subject takes; input_free in any case. False with *error.
+static bool input_of(struct call *call, const char *subject, const struct content *content, bool deleted_too,
+                     struct chore_input *input, struct schema_error *error)
 {
-    enum schema_format format;
-    struct schema *schema = NULL;
+    *input = (struct chore_input){.text = slice_str(content->text)};
     *error = (struct schema_error){.code = ST_UNSUPPORTED};
-    if (schema_format_find(slice_str(content->type), &format) != ST_OK) {
+    if (schema_format_find(slice_str(content->type), &input->format) != ST_OK) {
         snprintf(error->text, sizeof error->text, "Invalid schema type %.100s", content->type);
-        return NULL;
+        return false;
     }
     struct resolving resolving = {.call = call, .deleted_too = deleted_too, .error = error};
     if (content->reference_count > 0)
         resolving.found = mem_calloc((size_t)call->settings->references_max + 1, sizeof *resolving.found);
-    if (resolve(&resolving, subject, content, 0) && may_parse(&resolving, content))
-        schema_parse(format, slice_str(content->text), resolving.found, resolving.count, error, &schema);
-    mem_free(resolving.found);
-    return schema;
+    input->references = resolving.found;
+    bool good = resolve(&resolving, subject, content, 0) && may_parse(&resolving, content);
+    input->reference_count = resolving.count;
+    return good;
+}
+
+static void input_free(struct chore_input *input)
+{
+    mem_free((void *)input->references);
 }
 
 // ---- the body ----
@@ -171,22 +175,17 @@ static bool members_read(struct call *call, struct submission *submission)
 
 bool submission_read(struct call *call, struct submission *submission)
 {
-    size_t at = 0;
     *submission = (struct submission){.id = -1};
-    enum status status = json_parse(call->body, &submission->body, &at);
-    if (status != ST_OK)
-        return call_fail(call, 400, "The body is no JSON: %s at byte %zu", status_text(status), at);
-    if (!cJSON_IsObject(submission->body))
+    const struct chore *read = chore_body(call);
+    if (read == NULL)
+        return false;
+    if (read->status != ST_OK)
+        return call_fail(call, 400, "The body is no JSON: %s at byte %zu", status_text(read->status),
+                         read->error_at);
+    if (!cJSON_IsObject(read->body))
         return call_fail(call, 400, "The body is no JSON object");
+    submission->body = read->body;
     return members_read(call, submission);
-}
-
-void submission_fini(struct submission *submission)
-{
-    cJSON_Delete(submission->body);
-    schema_free(submission->schema);
-    submission->body = NULL;
-    submission->schema = NULL;
 }
 
 static const char *object_text(struct call *call, const cJSON *object)
@@ -212,21 +211,34 @@ void submission_set_rules(struct call *call, struct submission *submission, cons
 
 // ---- parsing ----
 
-static const char *print(struct call *call, const struct schema *schema, enum schema_text form)
-{
-    struct buf out;
-    const char *text = NULL;
-    buf_init(&out, SCHEMA_TOTAL_MAX);
-    if (schema_text(schema, form, &out) == ST_OK)
-        text = arena_strndup(&call->arena, out.data, out.len);
-    buf_fini(&out);
-    return text;
-}
-
 static bool refuse(struct call *call, const struct submission *submission, const struct schema_error *error)
 {
     return call_fail(call, 42201, "Invalid schema of type %s, details: %s", submission->content.type,
                      error->text);
+}
+
+static const char *printed(struct call *call, const struct chore *done)
+{
+    return arena_strndup(&call->arena, done->text.data, done->text.len);
+}
+
+static bool parse(struct call *call, struct submission *submission, struct submission_use use)
+{
+    struct schema_error error;
+    struct chore_input input;
+    enum schema_text form = use.normalise ? SCHEMA_TEXT_NORMAL : SCHEMA_TEXT_PLAIN;
+    bool good = input_of(call, call->subject, &submission->content, !use.fresh, &input, &error);
+    submission->parsed = good ? chore_parse(call, &input, form, use.fresh) : NULL;
+    input_free(&input);
+    if (!good)
+        return refuse(call, submission, &error);
+    if (submission->parsed == NULL)
+        return false; // later
+    if (submission->parsed->status == ST_OK)
+        return true;
+    if (submission->parsed->error.text[0] == '\0')
+        return call_fail(call, 42209, "The schema is too large");
+    return refuse(call, submission, &submission->parsed->error);
 }
 
 // -1 stands for the version that is the latest now. What is fingerprinted and stored names that version: a
@@ -251,46 +263,58 @@ static bool settle_references(struct call *call, struct content *content)
 
 bool submission_parse(struct call *call, struct submission *submission, struct submission_use use)
 {
-    struct schema_error error;
     struct content *content = &submission->content;
     if (submission->empty)
         return call_fail(call, 42201, "Empty schema");
     if (strlen(content->text) > SCHEMA_TEXT_MAX)
         return call_fail(call, 42209, "A schema has at most %d bytes, not %zu", SCHEMA_TEXT_MAX,
                          strlen(content->text));
-    submission->schema = parse(call, call->subject, content, !use.fresh, &error);
-    if (submission->schema == NULL)
-        return refuse(call, submission, &error);
-    if (use.fresh && schema_validate(submission->schema, &error) != ST_OK)
-        return refuse(call, submission, &error);
+    if (!parse(call, submission, use))
+        return false;
     if (!settle_references(call, content))
         return false;
-    content->type = schema_format_name(schema_format(submission->schema));
-    content->text = print(call, submission->schema, use.normalise ? SCHEMA_TEXT_NORMAL : SCHEMA_TEXT_PLAIN);
+    content->type = schema_format_name(schema_format(submission->parsed->schema));
+    content->text = printed(call, submission->parsed);
     if (content->text == NULL)
         return call_fail(call, 42209, "The schema is too large");
     fingerprint(content, submission->guid);
     return true;
 }
 
-struct schema *submission_stored(struct call *call, const struct state_version *version,
-                                 struct schema_error *error)
+static bool stored_input(struct call *call, const struct state_version *version, struct chore_input *input,
+                         struct schema_error *error)
 {
     const struct state_schema *schema = version->schema;
     struct content content = {.type = schema->type,
                               .text = schema->text,
                               .references = schema->references,
                               .reference_count = schema->reference_count};
-    return parse(call, version->subject->name, &content, true, error);
+    return input_of(call, version->subject->name, &content, true, input, error);
+}
+
+void submission_compare(struct call *call, const struct submission *submission,
+                        const struct state_version *version, enum level level, struct messages *messages)
+{
+    struct schema_error error;
+    struct chore_input input;
+    if (stored_input(call, version, &input, &error)) {
+        const struct chore *done = chore_compare(call, submission->parsed, level, &input);
+        if (done != NULL)
+            messages_add_all(messages, &done->messages);
+    } else {
+        messages_add_printed(messages, "an older version cannot be read", error.text);
+    }
+    input_free(&input);
 }
 
 const char *submission_format(struct call *call, const struct state_version *version, const char *format)
 {
     struct schema_error error;
+    struct chore_input input;
     if (format == NULL || strcmp(format, "resolved") != 0)
         return NULL;
-    struct schema *schema = submission_stored(call, version, &error);
-    const char *text = schema != NULL ? print(call, schema, SCHEMA_TEXT_RESOLVED) : NULL;
-    schema_free(schema);
-    return text;
+    bool good = stored_input(call, version, &input, &error);
+    const struct chore *done = good ? chore_parse(call, &input, SCHEMA_TEXT_RESOLVED, false) : NULL;
+    input_free(&input);
+    return done != NULL && done->status == ST_OK ? printed(call, done) : NULL;
 }

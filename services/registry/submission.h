@@ -4,22 +4,20 @@
 #ifndef REGISTRY_SUBMISSION_H
 #define REGISTRY_SUBMISSION_H
 
-#include "call.h"
-#include "schema/schema.h"
+#include "chores.h"
 
 struct submission {
-    cJSON *body;            // owns the texts
+    const cJSON *body;      // the call's; owns the texts
     struct content content; // text: as sent, then (submission_parse) as stored
     int32_t id, version;    // -1, 0: not given
     bool empty;             // no schema text was sent
-    struct schema *schema;  // parsed
+    const struct chore *parsed;
     uint8_t guid[STATE_GUID_SIZE];
 };
 
-// Reads the body of a request. On failure the answer is set (400 no JSON, 42201, 42210). submission_fini in
-// any case.
+// Reads the body of a request. On failure the answer is set (400 no JSON, 42201, 42210), or the call is to be
+// run again (chores.h). What is read is the call's until call_fini.
 bool submission_read(struct call *call, struct submission *submission);
-void submission_fini(struct submission *submission);
 
 // Sets metadata (an object or NULL) or rules anew.
 void submission_set_metadata(struct call *call, struct submission *submission, const cJSON *metadata);
@@ -34,9 +32,10 @@ struct submission_use {
 // and fingerprints it. On failure the answer is set (42201, 42209, 50001).
 bool submission_parse(struct call *call, struct submission *submission, struct submission_use use);
 
-// Parses what is stored, for subject's references. NULL: cannot be parsed; error says why.
-struct schema *submission_stored(struct call *call, const struct state_version *version,
-                                 struct schema_error *error);
+// A parsed submission beside a version, in the directions of the level: adds what does not fit. Nothing is
+// added when the call is to be run again.
+void submission_compare(struct call *call, const struct submission *submission,
+                        const struct state_version *version, enum level level, struct messages *messages);
 
 // A stored text in a form a client asks for (format=resolved). NULL: as it is stored. Lives in the call's
 // arena.

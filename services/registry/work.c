@@ -5,6 +5,9 @@
 // committed; at a process that reads along, when what the owner wrote for it has arrived here too, so that
 // the client that asks next finds it.
 //
+// What is too dear for the loop (chores.h) is done by a job of a thread of its own, one request after the
+// other; then the operation is run again, from the beginning, on the state of that moment.
+//
 // When the outcome of a write is not known (the owner is gone, its ledger was dropped) it is tried again if a
 // second run gives the same answer; a deletion does not, and is answered 50002, as is whatever waits for its
 // commit when its time is over.
@@ -12,13 +15,22 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "chores.h"
 
 #include <stddef.h>
 
-enum { RETRY_MS_MIN = 5, RETRY_MS_MAX = 100, FORWARD_MARGIN_MS = 200, MISS_MS = 1000 };
+enum {
+    RETRY_MS_MIN = 5,
+    RETRY_MS_MAX = 100,
+    FORWARD_MARGIN_MS = 200,
+    MISS_MS = 1000,
+    WORK_SPOT_MAX = 32 << 10, // (tune) bytes of schemas one run looks at on the loop: a millisecond or two
+    THINKING_BYTES_MAX = 256 << 20 // of schemas with jobs, those that wait for the thread included
+};
 
 enum work_phase {
     WORK_WAITING,    // for what it takes to run, or for the timer to try again
+    WORK_THINKING,   // a job does its chores, until the timer
     WORK_COMMITTING, // the ledger, until the timer
     WORK_FORWARDED,  // to the owner
     WORK_ARRIVING    // the owner has answered: until the records are here
@@ -35,6 +47,7 @@ struct registry_work {
     struct timer timer;
     struct ledger_wait wait;
     int64_t position;                        // WORK_ARRIVING
+    struct thinking *thinking;               // WORK_THINKING
     bool inside;                             // registry_run has not returned
     bool ended;                              // ... and it is done already
     bool asked_owner;                        // of a read that found nothing here
@@ -43,7 +56,25 @@ struct registry_work {
     struct registry_work *next, *previous;
 };
 
+// A job, and the chores it does, which are its own until it is done.
+struct thinking {
+    struct job job;
+    struct registry *registry;
+    struct registry_work *work; // NULL: it has ended meanwhile
+    struct chores *chores;
+    size_t bytes;
+};
+
 // ---- ending ----
+
+static void stop_thinking(struct registry_work *work)
+{
+    if (work->thinking == NULL)
+        return;
+    work->thinking->chores->stopping = true;
+    work->thinking->work = NULL;
+    work->thinking = NULL;
+}
 
 static void unlink_work(struct registry_work *work)
 {
@@ -52,6 +83,7 @@ static void unlink_work(struct registry_work *work)
     if (work->next != NULL)
         work->next->previous = work->previous;
     registry->work_count--;
+    stop_thinking(work);
     timer_stop(registry->env, &work->timer);
     ledger_wait_cancel(&work->wait);
     rpc_cancel(registry->rpc, work);
@@ -102,6 +134,64 @@ static void outcome_unknown(struct registry_work *work)
         fail(work, 50002, "Whether the deletion was carried out is not known");
 }
 
+// ---- off the loop ----
+
+static void think(struct job *job)
+{
+    chores_work(((struct thinking *)job)->chores);
+}
+
+static void attempt(struct registry_work *work);
+static struct registry_work *work_go_on(struct registry_work *work);
+
+static void thought(struct job *job)
+{
+    struct thinking *thinking = (struct thinking *)job;
+    struct registry_work *work = thinking->work;
+    thinking->registry->thinking_bytes -= thinking->bytes;
+    if (work != NULL) {
+        work->call->chores = thinking->chores;
+        work->thinking = NULL;
+        work_go_on(work);
+    } else {
+        chores_destroy(&thinking->chores);
+    }
+    mem_free(thinking);
+}
+
+static void begin_thinking(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
+    struct thinking *thinking = mem_calloc(1, sizeof *thinking);
+    *thinking = (struct thinking){.job = {.run = think, .done = thought},
+                                  .registry = registry,
+                                  .work = work,
+                                  .chores = work->call->chores,
+                                  .bytes = work->call->chores->bytes};
+    work->call->chores = NULL;
+    work->thinking = thinking;
+    work->phase = WORK_THINKING;
+    metric_inc(&registry->thoughts, 1);
+    registry->thinking_bytes += thinking->bytes;
+    timer_start_ms(registry->env, &work->timer, left_ms(work) > 0 ? left_ms(work) : 0);
+    env_submit(registry->env, registry->thinkers, &thinking->job);
+}
+
+// Runs the operation. False: it could not come to an end on the spot, and goes on by itself.
+static bool run(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
+    call_reset(work->call);
+    operation_run(work->call);
+    if (!work->call->later)
+        return true;
+    if (registry->thinking_bytes + work->call->chores->bytes > THINKING_BYTES_MAX)
+        try_later(work);
+    else
+        begin_thinking(work);
+    return false;
+}
+
 // ---- here ----
 
 static void on_committed(void *context, enum status status)
@@ -143,8 +233,8 @@ static void append_failed(struct registry_work *work, enum status status)
 static void run_as_owner(struct registry_work *work)
 {
     struct registry *registry = work->registry;
-    call_reset(work->call);
-    operation_run(work->call);
+    if (!run(work))
+        return;
     if (work->call->record_count > 0 && ledger_full(registry->ledger)) {
         try_later(work);
         return;
@@ -160,6 +250,8 @@ static void run_as_owner(struct registry_work *work)
 }
 
 // ---- at the owner ----
+
+static void read_here(struct registry_work *work);
 
 // Whether the state here has what the owner wrote.
 static bool arrived_here(const struct registry_work *work)
@@ -185,9 +277,7 @@ static void on_forwarded(const Millrace__RegistryReply *reply, void *context)
     struct registry_work *work = context;
     const struct rpc_result *result = rpc_result(work->registry->rpc);
     if (reply == NULL && work->asked_owner && !work->call->operation->write) {
-        call_reset(work->call);
-        operation_run(work->call);
-        end(work); // as it is here
+        read_here(work); // as it is here
         return;
     }
     if (reply == NULL) {
@@ -253,24 +343,26 @@ static void forward(struct registry_work *work, const struct image_node *owner, 
 // ---- which of the two ----
 
 // Whether the answer needs no write: what it would write is there already. Most registrations are of schemas
-// that are.
-static bool answered_here(struct registry_work *work)
+// that are. *later: that is not known yet.
+static bool answered_here(struct registry_work *work, bool *later)
 {
-    call_reset(work->call);
     work->call->there_only = true;
-    operation_run(work->call);
+    *later = !run(work);
     work->call->there_only = false;
-    return work->call->code == 200 && work->call->reply.len > 0;
+    return !*later && work->call->code == 200 && work->call->reply.len > 0;
 }
 
 static void write_elsewhere(struct registry_work *work)
 {
     const struct image_node *owner = registry_owner(work->registry);
+    bool later = false;
     if (work->call->operation->run == op_register && registry_has_state(work->registry) &&
-        answered_here(work)) {
+        answered_here(work, &later)) {
         end(work);
         return;
     }
+    if (later)
+        return;
     if (!registry_has_topic(work->registry))
         registry_need_topic(work->registry);
     if (owner == NULL || left_ms(work) <= FORWARD_MARGIN_MS)
@@ -283,8 +375,8 @@ static void write_elsewhere(struct registry_work *work)
 static void read_here(struct registry_work *work)
 {
     const struct image_node *owner = registry_owner(work->registry);
-    call_reset(work->call);
-    operation_run(work->call);
+    if (!run(work))
+        return;
     bool miss = work->call->code == 404 && owner != NULL && !work->asked_owner && left_ms(work) > MISS_MS;
     if (!miss) {
         end(work);
@@ -316,6 +408,8 @@ static void on_timer(struct timer *timer)
     struct registry_work *work = timer->context;
     if (work->phase == WORK_ARRIVING)
         end(work); // there, or late
+    else if (work->phase == WORK_THINKING)
+        fail(work, 50002, "The schemas could not be looked at in time");
     else if (work->phase == WORK_COMMITTING)
         fail(work, 50002, "Whether it is committed is not known in time");
     else
@@ -336,14 +430,15 @@ static struct registry_work *work_new(struct registry *registry, struct call *ca
     registry->work_count++;
     timer_init(&work->timer, on_timer, work);
     call->state = registry->state;
+    call->spot_max = WORK_SPOT_MAX;
     call->settings = &registry->settings;
     call->cluster = registry->cluster;
     metric_inc(&registry->requests, 1);
     return work;
 }
 
-// Begins; the work is freed when it ends. Returns NULL when it has.
-static struct registry_work *work_begin(struct registry_work *work)
+// Begins, or goes on; the work is freed when it ends. Returns NULL when it has.
+static struct registry_work *work_go_on(struct registry_work *work)
 {
     work->inside = true;
     attempt(work);
@@ -361,7 +456,7 @@ struct registry_work *registry_run(struct registry *registry, struct call *call,
         work_new(registry, call, env_now_us(registry->env) + (int64_t)REGISTRY_RUN_MS * 1000);
     work->done = done;
     work->context = context;
-    return work_begin(work);
+    return work_go_on(work);
 }
 
 // What can go on does so by its timer, at the next turn: ending one may begin or end others.
@@ -440,7 +535,7 @@ static void serve_run(Millrace__Registry_Service *service, const Millrace__Regis
     work->rpc_call = closure_data;
     work->done = served;
     work->context = work;
-    work_begin(work);
+    work_go_on(work);
 }
 
 void work_serve(struct registry *registry)

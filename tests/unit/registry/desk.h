@@ -11,10 +11,13 @@
 struct desk {
     struct state *state;
     struct settings settings;
-    int code;                        // of the last answer
-    char *answer;                    // its body
-    struct buf log;                  // "key value\n" of every record; "-" for a tombstone
-    bool unknown_fields, there_only; // of the next calls
+    int code;                          // of the last answer
+    char *answer;                      // its body
+    struct buf log;                    // "key value\n" of every record; "-" for a tombstone
+    bool unknown_fields, there_only;   // of the next calls
+    size_t spot_max;                   // of the next calls (chores.h); desk_open: as much as they like
+    int jobs;                          // that the last call needed
+    void (*in_job)(struct desk *desk); // what happens while a job of a call runs; NULL: nothing
 };
 
 void desk_open(struct desk *desk);

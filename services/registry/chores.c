@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+// See chores.h.
+#include "chores.h"
+
+#include "base/assert.h"
+#include "base/mem.h"
+#include "http/json.h"
+
+// ---- life ----
+
+static void chore_free(struct chore *chore)
+{
+    cJSON_Delete(chore->body);
+    schema_free(chore->schema);
+    buf_fini(&chore->text);
+    messages_fini(&chore->messages);
+    arena_fini(&chore->arena);
+    mem_free(chore);
+}
+
+void chores_destroy(struct chores **pointer)
+{
+    struct chores *chores = *pointer;
+    *pointer = NULL;
+    if (chores == NULL)
+        return;
+    for (struct chore *chore = chores->first, *next; chore != NULL; chore = next) {
+        next = chore->next;
+        chore_free(chore);
+    }
+    mem_free(chores);
+}
+
+// ---- finding ----
+
+static size_t input_bytes(const struct chore_input *input)
+{
+    size_t bytes = input->text.len;
+    for (size_t i = 0; i < input->reference_count; i++)
+        bytes += input->references[i].name.len + input->references[i].text.len;
+    return bytes;
+}
+
+static bool input_equal(const struct chore_input *a, const struct chore_input *b)
+{
+    bool equal =
+        a->format == b->format && a->reference_count == b->reference_count && slice_equal(a->text, b->text);
+    for (size_t i = 0; i < a->reference_count && equal; i++)
+        equal = slice_equal(a->references[i].name, b->references[i].name) &&
+                slice_equal(a->references[i].text, b->references[i].text);
+    return equal;
+}
+
+static bool same(const struct chore *a, const struct chore *b)
+{
+    return a->kind == b->kind && a->form == b->form && a->fresh == b->fresh && a->level == b->level &&
+           a->with == b->with && input_equal(&a->input, &b->input);
+}
+
+static struct chore *find(const struct chores *chores, const struct chore *wanted)
+{
+    struct chore *chore = chores != NULL ? chores->first : NULL;
+    while (chore != NULL && !same(chore, wanted))
+        chore = chore->next;
+    return chore;
+}
+
+// ---- noting ----
+
+static struct slice keep(struct arena *arena, struct slice text)
+{
+    const char *copy = arena_strndup(arena, text.data, text.len);
+    ASSERT(copy != NULL); // inputs have limits: of a body, and CALL_PARSED_MAX
+    return slice_of(copy, text.len);
+}
+
+static void input_keep(struct chore *chore, const struct chore_input *input)
+{
+    size_t count = input->reference_count;
+    struct schema_reference *references = arena_calloc(&chore->arena, count + 1, sizeof *references);
+    chore->input = *input;
+    chore->input.text = keep(&chore->arena, input->text);
+    for (size_t i = 0; i < count; i++)
+        references[i] = (struct schema_reference){.name = keep(&chore->arena, input->references[i].name),
+                                                  .text = keep(&chore->arena, input->references[i].text)};
+    chore->input.references = references;
+}
+
+static struct chore *note(struct call *call, const struct chore *wanted)
+{
+    if (call->chores == NULL) {
+        call->chores = mem_calloc(1, sizeof *call->chores);
+        call->chores->end = &call->chores->first;
+    }
+    struct chore *chore = mem_calloc(1, sizeof *chore);
+    *chore = *wanted;
+    arena_init(&chore->arena, SIZE_MAX);
+    input_keep(chore, &wanted->input);
+    buf_init(&chore->text, SCHEMA_TOTAL_MAX);
+    messages_init(&chore->messages);
+    call->chores->bytes += input_bytes(&chore->input);
+    *call->chores->end = chore;
+    call->chores->end = &chore->next;
+    return chore;
+}
+
+// ---- doing ----
+
+static void do_body(struct chore *chore)
+{
+    chore->status = json_parse(chore->input.text, &chore->body, &chore->error_at);
+}
+
+static void do_parse(struct chore *chore)
+{
+    const struct chore_input *input = &chore->input;
+    chore->status = schema_parse(input->format, input->text, input->references, input->reference_count,
+                                 &chore->error, &chore->schema);
+    if (chore->status == ST_OK && chore->fresh)
+        chore->status = schema_validate(chore->schema, &chore->error);
+    if (chore->status == ST_OK && schema_text(chore->schema, chore->form, &chore->text) != ST_OK) {
+        chore->status = ST_LIMIT;
+        chore->error = (struct schema_error){.code = ST_LIMIT, .text = ""};
+    }
+}
+
+static void do_compare(struct chore *chore)
+{
+    const struct chore_input *input = &chore->input;
+    struct schema *old = NULL;
+    if (schema_parse(input->format, input->text, input->references, input->reference_count, &chore->error,
+                     &old) != ST_OK)
+        messages_add_printed(&chore->messages, "an older version cannot be read", chore->error.text);
+    else
+        comparison_run(chore->level, chore->with->schema, old, &chore->messages);
+    schema_free(old);
+}
+
+static void run(struct chore *chore)
+{
+    static void (*const doing[])(struct chore *) = {
+        [CHORE_BODY] = do_body, [CHORE_PARSE] = do_parse, [CHORE_COMPARE] = do_compare};
+    doing[chore->kind](chore);
+    chore->done = true;
+}
+
+void chores_work(struct chores *chores)
+{
+    bool fits = true;
+    for (struct chore *chore = chores->first; chore != NULL && fits && !chores->stopping;
+         chore = chore->next) {
+        if (!chore->done)
+            run(chore);
+        fits = chore->messages.count == 0;
+    }
+}
+
+// ---- asking ----
+
+static const struct chore *ask(struct call *call, const struct chore *wanted)
+{
+    struct chore *chore = find(call->chores, wanted);
+    if (chore == NULL) {
+        size_t bytes = input_bytes(&wanted->input);
+        bool spot = call->spot <= call->spot_max && bytes <= call->spot_max - call->spot;
+        chore = note(call, wanted);
+        if (spot) {
+            call->spot += bytes;
+            run(chore);
+        }
+    }
+    call->later |= !chore->done;
+    return chore->done ? chore : NULL;
+}
+
+const struct chore *chore_body(struct call *call)
+{
+    struct chore wanted = {.kind = CHORE_BODY, .input.text = call->body};
+    return ask(call, &wanted);
+}
+
+const struct chore *chore_parse(struct call *call, const struct chore_input *input, enum schema_text form,
+                                bool fresh)
+{
+    struct chore wanted = {.kind = CHORE_PARSE, .input = *input, .form = form, .fresh = fresh};
+    return ask(call, &wanted);
+}
+
+const struct chore *chore_compare(struct call *call, const struct chore *with, enum level level,
+                                  const struct chore_input *old)
+{
+    struct chore wanted = {.kind = CHORE_COMPARE, .input = *old, .with = with, .level = level};
+    return ask(call, &wanted);
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What operations have done that may be too dear for the loop: reading a large body, parsing a schema with
+// its references, comparing it with older versions. An operation asks for the result. Small ones are made on
+// the spot, until the call has worked through its spot_max; what is more is noted, with copies of all it
+// needs, and the operation comes to its end without (call->later; what it gave counts for nothing). Then
+// chores_work does what is noted, in a job, and the operation is run again on the state as it is by then:
+// results are found by what they were made of, so one whose texts have changed meanwhile is not taken for
+// another. Nothing of a job goes into the state; the order of decisions is that of the runs that came
+// through, on the loop.
+#ifndef REGISTRY_CHORES_H
+#define REGISTRY_CHORES_H
+
+#include "call.h"
+#include "comparison.h"
+
+enum chore_kind { CHORE_BODY, CHORE_PARSE, CHORE_COMPARE };
+
+// A schema's text with the texts it refers to, dependencies first.
+struct chore_input {
+    enum schema_format format;
+    struct slice text;
+    const struct schema_reference *references;
+    size_t reference_count;
+};
+
+struct chore {
+    enum chore_kind kind;
+    bool done;
+    struct arena arena;       // what input points at
+    struct chore_input input; // BODY: only the text
+    enum schema_text form;    // PARSE: how it is printed
+    bool fresh;               // PARSE: it must be valid as a new schema too
+    enum level level;         // COMPARE
+    const struct chore *with; // COMPARE: the new schema, a PARSE that was done well
+    // ---- results ----
+    enum status status;        // BODY, PARSE
+    cJSON *body;               // BODY: NULL unless OK
+    size_t error_at;           // BODY: byte
+    struct schema *schema;     // PARSE: NULL unless OK
+    struct schema_error error; // PARSE
+    struct buf text;           // PARSE: as printed
+    struct messages messages;  // COMPARE: also why the older one cannot be read
+    struct chore *next;
+};
+
+struct chores {
+    struct chore *first, **end;
+    size_t bytes;          // of all inputs
+    _Atomic bool stopping; // the results are not wanted any more
+};
+
+void chores_destroy(struct chores **chores); // NULL is fine
+
+// NULL: noted. What is returned is the call's and stays until call_fini.
+const struct chore *chore_body(struct call *call);
+const struct chore *chore_parse(struct call *call, const struct chore_input *input, enum schema_text form,
+                                bool fresh);
+const struct chore *chore_compare(struct call *call, const struct chore *with, enum level level,
+                                  const struct chore_input *old);
+
+// Does what is noted, in order; of comparisons only up to the first that does not fit. Any thread.
+void chores_work(struct chores *chores);
+
+#endif

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// See comparison.h.
+#include "comparison.h"
+
+#include "http/json.h"
+
+enum { MESSAGES_MAX = 4 << 20, MESSAGE_MAX = 64 << 10 };
+
+// ---- messages ----
+
+void messages_init(struct messages *messages)
+{
+    messages->count = 0;
+    buf_init(&messages->json, MESSAGES_MAX);
+}
+
+void messages_fini(struct messages *messages)
+{
+    buf_fini(&messages->json);
+}
+
+void messages_add(struct messages *messages, struct slice text)
+{
+    if (messages->count++ > 0)
+        buf_printf(&messages->json, ",");
+    json_put_string(&messages->json, text);
+}
+
+void messages_add_printed(struct messages *messages, const char *format, const char *text)
+{
+    struct buf line;
+    buf_init(&line, SCHEMA_TOTAL_MAX);
+    buf_printf(&line, "{%s: '", format);
+    buf_append(&line, text, strlen(text));
+    buf_printf(&line, "'}");
+    messages_add(messages, buf_slice(&line));
+    buf_fini(&line);
+}
+
+void messages_add_all(struct messages *messages, const struct messages *others)
+{
+    if (messages->count > 0 && others->count > 0)
+        buf_printf(&messages->json, ",");
+    buf_append(&messages->json, others->json.data, others->json.len);
+    messages->count += others->count;
+}
+
+static void add_findings(struct messages *messages, const struct schema_findings *findings,
+                         bool reader_is_new)
+{
+    for (size_t i = 0; i < findings->count; i++) {
+        struct buf line;
+        buf_init(&line, MESSAGE_MAX);
+        schema_finding_text(&findings->items[i], reader_is_new, &line);
+        messages_add(messages, buf_slice(&line));
+        buf_fini(&line);
+    }
+    if (findings->more)
+        messages_add(messages, slice_str("there are more incompatibilities than are told here"));
+}
+
+// ---- comparing ----
+
+static void check_direction(const struct schema *reader, const struct schema *writer, bool reader_is_new,
+                            struct messages *messages)
+{
+    struct schema_findings findings;
+    schema_findings_init(&findings);
+    enum status status = schema_check(reader, writer, &findings);
+    if (status == ST_INVALID)
+        messages_add(messages, slice_str("Incompatible because of different schema type"));
+    else if (status != ST_OK)
+        messages_add(messages, slice_str("the comparison needs more than its limit of time or memory"));
+    else
+        add_findings(messages, &findings, reader_is_new);
+    schema_findings_fini(&findings);
+}
+
+void comparison_run(enum level level, const struct schema *fresh, const struct schema *old,
+                    struct messages *messages)
+{
+    if (level_backward(level))
+        check_direction(fresh, old, true, messages);
+    if (level_forward(level) && messages->count == 0)
+        check_direction(old, fresh, false, messages);
+}

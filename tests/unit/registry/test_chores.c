@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is too dear for the loop: done in jobs it comes to the same answers, and a decision is that of the
+// state when the job is done.
+#include <criterion/criterion.h>
+
+#include "chores.h"
+#include "desk.h"
+
+#include <stdio.h>
+
+#define A1 "{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"
+#define A2                                                                                                   \
+    "{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"y\","     \
+    "\"type\":\"int\",\"default\":1}]}"
+#define A_BAD                                                                                                \
+    "{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"},{\"name\":\"z\","     \
+    "\"type\":\"int\"}]}"
+
+static struct desk desk;
+
+static void open_desk(void)
+{
+    desk_open(&desk);
+}
+
+static void close_desk(void)
+{
+    desk_close(&desk);
+}
+
+TestSuite(chores, .init = open_desk, .fini = close_desk);
+
+static void ask_all(char answers[4096])
+{
+    const char *const asks[][4] = {
+        {"register", "a", NULL, "{\"schema\":\"\\\"int\\\"\"}"},
+        {"register", "b", NULL, "{\"schema\":\"{\\\"type\\\":\\\"nonsense\\\"}\"}"},
+        {"register", "b", NULL, "{"},
+        {"register", "b", NULL, "[]"},
+        {"register", "c", NULL,
+         "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"C\\\",\\\"fields\\\":[{\\\"name\\\":"
+         "\\\"r\\\","
+         "\\\"type\\\":\\\"A\\\"}]}\",\"references\":[{\"name\":\"A\",\"subject\":\"r\",\"version\":1}]}"},
+        {"look-up", "a", NULL, "{\"schema\":\"\\\"int\\\"\"}"},
+        {"get-version", "c/1", "format=resolved", NULL},
+        {"compatible-with-all", "a", "verbose=true", "{\"schema\":\"\\\"string\\\"\"}"},
+        {"compatible-with-version", "r/1", "verbose=true", "{\"schema\":\"\\\"string\\\"\"}"}};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof asks / sizeof *asks; i++)
+        at += (size_t)snprintf(answers + at, 4096 - at, "%s\n",
+                               desk_ask(&desk, asks[i][0], asks[i][1], asks[i][2], asks[i][3]));
+    snprintf(answers + at, 4096 - at, "%d %d %d", desk_register(&desk, "r", A1),
+             desk_register(&desk, "r", A2), desk_register(&desk, "r", A_BAD));
+}
+
+Test(chores, answers_are_the_same_whoever_does_them)
+{
+    char spot[4096], jobs[4096];
+    desk_register(&desk, "r", A1);
+    ask_all(spot);
+    cr_assert_eq(desk.jobs, 0);
+    desk_close(&desk);
+    desk_open(&desk);
+    desk.spot_max = 0;
+    desk_register(&desk, "r", A1);
+    ask_all(jobs);
+    cr_assert_str_eq(jobs, spot);
+    cr_assert_geq(desk.jobs, 2);
+}
+
+Test(chores, a_registration_takes_a_job_for_each_step_whatever_the_number_of_versions)
+{
+    char schema[200];
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"compatibility\":\"FULL_TRANSITIVE\"}");
+    for (int i = 0; i < 20; i++) {
+        snprintf(schema, sizeof schema,
+                 "{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"f%d\",\"type\":\"int\","
+                 "\"default\":0}]}",
+                 i);
+        cr_assert_eq(desk_register(&desk, "s", schema), i + 1);
+    }
+    desk.spot_max = 0;
+    cr_assert_eq(desk_register(&desk, "s", "{\"type\":\"record\",\"name\":\"A\",\"fields\":[]}"), 21);
+    cr_assert_eq(desk.jobs, 3, "the body, the schema, all comparisons");
+}
+
+Test(chores, what_fits_on_the_spot_needs_no_job)
+{
+    desk.spot_max = 2000;
+    cr_assert_eq(desk_register(&desk, "s", A1), 1);
+    cr_assert_eq(desk.jobs, 0);
+    desk.spot_max = strlen(A2) + 40; // the body, with escaped quotes, is longer than what it says
+    cr_assert_eq(desk_register(&desk, "s", A2), 2);
+    cr_assert_gt(desk.jobs, 0);
+}
+
+static void register_meanwhile(struct desk *ours)
+{
+    ours->in_job = NULL;
+    cr_assert_eq(
+        desk_apply(
+            ours, "{\"keytype\":\"SCHEMA\",\"subject\":\"s\",\"version\":1,\"magic\":1}",
+            "{\"subject\":\"s\",\"version\":1,\"id\":1,\"schema\":\"\\\"string\\\"\",\"deleted\":false}"),
+        ST_OK);
+}
+
+Test(chores, a_decision_is_that_of_the_state_when_the_job_is_done)
+{
+    desk.spot_max = 0;
+    desk.in_job = register_meanwhile;
+    cr_assert_eq(desk_register(&desk, "s", A1), -40901, "it was the first version when it was sent");
+    desk.in_job = register_meanwhile;
+    cr_assert_eq(desk_register(&desk, "t", A1), 2, "the id was given meanwhile");
+}
+
+Test(chores, stopped_ones_stay_undone)
+{
+    struct call call;
+    call_init(&call);
+    call.spot_max = 0;
+    call.body = slice_str("{}");
+    cr_assert_null(chore_body(&call));
+    cr_assert(call.later);
+    call.chores->stopping = true;
+    chores_work(call.chores);
+    cr_assert_null(chore_body(&call));
+    call.chores->stopping = false;
+    chores_work(call.chores);
+    cr_assert_not_null(chore_body(&call));
+    call_fini(&call);
+}
