@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace consume: prints records through librdkafka, alone or as a member of a group.
+// millrace consume: prints records through librdkafka, alone or as a member of a group; sides with a schema's
+// id before them as JSON.
 #include "client.h"
 #include "commands.h"
 #include "group_reset.h"
+#include "schema_fetch.h"
+#include "schema_reader.h"
 
+#include "base/mem.h"
 #include "http/json.h"
 
 #include <stdio.h>
@@ -13,10 +17,22 @@
 
 enum { WAIT_MS = 100, METADATA_MS = 30000, LINE_MAX_BYTES = 64 << 20 };
 
+// A record's key or value.
+struct side {
+    const char *name;
+    bool schemas; // its bytes name a schema
+    struct schema_reader reader;
+    struct slice bytes; // of the record at hand; data NULL: it has none
+    struct buf json;    // what that is, if schemas
+    int32_t id;
+};
+
 struct consume {
     struct client_options options;
+    struct schema_options registry;
+    struct side key, value;
     const char *topic, *group, *separator, *since;
-    bool from_beginning, exit_at_end;
+    bool from_beginning, exit_at_end, skip_errors;
     int64_t partition, offset, max, time_ms;
     rd_kafka_t *client;
     int64_t seen;
@@ -25,16 +41,44 @@ struct consume {
 
 // ---- what is read ----
 
-static void json_field(struct buf *out, const char *name, const void *data, size_t len)
+// Reads one side of a record. FAILED, told with the record's place: its bytes are no value of a schema.
+static enum cli_exit side_read(struct side *side, const rd_kafka_message_t *message, const void *data,
+                               size_t len)
 {
-    buf_printf(out, ",\"%s\":", name);
-    if (data != NULL)
-        json_put_string(out, slice_of(data, len));
-    else
-        buf_printf(out, "null");
+    struct schema_error error;
+    side->bytes = slice_of(data, len);
+    side->id = -1;
+    buf_clear(&side->json);
+    if (!side->schemas || data == NULL)
+        return CLI_DONE;
+    enum cli_exit code = schema_reader_json(&side->reader, side->bytes, &side->id, &error, &side->json);
+    side->bytes = buf_slice(&side->json);
+    if (code == CLI_FAILED)
+        cli_fail(code, "partition %d, offset %lld: %s: %s", message->partition, (long long)message->offset,
+                 side->name, error.text);
+    return code;
 }
 
-static void record_print_json(const rd_kafka_message_t *message)
+static enum cli_exit record_read(struct consume *consume, const rd_kafka_message_t *message)
+{
+    enum cli_exit code = side_read(&consume->key, message, message->key, message->key_len);
+    return code == CLI_DONE ? side_read(&consume->value, message, message->payload, message->len) : code;
+}
+
+static void put_side(struct buf *out, const struct side *side)
+{
+    buf_printf(out, ",\"%s\":", side->name);
+    if (side->bytes.data == NULL)
+        buf_printf(out, "null");
+    else if (side->schemas)
+        buf_append(out, side->bytes.data, side->bytes.len);
+    else
+        json_put_string(out, side->bytes);
+    if (side->id >= 0)
+        buf_printf(out, ",\"%s_schema\":%d", side->name, side->id);
+}
+
+static void record_print_json(const struct consume *consume, const rd_kafka_message_t *message)
 {
     struct buf out;
     rd_kafka_timestamp_type_t type;
@@ -43,24 +87,33 @@ static void record_print_json(const rd_kafka_message_t *message)
     json_put_string(&out, slice_str(rd_kafka_topic_name(message->rkt)));
     buf_printf(&out, ",\"partition\":%d,\"offset\":%lld,\"timestamp\":%lld", message->partition,
                (long long)message->offset, (long long)rd_kafka_message_timestamp(message, &type));
-    json_field(&out, "key", message->key, message->key_len);
-    json_field(&out, "value", message->payload, message->len);
+    put_side(&out, &consume->key);
+    put_side(&out, &consume->value);
     buf_printf(&out, "}\n");
     fwrite(out.data, 1, out.len, stdout);
     buf_fini(&out);
 }
 
+// A side that is decoded is JSON, also one that is not there.
+static void side_print(const struct side *side)
+{
+    if (side->schemas && side->bytes.data == NULL)
+        fputs("null", stdout);
+    else
+        fwrite(side->bytes.data, 1, side->bytes.len, stdout);
+}
+
 static void record_print(const struct consume *consume, const rd_kafka_message_t *message)
 {
     if (consume->options.json) {
-        record_print_json(message);
+        record_print_json(consume, message);
         return;
     }
     if (consume->separator != NULL) {
-        fwrite(message->key, 1, message->key_len, stdout);
+        side_print(&consume->key);
         fputs(consume->separator, stdout);
     }
-    fwrite(message->payload, 1, message->len, stdout);
+    side_print(&consume->value);
     putchar('\n');
 }
 
@@ -80,7 +133,13 @@ static bool message_take(struct consume *consume, const rd_kafka_message_t *mess
             *code = told;
         return !fatal;
     }
-    record_print(consume, message);
+    enum cli_exit read = record_read(consume, message);
+    if (read == CLI_DONE)
+        record_print(consume, message);
+    else if (read != CLI_FAILED || !consume->skip_errors) {
+        *code = read;
+        return false;
+    }
     consume->seen++;
     return consume->max == 0 || consume->seen < consume->max;
 }
@@ -216,8 +275,38 @@ static enum cli_exit consume_run(struct consume *consume)
     return code;
 }
 
+static void side_open(struct consume *consume, struct side *side, const char *subject)
+{
+    schema_reader_init(&side->reader, &consume->registry, schema_fetch, subject);
+    buf_init(&side->json, LINE_MAX_BYTES);
+}
+
+static void side_close(struct side *side)
+{
+    schema_reader_fini(&side->reader);
+    buf_fini(&side->json);
+}
+
+// Subjects are those of Confluent's TopicNameStrategy; what they say is the context, ids say the rest.
+static enum cli_exit consume_open(struct consume *consume)
+{
+    char *value = mem_printf("%s-value", consume->topic), *key = mem_printf("%s-key", consume->topic);
+    if (consume->key.schemas && consume->separator == NULL)
+        consume->separator = "\t";
+    side_open(consume, &consume->key, key);
+    side_open(consume, &consume->value, value);
+    enum cli_exit code = consume_run(consume);
+    side_close(&consume->key);
+    side_close(&consume->value);
+    mem_free(value);
+    mem_free(key);
+    return code;
+}
+
 static enum cli_exit consume_check(struct consume *consume)
 {
+    if (consume->skip_errors && !consume->value.schemas && !consume->key.schemas)
+        return cli_fail(CLI_USAGE, "--skip-errors goes with --value-schema or --key-schema");
     bool place = consume->partition >= 0 || consume->offset >= 0 || consume->since != NULL;
     if (consume->group != NULL && place)
         return cli_fail(
@@ -233,7 +322,8 @@ static enum cli_exit consume_check(struct consume *consume)
 
 enum cli_exit cmd_consume(int argc, char **argv)
 {
-    struct consume consume = {.partition = -1, .offset = -1};
+    struct consume consume = {
+        .partition = -1, .offset = -1, .key = {.name = "key"}, .value = {.name = "value"}};
     const struct cli_arg args[] = {
         {"--from-beginning|-B", CLI_FLAG, &consume.from_beginning, 0, 0, NULL,
          "from the first record (new ones only)"},
@@ -244,6 +334,12 @@ enum cli_exit cmd_consume(int argc, char **argv)
         {"--max|-n", CLI_INT, &consume.max, 1, INT64_MAX, "N", "end after N records"},
         {"--exit|-e", CLI_FLAG, &consume.exit_at_end, 0, 0, NULL, "end at the end instead of waiting"},
         {"--key-separator|-K", CLI_TEXT, &consume.separator, 0, 0, "TEXT", "print the keys too"},
+        {"--value-schema", CLI_FLAG, &consume.value.schemas, 0, 0, NULL,
+         "values as JSON, each by the schema it names"},
+        {"--key-schema", CLI_FLAG, &consume.key.schemas, 0, 0, NULL, "keys, too"},
+        {"--skip-errors", CLI_FLAG, &consume.skip_errors, 0, 0, NULL,
+         "tell of records that are no such values, and go on"},
+        SCHEMA_REGISTRY_OPTIONS(&consume.registry),
         CLIENT_ARGS(consume.options)};
     const struct cli_usage usage = {
         .line = "consume TOPIC [options]",
@@ -258,5 +354,5 @@ enum cli_exit cmd_consume(int argc, char **argv)
         return code;
     consume.topic = positional.items[0];
     code = consume_check(&consume);
-    return code == CLI_DONE ? consume_run(&consume) : code;
+    return code == CLI_DONE ? consume_open(&consume) : code;
 }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // millrace produce: each line of standard input becomes a record, through librdkafka; done when every record
-// is acknowledged.
+// is acknowledged. With a schema a line's sides are JSON, and what is sent begins with the schema's id.
 #include "client.h"
 #include "commands.h"
+#include "schema_wire.h"
+#include "schema_writer.h"
 
 #include "base/mem.h"
 
@@ -20,6 +22,8 @@ enum { FLUSH_MS = 200, WAIT_MS = 100, PROGRESS_MS = 1000, READ_STEP = 64 << 10, 
 
 struct produce {
     struct client_options options;
+    struct schema_writing writing;
+    struct schema_writer schemas;
     const char *topic, *separator, *codec, *file, *acks;
     int64_t partition;
     rd_kafka_t *client;
@@ -57,26 +61,37 @@ static void progress_tell(struct produce *produce)
             (long long)produce->acked);
 }
 
-static enum cli_exit line_send(struct produce *produce, char *line, size_t len)
+// The key is what stands before the separator; a line without one has none (data NULL).
+static enum cli_exit line_split(const struct produce *produce, struct slice line, struct slice *key,
+                                struct slice *value)
 {
-    const void *key = NULL;
-    size_t key_len = 0;
-    char *at =
-        produce->separator != NULL ? memmem(line, len, produce->separator, strlen(produce->separator)) : NULL;
-    if (at != NULL) {
-        key = line;
-        key_len = (size_t)(at - line);
-        len -= key_len + strlen(produce->separator);
-        line = at + strlen(produce->separator);
+    *key = (struct slice){0};
+    *value = line;
+    if (produce->schemas.key.schema != NULL) {
+        if (schema_wire_split(line, produce->separator, key, value))
+            return CLI_DONE;
+        return cli_fail(CLI_FAILED, "line %lld: no key before a separator", (long long)produce->sent + 1);
     }
+    size_t width = produce->separator != NULL ? strlen(produce->separator) : 0;
+    const uint8_t *at = width > 0 ? memmem(line.data, line.len, produce->separator, width) : NULL;
+    if (at != NULL) {
+        *key = slice_of(line.data, (size_t)(at - line.data));
+        *value = slice_of(at + width, line.len - key->len - width);
+    }
+    return CLI_DONE;
+}
+
+static enum cli_exit record_send(struct produce *produce, struct slice key, struct slice value)
+{
     for (;;) {
-        rd_kafka_resp_err_t error = rd_kafka_producev(
-            produce->client, RD_KAFKA_V_TOPIC(produce->topic),
-            RD_KAFKA_V_PARTITION((int32_t)produce->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(key, key_len), RD_KAFKA_V_VALUE(line, len), RD_KAFKA_V_END);
+        rd_kafka_resp_err_t error =
+            rd_kafka_producev(produce->client, RD_KAFKA_V_TOPIC(produce->topic),
+                              RD_KAFKA_V_PARTITION((int32_t)produce->partition),
+                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data, key.len),
+                              RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.len), RD_KAFKA_V_END);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
             produce->sent++;
-            produce->bytes += (int64_t)(key_len + len);
+            produce->bytes += (int64_t)(key.len + value.len);
             return CLI_DONE;
         }
         if (error != RD_KAFKA_RESP_ERR__QUEUE_FULL)
@@ -84,6 +99,18 @@ static enum cli_exit line_send(struct produce *produce, char *line, size_t len)
                             rd_kafka_err2str(error));
         rd_kafka_poll(produce->client, WAIT_MS);
     }
+}
+
+// Every line is a record: the number of the next record is the line's.
+static enum cli_exit line_send(struct produce *produce, struct slice line)
+{
+    struct slice key, value;
+    enum cli_exit code = line_split(produce, line, &key, &value);
+    if (code == CLI_DONE && key.data != NULL)
+        code = schema_side_encode(&produce->schemas.key, produce->sent + 1, &key);
+    if (code == CLI_DONE)
+        code = schema_side_encode(&produce->schemas.value, produce->sent + 1, &value);
+    return code == CLI_DONE ? record_send(produce, key, value) : code;
 }
 
 // ---- lines ----
@@ -119,12 +146,12 @@ static enum cli_exit lines_take(struct produce *produce, struct lines *lines)
     size_t at = 0;
     enum cli_exit code = CLI_DONE;
     while (code == CLI_DONE && at < lines->text.len) {
-        char *line = (char *)lines->text.data + at;
+        const char *line = (const char *)lines->text.data + at;
         const char *end = memchr(line, '\n', lines->text.len - at);
         if (end == NULL && !lines->ended)
             break;
         size_t len = end != NULL ? (size_t)(end - line) : lines->text.len - at;
-        code = line_send(produce, line, len);
+        code = line_send(produce, slice_of(line, len));
         at += len + (end != NULL);
     }
     buf_consume(&lines->text, at);
@@ -203,19 +230,36 @@ static enum cli_exit produce_run(struct produce *produce, int input)
     return code != CLI_DONE ? code : waited;
 }
 
+// The schemas are had before a record is sent: what is wrong with them leaves nothing behind.
+static enum cli_exit produce_open(struct produce *produce, int input)
+{
+    if (produce->writing.key != NULL && (produce->separator == NULL || *produce->separator == '\0'))
+        produce->separator = "\t";
+    enum cli_exit code = schema_writer_open(&produce->schemas, &produce->writing, produce->topic);
+    if (code != CLI_DONE)
+        return code;
+    code = produce_run(produce, input);
+    schema_writer_close(&produce->schemas);
+    return code;
+}
+
 enum cli_exit cmd_produce(int argc, char **argv)
 {
     struct produce produce = {.partition = RD_KAFKA_PARTITION_UA, .progress = isatty(STDERR_FILENO)};
     const struct cli_arg args[] = {
         {"--key-separator|-K", CLI_TEXT, &produce.separator, 0, 0, "TEXT",
-         "what stands between key and value"},
+         "what stands between key and value (with --key-schema a tab)"},
         {"--partition|-p", CLI_INT, &produce.partition, 0, INT32_MAX, "N", "to this partition (by key)"},
         {"--compression|-z", CLI_TEXT, &produce.codec, 0, 0, "CODEC", "none, gzip, snappy, lz4, zstd"},
         {"--acks", CLI_TEXT, &produce.acks, 0, 0, "all|1|0", "what counts as acknowledged (all)"},
         {"--file", CLI_TEXT, &produce.file, 0, 0, "FILE", "lines from there instead of standard input"},
+        SCHEMA_WRITING_OPTIONS(&produce.writing),
         CLIENT_ARGS(produce.options)};
     const struct cli_usage usage = {.line = "produce TOPIC [options]",
-                                    .help = "Sends each line as a record and waits for all acknowledgements.",
+                                    .help =
+                                        "Sends each line as a record and waits for all acknowledgements.\n"
+                                        "A SCHEMA is a FILE (registered if it is not), SUBJECT[:VERSION] or "
+                                        "id:N of the registry, or a schema's text.",
                                     .args = args,
                                     .count = sizeof args / sizeof *args,
                                     .positional_min = 1,
@@ -228,7 +272,7 @@ enum cli_exit cmd_produce(int argc, char **argv)
     int input = produce.file != NULL ? open(produce.file, O_RDONLY | O_CLOEXEC) : STDIN_FILENO;
     if (input < 0)
         return cli_fail(CLI_FAILED, "%s: %s", produce.file, strerror(errno));
-    code = produce_run(&produce, input);
+    code = produce_open(&produce, input);
     if (input != STDIN_FILENO)
         close(input);
     return code;

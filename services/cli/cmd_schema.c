@@ -149,38 +149,14 @@ static enum cli_exit read_input(const char *path, struct buf *text)
     }
 }
 
-// NAME=SUBJECT:VERSION; a subject may have colons.
-static bool put_reference(struct buf *out, const char *text)
-{
-    const char *equals = strchr(text, '='), *colon = strrchr(text, ':');
-    if (equals == NULL || colon == NULL || colon < equals || equals == text || colon[1] == '\0')
-        return false;
-    buf_printf(out, "{\"name\":");
-    json_put_string(out, slice_of(text, (size_t)(equals - text)));
-    buf_printf(out, ",\"subject\":");
-    json_put_string(out, slice_of(equals + 1, (size_t)(colon - equals - 1)));
-    buf_printf(out, ",\"version\":%ld}", strtol(colon + 1, NULL, 10));
-    return true;
-}
-
 static enum cli_exit put_body(const struct schema *schema, const char *path, struct buf *out)
 {
     struct buf text;
     buf_init(&text, SCHEMA_BODY_MAX);
     enum cli_exit code = read_input(path, &text);
-    buf_printf(out, "{\"schema\":");
-    json_put_string(out, buf_slice(&text));
+    if (code == CLI_DONE)
+        code = schema_put_body(out, buf_slice(&text), schema->type, &schema->references);
     buf_fini(&text);
-    if (schema->type != NULL) {
-        buf_printf(out, ",\"schemaType\":");
-        json_put_string(out, slice_str(schema->type));
-    }
-    for (int i = 0; i < schema->references.count && code == CLI_DONE; i++) {
-        buf_printf(out, i == 0 ? ",\"references\":[" : ",");
-        if (!put_reference(out, schema->references.items[i]))
-            code = cli_fail(CLI_USAGE, "'%s' is not NAME=SUBJECT:VERSION", schema->references.items[i]);
-    }
-    buf_printf(out, "%s}", schema->references.count > 0 ? "]" : "");
     return code;
 }
 

@@ -110,6 +110,38 @@ enum cli_exit schema_ask(const struct schema_options *options, struct schema_req
     return result;
 }
 
+// NAME=SUBJECT:VERSION; a subject may have colons.
+static bool put_reference(struct buf *out, const char *text)
+{
+    const char *equals = strchr(text, '='), *colon = strrchr(text, ':');
+    if (equals == NULL || colon == NULL || colon < equals || equals == text || colon[1] == '\0')
+        return false;
+    buf_printf(out, "{\"name\":");
+    json_put_string(out, slice_of(text, (size_t)(equals - text)));
+    buf_printf(out, ",\"subject\":");
+    json_put_string(out, slice_of(equals + 1, (size_t)(colon - equals - 1)));
+    buf_printf(out, ",\"version\":%ld}", strtol(colon + 1, NULL, 10));
+    return true;
+}
+
+enum cli_exit schema_put_body(struct buf *out, struct slice text, const char *type,
+                              const struct cli_many *references)
+{
+    buf_printf(out, "{\"schema\":");
+    json_put_string(out, text);
+    if (type != NULL) {
+        buf_printf(out, ",\"schemaType\":");
+        json_put_string(out, slice_str(type));
+    }
+    for (int i = 0; i < references->count; i++) {
+        buf_printf(out, i == 0 ? ",\"references\":[" : ",");
+        if (!put_reference(out, references->items[i]))
+            return cli_fail(CLI_USAGE, "'%s' is not NAME=SUBJECT:VERSION", references->items[i]);
+    }
+    buf_printf(out, "%s}", references->count > 0 ? "]" : "");
+    return CLI_DONE;
+}
+
 void schema_print(const cJSON *answer)
 {
     char *text = cJSON_PrintUnformatted(answer);

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// See schema_wire.h.
+#include "schema_wire.h"
+
+#include "base/bytes.h"
+
+enum status schema_wire_take(struct slice *bytes, int32_t *id)
+{
+    if (bytes->len < SCHEMA_WIRE_HEADER || bytes->data[0] != 0)
+        return ST_MALFORMED;
+    *id = (int32_t)load_be32(bytes->data + 1);
+    *bytes = slice_of(bytes->data + SCHEMA_WIRE_HEADER, bytes->len - SCHEMA_WIRE_HEADER);
+    return ST_OK;
+}
+
+enum status schema_wire_encode(const struct schema *schema, int32_t id, struct slice json,
+                               struct schema_error *error, struct buf *out)
+{
+    buf_put_u8(out, 0);
+    buf_put_be32(out, (uint32_t)id);
+    return schema_payload_from_json(schema, json, error, out);
+}
+
+// A line break is between tokens if it is in a JSON text at all.
+enum status schema_wire_decode(const struct schema *schema, struct slice payload, struct buf *json)
+{
+    size_t begin = json->len;
+    enum status status = schema_payload_to_json(schema, payload, json);
+    for (size_t i = begin; i < json->len; i++)
+        if (json->data[i] == '\n' || json->data[i] == '\r')
+            json->data[i] = ' ';
+    return status;
+}
+
+bool schema_wire_split(struct slice line, const char *separator, struct slice *key, struct slice *value)
+{
+    size_t width = strlen(separator);
+    int64_t depth = 0;
+    bool string = false;
+    for (size_t i = 0; i + width <= line.len; i++) {
+        uint8_t c = line.data[i];
+        if (!string && depth <= 0 && i > 0 && memcmp(line.data + i, separator, width) == 0) {
+            *key = slice_of(line.data, i);
+            *value = slice_of(line.data + i + width, line.len - i - width);
+            return true;
+        }
+        if (string && c == '\\')
+            i++;
+        else if (c == '"')
+            string = !string;
+        else if (!string)
+            depth += (c == '{' || c == '[') - (c == '}' || c == ']');
+    }
+    return false;
+}
