@@ -45,6 +45,8 @@ def programs():
                 "protobuf_references")),
         Program("@kafkajs/confluent-schema-registry 4.1.0", ["node", HERE / "node/schemas.js"],
                 HERE / "node/node_modules/@kafkajs/confluent-schema-registry", BASIC + ("json_wire", "protobuf_wire")),
+        Program("franz-go sr 1.8.0", [HERE / "go/bin/schemas"], HERE / "go/bin/schemas",
+                BASIC + ("settings", "json_wire", "protobuf_wire")),
     ]
 
 

@@ -42,6 +42,8 @@ go() {
         (cd go && command go build -modfile="$mod" -o "$program" . && touch "$program") ||
             told "franz-go ${release%%:*}" "go build failed"
     done
+    [ go/bin/schemas -nt go/schemas/main.go ] && [ go/bin/schemas -nt go/schemas/go.mod ] && return
+    (cd go/schemas && command go build -o ../bin/schemas . && touch ../bin/schemas) || told "franz-go's sr" "go build failed"
 }
 
 rust() {

@@ -60,6 +60,7 @@ def step_json_evolve(clients):
     newer = clients.registry.register_schema(subject, Schema(ORDER_2, "JSON"))
     read = JSONDeserializer(ORDER_2, schema_registry_client=clients.last)
     assert read(messages[0].value(), value_of(clients)) == {"id": 1, "item": "x"}
+    clients.arrived("/subjects/%s/versions" % subject)
     latest = JSONSerializer(ORDER_2, clients.last, conf={"auto.register.schemas": False, "use.latest.version": True})
     assert struct.unpack(">bI", latest({"id": 2, "item": "y", "count": 3}, value_of(clients))[:5])[1] == newer
     refused(40901, clients.registry.register_schema, subject, Schema(ORDER_BAD, "JSON"))
@@ -160,6 +161,7 @@ def step_protobuf_evolve(clients):
     text = 'syntax = "proto3"; package %s; message Order { int64 id = 1; string item = 2; %s }'
     newer = clients.registry.register_schema(subject, Schema(text % (clients.name, "int32 count = 3;"), "PROTOBUF"))
     assert reader(new, clients.last)(message.value(), value_of(clients)) == new(id=1, item="x")
+    clients.arrived("/subjects/%s/versions" % subject)
     latest = writer(new, clients.last, **{"auto.register.schemas": False, "use.latest.version": True})
     assert struct.unpack(">bI", latest(new(id=2, count=3), value_of(clients))[:5])[1] == newer
     bad = Schema('syntax = "proto3"; package %s; message Order { string id = 1; string item = 2; }' % clients.name, "PROTOBUF")

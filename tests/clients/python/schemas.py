@@ -7,6 +7,7 @@ import struct
 import sys
 import time
 import traceback
+import urllib.error
 import urllib.request
 import uuid
 
@@ -62,6 +63,21 @@ class Clients:
         return got
 
 
+    def arrived(self, path):
+        """Waits until all processes answer alike: one that does not own the registry's topic reads a moment later."""
+        end = time.monotonic() + 30
+        while len({answer_of(url + path) for url in self.urls}) > 1:
+            assert time.monotonic() < end, path + " is not alike everywhere"
+
+
+def answer_of(url):
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.read()
+    except urllib.error.HTTPError as error:
+        return error.read()
+
+
 def refused(code, call, *arguments, **more):
     try:
         call(*arguments, **more)
@@ -102,6 +118,7 @@ def step_evolve(clients):
     newer = clients.registry.register_schema(clients.name + "-value", Schema(ORDER_2, "AVRO"))
     read = AvroDeserializer(clients.registry, ORDER_2)
     assert read(messages[0].value(), context) == {"id": 1, "item": "x", "count": 1}
+    clients.arrived("/subjects/%s-value/versions" % clients.name)
     latest = AvroSerializer(clients.last, conf={"auto.register.schemas": False, "use.latest.version": True})
     written = latest({"id": 2, "item": "y", "count": 5}, context)
     assert struct.unpack(">bI", written[:5])[1] == newer
@@ -150,6 +167,7 @@ def step_delete(clients):
     assert json.loads(clients.last.get_schema(first).schema_str)["name"] == clients.name
     assert registry.delete_subject(subject, permanent=True) == [1, 2]
     clients.last.clear_caches()
+    clients.arrived("/schemas/ids/%d" % first)
     refused(40403, clients.last.get_schema, first)
 
 
@@ -158,6 +176,7 @@ def step_settings(clients):
     subject, registry = clients.name + "-value", clients.registry
     assert registry.get_compatibility() == "BACKWARD"
     registry.set_compatibility(subject, "FULL")
+    clients.arrived("/config/" + subject)
     assert clients.last.get_compatibility(subject) == "FULL"
     level = ConfigCompatibilityLevel.NONE
     registry.set_config(subject, ServerConfig(compatibility=level, compatibility_group="major"))
