@@ -1,4 +1,4 @@
-# millrace_folder(NAME [DEPS folder...] [LIBS target...]): common/NAME/*.c -> static library mr_NAME.
+# millrace_folder(NAME [DEPS folder...] [LIBS target...]): common/NAME/*.c and *.cc -> static library mr_NAME.
 # millrace_service(NAME [PROGRAM p] ...): services/NAME/*.c -> svc_NAME, but main.c and rest.c -> millrace-NAME.
 # millrace_protos(DIR): DIR/*.proto -> mr_protos by protoc-c. A folder that does not exist yet is left out.
 
@@ -13,7 +13,7 @@ endfunction()
 
 function(millrace_folder name)
   cmake_parse_arguments(A "" "" "DEPS;LIBS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/common/${name}/*.c)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/common/${name}/*.c ${CMAKE_SOURCE_DIR}/common/${name}/*.cc)
   if(NOT sources)
     return()
   endif()

@@ -15,7 +15,7 @@ struct slice {
 
 static inline struct slice slice_of(const void *data, size_t len)
 {
-    return (struct slice){.data = data, .len = len};
+    return (struct slice){.data = (const uint8_t *)data, .len = len};
 }
 
 // The bytes of a NUL-terminated string, without the NUL. NULL gives the empty slice with data NULL.

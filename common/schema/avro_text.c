@@ -221,6 +221,7 @@ enum status avro_text(const struct schema *schema, enum schema_text form, struct
         return print_normal(own, out);
     case SCHEMA_TEXT_CANONICAL:
         return avro_canonical_text(own, out);
+    default:
+        return ST_UNSUPPORTED;
     }
-    return ST_INVALID;
 }

@@ -6,6 +6,10 @@
 
 #include "schema/schema.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct schema_source {
     struct slice text;
     const struct schema_reference *refs; // dependencies first
@@ -39,9 +43,14 @@ const struct schema_language *schema_language(enum schema_format format);
 
 extern const struct schema_language avro_language;
 extern const struct schema_language json_language;
+extern const struct schema_language protobuf_language;
 
 // Writes an error once: later ones do not replace it. Returns status.
 enum status schema_fail(struct schema_error *error, enum status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

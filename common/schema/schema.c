@@ -15,7 +15,10 @@ enum { FORMATS = sizeof names / sizeof *names };
 const struct schema_language *schema_language(enum schema_format format)
 {
     static const struct schema_language *const languages[FORMATS] = {
-        [SCHEMA_AVRO] = &avro_language, [SCHEMA_JSON] = &json_language};
+        [SCHEMA_AVRO] = &avro_language,
+        [SCHEMA_JSON] = &json_language,
+        [SCHEMA_PROTOBUF] = &protobuf_language,
+    };
     return (size_t)format < FORMATS ? languages[format] : NULL;
 }
 

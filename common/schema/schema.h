@@ -69,10 +69,13 @@ const char *schema_format_name(enum schema_format format);
 enum status schema_format_find(struct slice name, enum schema_format *format);
 
 enum schema_text {
-    SCHEMA_TEXT_PLAIN,     // as the registry stores it (Confluent's ParsedSchema.canonicalString)
-    SCHEMA_TEXT_NORMAL,    // the same for all texts that mean the same (normalize=true)
-    SCHEMA_TEXT_CANONICAL, // Avro: Parsing Canonical Form, what fingerprints are of; others: as NORMAL
-    SCHEMA_TEXT_RESOLVED,  // as PLAIN with all references written out (format=resolved)
+    SCHEMA_TEXT_PLAIN,      // as the registry stores it (Confluent's ParsedSchema.canonicalString)
+    SCHEMA_TEXT_NORMAL,     // the same for all texts that mean the same (normalize=true)
+    SCHEMA_TEXT_CANONICAL,  // Avro: Parsing Canonical Form, what fingerprints are of; others: as NORMAL
+    SCHEMA_TEXT_RESOLVED,   // as PLAIN with all references written out (format=resolved)
+    SCHEMA_TEXT_SERIALIZED, // Protobuf: base64 of the FileDescriptorProto (format=serialized)
+    SCHEMA_TEXT_BARE,       // Protobuf: as PLAIN, without extensions and options of others
+                            // (format=ignore_extensions)
 };
 
 // Appends that form to out. LIMIT: out is full; UNSUPPORTED: the format has no such form.

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+// .proto texts to descriptors by libprotobuf (protobuf_text.h). A text is bounded before it is parsed: its
+// size by schema_parse, the brackets open at once here, and before it is linked what linking it costs: the
+// length of all full names, which a small text can make long by nesting, and lists that libprotobuf compares
+// pair by pair.
+#include "protobuf/builtin.h"
+#include "protobuf/error.h"
+
+#include <google/protobuf/compiler/parser.h>
+#include <google/protobuf/descriptor.pb.h>
+#include <google/protobuf/descriptor_database.h>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/strutil.h>
+
+#include <set>
+
+namespace pb = google::protobuf;
+
+namespace
+{
+
+const char *const MAIN = "default"; // the name of a schema's own file, as Confluent's
+
+// Whether brackets and quotes outside of comments and strings stay within the limit.
+bool deep(const std::string &text)
+{
+    int open = 0;
+    for (size_t i = 0; i < text.size(); i++) {
+        char c = text[i];
+        if (c == '"' || c == '\'') {
+            for (i++; i < text.size() && text[i] != c && text[i] != '\n'; i++)
+                i += text[i] == '\\';
+        } else if (c == '/' && i + 1 < text.size() && (text[i + 1] == '/' || text[i + 1] == '*')) {
+            size_t end = text[i + 1] == '/' ? text.find('\n', i) : text.find("*/", i + 2);
+            if (end == std::string::npos)
+                return false;
+            i = end;
+        } else if (c == '{' || c == '[' || c == '<' || c == '(') {
+            if (++open > SCHEMA_DEPTH_MAX)
+                return true;
+        } else if ((c == '}' || c == ']' || c == '>' || c == ')') && open > 0) {
+            open--;
+        }
+    }
+    return false;
+}
+
+// ---- what linking costs ----
+
+class Weight
+{
+  public:
+    // Why the file is too dear, or nullptr.
+    const char *of(const pb::FileDescriptorProto &file)
+    {
+        size_t scope = file.package().size();
+        for (const auto &one : file.message_type())
+            message(one, scope + 1 + one.name().size(), 1);
+        for (const auto &one : file.enum_type())
+            enumeration(one, scope);
+        for (const auto &one : file.extension())
+            field(one, scope, 1);
+        for (const auto &service : file.service())
+            for (const auto &method : service.method())
+                names += scope + service.name().size() + method.name().size();
+        options(file.options());
+        return names > PROTOBUF_NAMES_MAX ? "the names are too long together" : why;
+    }
+
+  private:
+    size_t names = 0;
+    const char *why = nullptr;
+
+    template <class T> void options(const T &options)
+    {
+        if (options.uninterpreted_option_size() > PROTOBUF_OPTIONS_MAX)
+            why = "an element has too many options";
+    }
+
+    void ranges(int count)
+    {
+        if (count > PROTOBUF_RANGES_MAX)
+            why = "a type has too many reserved or extension ranges";
+    }
+
+    // A type that is named is looked for in each scope around the field.
+    void field(const pb::FieldDescriptorProto &field, size_t scope, size_t depth)
+    {
+        names += scope + field.name().size();
+        if (!field.type_name().empty())
+            names += depth * (scope + field.type_name().size());
+        options(field.options());
+    }
+
+    void enumeration(const pb::EnumDescriptorProto &one, size_t scope)
+    {
+        ranges(one.reserved_range_size() + one.reserved_name_size());
+        options(one.options());
+        for (const auto &value : one.value()) {
+            names += scope + value.name().size();
+            options(value.options());
+        }
+    }
+
+    void message(const pb::DescriptorProto &one, size_t scope, size_t depth)
+    {
+        if (depth > PROTOBUF_NEST_MAX)
+            why = "messages are declared too deep inside of each other";
+        if (names > PROTOBUF_NAMES_MAX || why != nullptr)
+            return;
+        ranges(one.reserved_range_size() + one.reserved_name_size() + one.extension_range_size());
+        options(one.options());
+        for (const auto &inner : one.field())
+            field(inner, scope, depth);
+        for (const auto &inner : one.extension())
+            field(inner, scope, depth);
+        for (const auto &inner : one.oneof_decl())
+            names += scope + inner.name().size();
+        for (const auto &inner : one.enum_type())
+            enumeration(inner, scope);
+        for (const auto &inner : one.nested_type())
+            message(inner, scope + 1 + inner.name().size(), depth + 1);
+    }
+};
+
+// ---- errors ----
+
+// Keeps the first error, with its place.
+class Errors : public pb::DescriptorPool::ErrorCollector, public pb::io::ErrorCollector
+{
+  public:
+    explicit Errors(struct schema_error *error) : error(error)
+    {
+    }
+    pb::compiler::SourceLocationTable places;
+    std::string parsing; // name of the file that is being parsed
+
+    void AddError(int line, int column, const std::string &message) override
+    {
+        place(parsing, line, column, message);
+    }
+
+    void AddError(const std::string &file, const std::string &element, const pb::Message *descriptor,
+                  ErrorLocation location, const std::string &message) override
+    {
+        int line = -1, column = 0;
+        if (location == IMPORT)
+            places.FindImport(descriptor, element, &line, &column);
+        else
+            places.Find(descriptor, location, &line, &column);
+        place(file, line, column, message);
+    }
+
+    void place(const std::string &file, int line, int column, const std::string &message)
+    {
+        std::string where = file == MAIN ? "" : file + ":";
+        if (line >= 0)
+            where += std::to_string(line + 1) + ":" + std::to_string(column + 1) + ":";
+        fail(ST_MALFORMED, where + (where.empty() ? "" : " ") + message);
+    }
+
+    void fail(enum status status, const std::string &text)
+    {
+        schema_fail(error, status, "%s", text.c_str());
+    }
+
+  private:
+    struct schema_error *error;
+};
+
+// ---- files by name ----
+
+class Files : public pb::DescriptorDatabase
+{
+  public:
+    Files(const struct schema_source *source, Errors *errors) : source(source), errors(errors)
+    {
+    }
+    pb::FileDescriptorProto written; // the schema's own file
+    bool binary = false;             // it came as a descriptor
+
+    bool FindFileByName(const std::string &name, pb::FileDescriptorProto *out) override
+    {
+        std::string text;
+        if (name != MAIN && known(name, out))
+            return true;
+        if (!find(name, &text) || !read(name, text, out))
+            return false;
+        out->set_name(name);
+        if (name == MAIN)
+            written = *out;
+        return true;
+    }
+    bool FindFileContainingSymbol(const std::string &, pb::FileDescriptorProto *) override
+    {
+        return false;
+    }
+    bool FindFileContainingExtension(const std::string &, int, pb::FileDescriptorProto *) override
+    {
+        return false;
+    }
+
+    bool parse(const std::string &name, const std::string &text, Errors *into, pb::FileDescriptorProto *out)
+    {
+        pb::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+        pb::io::Tokenizer tokenizer(&stream, into);
+        pb::compiler::Parser parser;
+        into->parsing = name;
+        parser.RecordErrorsTo(into);
+        parser.RecordSourceLocationsTo(&into->places);
+        return parser.Parse(&tokenizer, out);
+    }
+
+  private:
+    const struct schema_source *source;
+    Errors *errors;
+
+    static bool known(const std::string &name, pb::FileDescriptorProto *out)
+    {
+        if (name.compare(0, 16, "google/protobuf/") != 0)
+            return false;
+        const auto *file = pb::DescriptorPool::generated_pool()->FindFileByName(name);
+        if (file != nullptr)
+            file->CopyTo(out);
+        return file != nullptr;
+    }
+
+    bool find(const std::string &name, std::string *text)
+    {
+        struct slice found = source->text;
+        for (size_t i = 0; i <= source->n_refs && name != MAIN; i++) {
+            if (i == source->n_refs)
+                found = slice_str(protobuf_builtin(name.c_str()));
+            else if (slice_equal(source->refs[i].name, slice_of(name.data(), name.size())))
+                found = source->refs[i].text;
+            else
+                continue;
+            break;
+        }
+        if (found.data == nullptr)
+            return false;
+        text->assign(reinterpret_cast<const char *>(found.data), found.len);
+        return true;
+    }
+
+    // As a text, or else as the base64 of a descriptor.
+    bool read(const std::string &name, const std::string &text, pb::FileDescriptorProto *out)
+    {
+        std::string bytes;
+        if (deep(text)) {
+            errors->fail(ST_LIMIT,
+                         "more than " + std::to_string(SCHEMA_DEPTH_MAX) + " brackets are open at once");
+            return false;
+        }
+        if (text.find('{') == std::string::npos && pb::Base64Unescape(text, &bytes) && !bytes.empty() &&
+            out->ParseFromString(bytes)) {
+            binary = binary || name == MAIN;
+        } else {
+            out->Clear();
+            if (!parse(name, text, errors, out))
+                return false;
+        }
+        const char *dear = Weight().of(*out);
+        if (dear != nullptr)
+            errors->fail(ST_LIMIT, dear);
+        return dear == nullptr;
+    }
+};
+
+// Dependencies first.
+void add_file(const pb::FileDescriptor *file, std::set<const pb::FileDescriptor *> *added,
+              pb::FileDescriptorSet *set)
+{
+    if (!added->insert(file).second)
+        return;
+    for (int i = 0; i < file->dependency_count(); i++)
+        add_file(file->dependency(i), added, set);
+    file->CopyTo(set->add_file());
+}
+
+enum status append(const pb::Message &message, struct buf *out)
+{
+    std::string bytes;
+    if (!message.SerializeToString(&bytes))
+        return ST_LIMIT;
+    return buf_append(out, bytes.data(), bytes.size());
+}
+
+enum status compile(const struct schema_source *source, struct schema_error *error, struct buf *set,
+                    struct buf *written)
+{
+    pb::LogSilencer silence;
+    Errors errors(error);
+    Files files(source, &errors);
+    pb::DescriptorPool pool(&files, &errors);
+    const pb::FileDescriptor *file = pool.FindFileByName(MAIN);
+    if (file == nullptr) {
+        errors.fail(ST_MALFORMED, "the schema cannot be linked");
+        return error->code;
+    }
+    // A descriptor's options are interpreted already: they are written from its text.
+    if (files.binary)
+        files.written.Clear();
+    if (files.binary && !files.parse(MAIN, file->DebugString(), &errors, &files.written)) {
+        errors.fail(ST_MALFORMED, "the descriptor cannot be written as a text");
+        return error->code;
+    }
+    std::set<const pb::FileDescriptor *> added;
+    pb::FileDescriptorSet all;
+    add_file(file, &added, &all);
+    enum status status = append(all, set);
+    if (status == ST_OK)
+        status = append(files.written, written);
+    return status == ST_OK ? status : schema_fail(error, status, "the schema needs too much memory");
+}
+
+} // namespace
+
+extern "C" enum status protobuf_compile(const struct schema_source *source, struct schema_error *error,
+                                        struct buf *set, struct buf *written)
+{
+    return protobuf_guard(error, [&] { return compile(source, error, set, written); });
+}
