@@ -37,6 +37,7 @@ const struct rpc_rule rpc_rules[] = {
     {"millrace.Storage", "Deliver", RPC_BULK, RPC_STORAGE},
     {"millrace.Storage", "Positions", RPC_BULK, RPC_COORDINATOR}, // never in the way of what is urgent
     {"millrace.Registry", "Run", RPC_BULK, RPC_REGISTRY},
+    {"millrace.Registry", "Locate", RPC_BULK, RPC_STORAGE},
     {.service = NULL},
 };
 

@@ -70,8 +70,12 @@ const struct operation operations[] = {
 };
 const size_t operation_count = sizeof operations / sizeof *operations;
 
+const struct operation operation_locate = GET("locate", "", op_locate);
+
 const struct operation *operation_find(const char *name)
 {
+    if (strcmp(name, operation_locate.name) == 0)
+        return &operation_locate;
     for (size_t i = 0; i < operation_count; i++)
         if (strcmp(operations[i].name, name) == 0)
             return &operations[i];

@@ -26,6 +26,9 @@ struct operation {
 extern const struct operation operations[];
 extern const size_t operation_count;
 
+// Not of the REST interface: what storage nodes ask (locate.h). Found by its name as well.
+extern const struct operation operation_locate;
+
 const struct operation *operation_find(const char *name);
 
 // Asks for permission and runs call->operation.
@@ -49,6 +52,8 @@ operation_fn op_get_config, op_put_config, op_delete_config;
 operation_fn op_get_mode, op_put_mode, op_delete_mode;
 // op_contexts.c
 operation_fn op_list_contexts, op_delete_context;
+// op_locate.c
+operation_fn op_locate;
 // op_server.c
 operation_fn op_root, op_server_id, op_server_version, op_deployment;
 

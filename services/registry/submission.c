@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "contract.h"
 #include "http/json.h"
+#include "schema/pack.h"
 
 #include <stdio.h>
 
@@ -307,14 +308,45 @@ void submission_compare(struct call *call, const struct submission *submission,
     input_free(&input);
 }
 
+// NULL: *error says why, or the call is to be run again.
+static const struct chore *parse_stored(struct call *call, const struct state_version *version,
+                                        enum schema_text form, struct schema_error *error)
+{
+    struct chore_input input;
+    bool good = stored_input(call, version, &input, error);
+    const struct chore *done = good ? chore_parse(call, &input, form, false) : NULL;
+    input_free(&input);
+    return done;
+}
+
+const struct schema *submission_stored(struct call *call, const struct state_version *version,
+                                       struct schema_error *error)
+{
+    const struct chore *done = parse_stored(call, version, SCHEMA_TEXT_PLAIN, error);
+    if (done != NULL && done->schema == NULL)
+        *error = done->error;
+    return done != NULL ? done->schema : NULL;
+}
+
+enum status submission_pack(struct call *call, const struct state_version *version, struct buf *out,
+                            struct schema_error *error)
+{
+    struct chore_input input;
+    if (stored_input(call, version, &input, error)) {
+        error->code = schema_pack(input.format, input.text, input.references, input.reference_count, out);
+        if (error->code != ST_OK)
+            snprintf(error->text, sizeof error->text, "%s schemas cannot be packed: %s",
+                     version->schema->type, status_text(error->code));
+    }
+    input_free(&input);
+    return error->code;
+}
+
 const char *submission_format(struct call *call, const struct state_version *version, const char *format)
 {
     struct schema_error error;
-    struct chore_input input;
     if (format == NULL || strcmp(format, "resolved") != 0)
         return NULL;
-    bool good = stored_input(call, version, &input, &error);
-    const struct chore *done = good ? chore_parse(call, &input, SCHEMA_TEXT_RESOLVED, false) : NULL;
-    input_free(&input);
+    const struct chore *done = parse_stored(call, version, SCHEMA_TEXT_RESOLVED, &error);
     return done != NULL && done->status == ST_OK ? printed(call, done) : NULL;
 }

@@ -37,6 +37,15 @@ bool submission_parse(struct call *call, struct submission *submission, struct s
 void submission_compare(struct call *call, const struct submission *submission,
                         const struct state_version *version, enum level level, struct messages *messages);
 
+// A version, parsed; the call's until call_fini. NULL: *error says why, or the call is to be run again.
+const struct schema *submission_stored(struct call *call, const struct state_version *version,
+                                       struct schema_error *error);
+
+// Appends what is stored and all it refers to as schema_pack does. On failure out is as before and error says
+// why.
+enum status submission_pack(struct call *call, const struct state_version *version, struct buf *out,
+                            struct schema_error *error);
+
 // A stored text in a form a client asks for (format=resolved). NULL: as it is stored. Lives in the call's
 // arena.
 const char *submission_format(struct call *call, const struct state_version *version, const char *format);

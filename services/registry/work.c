@@ -16,6 +16,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "chores.h"
+#include "locate.h"
 
 #include <stddef.h>
 
@@ -272,12 +273,23 @@ static void await_arrival(struct registry_work *work)
     timer_start_ms(work->registry->env, &work->timer, left_ms(work));
 }
 
+// A read goes on as it is here. But records are refused for good by what is denied, so that only the owner
+// may do that.
+static void owner_silent(struct registry_work *work)
+{
+    if (work->call->operation == &operation_locate) {
+        fail(work, 50003, "The owner of the schemas does not answer");
+        return;
+    }
+    read_here(work); // as it is here
+}
+
 static void on_forwarded(const Millrace__RegistryReply *reply, void *context)
 {
     struct registry_work *work = context;
     const struct rpc_result *result = rpc_result(work->registry->rpc);
     if (reply == NULL && work->asked_owner && !work->call->operation->write) {
-        read_here(work); // as it is here
+        owner_silent(work);
         return;
     }
     if (reply == NULL) {
@@ -377,8 +389,13 @@ static void read_here(struct registry_work *work)
     const struct image_node *owner = registry_owner(work->registry);
     if (!run(work))
         return;
-    bool miss = work->call->code == 404 && owner != NULL && !work->asked_owner && left_ms(work) > MISS_MS;
-    if (!miss) {
+    bool denied = work->call->code == 404 && !work->asked_owner;
+    if (denied && owner == NULL && work->call->operation == &operation_locate &&
+        registry_has_topic(work->registry)) {
+        try_later(work); // nobody owns the schemas now
+        return;
+    }
+    if (!denied || owner == NULL || left_ms(work) <= MISS_MS) {
         end(work);
         return;
     }
@@ -536,6 +553,13 @@ static void serve_run(Millrace__Registry_Service *service, const Millrace__Regis
     work->done = served;
     work->context = work;
     work_go_on(work);
+}
+
+static void serve_locate(Millrace__Registry_Service *service, const Millrace__LocateRequest *request,
+                         Millrace__RegistryReply_Closure closure, void *closure_data)
+{
+    struct registry *registry = (struct registry *)((char *)service - offsetof(struct registry, service));
+    locate_serve(registry, request, closure, closure_data);
 }
 
 void work_serve(struct registry *registry)

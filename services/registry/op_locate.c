@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Whether records of a topic may have a schema: it exists, and a version of the subject that the topic's
+// strategy names has it. The answer is a Located of protos/registry.proto, with code 404 when they may not.
+// By guid a schema is looked for in every context, by id in the default one, as ids are per context.
+#include "fingerprint.h"
+#include "http/json.h"
+#include "operations.h"
+#include "protos/registry.pb-c.h"
+#include "schema/pack.h"
+#include "submission.h"
+
+#include <stdlib.h>
+
+struct search {
+    struct call *call;
+    Millrace__Located located;
+    struct buf packed;
+    struct schema_error error;
+};
+
+// The schema's subject without its context; NULL: its name is not known, located.fault says why.
+static const char *subject_of(struct search *search, const struct state_schema *schema)
+{
+    struct call *call = search->call;
+    const char *topic = call_query(call, "topic"), *strategy = call_query(call, "strategy");
+    if (strcmp(strategy, "TOPIC_NAME") == 0)
+        return arena_printf(&call->arena, "%s-%s", topic, call_flag(call, "key") ? "key" : "value");
+    const struct schema *parsed = submission_stored(call, schema->first, &search->error);
+    struct slice name = parsed != NULL ? schema_name(parsed) : (struct slice){0};
+    if (parsed == NULL)
+        search->located.fault = search->error.text;
+    else if (name.len == 0)
+        search->located.fault = "the schema has no name";
+    if (name.len == 0)
+        return NULL;
+    bool alone = strcmp(strategy, "RECORD_NAME") == 0;
+    return arena_printf(&call->arena, "%s%s%.*s", alone ? "" : topic, alone ? "" : "-", (int)name.len,
+                        (const char *)name.data);
+}
+
+// As every operation that names a subject: an alias stands for another one.
+static const char *resolve_alias(struct call *call, const char *subject)
+{
+    const char *alias = json_string(state_config(call->state, subject), "alias");
+    return alias != NULL && *alias != '\0' ? name_of_reference(&call->arena, subject, alias) : subject;
+}
+
+// A live version of the subject that is the schema; NULL: none.
+static const struct state_version *look(struct search *search, const struct state_schema *schema)
+{
+    struct call *call = search->call;
+    search->located.exists = true;
+    const char *plain = subject_of(search, schema);
+    const char *name =
+        plain == NULL
+            ? NULL
+            : name_qualify(&call->arena, (struct name){slice_str(schema->context->name), slice_str(plain)});
+    if (name != NULL)
+        name = resolve_alias(call, name);
+    if (name == NULL)
+        return NULL;
+    search->located.subject = (char *)name;
+    const struct state_subject *subject = state_subject(call->state, name);
+    const struct state_version *version =
+        subject != NULL && subject->context == schema->context ? state_version_of(subject, schema) : NULL;
+    return version != NULL && !version->deleted ? version : NULL;
+}
+
+static const struct state_version *look_by_id(struct search *search)
+{
+    const struct state_context *context =
+        state_context(search->call->state, slice_str(NAMES_DEFAULT_CONTEXT));
+    int32_t id = (int32_t)strtol(search->call->id, NULL, 10);
+    const struct state_schema *schema = context != NULL ? state_schema(context, id) : NULL;
+    return schema != NULL ? look(search, schema) : NULL;
+}
+
+static const struct state_version *look_by_guid(struct search *search)
+{
+    uint8_t guid[STATE_GUID_SIZE];
+    const struct state_context *context;
+    const struct state_version *found = NULL;
+    if (!fingerprint_parse(search->call->guid, guid))
+        return NULL;
+    for (struct map_entry *at = NULL;
+         found == NULL && state_context_next(search->call->state, &at, &context);) {
+        const struct state_schema *schema = state_schema_by_guid(context, guid);
+        found = schema != NULL ? look(search, schema) : NULL;
+    }
+    return found;
+}
+
+static void put_packed(struct search *search, const struct state_version *version)
+{
+    Millrace__Located *located = &search->located;
+    if (submission_pack(search->call, version, &search->packed, &search->error) != ST_OK) {
+        located->fault = search->error.text;
+        return;
+    }
+    located->has_packed = true;
+    located->packed = (ProtobufCBinaryData){.len = search->packed.len, .data = search->packed.data};
+}
+
+void op_locate(struct call *call)
+{
+    struct search search = {.call = call, .located = MILLRACE__LOCATED__INIT};
+    search.located.subject = "";
+    buf_init(&search.packed, SCHEMA_PACK_MAX);
+    const struct state_version *version = call->id != NULL ? look_by_id(&search) : look_by_guid(&search);
+    search.located.registered = version != NULL;
+    if (version != NULL && call_flag(call, "packed"))
+        put_packed(&search, version);
+    call->code = version != NULL ? 200 : 404;
+    size_t size = millrace__located__get_packed_size(&search.located);
+    if (buf_reserve(&call->reply, size) == ST_OK)
+        call->reply.len += millrace__located__pack(&search.located, call->reply.data + call->reply.len);
+    buf_fini(&search.packed);
+}
