@@ -296,26 +296,36 @@ static enum status decode(struct decoder *d, const struct avro_type *type)
     return status;
 }
 
-static enum status decode_all(const struct schema *schema, struct slice payload, struct buf *json)
+static enum status decode_all(const struct schema *schema, struct slice payload, size_t *spare,
+                              struct buf *json)
 {
     if (payload.len == 0)
         payload = slice_str(""); // its data may be NULL, which has no end
     struct decoder decoder = {.at = payload.data,
                               .end = payload.data + payload.len,
-                              .steps_left = payload.len + SCHEMA_PAYLOAD_ITEMS_MAX,
+                              .steps_left = payload.len + *spare,
                               .json = json};
     enum status status = decode(&decoder, avro_of(schema)->root);
+    if (decoder.steps_left < *spare)
+        *spare = decoder.steps_left;
     if (status == ST_OK && decoder.at != decoder.end)
         return ST_MALFORMED;
     return status == ST_OK && json != NULL ? buf_status(json) : status;
 }
 
+enum status avro_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare)
+{
+    return decode_all(schema, payload, spare, NULL);
+}
+
 enum status avro_payload_check(const struct schema *schema, struct slice payload)
 {
-    return decode_all(schema, payload, NULL);
+    size_t spare = SCHEMA_PAYLOAD_ITEMS_MAX;
+    return decode_all(schema, payload, &spare, NULL);
 }
 
 enum status avro_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json)
 {
-    return decode_all(schema, payload, json);
+    size_t spare = SCHEMA_PAYLOAD_ITEMS_MAX;
+    return decode_all(schema, payload, &spare, json);
 }

@@ -203,6 +203,7 @@ const struct schema_language avro_language = {
     .text = avro_text,
     .check = avro_check,
     .payload_check = avro_payload_check,
+    .payload_check_many = avro_payload_check_many,
     .payload_to_json = avro_payload_to_json,
     .payload_from_json = avro_payload_from_json,
 };

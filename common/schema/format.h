@@ -28,6 +28,7 @@ struct schema_language {
     enum status (*check)(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings);
     enum status (*payload_check)(const struct schema *schema, struct slice payload);
+    enum status (*payload_check_many)(const struct schema *schema, struct slice payload, size_t *spare);
     enum status (*payload_to_json)(const struct schema *schema, struct slice payload, struct buf *json);
     enum status (*payload_from_json)(const struct schema *schema, struct slice json,
                                      struct schema_error *error, struct buf *payload);

@@ -127,6 +127,13 @@ enum status schema_payload_check(const struct schema *schema, struct slice paylo
     return language->payload_check ? language->payload_check(schema, payload) : ST_UNSUPPORTED;
 }
 
+enum status schema_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare)
+{
+    const struct schema_language *language = schema->language;
+    return language->payload_check_many ? language->payload_check_many(schema, payload, spare)
+                                        : schema_payload_check(schema, payload);
+}
+
 enum status schema_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json)
 {
     const struct schema_language *language = schema->language;

@@ -122,6 +122,11 @@ enum status schema_finding_text(const struct schema_finding *finding, bool reade
 // proportion to the payload.
 enum status schema_payload_check(const struct schema *schema, struct slice payload);
 
+// The same for many payloads one behind the other, which together may have *spare values beyond one for each
+// of their bytes: what is used of them is taken off. LIMIT also when they are used up. A format that has no
+// such values, or counts its steps by itself, leaves *spare alone.
+enum status schema_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare);
+
 // A payload as JSON text (Avro: the JSON encoding of the specification; JSON: itself, after it is checked) and
 // back. Errors as above; from_json adds the error's text.
 enum status schema_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json);
