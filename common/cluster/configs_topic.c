@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topic configuration keys of Kafka 4.2 (org.apache.kafka.storage.internals.log.LogConfig) and two of ours.
+// Topic configuration keys of Kafka 4.2 (org.apache.kafka.storage.internals.log.LogConfig), those of Confluent
+// Server for schema validation (docs.confluent.io, "Validate schemas on a broker"), and some of ours.
 #include "cluster/configs.h"
 
 #define I32           2147483647.0
 #define I64           9223372036854775807.0
 #define LONG_MAX_TEXT "9223372036854775807"
+
+#define STRATEGY            "io.confluent.kafka.serializers.subject."
+#define TOPIC_NAME_STRATEGY STRATEGY "TopicNameStrategy"
+#define STRATEGIES          TOPIC_NAME_STRATEGY "|" STRATEGY "RecordNameStrategy|" STRATEGY "TopicRecordNameStrategy"
 
 // clang-format off
 const struct configs_key configs_topic_keys[] = {
@@ -19,6 +24,14 @@ const struct configs_key configs_topic_keys[] = {
      "Final compression of batches; producer keeps what the producer chose.", CONFIGS_BY_STORAGE},
     {"compression.zstd.level", CONFIGS_INT, "3", "compression.zstd.level", -131072, 22, NULL, true,
      "Level used when this topic's compression.type is zstd.", CONFIGS_BY_STORAGE},
+    {"confluent.key.schema.validation", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true,
+     "Whether keys must begin with the id of a schema that is registered under their subject; null is always taken.", CONFIGS_BY_STORAGE},
+    {"confluent.key.subject.name.strategy", CONFIGS_STRING, TOPIC_NAME_STRATEGY, NULL, 0, 0, STRATEGIES, true,
+     "Which subject that is: of the topic's name, of the schema's, or of both.", CONFIGS_BY_STORAGE},
+    {"confluent.value.schema.validation", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true,
+     "Whether values must begin with the id of a schema that is registered under their subject; null is always taken.", CONFIGS_BY_STORAGE},
+    {"confluent.value.subject.name.strategy", CONFIGS_STRING, TOPIC_NAME_STRATEGY, NULL, 0, 0, STRATEGIES, true,
+     "Which subject that is: of the topic's name, of the schema's, or of both.", CONFIGS_BY_STORAGE},
     {"delete.retention.ms", CONFIGS_LONG, "86400000", "log.cleaner.delete.retention.ms", 0, I64, NULL, true,
      "How long delete markers of compacted topics are kept.", CONFIGS_BY_STORAGE},
     {"errors.deadletterqueue.group.enable", CONFIGS_BOOLEAN, "false", NULL, 0, 0, NULL, true,
@@ -53,9 +66,15 @@ const struct configs_key configs_topic_keys[] = {
      "How far a record's timestamp may lie in the past.", CONFIGS_BY_STORAGE},
     {"message.timestamp.type", CONFIGS_STRING, "CreateTime", "log.message.timestamp.type", 0, 0,
      "CreateTime|LogAppendTime", true, "Whether records keep the producer's time or get the time of appending.", CONFIGS_BY_STORAGE},
+    {"millrace.key.schema.validation", CONFIGS_STRING, "none", NULL, 0, 0, "none|id|full", true,
+     "millrace: full: keys must be of their schema besides, whatever confluent.key.schema.validation says; id: as if that "
+     "were true.", CONFIGS_BY_STORAGE},
     {"millrace.validate.records", CONFIGS_STRING, "always", NULL, 0, 0, "always|header", true,
      "millrace: always: every record of a produced batch is looked at; header: the batch's checksum and header alone, "
      "without effect with cleanup.policy=compact and for what compression.type packs anew.", CONFIGS_BY_STORAGE},
+    {"millrace.value.schema.validation", CONFIGS_STRING, "none", NULL, 0, 0, "none|id|full", true,
+     "millrace: full: values must be of their schema besides, whatever confluent.value.schema.validation says; id: as if that "
+     "were true.", CONFIGS_BY_STORAGE},
     {"min.cleanable.dirty.ratio", CONFIGS_DOUBLE, "0.5", "log.cleaner.min.cleanable.ratio", 0, 1, NULL, true,
      "Share of uncompacted bytes from which on a log is compacted.", CONFIGS_BY_STORAGE},
     {"min.compaction.lag.ms", CONFIGS_LONG, "0", "log.cleaner.min.compaction.lag.ms", 0, I64, NULL, true,

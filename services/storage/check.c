@@ -63,21 +63,33 @@ static struct block *repack(const struct check_rules *rules, struct slice batch,
     return packed;
 }
 
-// The result, and the batch packed anew if it has to be and is valid.
-static struct block *validate(struct slice batch, const struct check_rules *rules,
+// The result, and the batch packed anew if it has to be and is valid. spare: of guard_judge.
+static struct block *validate(struct slice batch, const struct check_rules *rules, size_t spare,
                               struct check_result *result)
 {
     struct block *packed = NULL;
     struct buf scratch;
     buf_init(&scratch, rules->batch.limits.bytes_max);
+    result->guard = NULL;
     result->status = batch_validate(batch, &rules->batch, &scratch, &result->header, &result->verdict);
-    if (result->status == ST_OK && to_repack(rules, &result->header)) {
+    if (result->status == ST_OK && (to_repack(rules, &result->header) || guard_books_any(&rules->guard))) {
         bool plain = batch_compression(&result->header) == COMPRESSION_NONE;
         struct slice body = slice_of(batch.data + BATCH_HEADER_SIZE, batch.len - BATCH_HEADER_SIZE);
-        packed = repack(rules, batch, plain ? body : buf_slice(&scratch), result);
+        struct slice records = plain ? body : buf_slice(&scratch);
+        if (guard_books_any(&rules->guard))
+            result->guard = guard_judge(&rules->guard, &result->header, records, spare);
+        if (result->guard == NULL && to_repack(rules, &result->header))
+            packed = repack(rules, batch, records, result);
     }
     buf_fini(&scratch);
     return packed;
+}
+
+// Payloads are dearer to look at than lengths.
+static bool guard_is_dear(const struct check_rules *rules, struct slice batch)
+{
+    return guard_books_dear(&rules->guard) ||
+           (batch.len > CHECK_UNPACKED_MAX && guard_books_full(&rules->guard));
 }
 
 bool check_now(struct slice batch, const struct check_rules *rules, struct check_result *result)
@@ -85,13 +97,18 @@ bool check_now(struct slice batch, const struct check_rules *rules, struct check
     struct batch_header header;
     bool whole = batch_parse(batch, &header) == ST_OK;
     bool unpacks = whole && batch_compression(&header) != COMPRESSION_NONE && !rules->batch.header_only;
-    if ((unpacks && batch.len > CHECK_PACKED_MAX) || (whole && to_repack(rules, &header)))
+    if ((unpacks && batch.len > CHECK_PACKED_MAX) || (whole && to_repack(rules, &header)) ||
+        guard_is_dear(rules, batch))
         return false;
     struct check_rules bounded = *rules;
     size_t *bytes_max = &bounded.batch.limits.bytes_max;
     if (unpacks && *bytes_max > CHECK_UNPACKED_MAX)
         *bytes_max = CHECK_UNPACKED_MAX;
-    validate(batch, &bounded, result);
+    validate(batch, &bounded, GUARD_SPARE_LOOP, result);
+    if (result->guard != NULL && result->guard->spent) {
+        guard_report_free(&result->guard);
+        return false;
+    }
     return result->status != ST_LIMIT || *bytes_max == rules->batch.limits.bytes_max;
 }
 
@@ -99,13 +116,15 @@ static void check_free(struct check *check)
 {
     block_unref(&check->packed);
     block_unref(&check->block);
+    guard_report_free(&check->result.guard);
+    guard_books_unref(&check->rules.guard);
     mem_free(check);
 }
 
 static void check_run(struct job *job)
 {
     struct check *check = (struct check *)job;
-    check->packed = validate(check->batch, &check->rules, &check->result);
+    check->packed = validate(check->batch, &check->rules, GUARD_SPARE_POOL, &check->result);
 }
 
 static void count(struct checks *checks, int64_t bytes)
@@ -152,6 +171,7 @@ struct check *check_new(struct checks *checks, struct block *block, struct slice
                             .rules = *rules,
                             .done = done,
                             .context = context};
+    guard_books_ref(&rules->guard);
     if (rules->repack)
         check->rules.batch.header_only = false; // what it unpacks anyway it can look at
     env_submit(checks->env, checks->env->pool, &check->job);
@@ -162,6 +182,7 @@ struct check *check_known(const struct check_rules *rules, const struct check_re
 {
     struct check *check = mem_calloc(1, sizeof *check);
     *check = (struct check){.rules = *rules, .result = *result, .finished = true};
+    guard_books_ref(&rules->guard);
     return check;
 }
 

@@ -6,6 +6,7 @@
 #define STORAGE_CHECK_H
 
 #include "base/metric.h"
+#include "guard_judge.h"
 #include "io/env.h"
 #include "kafka/batch.h"
 
@@ -25,10 +26,11 @@ void checks_fini(struct checks *checks);
 // What a topic asks of a batch.
 struct check_rules {
     struct batch_rules batch;
-    bool repack;            // compression.type is not "producer" ...
-    enum compression codec; // ... but this
-    int level;              // of the codec: compression.*.level
-    size_t bytes_max;       // max.message.bytes, for what is packed anew
+    bool repack;              // compression.type is not "producer" ...
+    enum compression codec;   // ... but this
+    int level;                // of the codec: compression.*.level
+    size_t bytes_max;         // max.message.bytes, for what is packed anew
+    struct guard_books guard; // what its records' schemas are judged by
 };
 
 // What is known of a batch once it was looked at.
@@ -36,10 +38,11 @@ struct check_result {
     enum status status; // batch_validate's; ST_LIMIT and ST_NO_MEMORY also of packing anew
     struct batch_header header;
     struct batch_verdict verdict;
+    struct guard_report *guard; // owned; of a valid batch whose schemas are not all known and good, else NULL
 };
 
 // Validates now if that costs no more than looking at its bytes and CHECK_UNPACKED_MAX unpacked ones. False:
-// it costs more, and nothing is known.
+// it costs more, and nothing is known. The caller frees result->guard.
 enum { CHECK_PACKED_MAX = 16 << 10, CHECK_UNPACKED_MAX = 64 << 10 };
 bool check_now(struct slice batch, const struct check_rules *rules, struct check_result *result);
 
@@ -50,7 +53,8 @@ typedef void check_fn(void *context);
 // once, on the loop.
 struct check *check_new(struct checks *checks, struct block *block, struct slice batch,
                         const struct check_rules *rules, check_fn *done, void *context);
-// One that is finished already, to stand in line with others.
+// One that is finished already, to stand in line with others; result->guard is the check's from now on. Both
+// take references of the books.
 struct check *check_known(const struct check_rules *rules, const struct check_result *result);
 
 // NULL while it runs.

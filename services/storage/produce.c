@@ -4,9 +4,10 @@
 // when it is flushed here, acks=0 not at all. A batch that is dear to validate goes to the pool; what comes
 // later for its partition stands in line behind it. Batches that find the log's tail full wait in order for
 // the next flush. The first batch of a transaction waits in that line until the transaction's coordinator has
-// let it in.
+// let it in. A batch with schemas that nothing is known of waits there, too, until a registry has told.
 #include "admission.h"
 #include "check.h"
+#include "guard.h"
 #include "handlers.h"
 #include "kafka/messages/produce.h"
 #include "lookup.h"
@@ -20,6 +21,7 @@ typedef struct kafka_produce_response_partition_produce_response answer_t;
 enum {
     ZSTD_VERSION = 7,         // KIP-110
     ABORTABLE_VERSION = 11,   // KIP-890: TRANSACTION_ABORTABLE is known
+    GUARD_ROUNDS_MAX = 16,    // how often a batch asks about schemas, each time about others
     ADDING_VERSION = 12,      // KIP-890: partitions are added to the transaction by what is written to them
     LEADER_HINT_VERSION = 10, // KIP-951
     TOPIC_ID_VERSION = 13     // KIP-516
@@ -38,6 +40,8 @@ struct produce_item {
     struct batch_header header;
     struct check *check; // while it stands in line
     int16_t refused;     // by its transaction's coordinator
+    int rounds;          // times it has asked about schemas
+    struct wait schemas; // until it has been told of them
     bool left_line;
     struct wait wait;
 };
@@ -133,9 +137,22 @@ static int16_t header_check(const struct produce_item *item, const struct replic
     return KAFKA_ERR_NONE; // what is wrong beyond is for batch_validate to say
 }
 
-static struct check_rules rules_of(const struct produce_item *item, const struct replica_settings *settings)
+static struct guard *guard_of(const struct produce_item *item)
 {
-    return (struct check_rules){.batch = {.from_client = true,
+    return storage_guard(item->produce->request->storage);
+}
+
+static struct guard_topic guard_topic_of(const struct replica *replica)
+{
+    return (struct guard_topic){
+        .id = replica->topic_id, .name = replica->topic, .rules = &replica->settings.guard};
+}
+
+// The books in it are to be given back.
+static struct check_rules rules_of(const struct produce_item *item, const struct replica *replica)
+{
+    const struct replica_settings *settings = &replica->settings;
+    struct check_rules rules = {.batch = {.from_client = true,
                                           .header_only = settings->header_only,
                                           .key_required = settings->compacted,
                                           .log_append_time = settings->log_append_time,
@@ -147,6 +164,11 @@ static struct check_rules rules_of(const struct produce_item *item, const struct
                                 .codec = settings->codec,
                                 .level = settings->codec_level,
                                 .bytes_max = (size_t)settings->message_bytes_max};
+    if (settings->guard.any) {
+        struct guard_topic topic = guard_topic_of(replica);
+        rules.guard = guard_books_of(guard_of(item), &topic);
+    }
+    return rules;
 }
 
 // What is appended: the batch packed anew, or the one sent, in the request's own block. Nobody shares either
@@ -284,6 +306,28 @@ static void item_append(struct produce_item *item, struct replica *replica)
     }
 }
 
+// A batch that is in the log already was good when it came.
+static bool is_duplicate(const struct replica *replica, const struct check_result *result)
+{
+    struct batch_place duplicate;
+    return log_check_sequence(replica->log, &result->header, &duplicate) == SEQUENCE_DUPLICATE;
+}
+
+// Nothing is appended unless its schemas are known to be good. While no registry answers the client hears
+// NOT_ENOUGH_REPLICAS, which every client repeats, and which none takes for a batch that may have been
+// written, as with a transaction whose coordinator does not answer.
+static void item_guarded(struct produce_item *item, const struct replica *replica,
+                         const struct guard_report *report)
+{
+    if (report->bad == 0) {
+        item_refuse(item, KAFKA_ERR_NOT_ENOUGH_REPLICAS, "no schema registry answers");
+        return;
+    }
+    guard_count_refused(guard_of(item), report);
+    refusal_schemas(item->answer, &item->produce->request->arena, replica->topic, report);
+    item_done(item, KAFKA_ERR_INVALID_RECORD);
+}
+
 static void item_checked(struct produce_item *item, struct replica *replica, const struct batch_rules *rules,
                          const struct check_result *result)
 {
@@ -295,6 +339,8 @@ static void item_checked(struct produce_item *item, struct replica *replica, con
         item_refuse(item, KAFKA_ERR_RECORD_LIST_TOO_LARGE, "the record batch is larger than segment.bytes");
     } else if (item->refused != KAFKA_ERR_NONE) {
         item_refuse(item, item->refused, "the batch is not of an open transaction");
+    } else if (result->guard != NULL && !is_duplicate(replica, result)) {
+        item_guarded(item, replica, result->guard);
     } else {
         take_verdict(item, rules, result);
         item_append(item, replica);
@@ -321,7 +367,8 @@ static bool known_otherwise(const struct produce_item *item, const struct replic
                             const struct check_result *result)
 {
     struct batch_place duplicate;
-    if (result->status != ST_OK || (result->header.attributes & BATCH_TRANSACTIONAL) == 0)
+    if (result->status != ST_OK || result->guard != NULL ||
+        (result->header.attributes & BATCH_TRANSACTIONAL) == 0)
         return true;
     enum sequence_verdict verdict = log_check_sequence(replica->log, &result->header, &duplicate);
     return verdict == SEQUENCE_DUPLICATE || verdict == SEQUENCE_FENCED;
@@ -354,7 +401,8 @@ static void line_advance(struct replica *replica)
     while (replica->check_waits.first != NULL) {
         struct produce_item *item = replica->check_waits.first->context;
         struct check *check = item->check;
-        if (check_result(check) == NULL || !item_admitted(item, replica, check_result(check)))
+        if (check_result(check) == NULL || item->schemas.list != NULL ||
+            !item_admitted(item, replica, check_result(check)))
             return;
         item->check = NULL;
         item->packed = check_take_packed(check);
@@ -370,33 +418,91 @@ void storage_produce_advance(struct replica *replica)
     partitions_flush(replica->partitions);
 }
 
+// ---- schemas that nothing is known of (guard.h) ----
+
+static void item_on_told(struct wait *wait, enum status status);
+
+// True: the batch waits until its schemas are known.
+static bool item_asks(struct produce_item *item, struct replica *replica, const struct check_result *result)
+{
+    const struct guard_report *report = result->guard;
+    if (item->rounds == 0 && replica->settings.guard.any)
+        guard_count_batch(guard_of(item), report);
+    if (report == NULL || report->bad > 0 || report->missing_count == 0 || item->rounds == GUARD_ROUNDS_MAX ||
+        is_duplicate(replica, result))
+        return false;
+    struct guard_topic topic = guard_topic_of(replica);
+    item->rounds++;
+    return guard_ask(guard_of(item), &topic, report, &item->schemas, item_on_told, item);
+}
+
 static void item_on_checked(void *context)
 {
     struct produce_item *item = context;
-    storage_produce_advance(item_replica(item)); // it is there: its end ends the line
+    struct replica *replica = item_replica(item); // it is there: its end ends the line
+    if (!item_asks(item, replica, check_result(item->check)))
+        storage_produce_advance(replica);
+}
+
+// Has the batch looked at; it is in the line and has no check.
+static void item_look(struct produce_item *item, const struct check_rules *rules)
+{
+    struct storage_request *request = item->produce->request;
+    item->check = check_new(storage_checks(request->storage), request->conn->block, item->records, rules,
+                            item_on_checked, item);
+}
+
+// Looked at anew: what is known has changed, and so may have the topic's settings.
+static void item_on_told(struct wait *wait, enum status status)
+{
+    struct produce_item *item = wait->context;
+    struct replica *replica = item_replica(item);
+    struct check_rules rules = rules_of(item, replica);
+    struct check_result result;
+    check_destroy(&item->check);
+    if (check_now(item->records, &rules, &result)) {
+        item->check = check_known(&rules, &result);
+        item_on_checked(item);
+    } else {
+        item_look(item, &rules);
+    }
+    guard_books_unref(&rules.guard);
 }
 
 static void item_on_line_ended(struct wait *wait, enum status status)
 {
     struct produce_item *item = wait->context;
     check_destroy(&item->check);
+    wait_cancel(&item->schemas);
     item_done(item, lookup_error(status));
+}
+
+// Whether it needs nobody else, and nobody is before it.
+static bool item_is_next(struct produce_item *item, struct replica *replica,
+                         const struct check_result *result)
+{
+    return replica->check_waits.first == NULL && item->schemas.list == NULL &&
+           item_admitted(item, replica, result);
 }
 
 static void item_validate(struct produce_item *item, struct replica *replica)
 {
-    struct produce *produce = item->produce;
-    struct check_rules rules = rules_of(item, &replica->settings);
+    struct check_rules rules = rules_of(item, replica);
     struct check_result result;
     bool known = check_now(item->records, &rules, &result);
-    if (known && replica->check_waits.first == NULL && item_admitted(item, replica, &result)) {
+    if (known)
+        item_asks(item, replica, &result);
+    if (known && item_is_next(item, replica, &result)) {
         item_checked(item, replica, &rules.batch, &result);
-        return;
+        guard_report_free(&result.guard);
+    } else {
+        wait_add(&replica->check_waits, &item->wait, 0, item_on_line_ended, item);
+        if (known)
+            item->check = check_known(&rules, &result);
+        else
+            item_look(item, &rules);
     }
-    wait_add(&replica->check_waits, &item->wait, 0, item_on_line_ended, item);
-    item->check = known ? check_known(&rules, &result)
-                        : check_new(storage_checks(produce->request->storage), produce->request->conn->block,
-                                    item->records, &rules, item_on_checked, item);
+    guard_books_unref(&rules.guard);
 }
 
 // ---- a request ----
@@ -468,6 +574,7 @@ static void items_cancel(struct produce *produce)
         struct produce_item *item = &produce->items[i];
         item->left_line = item->check != NULL;
         check_destroy(&item->check);
+        wait_cancel(&item->schemas);
         wait_cancel(&item->wait);
         item_give_back(item);
     }

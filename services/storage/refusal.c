@@ -54,3 +54,20 @@ void refusal_records(struct kafka_produce_response_partition_produce_response *a
     answer->record_errors = faults;
     answer->record_errors_count = verdict->fault_count;
 }
+
+void refusal_schemas(struct kafka_produce_response_partition_produce_response *answer, struct arena *arena,
+                     const char *topic, const struct guard_report *report)
+{
+    typedef struct kafka_produce_response_batch_index_and_error_message fault_t;
+    fault_t *faults = kafka_structure_array(&kafka_produce_response_batch_index_and_error_message_type, arena,
+                                            report->fault_count);
+    answer->error_message = slice_str(guard_fault_text(arena, topic, &report->faults[0]));
+    if (faults == NULL)
+        return;
+    for (int i = 0; i < report->fault_count; i++) {
+        faults[i].batch_index = report->faults[i].record;
+        faults[i].batch_index_error_message = slice_str(guard_fault_text(arena, topic, &report->faults[i]));
+    }
+    answer->record_errors = faults;
+    answer->record_errors_count = report->fault_count;
+}

@@ -16,4 +16,9 @@ void refusal_records(struct kafka_produce_response_partition_produce_response *a
                      const char *partition, const struct batch_rules *rules,
                      const struct batch_verdict *verdict);
 
+// The same for records that are refused for their schemas (guard_judge.h); the answer's message is that of
+// the first one. topic: the name.
+void refusal_schemas(struct kafka_produce_response_partition_produce_response *answer, struct arena *arena,
+                     const char *topic, const struct guard_report *report);
+
 #endif

@@ -5,6 +5,7 @@
 #define STORAGE_REPLICA_H
 
 #include "base/map.h"
+#include "guard_cache.h"
 #include "log/set.h"
 #include "partition.h"
 #include "wait.h"
@@ -34,6 +35,7 @@ struct replica_settings {
     bool repack;               // compression.type is not "producer" ...
     enum compression codec;    // ... but this
     int codec_level;           // compression.*.level of that codec
+    struct guard_rules guard;  // confluent.* and millrace.*.schema.validation
 };
 
 struct replica {

@@ -91,6 +91,42 @@ static void read_codec(const struct reader *reader, struct replica_settings *set
         settings->codec_level = (int)number(reader, keys[codec], keys[codec], settings->codec_level);
 }
 
+static bool says(const struct reader *reader, const char *key, const char *value)
+{
+    return strcmp(word(reader, key, NULL, ""), value) == 0;
+}
+
+static enum guard_strategy strategy_of(const char *class)
+{
+    const char *name = strrchr(class, '.');
+    if (name != NULL && strcmp(name, ".RecordNameStrategy") == 0)
+        return GUARD_RECORD_NAME;
+    if (name != NULL && strcmp(name, ".TopicRecordNameStrategy") == 0)
+        return GUARD_TOPIC_RECORD_NAME;
+    return GUARD_TOPIC_NAME;
+}
+
+static void read_guard(const struct reader *reader, struct guard_rules *rules)
+{
+    static const struct {
+        const char *confluent, *millrace, *strategy;
+    } keys[GUARD_SIDES] = {[GUARD_KEY] = {"confluent.key.schema.validation", "millrace.key.schema.validation",
+                                          "confluent.key.subject.name.strategy"},
+                           [GUARD_VALUE] = {"confluent.value.schema.validation",
+                                            "millrace.value.schema.validation",
+                                            "confluent.value.subject.name.strategy"}};
+    for (int i = 0; i < GUARD_SIDES; i++) {
+        struct guard_rule *rule = &rules->sides[i];
+        rule->level = GUARD_NONE;
+        if (says(reader, keys[i].confluent, "true") || says(reader, keys[i].millrace, "id"))
+            rule->level = GUARD_ID;
+        if (says(reader, keys[i].millrace, "full"))
+            rule->level = GUARD_FULL;
+        rule->strategy = strategy_of(word(reader, keys[i].strategy, NULL, ""));
+    }
+    rules->any = rules->sides[GUARD_KEY].level != GUARD_NONE || rules->sides[GUARD_VALUE].level != GUARD_NONE;
+}
+
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,
                     const struct config *process, struct replica_settings *settings)
 {
@@ -107,8 +143,9 @@ void settings_topic(const struct image *image, const char *topic, int32_t node_i
     const char *policy = word(&reader, "cleanup.policy", "log.cleanup.policy", "delete");
     settings->compacted = strstr(policy, "compact") != NULL;
     settings->deletes = strstr(policy, "delete") != NULL;
+    read_guard(&reader, &settings->guard);
     // A record without key in a compacted topic would never go: those are looked at in any case.
-    settings->header_only = !settings->compacted &&
+    settings->header_only = !settings->compacted && !settings->guard.any &&
                             strcmp(word(&reader, "millrace.validate.records", NULL, "always"), "header") == 0;
     settings->segment_bytes =
         number32(&reader, "segment.bytes", "log.segment.bytes", log_config_default().segment_bytes);

@@ -13,6 +13,7 @@
 #include "closest.h"
 #include "cluster/member.h"
 #include "fetch_sessions.h"
+#include "guard.h"
 #include "lost.h"
 #include "node_listeners.h"
 #include "node_settings.h"
@@ -66,6 +67,7 @@ struct storage {
     struct producer_ids *producer_ids;
     struct auto_create *auto_create;
     struct checks checks;
+    struct guard *guard;
     struct fetch_sessions *fetch_sessions;
     struct share_groups *share_groups;
     struct telemetry *telemetry;
@@ -347,6 +349,12 @@ enum status storage_new(const struct storage_options *options, struct storage **
     storage->node_id = -1;
     storage->image = image_new();
     checks_init(&storage->checks, storage->env);
+    storage->guard = guard_new(&(struct guard_options){
+        .env = storage->env,
+        .rpc = storage->rpc,
+        .image = storage->image,
+        .entries_max = (size_t)config_int(storage->config, "millrace.schema.cache.entries"),
+        .bytes_max = (size_t)config_int(storage->config, "millrace.schema.cache.bytes")});
     timer_init(&storage->drain_timer, drain_on_timer, storage);
     enum status status = make_parts(storage);
     if (status != ST_OK)
@@ -434,6 +442,7 @@ void storage_destroy(struct storage **pointer)
         deliveries_destroy(&storage->deliveries);
     if (storage->partitions != NULL)
         partitions_destroy(&storage->partitions);
+    guard_destroy(&storage->guard);
     dirs_destroy(&storage->dirs);
     if (storage->member != NULL)
         member_destroy(&storage->member);
@@ -615,6 +624,11 @@ struct auto_create *storage_auto_create(const struct storage *storage)
 struct checks *storage_checks(struct storage *storage)
 {
     return &storage->checks;
+}
+
+struct guard *storage_guard(const struct storage *storage)
+{
+    return storage->guard;
 }
 
 struct share_groups *storage_share_groups(const struct storage *storage)

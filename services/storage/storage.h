@@ -23,6 +23,7 @@ struct producer_ids;
 struct auto_create;
 struct checks;
 struct fetch_sessions;
+struct guard;
 struct share_groups;
 struct telemetry;
 
@@ -63,6 +64,7 @@ struct relays *storage_relays(const struct storage *storage);
 struct producer_ids *storage_producer_ids(const struct storage *storage);
 struct auto_create *storage_auto_create(const struct storage *storage);
 struct checks *storage_checks(struct storage *storage);
+struct guard *storage_guard(const struct storage *storage);
 struct fetch_sessions *storage_fetch_sessions(const struct storage *storage);
 struct share_groups *storage_share_groups(const struct storage *storage);
 struct telemetry *storage_telemetry(const struct storage *storage);

@@ -47,14 +47,18 @@ def batch(producer, sequence, value=b"v", codec=NONE, timestamp=0):
     return struct.pack(">qiibI", 0, len(body) + 9, -1, 2, crc32c(body)) + body
 
 
-def records(values, key=b"k", step=0):
-    """Records as a batch carries them before it is packed: one key, times `step` ms apart from the batch's first."""
+def _part(part):
+    return _varint(-1) if part is None else _varint(len(part)) + part
+
+
+def records(values, key=b"k", step=0, headers=()):
+    """Records as a batch carries them before it is packed: one key, times `step` ms apart from the batch's first, the
+    same headers ((name, value), ...)."""
     out = b""
     for offset, value in enumerate(values):
-        body = b"\0" + _varint(step * offset) + _varint(offset)
-        for part in (key, value):
-            body += _varint(-1) if part is None else _varint(len(part)) + part
-        out += _varint(len(body) + 1) + body + b"\0"
+        body = b"\0" + _varint(step * offset) + _varint(offset) + _part(key) + _part(value) + _varint(len(headers))
+        body += b"".join(_part(part) for header in headers for part in header)
+        out += _varint(len(body)) + body
     return out
 
 
@@ -71,9 +75,9 @@ class Connection:
     def __init__(self, cluster):
         self.socket = socket.create_connection(("127.0.0.1", cluster.storage[0].kafka_port), timeout=30)
 
-    def send(self, topic, records):
+    def send(self, topic, records, version=7):
         name = topic.encode()
-        request = struct.pack(">hhih", 0, 7, 1, -1) + struct.pack(">hhi", -1, -1, 10000)
+        request = struct.pack(">hhih", 0, version, 1, -1) + struct.pack(">hhi", -1, -1, 10000)
         request += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, 0, len(records)) + records
         self.socket.sendall(struct.pack(">i", len(request)) + request)
 
@@ -97,6 +101,26 @@ class Connection:
     def produce(self, topic, records):
         self.send(topic, records)
         return self.receive(topic)
+
+    def receive_reason(self, topic):
+        """(error, base offset, message, {index of a record: its message}) of the next answer to version 8 (KIP-467)."""
+        answer = self._read(struct.unpack(">i", self._read(4))[0])
+        at = 4 + 4 + 2 + len(topic.encode()) + 4 + 4
+        error, base = struct.unpack_from(">hq", answer, at)
+        at, faults = at + 2 + 8 + 8 + 8 + 4, {}
+        for _ in range(struct.unpack_from(">i", answer, at - 4)[0]):
+            index = struct.unpack_from(">i", answer, at)[0]
+            faults[index], at = self._text(answer, at + 4)
+        return error, base, self._text(answer, at)[0], faults
+
+    @staticmethod
+    def _text(answer, at):
+        length = struct.unpack_from(">h", answer, at)[0]
+        return (None, at + 2) if length < 0 else (answer[at + 2:at + 2 + length].decode(), at + 2 + length)
+
+    def produce_reason(self, topic, records):
+        self.send(topic, records, version=8)
+        return self.receive_reason(topic)
 
     def __enter__(self):
         return self

@@ -87,6 +87,10 @@ struct checks *storage_checks(struct storage *s)
 {
     return NULL;
 }
+struct guard *storage_guard(const struct storage *s)
+{
+    return NULL; // no topic of this node has schemas
+}
 struct fetch_sessions *storage_fetch_sessions(const struct storage *s)
 {
     return NULL; // no test of this node fetches

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: Apache-2.0
+// See guard_judge.h. Where the id is: in a header (Confluent's HeaderSchemaIdSerializer), else in
+// front of the payload (PrefixSchemaIdSerializer); in both places SchemaId.fromBytes takes an id or a guid.
+#include "guard_judge.h"
+
+#include "base/mem.h"
+
+static const char *const parts[GUARD_SIDES] = {[GUARD_KEY] = "key", [GUARD_VALUE] = "value"};
+static const char *const headers[GUARD_SIDES] = {
+    [GUARD_KEY] = "__key_schema_id", [GUARD_VALUE] = "__value_schema_id"};
+static const char *const names[GUARD_REASONS] = {
+    [GUARD_BARE] = "no_id",      [GUARD_HEADER] = "bad_header",      [GUARD_NOBODYS] = "unknown_id",
+    [GUARD_FOREIGN] = "subject", [GUARD_SEALED] = "unusable_schema", [GUARD_PAYLOAD] = "payload"};
+
+const char *guard_reason_name(enum guard_reason reason)
+{
+    return names[reason];
+}
+
+// ---- books ----
+
+bool guard_books_full(const struct guard_books *books)
+{
+    for (int i = 0; i < GUARD_SIDES; i++)
+        if (books->sides[i] != NULL && books->sides[i]->level == GUARD_FULL)
+            return true;
+    return false;
+}
+
+bool guard_books_dear(const struct guard_books *books)
+{
+    for (int i = 0; i < GUARD_SIDES; i++)
+        if (books->sides[i] != NULL && books->sides[i]->dear)
+            return true;
+    return false;
+}
+
+void guard_books_ref(const struct guard_books *books)
+{
+    for (int i = 0; i < GUARD_SIDES; i++)
+        guard_book_ref(books->sides[i]);
+}
+
+void guard_books_unref(struct guard_books *books)
+{
+    for (int i = 0; i < GUARD_SIDES; i++)
+        guard_book_unref(&books->sides[i]);
+}
+
+// ---- judging ----
+
+struct judge {
+    const struct guard_books *books;
+    const struct guard_entry *last[GUARD_SIDES]; // found for the record before, mostly the same again
+    struct guard_report *report;                 // NULL: nothing to tell yet
+    size_t spare;
+    int32_t record;
+};
+
+static struct guard_report *report_of(struct judge *judge)
+{
+    if (judge->report == NULL)
+        judge->report = mem_calloc(1, sizeof *judge->report);
+    return judge->report;
+}
+
+static void add_fault(struct judge *judge, const struct guard_fault *fault)
+{
+    struct guard_report *report = report_of(judge);
+    report->bad++;
+    report->by_reason[fault->reason]++;
+    if (report->fault_count == GUARD_FAULTS_MAX)
+        return;
+    report->faults[report->fault_count] = *fault;
+    report->faults[report->fault_count++].record = judge->record;
+}
+
+static void add_missing(struct judge *judge, int side, const struct guard_id *id)
+{
+    struct guard_report *report = report_of(judge);
+    for (int i = 0; i < report->missing_count; i++)
+        if (report->missing[i].side == side && memcmp(&report->missing[i].id, id, sizeof *id) == 0)
+            return;
+    if (report->missing_count < GUARD_MISSING_MAX)
+        report->missing[report->missing_count++] = (struct guard_missing){.side = side, .id = *id};
+}
+
+static const struct guard_entry *find(struct judge *judge, int side, const struct guard_id *id)
+{
+    const struct guard_entry *last = judge->last[side];
+    if (last == NULL || memcmp(&last->id, id, sizeof *id) != 0)
+        last = guard_book_find(judge->books->sides[side], id);
+    judge->last[side] = last;
+    return last;
+}
+
+// The last header of that name, as Confluent's deserializer takes it. False: there is none.
+static bool find_header(const struct record *record, int side, struct slice *value)
+{
+    struct record rest = *record;
+    struct record_header header;
+    bool found = false;
+    while (record_next_header(&rest, &header))
+        if (slice_is(header.key, headers[side])) {
+            *value = header.value;
+            found = true;
+        }
+    return found;
+}
+
+// The id of a side's part and what it is the schema of. False: it has none, *reason says why.
+static bool take_id(const struct record *record, int side, struct slice part, struct guard_id *id,
+                    struct slice *payload, enum guard_reason *reason)
+{
+    struct slice header;
+    if (record->header_count > 0 && find_header(record, side, &header)) {
+        *reason = GUARD_HEADER;
+        *payload = part;
+        return guard_id_read(header, id) > 0;
+    }
+    size_t size = guard_id_read(part, id);
+    *reason = GUARD_BARE;
+    *payload = slice_of(part.data + size, part.len - size);
+    return size > 0;
+}
+
+static void judge_payload(struct judge *judge, struct guard_fault *fault, struct slice payload)
+{
+    fault->status = schema_payload_check_many(fault->entry->schema, payload, &judge->spare);
+    if (fault->status == ST_OK)
+        return;
+    if (fault->status == ST_LIMIT)
+        report_of(judge)->spent = true;
+    fault->reason = GUARD_PAYLOAD;
+    add_fault(judge, fault);
+}
+
+static void judge_entry(struct judge *judge, struct guard_fault *fault, struct slice payload)
+{
+    static const enum guard_reason reasons[] = {[GUARD_UNKNOWN] = GUARD_NOBODYS,
+                                                [GUARD_UNREGISTERED] = GUARD_FOREIGN,
+                                                [GUARD_UNREADABLE] = GUARD_SEALED};
+    switch (fault->entry->verdict) {
+    case GUARD_GOOD:
+        if (fault->entry->schema != NULL)
+            judge_payload(judge, fault, payload);
+        return;
+    case GUARD_SILENCE:
+        report_of(judge)->silence = true;
+        return;
+    default:
+        fault->reason = reasons[fault->entry->verdict];
+        add_fault(judge, fault);
+    }
+}
+
+// Null has no schema and is always taken: in a compacted topic it deletes the key.
+static void judge_part(struct judge *judge, const struct record *record, int side)
+{
+    struct slice part = side == GUARD_KEY ? record->key : record->value, payload;
+    struct guard_fault fault = {.side = side};
+    if (judge->books->sides[side] == NULL || part.data == NULL)
+        return;
+    if (!take_id(record, side, part, &fault.id, &payload, &fault.reason)) {
+        add_fault(judge, &fault);
+        return;
+    }
+    fault.entry = find(judge, side, &fault.id);
+    if (fault.entry == NULL)
+        add_missing(judge, side, &fault.id);
+    else
+        judge_entry(judge, &fault, payload);
+}
+
+struct guard_report *guard_judge(const struct guard_books *books, const struct batch_header *header,
+                                 struct slice records, size_t spare)
+{
+    struct batch_reader reader = {.header = header, .rest = records};
+    struct judge judge = {.books = books, .spare = spare + GUARD_VALUES_PER_BYTE * records.len};
+    struct record record;
+    for (; batch_next(&reader, &record) == ST_OK; judge.record++)
+        for (int side = 0; side < GUARD_SIDES; side++)
+            judge_part(&judge, &record, side);
+    return judge.report;
+}
+
+void guard_report_free(struct guard_report **report)
+{
+    mem_free(*report);
+    *report = NULL;
+}
+
+// ---- telling ----
+
+static const char *payload_text(enum status status)
+{
+    switch (status) {
+    case ST_TRUNCATED:
+        return "ends before its schema does";
+    case ST_LIMIT:
+        return "is deeper or has more values than is looked at";
+    case ST_UNSUPPORTED:
+        return "cannot be checked: no check is built in for its schema's format";
+    default:
+        return "is no value of its schema";
+    }
+}
+
+const char *guard_fault_text(struct arena *arena, const char *topic, const struct guard_fault *fault)
+{
+    const char *part = parts[fault->side];
+    char id[GUARD_ID_TEXT];
+    const char *subject = fault->entry != NULL && fault->entry->subject != NULL ? fault->entry->subject : "";
+    const char *why = fault->entry != NULL && fault->entry->fault != NULL ? fault->entry->fault : "";
+    guard_id_text(&fault->id, id);
+    switch (fault->reason) {
+    case GUARD_BARE:
+        return arena_printf(arena, "the %s of a record of topic %s begins with no schema id", part, topic);
+    case GUARD_HEADER:
+        return arena_printf(arena, "the header %s of a record of topic %s is no schema id",
+                            headers[fault->side], topic);
+    case GUARD_NOBODYS:
+        return arena_printf(arena, "topic %s: the %s's schema (%s) is not known to the registry", topic, part,
+                            id);
+    case GUARD_FOREIGN:
+        return arena_printf(arena, "topic %s: no version of subject \"%s\" has the %s's schema (%s)%s%s",
+                            topic, subject, part, id, *why != '\0' ? ": " : "", why);
+    case GUARD_SEALED:
+        return arena_printf(arena, "topic %s: the %s's schema (%s, subject \"%s\") cannot be used: %s", topic,
+                            part, id, subject, why);
+    default:
+        return arena_printf(arena, "topic %s: the %s %s (%s, subject \"%s\")", topic, part,
+                            payload_text(fault->status), id, subject);
+    }
+}
