@@ -10,6 +10,7 @@
 #define SHARD_TOPIC_TRANSACTIONS "__transaction_state"
 #define SHARD_TOPIC_SHARE        "__share_group_state"
 #define SHARD_TOPIC_SCHEMAS      "_schemas" // one partition; as Confluent's registry, no internal topic to clients
+#define SHARD_TOPIC_KEYS         "_dek_registry_keys" // likewise
 
 // Kafka's rule: the absolute value of String.hashCode (of the lowest number: 0) mod partitions. partitions >
 // 0.

@@ -130,7 +130,8 @@ const struct config_row controller_config_rows[] = {
      .fallback = "3",
      .min = 1,
      .max = 64,
-     .help = "Replicas of _schemas, as far as nodes are there; more are added as nodes join."},
+     .help = "Replicas of _schemas and _dek_registry_keys, as far as nodes are there; more are added as nodes "
+             "join."},
     {.key = "share.coordinator.state.topic.num.partitions",
      .type = CONFIG_INT,
      .fallback = "50",

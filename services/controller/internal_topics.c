@@ -34,6 +34,7 @@ static const struct internal internals[] = {
     {SHARD_TOPIC_TRANSACTIONS, "transaction.state.log.num.partitions",
      "transaction.state.log.replication.factor", "transaction.state.log.segment.bytes", true},
     {SHARD_TOPIC_SCHEMAS, NULL, "kafkastore.topic.replication.factor", NULL, false},
+    {SHARD_TOPIC_KEYS, NULL, "kafkastore.topic.replication.factor", NULL, false},
     {SHARD_TOPIC_SHARE, "share.coordinator.state.topic.num.partitions",
      "share.coordinator.state.topic.replication.factor", "share.coordinator.state.topic.segment.bytes", true},
 };

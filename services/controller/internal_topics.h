@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Internal topics: __consumer_offsets is made when the first coordinator and a storage node are there,
 // __transaction_state when the first transactional producer is, __share_group_state when the first share
-// group is, _schemas when the first schema is registered, each with as many replicas as configured and
-// possible; more are added as nodes join. min.insync.replicas is 2 from three replicas on, once two of each
-// partition are in sync.
+// group is, _schemas when the first schema is registered and _dek_registry_keys with the first key, each with
+// as many replicas as configured and possible; more are added as nodes join. min.insync.replicas is 2 from
+// three replicas on, once two of each partition are in sync.
 #ifndef CONTROLLER_INTERNAL_TOPICS_H
 #define CONTROLLER_INTERNAL_TOPICS_H
 

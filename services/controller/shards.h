@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Owner epochs of internal ledgers: every shard (partition of an internal topic) has one owner among the live
-// nodes of the role that owns that topic (coordinators; registries for _schemas); each assignment has an
-// owner epoch one higher than the last.
+// nodes of the role that owns that topic (coordinators; registries for _schemas and _dek_registry_keys); each
+// assignment has an owner epoch one higher than the last.
 #ifndef CONTROLLER_SHARDS_H
 #define CONTROLLER_SHARDS_H
 

@@ -38,6 +38,7 @@ struct call {
     const char *principal;                     // who asks, as Kafka writes it: "User:ANONYMOUS"
     const char *subject;                       // qualified and normalised; "" when the path has none
     const char *version, *id, *guid, *context; // as in the path; NULL when it has none
+    const char *name, *name_space;             // likewise: of a key, or of a resource
     struct call_pair query[CALL_QUERY_MAX];
     size_t query_count;
     struct slice body;
@@ -46,6 +47,7 @@ struct call {
     bool there_only;    // of registering: answer when the schema is there, else nothing
     // ---- what it looks at ----
     struct state *state; // read only, but for the order of its subjects
+    const struct keys *keys;
     const struct settings *settings;
     const char *cluster; // id of the Kafka cluster, as text
     // ---- what is too dear for the loop (chores.h) ----

@@ -7,28 +7,28 @@
 
 #define GET(name, path, run)                                                                                 \
     {                                                                                                        \
-        name, "GET", path, run, false, false, PERMIT_READ                                                    \
+        name, "GET", path, run, false, false, PERMIT_READ, STORE_SCHEMAS                                     \
     }
 #define FREE(name, path, run)                                                                                \
     {                                                                                                        \
-        name, "GET", path, run, false, false, PERMIT_NOTHING                                                 \
+        name, "GET", path, run, false, false, PERMIT_NOTHING, STORE_SCHEMAS                                  \
     }
 #define ASK(name, path, run)                                                                                 \
     {                                                                                                        \
-        name, "POST", path, run, false, false, PERMIT_READ                                                   \
+        name, "POST", path, run, false, false, PERMIT_READ, STORE_SCHEMAS                                    \
     }
 #define PUT(name, method, path, run, permission)                                                             \
     {                                                                                                        \
-        name, method, path, run, true, true, permission                                                      \
+        name, method, path, run, true, true, permission, STORE_SCHEMAS                                       \
     }
 #define DELETE(name, path, run, permission)                                                                  \
     {                                                                                                        \
-        name, "DELETE", path, run, true, false, permission                                                   \
+        name, "DELETE", path, run, true, false, permission, STORE_SCHEMAS                                    \
     }
 
 const struct operation operations[] = {
     FREE("root", "/", op_root),
-    {"root-post", "POST", "/", op_root, false, false, PERMIT_NOTHING},
+    {"root-post", "POST", "/", op_root, false, false, PERMIT_NOTHING, STORE_SCHEMAS},
     GET("list-subjects", "/subjects", op_list_subjects),
     ASK("look-up", "/subjects/{subject}", op_look_up),
     DELETE("delete-subject", "/subjects/{subject}", op_delete_subject, PERMIT_DELETE),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a registry can do, as a table: method and path of Confluent's REST interface, who may do it, whether
-// it writes (then the owner of `_schemas` does it), and the function. rest.c makes its routes of it, the rpc
+// it writes (then the owner of the topic does it), and the function. rest.c makes its routes of it, the rpc
 // service finds operations by name.
 #ifndef REGISTRY_OPERATIONS_H
 #define REGISTRY_OPERATIONS_H
@@ -10,17 +10,21 @@
 // What a caller needs the right for, beside the subject.
 enum permission { PERMIT_NOTHING, PERMIT_READ, PERMIT_WRITE, PERMIT_DELETE, PERMIT_CONFIG };
 
+// The topic an operation writes to; of one that reads, where what it looks for is kept.
+enum operation_store { STORE_SCHEMAS, STORE_KEYS, STORES };
+
 // Fills in answer and records of the call.
 typedef void operation_fn(struct call *call);
 
 struct operation {
     const char *name;   // sent to other processes: never changed
     const char *method; // HTTP
-    const char *path;   // with {subject} {version} {id} {guid} {context}
+    const char *path;   // with {subject} {version} {id} {guid} {context} {name} {namespace}
     operation_fn *run;
     bool write;
     bool again; // of a write: a second run gives the same answer
     enum permission permission;
+    enum operation_store store;
 };
 
 extern const struct operation operations[];

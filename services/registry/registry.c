@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Life of a registry, and whose `_schemas` is: the controller's assignment in the image decides. The owner
+// Life of a registry, and whose its topics are: the controller's assignment in the image decides. The owner
 // has a ledger, every other process a tail; the state goes on from one to the other where it can.
 #include "registry_own.h"
 
@@ -20,112 +20,144 @@ enum {
 
 // ---- the state ----
 
-static void on_apply(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
+static void passed_over(struct registry_store *store, struct slice key, enum status status)
 {
-    struct registry *registry = context;
-    enum status status = state_apply(registry->state, timestamp_ms, key, value);
-    if (status == ST_OK)
-        return;
-    registry->refused = true;
+    struct registry *registry = store->registry;
+    store->refused = true;
     metric_inc(&registry->passed_over, 1);
-    DIAG_WARN(&registry->env->diag, "record passed over topic=" SHARD_TOPIC_SCHEMAS " key=%.*s error=\"%s\"",
+    DIAG_WARN(&registry->env->diag, "record passed over topic=%s key=%.*s error=\"%s\"", store->topic,
               key.len < 200 ? (int)key.len : 200, (const char *)key.data, status_text(status));
 }
 
-static void on_reset(void *context)
+static void on_schema(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
 {
-    state_clear(((struct registry *)context)->state);
+    struct registry_store *store = context;
+    enum status status = state_apply(store->registry->state, timestamp_ms, key, value);
+    if (status != ST_OK)
+        passed_over(store, key, status);
+}
+
+static void on_key(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
+{
+    struct registry_store *store = context;
+    enum status status = keys_apply(store->registry->keys, timestamp_ms, key, value);
+    if (status != ST_OK)
+        passed_over(store, key, status);
+}
+
+static void on_reset_schemas(void *context)
+{
+    state_clear(((struct registry_store *)context)->registry->state);
+}
+
+static void on_reset_keys(void *context)
+{
+    keys_clear(((struct registry_store *)context)->registry->keys);
 }
 
 static void on_ready(void *context)
 {
-    struct registry *registry = context;
+    struct registry_store *store = context;
+    struct registry *registry = store->registry;
     DIAG_INFO(&registry->env->diag,
-              "schemas loaded owner=%s owner_epoch=%" PRId32 " subjects=%zu schemas=%zu",
-              registry->ledger != NULL ? "yes" : "no", registry->owner_epoch,
-              state_subject_count(registry->state), state_schema_count(registry->state));
+              "loaded topic=%s owner=%s owner_epoch=%" PRId32 " subjects=%zu schemas=%zu keys=%zu",
+              store->topic, store->ledger != NULL ? "yes" : "no", store->owner_epoch,
+              state_subject_count(registry->state), state_schema_count(registry->state),
+              keys_count(registry->keys));
     work_wake(registry);
 }
 
 static void on_progress(void *context)
 {
-    work_wake(context);
+    work_wake(((struct registry_store *)context)->registry);
 }
 
-static const struct ledger_ops ops = {.apply = on_apply, .reset = on_reset, .ready = on_ready};
+static const struct ledger_ops ops[STORES] = {
+    [STORE_SCHEMAS] = {.apply = on_schema, .reset = on_reset_schemas, .ready = on_ready},
+    [STORE_KEYS] = {.apply = on_key, .reset = on_reset_keys, .ready = on_ready},
+};
+static const char *const topics[STORES] = {SHARD_TOPIC_SCHEMAS, SHARD_TOPIC_KEYS};
 
-bool registry_has_topic(const struct registry *registry)
+bool registry_has_topic(const struct registry_store *store)
 {
-    return image_topic_named(registry->image, SHARD_TOPIC_SCHEMAS) != NULL;
+    return image_topic_named(store->registry->image, store->topic) != NULL;
 }
 
-bool registry_has_state(const struct registry *registry)
+bool registry_has_state(const struct registry_store *store)
 {
-    if (registry->joined && !registry_has_topic(registry))
-        return true; // nothing was ever registered
-    if (registry->ledger != NULL)
-        return ledger_ready(registry->ledger);
-    return registry->tail != NULL && ledger_tail_ready(registry->tail);
+    if (store->registry->joined && !registry_has_topic(store))
+        return true; // nothing was ever written
+    if (store->ledger != NULL)
+        return ledger_ready(store->ledger);
+    return store->tail != NULL && ledger_tail_ready(store->tail);
+}
+
+int64_t registry_position(const struct registry_store *store)
+{
+    return store->ledger != NULL ? ledger_view(store->ledger).position : ledger_tail_position(store->tail);
 }
 
 // From a position up to which the state has everything, and nothing that is not committed.
-static void follow_along(struct registry *registry, int64_t position)
+static void follow_along(struct registry_store *store, int64_t position)
 {
+    struct registry *registry = store->registry;
     struct ledger_tail_config config = {.env = registry->env,
                                         .rpc = registry->rpc,
                                         .image = registry->image,
-                                        .topic = SHARD_TOPIC_SCHEMAS,
+                                        .topic = store->topic,
                                         .partition = 0,
                                         .position = position,
-                                        .ops = &ops,
+                                        .ops = store->ops,
                                         .on_progress = on_progress,
-                                        .context = registry};
-    registry->tail = ledger_tail_new(&config);
+                                        .context = store};
+    store->tail = ledger_tail_new(&config);
 }
 
 // What was read along is committed, so the owner goes on from it.
-static void own(struct registry *registry, const struct image_shard *shard)
+static void own(struct registry_store *store, const struct image_shard *shard)
 {
+    struct registry *registry = store->registry;
     struct ledger_config config = {.env = registry->env,
                                    .rpc = registry->rpc,
                                    .image = registry->image,
                                    .loads = registry->loads,
-                                   .topic = SHARD_TOPIC_SCHEMAS,
+                                   .topic = store->topic,
                                    .partition = 0,
                                    .owner = registry->node_id,
                                    .owner_epoch = shard->owner_epoch,
                                    .metadata_offset = shard->offset,
                                    .read_bytes = LEDGER_READ_BYTES_MAX,
-                                   .position = ledger_tail_position(registry->tail),
-                                   .ops = &ops,
-                                   .context = registry};
-    ledger_tail_destroy(&registry->tail);
-    registry->owner_epoch = shard->owner_epoch;
-    registry->ledger = ledger_new(&config);
+                                   .position = ledger_tail_position(store->tail),
+                                   .ops = store->ops,
+                                   .context = store};
+    ledger_tail_destroy(&store->tail);
+    store->owner_epoch = shard->owner_epoch;
+    store->ledger = ledger_new(&config);
 }
 
 // What the owner has written may never be committed, so the state is read anew; but as long as it was loading
 // it has read only what is. Otherwise a process too busy to keep its lease would begin from the start again
 // and again.
-static void disown(struct registry *registry)
+static void disown(struct registry_store *store)
 {
-    int64_t position = ledger_ready(registry->ledger) ? 0 : ledger_view(registry->ledger).position;
-    ledger_destroy(&registry->ledger);
-    registry->owner_epoch = -1;
+    int64_t position = ledger_ready(store->ledger) ? 0 : ledger_view(store->ledger).position;
+    ledger_destroy(&store->ledger);
+    store->owner_epoch = -1;
     if (position <= 0)
-        state_clear(registry->state);
-    follow_along(registry, position > 0 ? position : 0);
+        store->ops->reset(store);
+    follow_along(store, position > 0 ? position : 0);
 }
 
 static void drain_on_change(struct registry *registry);
 
-static void assigned(struct registry *registry, const struct image_shard *shard)
+static void assigned(struct registry_store *store, const struct image_shard *shard)
 {
+    struct registry *registry = store->registry;
     bool ours = shard != NULL && shard->owner == registry->node_id;
-    if (registry->ledger != NULL && (!ours || shard->owner_epoch != registry->owner_epoch))
-        disown(registry);
-    if (ours && registry->ledger == NULL)
-        own(registry, shard);
+    if (store->ledger != NULL && (!ours || shard->owner_epoch != store->owner_epoch))
+        disown(store);
+    if (ours && store->ledger == NULL)
+        own(store, shard);
     drain_on_change(registry);
     work_wake(registry);
 }
@@ -134,13 +166,15 @@ static void on_shard(void *context, const struct image_shard *before, const stru
 {
     struct registry *registry = context;
     const struct image_shard *any = after != NULL ? after : before;
-    if (registry->joined && any->shard == 0 && strcmp(any->topic, SHARD_TOPIC_SCHEMAS) == 0)
-        assigned(registry, after);
+    for (int i = 0; i < STORES && registry->joined && any->shard == 0; i++)
+        if (strcmp(any->topic, registry->stores[i].topic) == 0)
+            assigned(&registry->stores[i], after);
 }
 
-const struct image_node *registry_owner(const struct registry *registry)
+const struct image_node *registry_owner(const struct registry_store *store)
 {
-    const struct image_shard *shard = image_shard(registry->image, SHARD_TOPIC_SCHEMAS, 0);
+    const struct registry *registry = store->registry;
+    const struct image_shard *shard = image_shard(registry->image, store->topic, 0);
     if (shard == NULL || shard->owner < 0 || shard->owner == registry->node_id)
         return NULL;
     const struct image_node *node = image_node(registry->image, shard->owner);
@@ -152,26 +186,26 @@ const struct image_node *registry_owner(const struct registry *registry)
 static void on_needed(void *context, enum status status, const ProtobufCMessage *reply, struct slice payload,
                       const char *text)
 {
-    struct registry *registry = context;
-    registry->needing = NULL;
+    struct registry_store *store = context;
+    store->needing = NULL;
     if (status != ST_OK)
-        DIAG_INFO(&registry->env->diag, "cannot make topic=" SHARD_TOPIC_SCHEMAS " error=\"%s\"",
+        DIAG_INFO(&store->registry->env->diag, "cannot make topic=%s error=\"%s\"", store->topic,
                   status_text(status));
 }
 
-void registry_need_topic(struct registry *registry)
+void registry_need_topic(struct registry_store *store)
 {
     Millrace__NeedTopicRequest request = MILLRACE__NEED_TOPIC_REQUEST__INIT;
-    if (registry_has_topic(registry) || registry->needing != NULL)
+    if (registry_has_topic(store) || store->needing != NULL)
         return;
-    request.name = (char *)SHARD_TOPIC_SCHEMAS;
+    request.name = (char *)store->topic;
     struct controllers_call call = {.method = "NeedTopic",
                                     .request = &request.base,
                                     .timeout_ms = NEED_MS,
                                     .idempotent = true,
                                     .done = on_needed,
-                                    .context = registry};
-    registry->needing = controllers_invoke(registry->controllers, &call);
+                                    .context = store};
+    store->needing = controllers_invoke(store->registry->controllers, &call);
 }
 
 // ---- membership ----
@@ -180,7 +214,8 @@ static void join(struct registry *registry)
 {
     registry->joined = true;
     DIAG_INFO(&registry->env->diag, "serving schemas node=%" PRId32, registry->node_id);
-    assigned(registry, image_shard(registry->image, SHARD_TOPIC_SCHEMAS, 0));
+    for (int i = 0; i < STORES; i++)
+        assigned(&registry->stores[i], image_shard(registry->image, topics[i], 0));
 }
 
 static enum status on_registered(void *context, int32_t node_id, struct uuid cluster_id)
@@ -241,9 +276,13 @@ enum status registry_new(const struct registry_options *options, struct registry
     registry->rpc = options->rpc;
     registry->rpc_endpoint = mem_strdup(options->rpc_endpoint);
     registry->settings = settings_of(options->config);
-    registry->node_id = registry->owner_epoch = -1;
+    registry->node_id = -1;
     registry->image = image_new();
     registry->state = state_new();
+    registry->keys = keys_new();
+    for (int i = 0; i < STORES; i++)
+        registry->stores[i] = (struct registry_store){
+            .registry = registry, .topic = topics[i], .ops = &ops[i], .owner_epoch = -1};
     registry->loads = ledger_loads_new(options->env);
     registry->thinkers = env_queue_new(options->env, "schemas", 1);
     contacts_init(&registry->peers, options->rpc, env_random(options->env));
@@ -253,7 +292,8 @@ enum status registry_new(const struct registry_options *options, struct registry
     report_start(registry);
     enum status status = follow_cluster(registry);
     if (status == ST_OK) {
-        follow_along(registry, 0);
+        for (int i = 0; i < STORES; i++)
+            follow_along(&registry->stores[i], 0);
         work_serve(registry);
     } else {
         registry_destroy(&registry);
@@ -281,6 +321,15 @@ enum status registry_start(struct registry *registry)
     return member_new(&options, &registry->member);
 }
 
+static void store_close(struct registry_store *store)
+{
+    if (store->needing != NULL)
+        controllers_cancel(store->registry->controllers, &store->needing);
+    if (store->ledger != NULL)
+        ledger_destroy(&store->ledger);
+    ledger_tail_destroy(&store->tail);
+}
+
 void registry_destroy(struct registry **pointer)
 {
     struct registry *registry = *pointer;
@@ -291,11 +340,8 @@ void registry_destroy(struct registry **pointer)
     image_unlisten(registry->image, &registry->listener);
     work_stop(registry);
     env_queue_destroy(registry->env, &registry->thinkers);
-    if (registry->needing != NULL)
-        controllers_cancel(registry->controllers, &registry->needing);
-    if (registry->ledger != NULL)
-        ledger_destroy(&registry->ledger);
-    ledger_tail_destroy(&registry->tail);
+    for (int i = 0; i < STORES; i++)
+        store_close(&registry->stores[i]);
     ledger_loads_destroy(&registry->loads);
     contacts_fini(&registry->peers);
     if (registry->member != NULL)
@@ -306,6 +352,7 @@ void registry_destroy(struct registry **pointer)
         controllers_destroy(&registry->controllers);
     report_stop(registry);
     state_destroy(&registry->state);
+    keys_destroy(&registry->keys);
     image_destroy(&registry->image);
     mem_free(registry->rpc_endpoint);
     mem_free(registry);
@@ -317,7 +364,7 @@ const struct settings *registry_settings(const struct registry *registry)
 }
 
 // ---- drain ----
-// `_schemas` moves while we still serve; then what is under way ends; then we say goodbye.
+// The topics move while we still serve; then what is under way ends; then we say goodbye.
 
 static void drain_leave(struct registry *registry)
 {
@@ -333,9 +380,17 @@ static void drain_work(struct registry *registry)
     timer_start_ms(registry->env, &registry->drain_timer, 0);
 }
 
+static bool owns_any(const struct registry *registry)
+{
+    bool any = false;
+    for (int i = 0; i < STORES; i++)
+        any = any || registry->stores[i].ledger != NULL;
+    return any;
+}
+
 static void drain_on_change(struct registry *registry)
 {
-    if (registry->drain == DRAIN_HANDOVER && registry->ledger == NULL)
+    if (registry->drain == DRAIN_HANDOVER && !owns_any(registry))
         drain_work(registry);
 }
 
@@ -366,7 +421,7 @@ void registry_drain(struct registry *registry, void (*done)(void *context), void
     ASSERT(registry->drain == DRAIN_NONE && registry->member != NULL);
     registry->drained = done;
     registry->drained_context = context;
-    if (registry->ledger == NULL || !has_peers(registry)) {
+    if (!owns_any(registry) || !has_peers(registry)) {
         drain_work(registry);
         return;
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inside of a registry, shared by registry.c (life, whose `_schemas` is), work.c (requests) and report.c.
+// The inside of a registry, shared by registry.c (life, whose the topics are), work.c (requests) and
+// report.c.
 #ifndef REGISTRY_OWN_H
 #define REGISTRY_OWN_H
 
@@ -9,9 +10,22 @@
 #include "ledger/ledger_loads.h"
 #include "ledger/tail.h"
 #include "protos/registry.pb-c.h"
+#include "keys.h"
 #include "registry.h"
 
 enum registry_drain { DRAIN_NONE, DRAIN_HANDOVER, DRAIN_WORK, DRAIN_LEAVING, DRAIN_DONE };
+
+// One of the topics: who writes it, and what its records add up to.
+struct registry_store {
+    struct registry *registry;
+    const char *topic;
+    const struct ledger_ops *ops;        // what its records do
+    bool refused;                        // a record was passed over; work.c sets it back
+    struct ledger *ledger;               // this process owns the topic, in
+    int32_t owner_epoch;                 // this epoch
+    struct ledger_tail *tail;            // it does not
+    struct controllers_pending *needing; // NeedTopic under way
+};
 
 struct registry {
     struct registry_options options;
@@ -29,14 +43,11 @@ struct registry {
     int32_t node_id; // -1: not registered yet
     bool joined;     // the image has had the registration
     char cluster[UUID_TEXT_SIZE];
-    struct controllers_pending *needing; // NeedTopic under way
 
-    struct state *state;
+    struct state *state; // of `_schemas`
+    struct keys *keys;   // of `_dek_registry_keys`
     struct ledger_loads *loads;
-    bool refused;               // the state has passed a record over; work.c sets it back
-    struct ledger *ledger;      // this process owns `_schemas`, in
-    int32_t owner_epoch;        // this epoch
-    struct ledger_tail *tail;   // it does not
+    struct registry_store stores[STORES];
     struct contacts peers;      // other registries
     struct job_queue *thinkers; // does what is too dear for the loop, one after the other
     size_t thinking_bytes;      // of schemas there
@@ -51,16 +62,18 @@ struct registry {
 
     struct timer gauges;
     struct metric requests, forwarded, failed, passed_over, thoughts; // counters
-    struct metric subjects, schemas, owner, waiting, thinking;  // gauges
+    struct metric subjects, schemas, owner, waiting, thinking;        // gauges
 };
 
-// Whether `_schemas` exists. The first write has it made.
-bool registry_has_topic(const struct registry *registry);
-void registry_need_topic(struct registry *registry);
-// Whether the state is whole: read to the end, or owned and loaded, or there is no topic.
-bool registry_has_state(const struct registry *registry);
-// The other registry that owns `_schemas`; NULL when there is none now, or it is this one.
-const struct image_node *registry_owner(const struct registry *registry);
+// Whether the topic exists. The first write has it made.
+bool registry_has_topic(const struct registry_store *store);
+void registry_need_topic(struct registry_store *store);
+// Whether its state is whole: read to the end, or owned and loaded, or there is no topic.
+bool registry_has_state(const struct registry_store *store);
+// Up to where the state here has the topic.
+int64_t registry_position(const struct registry_store *store);
+// The other registry that owns the topic; NULL when there is none now, or it is this one.
+const struct image_node *registry_owner(const struct registry_store *store);
 
 // ---- work.c ----
 // What waits for something looks whether it is there now.

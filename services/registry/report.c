@@ -6,6 +6,17 @@
 
 enum { GAUGES_MS = 1000 };
 
+static bool store_ready(const struct registry_store *store, struct buf *reason)
+{
+    if (!registry_has_state(store))
+        buf_printf(reason, "%s is being loaded", store->topic);
+    else if (registry_has_topic(store) && store->ledger == NULL && registry_owner(store) == NULL)
+        buf_printf(reason, "no registry owns %s", store->topic);
+    else
+        return true;
+    return false;
+}
+
 bool registry_ready(struct registry *registry, struct buf *reason)
 {
     enum member_state state = registry->member != NULL ? member_state(registry->member) : MEMBER_JOINING;
@@ -17,25 +28,29 @@ bool registry_ready(struct registry *registry, struct buf *reason)
         buf_printf(reason, "%s", member_state_text(state));
         return false;
     }
-    if (!registry_has_state(registry)) {
-        buf_printf(reason, "the schemas are being loaded");
-        return false;
-    }
-    if (registry_has_topic(registry) && registry->ledger == NULL && registry_owner(registry) == NULL) {
-        buf_printf(reason, "no registry owns the schemas");
-        return false;
-    }
+    for (int i = 0; i < STORES; i++)
+        if (!store_ready(&registry->stores[i], reason))
+            return false;
     return true;
 }
 
-static void dump_ledger(const struct registry *registry, struct buf *out)
+static void dump_ledger(const struct registry_store *store, struct buf *out)
 {
-    struct ledger_view view = ledger_view(registry->ledger);
+    struct ledger_view view = ledger_view(store->ledger);
     buf_printf(out,
-               "ledger=owner_epoch=%" PRId32 " phase=%s position=%" PRId64 " log_end=%" PRId64
+               "ledger=topic=%s owner_epoch=%" PRId32 " phase=%s position=%" PRId64 " log_end=%" PRId64
                " batches=%" PRIu64 " records=%" PRIu64 " reopens=%" PRIu64 " drops=%" PRIu64 "\n",
-               registry->owner_epoch, view.phase, view.position, view.log_end, view.batches, view.records,
-               view.reopens, view.drops);
+               store->topic, store->owner_epoch, view.phase, view.position, view.log_end, view.batches,
+               view.records, view.reopens, view.drops);
+}
+
+static void dump_store(const struct registry_store *store, struct buf *out)
+{
+    if (store->ledger != NULL)
+        dump_ledger(store, out);
+    else
+        buf_printf(out, "tail=topic=%s position=%" PRId64 " ready=%s\n", store->topic,
+                   ledger_tail_position(store->tail), ledger_tail_ready(store->tail) ? "yes" : "no");
 }
 
 void registry_dump(struct registry *registry, struct buf *out)
@@ -44,13 +59,11 @@ void registry_dump(struct registry *registry, struct buf *out)
     buf_printf(out, "node=%" PRId32 "\nstate=%s\n", registry->node_id, member_state_text(state));
     buf_printf(out, "metadata_offset=%" PRId64 "\nmetadata_commit=%" PRId64 "\n",
                image_offset(registry->image), follow_commit(registry->follow));
-    buf_printf(out, "subjects=%zu\nschemas=%zu\nrequests=%zu\n", state_subject_count(registry->state),
-               state_schema_count(registry->state), registry->work_count);
-    if (registry->ledger != NULL)
-        dump_ledger(registry, out);
-    else
-        buf_printf(out, "tail=position=%" PRId64 " ready=%s\n", ledger_tail_position(registry->tail),
-                   ledger_tail_ready(registry->tail) ? "yes" : "no");
+    buf_printf(out, "subjects=%zu\nschemas=%zu\nkeys=%zu\nrequests=%zu\n",
+               state_subject_count(registry->state), state_schema_count(registry->state),
+               keys_count(registry->keys), registry->work_count);
+    for (int i = 0; i < STORES; i++)
+        dump_store(&registry->stores[i], out);
 }
 
 // ---- metrics ----
@@ -58,9 +71,10 @@ void registry_dump(struct registry *registry, struct buf *out)
 static void on_gauges(struct timer *timer)
 {
     struct registry *registry = timer->context;
+    const struct registry_store *schemas = &registry->stores[STORE_SCHEMAS];
     metric_set(&registry->subjects, (int64_t)state_subject_count(registry->state));
     metric_set(&registry->schemas, (int64_t)state_schema_count(registry->state));
-    metric_set(&registry->owner, registry->ledger != NULL && ledger_ready(registry->ledger));
+    metric_set(&registry->owner, schemas->ledger != NULL && ledger_ready(schemas->ledger));
     metric_set(&registry->waiting, (int64_t)registry->work_count);
     metric_set(&registry->thinking, (int64_t)registry->thinking_bytes);
     timer_start_ms(registry->env, &registry->gauges, GAUGES_MS);

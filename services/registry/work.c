@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Requests under way. An operation that reads runs on the state this process has; one that writes runs at the
-// owner of `_schemas`, here or (by rpc) elsewhere. Whatever cannot go on now (no state yet, no owner, a full
+// owner of its topic, here or (by rpc) elsewhere. Whatever cannot go on now (no state yet, no owner, a full
 // ledger) is tried again until its deadline. An answer leaves when everything it could have seen is
 // committed; at a process that reads along, when what the owner wrote for it has arrived here too, so that
 // the client that asks next finds it.
@@ -39,6 +39,7 @@ enum work_phase {
 
 struct registry_work {
     struct registry *registry;
+    struct registry_store *store; // of the operation
     struct call *call;
     registry_fn *done;
     void *context;
@@ -113,10 +114,17 @@ static int64_t left_ms(const struct registry_work *work)
     return (work->deadline_us - env_now_us(work->registry->env)) / 1000;
 }
 
+// Whether the states the operation looks at are whole: keys have the modes and aliases of their subjects.
+static bool has_state(const struct registry_work *work)
+{
+    bool whole = registry_has_state(work->store);
+    return whole && registry_has_state(&work->registry->stores[STORE_SCHEMAS]);
+}
+
 static void try_later(struct registry_work *work)
 {
     if (left_ms(work) <= 0) {
-        if (!registry_has_state(work->registry))
+        if (!has_state(work))
             fail(work, 50301, "The schemas are not loaded yet");
         else
             fail(work, 50004, "No registry owns the schemas at the moment");
@@ -205,15 +213,15 @@ static void on_committed(void *context, enum status status)
 }
 
 // INVALID: the state has refused a record of the call, which on_apply has told; nobody will ever see it.
-static enum status append(struct registry *registry, const struct call *call)
+static enum status append(struct registry_store *store, const struct call *call)
 {
     enum status status = ST_OK;
-    registry->refused = false;
+    store->refused = false;
     for (size_t i = 0; i < call->record_count && status == ST_OK; i++) {
         struct slice key, value;
         call_record_at(call, i, &key, &value);
-        status = ledger_append(registry->ledger, key, value);
-        if (registry->refused)
+        status = ledger_append(store->ledger, key, value);
+        if (store->refused)
             status = ST_INVALID;
     }
     return status;
@@ -233,21 +241,21 @@ static void append_failed(struct registry_work *work, enum status status)
 // alone in its call can be that large.
 static void run_as_owner(struct registry_work *work)
 {
-    struct registry *registry = work->registry;
+    struct registry_store *store = work->store;
     if (!run(work))
         return;
-    if (work->call->record_count > 0 && ledger_full(registry->ledger)) {
+    if (work->call->record_count > 0 && ledger_full(store->ledger)) {
         try_later(work);
         return;
     }
-    enum status status = append(registry, work->call);
+    enum status status = append(store, work->call);
     if (status != ST_OK) {
         append_failed(work, status);
         return;
     }
     work->phase = WORK_COMMITTING;
-    timer_start_ms(registry->env, &work->timer, left_ms(work) > 0 ? left_ms(work) : 0);
-    ledger_wait(registry->ledger, &work->wait, on_committed, work);
+    timer_start_ms(work->registry->env, &work->timer, left_ms(work) > 0 ? left_ms(work) : 0);
+    ledger_wait(store->ledger, &work->wait, on_committed, work);
 }
 
 // ---- at the owner ----
@@ -257,10 +265,7 @@ static void read_here(struct registry_work *work);
 // Whether the state here has what the owner wrote.
 static bool arrived_here(const struct registry_work *work)
 {
-    const struct registry *registry = work->registry;
-    int64_t have = registry->ledger != NULL ? ledger_view(registry->ledger).position
-                                            : ledger_tail_position(registry->tail);
-    return have >= work->position;
+    return registry_position(work->store) >= work->position;
 }
 
 static void await_arrival(struct registry_work *work)
@@ -339,6 +344,8 @@ static void forward(struct registry_work *work, const struct image_node *owner, 
     request.id = (char *)call->id;
     request.guid = (char *)call->guid;
     request.context = (char *)call->context;
+    request.name = (char *)call->name;
+    request.name_space = (char *)call->name_space;
     request.unknown_fields = call->unknown_fields;
     query_pack(call, arguments, pointers);
     request.n_query = call->query_count;
@@ -366,17 +373,16 @@ static bool answered_here(struct registry_work *work, bool *later)
 
 static void write_elsewhere(struct registry_work *work)
 {
-    const struct image_node *owner = registry_owner(work->registry);
+    const struct image_node *owner = registry_owner(work->store);
     bool later = false;
-    if (work->call->operation->run == op_register && registry_has_state(work->registry) &&
-        answered_here(work, &later)) {
+    if (work->call->operation->run == op_register && has_state(work) && answered_here(work, &later)) {
         end(work);
         return;
     }
     if (later)
         return;
-    if (!registry_has_topic(work->registry))
-        registry_need_topic(work->registry);
+    if (!registry_has_topic(work->store))
+        registry_need_topic(work->store);
     if (owner == NULL || left_ms(work) <= FORWARD_MARGIN_MS)
         try_later(work);
     else
@@ -386,12 +392,12 @@ static void write_elsewhere(struct registry_work *work)
 // What is not found here may be there already: the owner is asked, once.
 static void read_here(struct registry_work *work)
 {
-    const struct image_node *owner = registry_owner(work->registry);
+    const struct image_node *owner = registry_owner(work->store);
     if (!run(work))
         return;
     bool denied = work->call->code == 404 && !work->asked_owner;
     if (denied && owner == NULL && work->call->operation == &operation_locate &&
-        registry_has_topic(work->registry)) {
+        registry_has_topic(work->store)) {
         try_later(work); // nobody owns the schemas now
         return;
     }
@@ -408,13 +414,14 @@ static void attempt(struct registry_work *work)
     struct registry *registry = work->registry;
     timer_stop(registry->env, &work->timer);
     bool rpc = work->rpc_call != NULL;
-    if (registry->ledger != NULL && ledger_ready(registry->ledger))
+    const struct ledger *ledger = work->store->ledger;
+    if (ledger != NULL && has_state(work))
         run_as_owner(work);
-    else if (rpc || registry->ledger != NULL)
+    else if (rpc || ledger != NULL)
         try_later(work);
     else if (work->call->operation->write)
         write_elsewhere(work);
-    else if (registry_has_state(registry) || work->call->operation->permission == PERMIT_NOTHING)
+    else if (has_state(work) || work->call->operation->permission == PERMIT_NOTHING)
         read_here(work);
     else
         try_later(work);
@@ -437,6 +444,7 @@ static struct registry_work *work_new(struct registry *registry, struct call *ca
 {
     struct registry_work *work = mem_calloc(1, sizeof *work);
     *work = (struct registry_work){.registry = registry,
+                                   .store = &registry->stores[call->operation->store],
                                    .call = call,
                                    .deadline_us = deadline_us,
                                    .retry_ms = RETRY_MS_MIN,
@@ -447,6 +455,7 @@ static struct registry_work *work_new(struct registry *registry, struct call *ca
     registry->work_count++;
     timer_init(&work->timer, on_timer, work);
     call->state = registry->state;
+    call->keys = registry->keys;
     call->spot_max = WORK_SPOT_MAX;
     call->settings = &registry->settings;
     call->cluster = registry->cluster;
@@ -502,8 +511,9 @@ static void served(struct call *call, void *context)
     struct block *body = block_copy(buf_slice(&call->reply));
     reply.code = call->code;
     reply.plain = call->plain;
-    reply.position = work->registry->ledger != NULL ? ledger_view(work->registry->ledger).position : 0;
-    if (body == NULL || work->registry->ledger == NULL) {
+    const struct ledger *ledger = work->store->ledger;
+    reply.position = ledger != NULL ? ledger_view(ledger).position : 0;
+    if (body == NULL || ledger == NULL) {
         rpc_fail(work->rpc_call, body == NULL ? ST_NO_MEMORY : ST_CLOSED, "the owner has changed");
     } else {
         rpc_reply_payload(work->rpc_call, &body, 1);
@@ -526,6 +536,8 @@ static struct call *call_of(const Millrace__RegistryRequest *request, struct rpc
     call->id = request->id;
     call->guid = request->guid;
     call->context = request->context;
+    call->name = request->name;
+    call->name_space = request->name_space;
     call->unknown_fields = request->unknown_fields;
     call->body = body != NULL ? block_slice(body) : slice_of("", 0);
     call->query_count = request->n_query < CALL_QUERY_MAX ? request->n_query : CALL_QUERY_MAX;
@@ -538,12 +550,14 @@ static void serve_run(Millrace__Registry_Service *service, const Millrace__Regis
                       Millrace__RegistryReply_Closure closure, void *closure_data)
 {
     struct registry *registry = (struct registry *)((char *)service - offsetof(struct registry, service));
-    if (registry->ledger == NULL || !ledger_ready(registry->ledger)) {
-        rpc_fail(closure_data, registry->ledger == NULL ? ST_NOT_LEADER : ST_LOADING, "not the owner");
+    const struct operation *operation = operation_find(request->operation);
+    if (operation == NULL) {
+        rpc_fail(closure_data, ST_UNSUPPORTED, "no such operation");
         return;
     }
-    if (operation_find(request->operation) == NULL) {
-        rpc_fail(closure_data, ST_UNSUPPORTED, "no such operation");
+    const struct ledger *ledger = registry->stores[operation->store].ledger;
+    if (ledger == NULL || !ledger_ready(ledger)) {
+        rpc_fail(closure_data, ledger == NULL ? ST_NOT_LEADER : ST_LOADING, "not the owner");
         return;
     }
     struct registry_work *work =
