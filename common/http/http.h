@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.1 server on the daemon's loop (libmicrohttpd, no thread of its own): a table of routes with
 // {parameters}, whole bodies up to a limit, answers at once, later, or streamed. Unknown paths are answered
-// 404, known paths with another method 405 with Allow, HEAD as GET without a body.
+// 404, known paths with another method 405 with Allow, HEAD as GET without a body, OPTIONS with Allow alone.
 //
 //   static const struct http_route routes[] = {
 //       {"GET", "/subjects/{subject}/versions", list_versions}};

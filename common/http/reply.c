@@ -89,6 +89,12 @@ enum MHD_Result request_refuse(struct http_request *request, int code, const cha
     return request_send(request);
 }
 
+enum MHD_Result request_allow(struct http_request *request)
+{
+    response_set(request, 200, NULL, response_copy(slice_of("", 0)));
+    return request_send(request);
+}
+
 void http_reply(struct http_request *request, int code, const char *type, struct slice body)
 {
     response_set(request, code, type, response_copy(body));

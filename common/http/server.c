@@ -91,6 +91,8 @@ static enum MHD_Result request_begin(struct http_request *request, const char *p
         return request_refuse(request, 404, "no such resource");
     if (status == ST_UNSUPPORTED) {
         http_reply_header(request, "Allow", methods);
+        if (strcmp(request->method, "OPTIONS") == 0)
+            return request_allow(request);
         return request_refuse(request, 405, "method not allowed here");
     }
     if (status != ST_OK)

@@ -52,6 +52,9 @@ enum MHD_Result request_send(struct http_request *request);
 // Answers with a short text from inside the library's callback, before or instead of a handler.
 enum MHD_Result request_refuse(struct http_request *request, int code, const char *message);
 
+// Answers OPTIONS: 200 without a body; Allow is set.
+enum MHD_Result request_allow(struct http_request *request);
+
 // Lets a suspended connection go on at the next turn.
 void request_resume(struct http_request *request);
 

@@ -201,6 +201,9 @@ Test(http, unknown_paths_and_methods)
     cr_expect(ask(&f, "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n", "{\"error_code\":404,"));
     cr_expect(ask(&f, "DELETE /echo/x HTTP/1.1\r\nHost: a\r\n\r\n", "Allow: GET, HEAD, POST"));
     cr_expect(ask(&f, "DELETE /echo/x HTTP/1.1\r\nHost: a\r\n\r\n", " 405 "));
+    cr_expect(ask(&f, "OPTIONS /echo/x HTTP/1.1\r\nHost: a\r\n\r\n", "Allow: GET, HEAD, POST"));
+    cr_expect(ask(&f, "OPTIONS /echo/x HTTP/1.1\r\nHost: a\r\n\r\n", " 200 "));
+    cr_expect(ask(&f, "OPTIONS /nowhere HTTP/1.1\r\nHost: a\r\n\r\n", " 404 "));
     teardown(&f);
 }
 
