@@ -149,6 +149,28 @@ void answer_plain(struct call *call, const char *text)
     call->plain = true;
 }
 
+bool answer_read_body(struct call *call, cJSON **body)
+{
+    size_t at = 0;
+    *body = NULL;
+    enum status status = json_parse(call->body, body, &at);
+    if (status != ST_OK)
+        return call_fail(call, 400, "The body is no JSON: %s at byte %zu", status_text(status), at);
+    if (cJSON_IsObject(*body))
+        return true;
+    cJSON_Delete(*body);
+    *body = NULL;
+    return call_fail(call, 400, "The body is no JSON object");
+}
+
+bool answer_pass_on(struct call *call, const struct call *inner)
+{
+    call_fail(call, inner->code, "%s", "");
+    buf_clear(&call->reply);
+    buf_append(&call->reply, inner->reply.data, inner->reply.len);
+    return false;
+}
+
 void answer_separate(struct buf *out, int64_t *count)
 {
     if ((*count)++ > 0)

@@ -25,6 +25,12 @@ void answer_put_schema(struct call *call, const struct state_version *version, c
 // Answers a text by itself, as .../schema does.
 void answer_plain(struct call *call, const char *text);
 
+// Reads the body, a JSON object, which the caller deletes. False: answered 400, *body is NULL.
+bool answer_read_body(struct call *call, cJSON **body);
+
+// Answers with what a part of the call (operation_run_inside) was answered. Always false.
+bool answer_pass_on(struct call *call, const struct call *inner);
+
 // Begins an array element.
 void answer_separate(struct buf *out, int64_t *count);
 

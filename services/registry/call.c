@@ -40,6 +40,7 @@ void call_reset(struct call *call)
     call->parsed = call->spot = 0;
     call->later = false;
     call->plain = false;
+    call->type = NULL;
     call->record_count = 0;
     buf_clear(&call->reply);
     buf_clear(&call->bytes);
@@ -107,20 +108,53 @@ bool call_fail(struct call *call, int code, const char *format, ...)
 
 // ---- writing ----
 
-void call_write(struct call *call, enum record_kind kind, const char *subject, int32_t version,
-                const struct buf *value)
+static struct call_record *add_record(struct call *call)
 {
     if (call->record_count == call->record_cap) {
         call->record_cap = call->record_cap == 0 ? 8 : call->record_cap * 2;
         call->records = mem_realloc(call->records, call->record_cap * sizeof *call->records);
     }
     struct call_record *record = &call->records[call->record_count++];
-    *record = (struct call_record){.kind = kind, .key_at = call->bytes.len, .tombstone = value->len == 0};
-    record_put_key(&call->bytes, kind, subject, version);
+    *record = (struct call_record){.key_at = call->bytes.len};
+    return record;
+}
+
+// The key is there; the value comes behind it.
+static void put_value(struct call *call, struct call_record *record, struct slice value)
+{
     record->value_at = call->bytes.len;
-    buf_append(&call->bytes, value->data, value->len);
     record->key_len = record->value_at - record->key_at;
-    record->value_len = value->len;
+    record->value_len = value.len;
+    record->tombstone = value.len == 0;
+    buf_append(&call->bytes, value.data, value.len);
+}
+
+void call_write(struct call *call, enum record_kind kind, const char *subject, int32_t version,
+                const struct buf *value)
+{
+    struct call_record *record = add_record(call);
+    record_put_key(&call->bytes, kind, subject, version);
+    put_value(call, record, buf_slice(value));
+}
+
+void call_put(struct call *call, struct slice key, struct slice value)
+{
+    struct call_record *record = add_record(call);
+    buf_append(&call->bytes, key.data, key.len);
+    put_value(call, record, value);
+}
+
+bool call_settle(struct call *call)
+{
+    if (call->record_count == 0)
+        return true;
+    ASSERT(call->host != NULL);
+    enum status status =
+        buf_status(&call->bytes) == ST_OK ? call->host->settle(call, call->host->context) : ST_LIMIT;
+    call->record_count = 0;
+    buf_clear(&call->bytes);
+    return status == ST_OK ||
+           call_fail(call, 50001, "What was to be written could not be: %s", status_text(status));
 }
 
 void call_record_at(const struct call *call, size_t i, struct slice *key, struct slice *value)

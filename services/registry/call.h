@@ -2,10 +2,12 @@
 // One request, wherever it came from (REST here, REST of another process by rpc, a test): an operation of the
 // table (operations.h) with its parameters, and what it gives back: records to be written and an answer that
 // counts once they are committed. An operation reads the state and changes nothing; it is pure.
+// One that is made of several that must see each other's records has them settled in between (call_settle).
 #ifndef REGISTRY_CALL_H
 #define REGISTRY_CALL_H
 
 #include "base/buf.h"
+#include "keys.h"
 #include "record.h"
 #include "settings.h"
 
@@ -21,12 +23,21 @@ enum {
 struct operation;
 struct chores;
 
+struct call;
+
+// Who runs a call that writes. NULL in a call that cannot.
+struct call_host {
+    uint64_t (*random)(void *context); // cannot be foretold
+    // Has the records of the call applied to the state at once. Anything but ST_OK: not all of them are.
+    enum status (*settle)(struct call *call, void *context);
+    void *context;
+};
+
 struct call_pair {
     const char *name, *value;
 };
 
 struct call_record {
-    enum record_kind kind;
     size_t key_len, value_len;
     size_t key_at, value_at; // in call->bytes
     bool tombstone;
@@ -49,6 +60,8 @@ struct call {
     struct state *state; // read only, but for the order of its subjects
     const struct keys *keys;
     const struct settings *settings;
+    const struct call_host *host;
+    int64_t now_ms;      // by the wall clock
     const char *cluster; // id of the Kafka cluster, as text
     // ---- what is too dear for the loop (chores.h) ----
     size_t spot_max;       // bytes an operation may work through on the spot; call_init: SIZE_MAX
@@ -63,7 +76,8 @@ struct call {
     struct buf bytes;   // of the records
     struct call_record *records;
     size_t record_count, record_cap;
-    bool plain; // the reply is a schema's text by itself
+    bool plain;       // the reply is a schema's text by itself
+    const char *type; // its media type; NULL: which of ours the client likes best
 };
 
 // Everything else is set by the caller before operation_run.
@@ -89,6 +103,11 @@ bool call_fail(struct call *call, int code, const char *format, ...) __attribute
 // Adds a record. value: an empty buf stands for a tombstone.
 void call_write(struct call *call, enum record_kind kind, const char *subject, int32_t version,
                 const struct buf *value);
+// The same for a record whose key is not made of subject and version. value.data NULL: a tombstone.
+void call_put(struct call *call, struct slice key, struct slice value);
+// Has everything written so far applied, so that what comes next is decided on it; pointers into the state
+// are worth nothing afterwards. False: answered.
+bool call_settle(struct call *call);
 // The bytes of a record; value.data NULL: a tombstone.
 void call_record_at(const struct call *call, size_t i, struct slice *key, struct slice *value);
 

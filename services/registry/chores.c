@@ -149,8 +149,9 @@ void chores_work(struct chores *chores)
     bool fits = true;
     for (struct chore *chore = chores->first; chore != NULL && fits && !chores->stopping;
          chore = chore->next) {
-        if (!chore->done)
-            run(chore);
+        if (chore->done)
+            continue; // an earlier part of the operation has gone on after it
+        run(chore);
         fits = chore->messages.count == 0;
     }
 }

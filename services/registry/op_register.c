@@ -9,6 +9,7 @@
 #include "http/json.h"
 #include "lookup.h"
 #include "operations.h"
+#include "tags.h"
 
 #include <inttypes.h>
 
@@ -82,6 +83,22 @@ static bool take_over(struct registering *now)
     if (submission->content.metadata != NULL || submission->content.rule_set != NULL)
         now->taken_over = true;
     return true;
+}
+
+// schemaTagsToAdd and schemaTagsToRemove, of an Avro schema.
+static bool retag(struct registering *now)
+{
+    const cJSON *body = now->submission.body;
+    const cJSON *add = json_get(body, "schemaTagsToAdd"), *remove = json_get(body, "schemaTagsToRemove");
+    struct content *content = &now->submission.content;
+    bool some = (add != NULL && !cJSON_IsNull(add)) || (remove != NULL && !cJSON_IsNull(remove));
+    if (!some || now->submission.empty)
+        return true;
+    if (strcmp(content->type, "AVRO") != 0)
+        return call_fail(now->call, 42201, "Only Avro schemas have tags inside here");
+    content->text = tags_change(now->call, content->text, add, remove);
+    now->taken_over = true;
+    return content->text != NULL;
 }
 
 static bool parse(struct registering *now)
@@ -248,7 +265,7 @@ void op_register(struct call *call)
     bool good = submission_read(call, &now.submission) && subject_valid(call) && mode_allows(&now);
     if (good) {
         find(&now);
-        good = take_over(&now) && parse(&now) && !is_there(&now);
+        good = take_over(&now) && retag(&now) && parse(&now) && !is_there(&now);
     }
     if (good && !call->there_only && fits(&now) && number(&now) && identify(&now)) {
         write_context(&now);

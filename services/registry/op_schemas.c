@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // /schemas: the list over subjects, schemas by id and by guid, which formats are served.
 #include "answer.h"
+#include "associate.h"
 #include "http/json.h"
 #include "operations.h"
 #include "submission.h"
+#include "tags.h"
 
 #include <inttypes.h>
 
@@ -13,7 +15,8 @@ struct listing {
     struct call *call;
     struct slice prefix;
     const char *rule_type;
-    bool deleted_too, latest_only, aliases;
+    struct association_filter associations; // of its subject, one at least
+    bool deleted_too, latest_only, aliases, associated;
     struct page page;
     int64_t seen, shown;
 };
@@ -64,6 +67,24 @@ static void list_version(struct listing *listing, const struct state_version *ve
     }
 }
 
+// Whether the subject has an association the arguments resourceType, associationType and lifecycle name.
+static bool associated(struct listing *listing, const char *subject)
+{
+    size_t count = 0;
+    return !listing->associated || (associate_find(listing->call, BY_SUBJECT, subject, NULL,
+                                                   &listing->associations, &count) != NULL &&
+                                    count > 0);
+}
+
+static bool read_associations(struct listing *listing)
+{
+    struct call *call = listing->call;
+    listing->associated = call_query(call, "resourceType") != NULL ||
+                          call_query(call, "associationType") != NULL ||
+                          call_query(call, "lifecycle") != NULL;
+    return !listing->associated || associate_read_filter(call, &listing->associations);
+}
+
 static void list_subject(struct listing *listing, const struct state_subject *subject)
 {
     const struct state_version *latest = NULL;
@@ -89,10 +110,13 @@ void op_list_schemas(struct call *call)
                               .aliases = call_flag(call, "aliases"),
                               .page = call_page(call, call->settings->schemas_max)};
     size_t count;
+    if (!read_associations(&listing))
+        return;
     const struct state_subject *const *subjects = state_subjects(call->state, &count);
     buf_printf(&call->reply, "[");
     for (size_t i = 0; i < count && listing.shown < listing.page.limit; i++)
-        if (name_has_prefix(slice_str(subjects[i]->name), listing.prefix))
+        if (name_has_prefix(slice_str(subjects[i]->name), listing.prefix) &&
+            associated(&listing, subjects[i]->name))
             list_subject(&listing, subjects[i]);
     buf_printf(&call->reply, "]");
 }
@@ -167,8 +191,10 @@ static const struct state_version *path_schema(struct call *call)
 void op_get_schema(struct call *call)
 {
     const struct state_version *version = path_schema(call);
-    if (version != NULL)
-        answer_put_schema(call, version, submission_format(call, version, call_query(call, "format")));
+    if (version == NULL)
+        return;
+    answer_put_schema(call, version, submission_format(call, version, call_query(call, "format")));
+    tags_answer(call, version);
 }
 
 void op_get_schema_text(struct call *call)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // / and /v1/metadata: what the registry says about itself.
 #include "http/json.h"
+#include "openapi.h"
 #include "operations.h"
 
 void op_root(struct call *call)
@@ -23,4 +24,11 @@ void op_server_version(struct call *call)
 void op_deployment(struct call *call)
 {
     buf_printf(&call->reply, "{\"attributes\":[\"deploymentScope:opensource\"]}");
+}
+
+void op_openapi(struct call *call)
+{
+    buf_append(&call->reply, openapi_text, openapi_text_len);
+    call->plain = true;
+    call->type = "application/yaml";
 }

@@ -107,6 +107,8 @@ static bool may_delete(struct call *call, bool permanent)
                          call->subject);
     if (!scope_writable(call))
         return false;
+    if (associations_first(state_associations(call->state), BY_SUBJECT, subject->name) != NULL)
+        return call_fail(call, 40904, "The subject '%s' has an association", subject->name);
     for (size_t i = 0; i < subject->count; i++)
         if ((permanent || !subject->versions[i]->deleted) && !erase_unreferenced(call, subject->versions[i]))
             return false;

@@ -5,6 +5,7 @@
 #include "operations.h"
 #include "scope.h"
 #include "submission.h"
+#include "tags.h"
 
 #include <inttypes.h>
 
@@ -35,8 +36,10 @@ void op_list_versions(struct call *call)
 void op_get_version(struct call *call)
 {
     const struct state_version *version = answer_find_version(call, call_flag(call, "deleted"));
-    if (version != NULL)
-        answer_put_version(call, version, submission_format(call, version, call_query(call, "format")));
+    if (version == NULL)
+        return;
+    answer_put_version(call, version, submission_format(call, version, call_query(call, "format")));
+    tags_answer(call, version);
 }
 
 void op_get_version_schema(struct call *call)
@@ -84,6 +87,17 @@ static const struct state_version *to_delete(struct call *call)
     return version;
 }
 
+// A subject with associations keeps a version.
+static bool unassociated(struct call *call, const struct state_subject *subject)
+{
+    const struct association *one =
+        associations_first(state_associations(call->state), BY_SUBJECT, subject->name);
+    if (one == NULL)
+        return true;
+    return call_fail(call, one->is.strong ? 40905 : 40904, "The subject '%s' has %s association",
+                     subject->name, one->is.strong ? "a strong" : "an");
+}
+
 static bool may_delete(struct call *call, const struct state_version *version, bool permanent)
 {
     if (!permanent && version->deleted)
@@ -91,7 +105,8 @@ static bool may_delete(struct call *call, const struct state_version *version, b
                          "Subject '%s' Version %" PRId32
                          " was soft deleted.Set permanent=true to delete permanently",
                          call->subject, version->version);
-    if (!scope_writable(call) || !erase_unreferenced(call, version))
+    if (!scope_writable(call) || !erase_unreferenced(call, version) ||
+        (!version->deleted && version->subject->live == 1 && !unassociated(call, version->subject)))
         return false;
     if (permanent && !version->deleted)
         return call_fail(call, 40407,

@@ -2,6 +2,7 @@
 // See operations.h.
 #include "operations.h"
 
+#include "base/assert.h"
 #include "http/json.h"
 #include "permit.h"
 
@@ -21,9 +22,23 @@
     {                                                                                                        \
         name, method, path, run, true, true, permission, STORE_SCHEMAS                                       \
     }
+#define ONCE(name, method, path, run, permission)                                                            \
+    {                                                                                                        \
+        name, method, path, run, true, false, permission, STORE_SCHEMAS                                      \
+    }
 #define DELETE(name, path, run, permission)                                                                  \
     {                                                                                                        \
         name, "DELETE", path, run, true, false, permission, STORE_SCHEMAS                                    \
+    }
+
+#define KEYS "/dek-registry/v1/keks"
+#define GET_KEY(name, path, run)                                                                             \
+    {                                                                                                        \
+        name, "GET", KEYS path, run, false, false, PERMIT_READ, STORE_KEYS                                   \
+    }
+#define KEY(name, method, path, run, again, permission)                                                      \
+    {                                                                                                        \
+        name, method, KEYS path, run, true, again, permission, STORE_KEYS                                    \
     }
 
 const struct operation operations[] = {
@@ -39,6 +54,7 @@ const struct operation operations[] = {
     GET("get-version-schema", "/subjects/{subject}/versions/{version}/schema", op_get_version_schema),
     GET("referenced-by", "/subjects/{subject}/versions/{version}/referencedby", op_referenced_by),
     DELETE("delete-version", "/subjects/{subject}/versions/{version}", op_delete_version, PERMIT_DELETE),
+    PUT("tag-version", "POST", "/subjects/{subject}/versions/{version}/tags", op_tag_version, PERMIT_WRITE),
     GET("list-schemas", "/schemas", op_list_schemas),
     FREE("types", "/schemas/types", op_types),
     GET("get-schema", "/schemas/ids/{id}", op_get_schema),
@@ -64,6 +80,34 @@ const struct operation operations[] = {
     DELETE("delete-subject-mode", "/mode/{subject}", op_delete_mode, PERMIT_CONFIG),
     GET("list-contexts", "/contexts", op_list_contexts),
     DELETE("delete-context", "/contexts/{context}", op_delete_context, PERMIT_DELETE),
+    GET("subject-associations", "/associations/subjects/{subject}", op_subject_associations),
+    GET("name-associations", "/associations/resources/{namespace}/{name}", op_name_associations),
+    GET("resource-associations", "/associations/resources/{id}", op_resource_associations),
+    PUT("create-association", "POST", "/associations", op_create_association, PERMIT_WRITE),
+    PUT("put-association", "PUT", "/associations/resources/{id}", op_put_association, PERMIT_WRITE),
+    DELETE("delete-associations", "/associations/resources/{id}", op_delete_associations, PERMIT_DELETE),
+    ASK("batch-get-associations", "/associations:batchGet", op_batch_get_associations),
+    ONCE("mutate-associations", "POST", "/associations:batchMutate", op_mutate_associations, PERMIT_WRITE),
+    GET_KEY("list-keks", "", op_list_keks),
+    KEY("create-kek", "POST", "", op_create_kek, false, PERMIT_WRITE),
+    GET_KEY("get-kek", "/{name}", op_get_kek),
+    KEY("put-kek", "PUT", "/{name}", op_put_kek, true, PERMIT_WRITE),
+    KEY("delete-kek", "DELETE", "/{name}", op_delete_kek, false, PERMIT_DELETE),
+    KEY("undelete-kek", "POST", "/{name}/undelete", op_undelete_kek, true, PERMIT_DELETE),
+    KEY("test-kek", "POST", "/{name}/test", op_test_kek, true, PERMIT_READ),
+    GET_KEY("list-deks", "/{name}/deks", op_list_deks),
+    KEY("create-dek", "POST", "/{name}/deks", op_create_dek, false, PERMIT_WRITE),
+    GET_KEY("get-dek", "/{name}/deks/{subject}", op_get_dek),
+    KEY("create-subject-dek", "POST", "/{name}/deks/{subject}", op_create_dek, false, PERMIT_WRITE),
+    KEY("delete-dek", "DELETE", "/{name}/deks/{subject}", op_delete_dek, false, PERMIT_DELETE),
+    KEY("undelete-dek", "POST", "/{name}/deks/{subject}/undelete", op_undelete_dek, true, PERMIT_DELETE),
+    GET_KEY("list-dek-versions", "/{name}/deks/{subject}/versions", op_list_dek_versions),
+    GET_KEY("get-dek-version", "/{name}/deks/{subject}/versions/{version}", op_get_dek),
+    KEY("delete-dek-version", "DELETE", "/{name}/deks/{subject}/versions/{version}", op_delete_dek_version,
+        false, PERMIT_DELETE),
+    KEY("undelete-dek-version", "POST", "/{name}/deks/{subject}/versions/{version}/undelete",
+        op_undelete_dek_version, true, PERMIT_DELETE),
+    FREE("openapi", "/openapi.yaml", op_openapi),
     FREE("server-id", "/v1/metadata/id", op_server_id),
     FREE("server-version", "/v1/metadata/version", op_server_version),
     FREE("deployment", "/v1/metadata/deployment", op_deployment),
@@ -82,17 +126,46 @@ const struct operation *operation_find(const char *name)
     return NULL;
 }
 
-// The subject an alias stands for, in everything but config and mode, which are where the alias is set.
+// The subject an alias stands for, in everything but config and mode, which are where the alias is set, and
+// keys, which have a field for it.
 static void follow_alias(struct call *call)
 {
     const char *alias = json_string(state_config(call->state, call->subject), "alias");
-    if (alias == NULL || *alias == '\0' || *call->subject == '\0' ||
+    if (alias == NULL || *alias == '\0' || call->operation->store == STORE_KEYS || *call->subject == '\0' ||
         call->operation->permission == PERMIT_CONFIG || call->operation->run == op_get_config ||
         call->operation->run == op_get_mode)
         return;
     const char *subject = name_of_reference(&call->arena, call->subject, alias);
     if (subject != NULL)
         call->subject = subject;
+}
+
+void operation_run_inside(struct call *outer, struct call *inner, const char *operation)
+{
+    inner->operation = operation_find(operation);
+    ASSERT(inner->operation != NULL && inner->operation->store == outer->operation->store);
+    inner->principal = outer->principal;
+    inner->state = outer->state;
+    inner->keys = outer->keys;
+    inner->settings = outer->settings;
+    inner->host = outer->host;
+    inner->now_ms = outer->now_ms;
+    inner->cluster = outer->cluster;
+    inner->parsed = outer->parsed;
+    inner->spot_max = outer->spot_max;
+    inner->spot = outer->spot;
+    inner->chores = outer->chores;
+    operation_run(inner);
+    outer->parsed = inner->parsed;
+    outer->spot = inner->spot;
+    outer->chores = inner->chores;
+    outer->later |= inner->later;
+    inner->chores = NULL; // they are the outer's
+    for (size_t i = 0; i < inner->record_count; i++) {
+        struct slice key, value;
+        call_record_at(inner, i, &key, &value);
+        call_put(outer, key, value);
+    }
 }
 
 void operation_run(struct call *call)

@@ -38,6 +38,10 @@ const struct operation *operation_find(const char *name);
 // Asks for permission and runs call->operation.
 void operation_run(struct call *call);
 
+// Runs an operation as a part of another one: what it writes becomes outer's. inner: call_init'ed, with what
+// its request says; what it answers is in there, and is the caller's to free (call_fini).
+void operation_run_inside(struct call *outer, struct call *inner, const char *operation);
+
 // ---- the functions; one file per resource ----
 // op_subjects.c
 operation_fn op_list_subjects, op_look_up, op_delete_subject, op_latest_with_metadata;
@@ -58,7 +62,18 @@ operation_fn op_get_mode, op_put_mode, op_delete_mode;
 operation_fn op_list_contexts, op_delete_context;
 // op_locate.c
 operation_fn op_locate;
+// op_tags.c
+operation_fn op_tag_version;
+// op_associations.c, op_associate.c, op_association_batch.c
+operation_fn op_subject_associations, op_name_associations, op_resource_associations, op_delete_associations;
+operation_fn op_create_association, op_put_association;
+operation_fn op_batch_get_associations, op_mutate_associations;
+// op_keks.c
+operation_fn op_list_keks, op_get_kek, op_create_kek, op_put_kek, op_delete_kek, op_undelete_kek, op_test_kek;
+// op_deks.c
+operation_fn op_list_deks, op_list_dek_versions, op_get_dek, op_create_dek;
+operation_fn op_delete_dek, op_delete_dek_version, op_undelete_dek, op_undelete_dek_version;
 // op_server.c
-operation_fn op_root, op_server_id, op_server_version, op_deployment;
+operation_fn op_root, op_server_id, op_server_version, op_deployment, op_openapi;
 
 #endif

@@ -19,6 +19,7 @@ static const struct {
     [RECORD_DELETE_SUBJECT] = {"DELETE_SUBJECT", 0, true},
     [RECORD_CLEAR_SUBJECT] = {"CLEAR_SUBJECT", 0, true},
     [RECORD_CONTEXT] = {"CONTEXT", 0, false},
+    [RECORD_ASSOCIATION] = {"ASSOC", 0, true},
     [RECORD_NOOP] = {"NOOP", 0, false},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };

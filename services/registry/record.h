@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records of `_schemas` as bytes, in the JSON form Confluent's registry reads and writes (SchemaKey,
-// ConfigKey, ModeKey, DeleteSubjectKey, ClearSubjectKey, ContextKey, NoopKey and their values): a key is one
+// ConfigKey, ModeKey, DeleteSubjectKey, ClearSubjectKey, ContextKey,
+// AssociationKey, NoopKey and their values): a key is one
 // line with fields in a fixed order, because compaction compares keys as bytes. Reading takes fields in any
 // order and passes over unknown ones.
 #ifndef REGISTRY_RECORD_H
@@ -16,6 +17,7 @@ enum record_kind {
     RECORD_DELETE_SUBJECT, // all versions up to one are deleted, softly
     RECORD_CLEAR_SUBJECT,  // deleted versions are forgotten; only Confluent writes it
     RECORD_CONTEXT,
+    RECORD_ASSOCIATION, // key and value: associations.h
     RECORD_NOOP
 };
 

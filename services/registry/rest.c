@@ -94,10 +94,11 @@ static const char *answer_type(const char *accept)
 static void answer(struct call *call, void *context)
 {
     struct serving *serving = context;
+    const char *type = call->type != NULL ? call->type : serving->type;
     if (call->code == 204)
         http_reply(serving->request, call->code, NULL, slice_of("", 0));
     else
-        http_reply_take(serving->request, call->code, serving->type, &call->reply);
+        http_reply_take(serving->request, call->code, type, &call->reply);
     call_fini(&serving->call);
     arena_fini(&serving->texts);
     mem_free(serving);
@@ -201,6 +202,8 @@ static bool fill(struct serving *serving)
     call->version = path_text(serving, "version", "{version}");
     call->id = path_text(serving, "id", "{id}");
     call->guid = path_text(serving, "guid", "{guid}");
+    call->name = path_text(serving, "name", "{name}");
+    call->name_space = path_text(serving, "namespace", "{namespace}");
     call->context = serving->prefix == NULL ? path_text(serving, "context", "{context}") : NULL;
     call->body = http_body(serving->request);
     call->unknown_fields = http_header(serving->request, "Confluent-Accept-Unknown-Properties") != NULL;
@@ -213,11 +216,16 @@ static bool fill(struct serving *serving)
     return call->subject != NULL && query_kept(call);
 }
 
+static bool text_valid(const char *text)
+{
+    return text == NULL || utf8_valid(slice_str(text));
+}
+
 // A name that is not UTF-8 would be answered, and written, as another one: JSON has no bytes of its own.
 static bool names_are_text(const struct call *call)
 {
-    bool text = utf8_valid(slice_str(call->subject)) &&
-                (call->context == NULL || utf8_valid(slice_str(call->context)));
+    bool text = utf8_valid(slice_str(call->subject)) && text_valid(call->context) && text_valid(call->name) &&
+                text_valid(call->name_space) && text_valid(call->id);
     for (size_t i = 0; i < call->query_count && text; i++)
         text = utf8_valid(slice_str(call->query[i].value));
     return text;
@@ -266,7 +274,8 @@ static void make_routes(struct rest *rest)
         const char *path = operations[i].path;
         if (strncmp(path, "/subjects", 9) != 0 && strncmp(path, "/schemas", 8) != 0 &&
             strncmp(path, "/compatibility", 14) != 0 && strncmp(path, "/config", 7) != 0 &&
-            strncmp(path, "/mode", 5) != 0)
+            strncmp(path, "/mode", 5) != 0 && strncmp(path, "/associations", 13) != 0 &&
+            strncmp(path, "/dek-registry", 13) != 0)
             continue;
         rest->paths[rest->count] = mem_printf("/contexts/{context}%s", path);
         add_route(rest, &operations[i], rest->paths[rest->count]);

@@ -33,6 +33,17 @@ const struct config_row registry_config_rows[] = {
     INT("millrace.registry.references.max", "1000", 0, 1000,
         "References of one schema, those of its references counted."),
     INT("millrace.registry.reference.depth.max", "32", 1, 200, "How far references may lead from a schema."),
+    INT("millrace.registry.associations.max", "100000", 0, 10000000,
+        "Associations of subjects and resources."),
+    INT("dek.registry.max.keys", "10000", 0, 10000000,
+        "Key encryption keys, and data encryption keys, there may be."),
+    INT("millrace.registry.keys.page.max", "20000", 1, 1000000, "Keys in one answer of a list of keys."),
+    {.key = "millrace.registry.local.kms.secret",
+     .type = CONFIG_STRING,
+     .fallback = "",
+     .help = "What the key of kmsType local-kms is derived from, as LOCAL_SECRET of Confluent's clients; the "
+             "same "
+             "in all registries. Better in a file or the environment than on a command line."},
     INT("millrace.registry.body.max.bytes", "2097152", 1024, 8 << 20,
         "Largest body of a request; more is answered 413."),
     INT("millrace.registry.connections.max", "1024", 1, 100000,
@@ -51,6 +62,10 @@ struct settings settings_of(const struct config *config)
         .versions_max = config_int(config, "subject.version.search.max.limit"),
         .references_max = config_int(config, "millrace.registry.references.max"),
         .reference_depth = config_int(config, "millrace.registry.reference.depth.max"),
+        .associations_max = config_int(config, "millrace.registry.associations.max"),
+        .keys_max = config_int(config, "dek.registry.max.keys"),
+        .keys_page_max = config_int(config, "millrace.registry.keys.page.max"),
+        .local_secret = config_string(config, "millrace.registry.local.kms.secret"),
         .body_max = config_int(config, "millrace.registry.body.max.bytes"),
     };
 }

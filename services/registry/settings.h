@@ -18,6 +18,10 @@ struct settings {
     int64_t references_max;  // of one schema, indirect ones counted
     int64_t reference_depth; // references of references
     int64_t body_max;        // bytes
+    int64_t associations_max;
+    int64_t keys_max;         // KEKs, and DEKs: dek.registry.max.keys
+    int64_t keys_page_max;    // of one page
+    const char *local_secret; // of local-kms; "" when there is none. Never told to anybody
 };
 
 struct settings settings_of(const struct config *config);

@@ -30,6 +30,7 @@ struct state *state_new(void)
     map_init(&state->modes, 4);
     map_init(&state->referrers, 5);
     state->fingerprinter = fingerprinter_new();
+    associations_init(&state->associations);
     init(state);
     return state;
 }
@@ -138,6 +139,7 @@ static void empty(struct state *state)
     map_clear(&state->configs, config_free);
     map_fini(&state->modes);
     map_clear(&state->referrers, referrers_free);
+    associations_fini(&state->associations);
     subject_list_fini(&state->list);
     state->schema_count = 0;
 }
@@ -245,6 +247,11 @@ const int32_t *state_referrers(const struct state *state, const char *subject, i
     const struct referrers *referrers = referrers_of(state, subject, version);
     *count = referrers != NULL ? referrers->count : 0;
     return referrers != NULL ? referrers->ids : NULL;
+}
+
+const struct associations *state_associations(const struct state *state)
+{
+    return &state->associations;
 }
 
 size_t state_schema_count(const struct state *state)

@@ -8,6 +8,7 @@
 #ifndef REGISTRY_STATE_H
 #define REGISTRY_STATE_H
 
+#include "associations.h"
 #include "base/map.h"
 #include "base/status.h"
 #include "names.h"
@@ -106,6 +107,7 @@ const struct state_schema *state_schema_by_guid(const struct state_context *cont
 // Ids of schemas of live versions that refer to a version of a subject, ascending; *count may be 0.
 const int32_t *state_referrers(const struct state *state, const char *subject, int32_t version,
                                size_t *count);
+const struct associations *state_associations(const struct state *state);
 size_t state_schema_count(const struct state *state);
 
 // name: a subject, ":.context:", or "" for the global ones. config: the object of the record's value, NULL

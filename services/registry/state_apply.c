@@ -265,7 +265,8 @@ static enum status apply_context(struct state *state, const struct record_key *k
 }
 
 // json: the value, NULL for a tombstone; apply_config takes it.
-static enum status apply_other(struct state *state, const struct record_key *key, cJSON **json)
+static enum status apply_other(struct state *state, const struct record_key *key, struct slice key_bytes,
+                               cJSON **json)
 {
     switch (key->kind) {
     case RECORD_CONFIG:
@@ -278,6 +279,8 @@ static enum status apply_other(struct state *state, const struct record_key *key
         return apply_clear_subject(state, key);
     case RECORD_CONTEXT:
         return apply_context(state, key, *json);
+    case RECORD_ASSOCIATION:
+        return associations_apply(&state->associations, key_bytes, *json);
     case RECORD_SCHEMA:
     case RECORD_NOOP:
         break;
@@ -285,7 +288,8 @@ static enum status apply_other(struct state *state, const struct record_key *key
     UNREACHABLE("record kind");
 }
 
-static enum status apply_tree(struct state *state, const struct record_key *key, struct slice value)
+static enum status apply_tree(struct state *state, const struct record_key *key, struct slice key_bytes,
+                              struct slice value)
 {
     size_t at;
     cJSON *json = NULL;
@@ -295,7 +299,7 @@ static enum status apply_tree(struct state *state, const struct record_key *key,
     if (status == ST_OK && json != NULL && !cJSON_IsObject(json))
         status = ST_MALFORMED;
     if (status == ST_OK)
-        status = apply_other(state, key, &json);
+        status = apply_other(state, key, key_bytes, &json);
     cJSON_Delete(json);
     return status;
 }
@@ -311,7 +315,7 @@ enum status state_apply(struct state *state, int64_t timestamp_ms, struct slice 
     if (parsed.kind == RECORD_SCHEMA)
         status = apply_schema(state, &parsed, timestamp_ms, value);
     else if (parsed.kind != RECORD_NOOP)
-        status = apply_tree(state, &parsed, value);
+        status = apply_tree(state, &parsed, key, value);
     record_key_free(&parsed);
     return status;
 }

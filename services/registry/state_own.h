@@ -27,6 +27,7 @@ struct state {
     struct map modes;     // enum state_mode as a pointer, by name
     struct map referrers; // by subject, NUL, version
     struct subject_list list;
+    struct associations associations;
     size_t schema_count;
     struct fingerprinter *fingerprinter;
 };

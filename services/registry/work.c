@@ -48,6 +48,7 @@ struct registry_work {
     int retry_ms;
     struct timer timer;
     struct ledger_wait wait;
+    struct call_host host;
     int64_t position;                        // WORK_ARRIVING
     struct thinking *thinking;               // WORK_THINKING
     bool inside;                             // registry_run has not returned
@@ -203,6 +204,19 @@ static bool run(struct registry_work *work)
 
 // ---- here ----
 
+static uint64_t host_random(void *context)
+{
+    return env_random(((struct registry_work *)context)->registry->env);
+}
+
+static enum status append(struct registry_store *store, const struct call *call);
+
+// Part of a call's records; the rest and the answer come later, and wait for all of them.
+static enum status host_settle(struct call *call, void *context)
+{
+    return append(((struct registry_work *)context)->store, call);
+}
+
 static void on_committed(void *context, enum status status)
 {
     struct registry_work *work = context;
@@ -242,8 +256,10 @@ static void append_failed(struct registry_work *work, enum status status)
 static void run_as_owner(struct registry_work *work)
 {
     struct registry_store *store = work->store;
+    work->call->host = &work->host;
     if (!run(work))
         return;
+    work->call->host = NULL;
     if (work->call->record_count > 0 && ledger_full(store->ledger)) {
         try_later(work);
         return;
@@ -459,6 +475,8 @@ static struct registry_work *work_new(struct registry *registry, struct call *ca
     call->spot_max = WORK_SPOT_MAX;
     call->settings = &registry->settings;
     call->cluster = registry->cluster;
+    call->now_ms = env_wall_ms(registry->env);
+    work->host = (struct call_host){.random = host_random, .settle = host_settle, .context = work};
     metric_inc(&registry->requests, 1);
     return work;
 }

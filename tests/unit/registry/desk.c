@@ -13,7 +13,7 @@ enum { LOG_MAX = 16 << 20, TEXT_MAX = 64 << 10 };
 
 void desk_open(struct desk *desk)
 {
-    *desk = (struct desk){.state = state_new(), .spot_max = SIZE_MAX};
+    *desk = (struct desk){.state = state_new(), .keys = keys_new(), .spot_max = SIZE_MAX};
     struct config *config = config_new();
     config_declare(config, registry_config_rows, registry_config_count);
     desk->settings = settings_of(config);
@@ -25,6 +25,7 @@ void desk_open(struct desk *desk)
 void desk_close(struct desk *desk)
 {
     state_destroy(&desk->state);
+    keys_destroy(&desk->keys);
     buf_fini(&desk->log);
     mem_free(desk->answer);
 }
@@ -54,9 +55,29 @@ static void add_query(struct call *call, char *text)
     }
 }
 
+// "a|b" in the order of the path's braces.
+static void place_parts(struct call *call, char *where)
+{
+    static const char *const names[] = {"{namespace}", "{name}", "{subject}", "{version}"};
+    const char **parts[] = {&call->name_space, &call->name, &call->subject, &call->version};
+    for (int i = 0; i < 4 && where != NULL; i++) {
+        if (strstr(call->operation->path, names[i]) == NULL)
+            continue;
+        char *next = strchr(where, '|');
+        if (next != NULL)
+            *next++ = '\0';
+        *parts[i] = where;
+        where = next;
+    }
+}
+
 static void place(struct call *call, char *where)
 {
     const char *path = call->operation->path;
+    if (strstr(path, "{name}") != NULL) {
+        place_parts(call, where);
+        return;
+    }
     char *slash = strstr(path, "{version}") != NULL ? strrchr(where, '/') : NULL;
     if (slash != NULL) {
         *slash = '\0';
@@ -78,9 +99,23 @@ static void write_all(struct desk *desk, const struct call *call)
         struct slice key, value;
         call_record_at(call, i, &key, &value);
         keep(desk, key, value);
-        cr_assert_eq(state_apply(desk->state, 1700000000000, key, value), ST_OK, "%.*s", (int)key.len,
-                     (const char *)key.data);
+        bool of_keys = call->operation->store == STORE_KEYS;
+        enum status status = of_keys ? keys_apply(desk->keys, 1700000000000, key, value)
+                                     : state_apply(desk->state, 1700000000000, key, value);
+        cr_assert_eq(status, ST_OK, "%.*s", (int)key.len, (const char *)key.data);
     }
+}
+
+static uint64_t next_random(void *context)
+{
+    struct desk *desk = context;
+    return desk->random = desk->random * 6364136223846793005ULL + 1442695040888963407ULL;
+}
+
+static enum status settle(struct call *call, void *context)
+{
+    write_all(context, call);
+    return ST_OK;
 }
 
 // As work.c does, with jobs that are done at once.
@@ -109,6 +144,10 @@ const char *desk_ask(struct desk *desk, const char *operation, const char *where
     cr_assert_not_null(call.operation, "%s", operation);
     call.state = desk->state;
     call.settings = &desk->settings;
+    call.keys = desk->keys;
+    call.now_ms = 1700000000000;
+    struct call_host host = {.random = next_random, .settle = settle, .context = desk};
+    call.host = &host;
     call.body = slice_str(body != NULL ? body : "");
     call.unknown_fields = desk->unknown_fields;
     call.there_only = desk->there_only;
@@ -183,11 +222,14 @@ void desk_replay(struct desk *desk, bool compact)
 {
     struct slice rest = buf_slice(&desk->log), key, value;
     state_clear(desk->state);
+    keys_clear(desk->keys);
     while (next_line(&rest, &key, &value)) {
         bool tombstone = slice_is(value, "-");
         if (compact && (tombstone || comes_again(rest, key)))
             continue; // tombstones go too, in the end
-        state_apply(desk->state, 1700000000000, key, tombstone ? (struct slice){0} : value);
+        struct slice content = tombstone ? (struct slice){0} : value;
+        if (state_apply(desk->state, 1700000000000, key, content) != ST_OK)
+            keys_apply(desk->keys, 1700000000000, key, content); // of the other topic
     }
 }
 

@@ -10,6 +10,8 @@
 
 struct desk {
     struct state *state;
+    struct keys *keys;
+    uint64_t random; // the last number
     struct settings settings;
     int code;                          // of the last answer
     char *answer;                      // its body
@@ -24,7 +26,8 @@ void desk_open(struct desk *desk);
 void desk_close(struct desk *desk);
 
 // Runs an operation by name. where: "subject", "subject/version", "id", "guid" or "context", as its path has
-// them; query: "a=b&c=d" without escapes; body: JSON. NULL: none. Returns the answer's body.
+// them, "name|subject|version" of keys, "namespace|name" of resources; query: "a=b&c=d" without escapes;
+// body: JSON. NULL: none. Returns the answer's body.
 const char *desk_ask(struct desk *desk, const char *operation, const char *where, const char *query,
                      const char *body);
 // Registers an Avro schema; returns the id, or the error's code below zero.

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /subjects/{subject}/versions/{version}/tags: a version's schema with other tags, metadata or rules
+// becomes the next version, as Confluent's modifySchemaTags does.
+#include "answer.h"
+#include "http/json.h"
+#include "operations.h"
+#include "tags.h"
+
+static void add_references(cJSON *body, const struct state_schema *schema)
+{
+    cJSON *list = cJSON_AddArrayToObject(body, "references");
+    for (size_t i = 0; i < schema->reference_count; i++) {
+        cJSON *reference = cJSON_CreateObject();
+        cJSON_AddStringToObject(reference, "name", schema->references[i].name);
+        cJSON_AddStringToObject(reference, "subject", schema->references[i].subject);
+        cJSON_AddNumberToObject(reference, "version", schema->references[i].version);
+        cJSON_AddItemToArray(list, reference);
+    }
+}
+
+// A member of the request, else of the version.
+static void add_part(cJSON *body, const cJSON *request, const char *name, const char *old)
+{
+    const cJSON *asked = json_get(request, name);
+    cJSON *part = cJSON_IsObject(asked) ? cJSON_Duplicate(asked, true)
+                  : old != NULL         ? cJSON_Parse(old)
+                                        : NULL;
+    if (part != NULL)
+        cJSON_AddItemToObject(body, name, part);
+}
+
+static char *registration(const struct state_schema *schema, const char *text, const cJSON *request)
+{
+    const cJSON *version = json_get(request, "newVersion");
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "schema", text);
+    cJSON_AddStringToObject(body, "schemaType", schema->type);
+    add_references(body, schema);
+    add_part(body, request, "metadata", schema->metadata);
+    add_part(body, request, "ruleSet", schema->rule_set);
+    if (version != NULL)
+        cJSON_AddItemToObject(body, "version", cJSON_Duplicate(version, true));
+    char *printed = cJSON_PrintUnformatted(body);
+    cJSON_Delete(body);
+    return printed;
+}
+
+static void register_as(struct call *call, const char *subject, char *body)
+{
+    struct call inner;
+    call_init(&inner);
+    inner.subject = subject;
+    inner.body = slice_str(body);
+    inner.unknown_fields = call->unknown_fields;
+    operation_run_inside(call, &inner, "register");
+    if (inner.code == 200)
+        buf_append(&call->reply, inner.reply.data, inner.reply.len);
+    else
+        answer_pass_on(call, &inner);
+    call_fini(&inner);
+}
+
+static void tag(struct call *call, const struct state_version *version, const cJSON *request)
+{
+    const cJSON *add = json_get(request, "tagsToAdd"), *remove = json_get(request, "tagsToRemove");
+    const char *text = version->schema->text;
+    bool some = (add != NULL && !cJSON_IsNull(add)) || (remove != NULL && !cJSON_IsNull(remove));
+    if (some && strcmp(version->schema->type, "AVRO") != 0) {
+        call_fail(call, 42201, "Only Avro schemas have tags inside here");
+        return;
+    }
+    if (some)
+        text = tags_change(call, text, add, remove);
+    if (text == NULL)
+        return;
+    char *body = registration(version->schema, text, request);
+    register_as(call, version->subject->name, body);
+    cJSON_free(body);
+}
+
+void op_tag_version(struct call *call)
+{
+    cJSON *request;
+    const struct state_version *version = answer_find_version(call, false);
+    if (version != NULL && answer_read_body(call, &request)) {
+        tag(call, version, request);
+        cJSON_Delete(request);
+    }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// See tags.h.
+#include "tags.h"
+
+#include "answer.h"
+#include "http/json.h"
+
+#include <math.h>
+
+#define TAGS "confluent:tags"
+
+enum { TAGS_MAX = 1000, INTEGER_BITS = 53 }; // tags of one entity; what a double holds exactly
+
+// Told of every record and every field with its path.
+typedef bool entity_fn(struct call *call, cJSON *object, const char *path, bool field, void *context);
+
+struct walk {
+    struct call *call;
+    entity_fn *visit;
+    void *context;
+};
+
+static bool no_memory(struct call *call)
+{
+    return call_fail(call, 50001, "The request needs too much memory");
+}
+
+// The full name of a record whose enclosing namespace is space; *inner: what it encloses.
+static const char *full_name(struct call *call, const cJSON *record, const char *space, const char **inner)
+{
+    const char *name = json_string(record, "name"), *own = json_string(record, "namespace");
+    if (name == NULL)
+        return NULL;
+    const char *dot = strrchr(name, '.');
+    if (dot != NULL) {
+        *inner = arena_strndup(&call->arena, name, (size_t)(dot - name));
+        return name;
+    }
+    *inner = own != NULL ? own : space;
+    return **inner == '\0' ? name : arena_printf(&call->arena, "%s.%s", *inner, name);
+}
+
+static bool walk_schema(struct walk *walk, cJSON *schema, const char *space);
+
+static bool walk_fields(struct walk *walk, cJSON *record, const char *path, const char *space)
+{
+    const cJSON *fields = json_get(record, "fields");
+    for (cJSON *at = cJSON_IsArray(fields) ? fields->child : NULL; at != NULL; at = at->next) {
+        const char *name = json_string(at, "name");
+        const char *its = name != NULL ? arena_printf(&walk->call->arena, "%s.%s", path, name) : NULL;
+        if (its == NULL)
+            return no_memory(walk->call);
+        if (!walk->visit(walk->call, at, its, true, walk->context) ||
+            !walk_schema(walk, (cJSON *)json_get(at, "type"), space))
+            return false;
+    }
+    return true;
+}
+
+// Depth is what json_parse allows.
+static bool walk_schema(struct walk *walk, cJSON *schema, const char *space)
+{
+    static const char *const parts[] = {"type", "items", "values"};
+    const char *type = json_string(schema, "type"), *inner = space;
+    if (cJSON_IsArray(schema)) {
+        for (cJSON *at = schema->child; at != NULL; at = at->next)
+            if (!walk_schema(walk, at, space))
+                return false;
+        return true;
+    }
+    if (!cJSON_IsObject(schema))
+        return true;
+    if (type != NULL && (strcmp(type, "record") == 0 || strcmp(type, "error") == 0)) {
+        const char *path = full_name(walk->call, schema, space, &inner);
+        if (path == NULL || inner == NULL)
+            return no_memory(walk->call);
+        return walk->visit(walk->call, schema, path, false, walk->context) &&
+               walk_fields(walk, schema, path, inner);
+    }
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!walk_schema(walk, (cJSON *)json_get(schema, parts[i]), space))
+            return false;
+    return true;
+}
+
+static bool is_field(const cJSON *entity)
+{
+    const char *type = json_string(entity, "entityType");
+    return type != NULL && strcmp(type, "SR_FIELD") == 0;
+}
+
+static bool names(const cJSON *change, const char *path, bool field)
+{
+    const cJSON *entity = json_get(change, "schemaEntity");
+    const char *its = json_string(entity, "entityPath");
+    if (its != NULL && *its == '.')
+        its++;
+    return its != NULL && strcmp(its, path) == 0 && is_field(entity) == field;
+}
+
+static int tag_at(const cJSON *tags, const char *text)
+{
+    int at = 0;
+    for (const cJSON *tag = tags != NULL ? tags->child : NULL; tag != NULL; tag = tag->next, at++)
+        if (cJSON_IsString(tag) && strcmp(tag->valuestring, text) == 0)
+            return at;
+    return -1;
+}
+
+// ---- changing ----
+
+struct change {
+    const cJSON *add, *remove;
+    size_t found; // of the entities that are named
+};
+
+static bool change_entity(struct call *call, cJSON *object, const char *path, bool field, void *context)
+{
+    struct change *change = context;
+    const cJSON *lists[] = {change->remove, change->add};
+    for (int i = 0; i < 2; i++)
+        for (const cJSON *at = lists[i] != NULL ? lists[i]->child : NULL; at != NULL; at = at->next) {
+            if (!names(at, path, field))
+                continue;
+            change->found++;
+            cJSON *own = (cJSON *)json_get(object, TAGS);
+            if (!cJSON_IsArray(own) && lists[i] == change->add) {
+                cJSON_DeleteItemFromObjectCaseSensitive(object, TAGS);
+                own = cJSON_AddArrayToObject(object, TAGS);
+            }
+            const cJSON *tags = json_get(at, "tags");
+            for (const cJSON *tag = tags->child; tag != NULL && cJSON_IsArray(own); tag = tag->next) {
+                int there = tag_at(own, tag->valuestring);
+                if (lists[i] == change->add && there < 0 && cJSON_GetArraySize(own) < TAGS_MAX)
+                    cJSON_AddItemToArray(own, cJSON_CreateString(tag->valuestring));
+                else if (lists[i] == change->remove && there >= 0)
+                    cJSON_DeleteItemFromArray(own, there);
+            }
+            if (cJSON_IsArray(own) && own->child == NULL)
+                cJSON_DeleteItemFromObjectCaseSensitive(object, TAGS);
+        }
+    return true;
+}
+
+// The number of entities a list names; -1: answered.
+static int64_t list_good(struct call *call, const cJSON *list)
+{
+    int64_t count = 0;
+    if (list == NULL || cJSON_IsNull(list))
+        return 0;
+    for (const cJSON *at = cJSON_IsArray(list) ? list->child : list; at != NULL; at = at->next, count++) {
+        const cJSON *tags = json_get(at, "tags");
+        bool good = cJSON_IsObject(at) && cJSON_IsArray(list) && cJSON_IsArray(tags) && count < TAGS_MAX &&
+                    json_string(json_get(at, "schemaEntity"), "entityPath") != NULL &&
+                    cJSON_GetArraySize(tags) <= TAGS_MAX;
+        for (const cJSON *tag = good ? tags->child : NULL; tag != NULL; tag = tag->next)
+            good = good && cJSON_IsString(tag);
+        if (!good) {
+            call_fail(call, 422, "Tags are a list of objects with a schemaEntity and tags");
+            return -1;
+        }
+    }
+    return count;
+}
+
+// Numbers pass through doubles here; one that would come out as another one must not.
+static bool numbers_exact(const cJSON *json)
+{
+    for (const cJSON *at = json; at != NULL; at = at->next)
+        if ((cJSON_IsNumber(at) && fabs(at->valuedouble) >= ldexp(1, INTEGER_BITS)) ||
+            (at->child != NULL && !numbers_exact(at->child)))
+            return false;
+    return true;
+}
+
+static const char *changed(struct call *call, cJSON *schema, struct change *change, size_t wanted)
+{
+    struct walk walk = {.call = call, .visit = change_entity, .context = change};
+    if (!numbers_exact(schema)) {
+        call_fail(call, 42201, "A schema with numbers of more than %d bits cannot be tagged here",
+                  INTEGER_BITS);
+        return NULL;
+    }
+    if (!walk_schema(&walk, schema, ""))
+        return NULL;
+    if (change->found < wanted) {
+        call_fail(call, 42201, "The schema has no such record or field to be tagged");
+        return NULL;
+    }
+    char *printed = cJSON_PrintUnformatted(schema);
+    const char *text = printed != NULL ? arena_strndup(&call->arena, printed, strlen(printed)) : NULL;
+    cJSON_free(printed);
+    if (text == NULL)
+        no_memory(call);
+    return text;
+}
+
+const char *tags_change(struct call *call, const char *text, const cJSON *add, const cJSON *remove)
+{
+    cJSON *schema = NULL;
+    size_t at;
+    const char *out = NULL;
+    int64_t to_add = list_good(call, add), to_remove = to_add < 0 ? -1 : list_good(call, remove);
+    if (to_remove < 0)
+        return NULL;
+    struct change change = {.add = to_add > 0 ? add : NULL, .remove = to_remove > 0 ? remove : NULL};
+    if (json_parse(slice_str(text), &schema, &at) != ST_OK)
+        call_fail(call, 42201, "The schema is no JSON that can be tagged");
+    else
+        out = changed(call, schema, &change, (size_t)(to_add + to_remove));
+    cJSON_Delete(schema);
+    return out;
+}
+
+// ---- finding ----
+
+static bool asked_for(const struct call *call, const cJSON *tags)
+{
+    size_t at = 0;
+    for (const char *tag; (tag = call_query_next(call, "findTags", &at)) != NULL;)
+        if (strcmp(tag, "*") == 0 || tag_at(tags, tag) >= 0)
+            return true;
+    return false;
+}
+
+static bool put_entity(struct call *call, cJSON *object, const char *path, bool field, void *context)
+{
+    int64_t *count = context;
+    const cJSON *tags = json_get(object, TAGS);
+    if (!cJSON_IsArray(tags) || !asked_for(call, tags))
+        return true;
+    char *text = cJSON_PrintUnformatted(tags);
+    answer_separate(&call->reply, count);
+    buf_printf(&call->reply, "{\"schemaEntity\":{\"entityPath\":");
+    json_put_string(&call->reply, slice_str(path));
+    buf_printf(&call->reply, ",\"entityType\":\"%s\"},\"tags\":%s}", field ? "SR_FIELD" : "SR_RECORD",
+               text != NULL ? text : "[]");
+    cJSON_free(text);
+    return true;
+}
+
+void tags_answer(struct call *call, const struct state_version *version)
+{
+    cJSON *schema = NULL;
+    size_t at;
+    int64_t count = 0;
+    struct walk walk = {.call = call, .visit = put_entity, .context = &count};
+    if (call_query(call, "findTags") == NULL || call->code != 200 ||
+        strcmp(version->schema->type, "AVRO") != 0 ||
+        json_parse(slice_str(version->schema->text), &schema, &at) != ST_OK)
+        return;
+    call->reply.len--; // the closing brace
+    buf_printf(&call->reply, ",\"schemaTags\":[");
+    if (walk_schema(&walk, schema, ""))
+        buf_printf(&call->reply, "]}");
+    cJSON_Delete(schema);
+}
