@@ -2,8 +2,8 @@
 """Consume, transform, produce in transactions while storage nodes, coordinators and controllers are killed: what a
 read_committed consumer finds behind it is what went into it, each record once. A chain of three groups, of Java (one
 member of the older flow, one of KIP-890's), librdkafka (the older flow) and franz-go, whose members are told to leave,
-killed and started again all the while; the same of Java and librdkafka in groups of KIP-848; and a word count of Kafka
-Streams with exactly_once_v2, in a classic group and in one of KIP-1071."""
+killed and started again all the while; the same of sarama and kafkajs, of kafka-python, and of Java and librdkafka in
+groups of KIP-848; and a word count of Kafka Streams with exactly_once_v2, in a classic group and in one of KIP-1071."""
 import collections
 import random
 import re
@@ -23,31 +23,35 @@ CATCH_UP_SECONDS = 180
 FAILURES_MAX = 5  # of members that end by an error of their own; they are started again
 
 
+def gone(path):
+    """What is missing, or None."""
+    return None if path.exists() else str(path)
+
+
 def java(folder, *versions):
     """[(command, None or what is missing)]; version None: the libraries are the folder's own."""
     target = clients.HERE / f"java/{folder}/target"
     found = []
     for version in versions:
         jars = target / "lib" if version is None else clients.HERE / f"java/scenario/target/{version}"
-        gone = next((str(one) for one in (target / "classes", jars) if not one.exists()), None)
-        found.append((["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{target}/classes:{jars}/*"], gone))
+        command = ["java", "-Xmx128m", "-XX:TieredStopAtLevel=1", "-cp", f"{target}/classes:{jars}/*"]
+        found.append((command, gone(target / "classes") or gone(jars)))
     return found
 
 
 def stages():
     """[(name, commands of its members)]"""
     environment = clients.HERE / "python/env/confluent-kafka-2.16.1"
-    python = ([f"{environment}/bin/python", str(clients.HERE / "python/transform.py")],
-              None if environment.exists() else str(environment))
+    python = ([f"{environment}/bin/python", str(clients.HERE / "python/transform.py")], gone(environment))
     program = clients.HERE / "go/bin/franz-go-1.22.2"
-    go = ([str(program), "transform"], None if program.exists() else str(program))
-    jvm = [(command + ["Transform"], gone) for command, gone in java("transform", "3.9.2", "4.4.0")]
+    go = ([str(program), "transform"], gone(program))
+    jvm = [(command + ["Transform"], missing) for command, missing in java("transform", "3.9.2", "4.4.0")]
     return [("java", jvm), ("librdkafka", [python, python]), ("franz-go", [go, go])]
 
 
 def word_count():
-    command, gone = java("streams", None)[0]
-    return command + ["WordCount"], gone
+    command, missing = java("streams", None)[0]
+    return command + ["WordCount"], missing
 
 
 class Member:
@@ -97,9 +101,9 @@ class Member:
 class Storm:
     """Kills a daemon now and then, and lets members come and go."""
 
-    def __init__(self, running, members, topics):
-        self.running, self.members, self.topics = running, members, topics
-        self.kills = self.replaced = 0
+    def __init__(self, running, members, topics, kills_daemons):
+        self.running, self.members, self.topics, self.kills_daemons = running, members, topics, kills_daemons
+        self.rounds = self.kills = self.replaced = 0
 
     def kill_one(self):
         cluster = self.running.cluster
@@ -115,8 +119,12 @@ class Storm:
     def blow(self, seconds, say):
         end, told = time.monotonic() + seconds, time.monotonic()
         while time.monotonic() < end:
-            self.kill_one()
-            if self.kills % 2 == 0:
+            self.rounds += 1
+            if self.kills_daemons:
+                self.kill_one()
+            else:
+                time.sleep(2)
+            if self.rounds % 2 == 0:
                 random.choice(self.members).replace()
                 self.replaced += 1
             for member in self.members:
@@ -132,12 +140,13 @@ class Run:
 
     topics = ()
     rate = 60  # records per second of the input
+    kills_daemons = True
     settings = brokers.DEFAULTS
 
     @classmethod
     def missing(cls):
         """What setup.sh could not install of it, or None."""
-        return next((gone for _, gone in cls.commands() if gone), None)
+        return next((missing for _, missing in cls.commands() if missing), None)
 
     def __init__(self, running, helper, logs, seconds):
         """running: brokers.Millrace; helper: a client that makes topics and produces."""
@@ -184,7 +193,7 @@ class Run:
             self.helped("create", topic, partitions=PARTITIONS, replication=self.running.replication).wait()
         self.feeder = self.helped("produce", self.topics[0], count=self.records, rate=self.rate)
         self.start()
-        storm = Storm(self.running, self.members, self.topics)
+        storm = Storm(self.running, self.members, self.topics, self.kills_daemons)
         storm.blow(self.seconds, say)
         self.feeder.wait(60 + self.seconds)
         self.wait_output()
@@ -234,6 +243,33 @@ class Chain(Run):
         numbers = sorted(int(value.split(":")[0]) for *_, value in output)
         check(numbers == list(range(self.records)), "%d records instead of %d, %d of them different", len(numbers),
               self.records, len(set(numbers)))
+
+
+class OtherChain(Chain):
+    """The same of clients that speak the older flow only; kafkajs, which knows nothing of KIP-447, has a transactional id
+    per partition."""
+    name = "chain of others"
+    topics = ("once-0", "once-1", "once-2")
+
+    @classmethod
+    def stages(cls):
+        sarama, script = clients.HERE / "go/bin/sarama-1.61.1", clients.HERE / "node/transform.js"
+        return [("sarama", [([str(sarama)], gone(sarama))] * 2),
+                ("kafkajs", [(["node", str(script)], gone(clients.HERE / "node/node_modules/kafkajs"))] * 2)]
+
+
+class Calm(Chain):
+    """kafka-python, whose members come and go while nothing is killed: when a broker goes away in the middle of a
+    transaction, it may send nothing more of it for the two minutes that its records have."""
+    name = "kafka-python"
+    topics = ("once-0", "once-1")
+    kills_daemons = False
+
+    @classmethod
+    def stages(cls):
+        environment = clients.HERE / "python/env/kafka-python-3.0.12"
+        program = clients.HERE / "python/kafka_python_transform.py"
+        return [("kafka-python", [([f"{environment}/bin/python", str(program)], gone(environment))] * 2)]
 
 
 class NewChain(Chain):
@@ -290,3 +326,6 @@ class NewWords(Words):
     settings = {**brokers.DEFAULTS, "group.streams.session.timeout.ms": "6000",
                 "group.streams.heartbeat.interval.ms": "1000", "group.streams.num.standby.replicas": "1"}
     more = {"protocol": "streams"}
+
+
+KINDS = (Chain, OtherChain, Calm, NewChain, Words, NewWords)

@@ -42,8 +42,15 @@ go() {
         (cd go && command go build -modfile="$mod" -o "$program" . && touch "$program") ||
             told "franz-go ${release%%:*}" "go build failed"
     done
-    [ go/bin/schemas -nt go/schemas/main.go ] && [ go/bin/schemas -nt go/schemas/go.mod ] && return
-    (cd go/schemas && command go build -o ../bin/schemas . && touch ../bin/schemas) || told "franz-go's sr" "go build failed"
+    module schemas schemas main.go "franz-go's sr"
+    module sarama sarama-1.61.1 transform.go sarama
+}
+
+# A program of a module of its own below go/: its folder, its name in go/bin, its source, and what it is for people.
+module() {
+    [ "go/bin/$2" -nt "go/$1/$3" ] && [ "go/bin/$2" -nt "go/$1/go.mod" ] && return
+    command -v go >/dev/null || { told "$4" "no go"; return; }
+    (cd "go/$1" && command go build -o "../bin/$2" . && touch "../bin/$2") || told "$4" "go build failed"
 }
 
 rust() {

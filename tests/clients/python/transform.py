@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What java/transform does, on confluent-kafka (librdkafka), which speaks the older flow."""
+import faulthandler
 import signal
 import sys
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+
+
+def told(*fields):
+    print(*fields, sep="\t", flush=True)
 
 
 def rewind(consumer):
@@ -22,7 +27,18 @@ def copy(consumer, producer, topic, records, abort):
         producer.flush(30)
         producer.abort_transaction(30)
     else:
+        commit(producer)
+
+
+def commit(producer):
+    """Once more when its outcome is not known."""
+    try:
         producer.commit_transaction(30)
+    except KafkaException as failed:
+        if not failed.args[0].retriable() or failed.args[0].txn_requires_abort():
+            raise
+        told("N", failed)
+        producer.commit_transaction(60)
 
 
 def round_of(consumer, producer, topic, records, abort):
@@ -31,12 +47,9 @@ def round_of(consumer, producer, topic, records, abort):
         copy(consumer, producer, topic, records, abort)
         return not abort
     except KafkaException as failed:
-        print("N", failed, sep="\t", flush=True)
+        told("N", failed)
         if failed.args[0].fatal():
             raise
-        if failed.args[0].retriable() and not failed.args[0].txn_requires_abort():
-            producer.commit_transaction(60)
-            return True
         producer.abort_transaction(60)
         return False
 
@@ -60,6 +73,7 @@ class Group:
 
     def stop(self, *_):
         self.stopping = True
+        faulthandler.dump_traceback_later(20)  # what it waits for, when it does not end
 
     def read(self):
         self.changed = False
@@ -85,7 +99,7 @@ def main():
         transactions += 1
         if round_of(group.consumer, producer, arguments["to"], records, transactions % 5 == 0):
             done += len(records)
-            print("T", done, sep="\t", flush=True)
+            told("T", done)
         else:
             rewind(group.consumer)
     group.consumer.close()
