@@ -15,10 +15,14 @@ struct config_command {
     const char *topic, *broker, *group;
     bool brokers; // the default of all brokers
     bool all;     // defaults too
+    struct config_target target;
 };
 
-static enum cli_exit target_choose(const struct config_command *command, struct config_target *target)
+// What the options name.
+static enum cli_exit target_check(const struct cli_many *positional, void *context)
 {
+    struct config_command *command = context;
+    struct config_target *target = &command->target;
     int given =
         (command->topic != NULL) + (command->broker != NULL) + (command->group != NULL) + command->brokers;
     if (given != 1)
@@ -40,7 +44,9 @@ static enum cli_exit target_choose(const struct config_command *command, struct 
     {"--topic|-t", CLI_TEXT, &(command).topic, 0, 0, "NAME", "of a topic"},                                  \
         {"--broker", CLI_TEXT, &(command).broker, 0, 0, "ID", "of one broker"},                              \
         {"--brokers", CLI_FLAG, &(command).brokers, 0, 0, NULL, "the default of all brokers"},               \
-        {"--group", CLI_TEXT, &(command).group, 0, 0, "NAME", "of a group"}, ADMIN_ARGS((command).options)
+    {                                                                                                        \
+        "--group", CLI_TEXT, &(command).group, 0, 0, "NAME", "of a group"                                    \
+    }
 
 // Where a value comes from, as Kafka numbers it.
 static const char *source_text(int8_t source)
@@ -72,9 +78,10 @@ static void results_print(const struct config_command *command,
     table_print(&table, command->options.json, "nothing set; --all shows the defaults");
 }
 
-static enum cli_exit describe(struct admin *admin, const struct config_command *command,
-                              const struct config_target *target)
+static enum cli_exit list_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
+    const struct config_command *command = context;
+    const struct config_target *target = &command->target;
     struct kafka_describe_configs_request request;
     struct kafka_describe_configs_request_describe_configs_resource resource;
     const struct kafka_metadata_response *brokers;
@@ -111,58 +118,59 @@ static enum cli_exit describe(struct admin *admin, const struct config_command *
 
 static enum cli_exit config_list(int argc, char **argv)
 {
-    struct config_command command = {.options.timeout_s = 30};
+    struct config_command command = {0};
     const struct cli_arg args[] = {{"--all|-a", CLI_FLAG, &command.all, 0, 0, NULL, "defaults too"},
                                    TARGET_ARGS(command)};
-    const struct cli_usage usage = {.line =
-                                        "config list (--topic NAME | --broker ID | --brokers | --group NAME)",
-                                    .help = "Shows the parameters that are set.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args};
-    struct cli_many positional = {0};
-    struct config_target target;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = target_choose(&command, &target);
+    const struct admin_command list = {
+        .line = "config list (--topic NAME | --broker ID | --brokers | --group NAME)",
+        .help = "Shows the parameters that are set.",
+        .args = args,
+        .count = sizeof args / sizeof *args,
+        .check = target_check,
+        .run = list_run,
+        .options = &command.options,
+        .context = &command};
+    return admin_command(&list, argc, argv);
+}
+
+static enum cli_exit altered(const struct config_command *command, enum cli_exit code)
+{
     if (code == CLI_DONE)
-        code = admin_open(&command.options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = describe(admin, &command, &target);
-    admin_close(&admin);
+        printf(command->options.json ? "{\"altered\":true}\n" : "altered\n");
     return code;
+}
+
+static enum cli_exit set_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    const struct config_command *command = context;
+    const struct cli_many none = {0};
+    return altered(command, config_alter(admin, &command->target, positional, &none));
+}
+
+static enum cli_exit delete_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    const struct config_command *command = context;
+    const struct cli_many none = {0};
+    return altered(command, config_alter(admin, &command->target, &none, positional));
 }
 
 static enum cli_exit change(int argc, char **argv, bool set)
 {
-    struct config_command command = {.options.timeout_s = 30};
+    struct config_command command = {0};
     const struct cli_arg args[] = {TARGET_ARGS(command)};
-    const struct cli_usage usage = {
+    const struct admin_command change = {
         .line = set ? "config set KEY=VALUE... (--topic NAME | --broker ID | --brokers | --group NAME)"
                     : "config delete KEY... (--topic NAME | --broker ID | --brokers | --group NAME)",
         .help = set ? "Sets parameters, all of them or none." : "Takes parameters back to their defaults.",
         .args = args,
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
-        .positional_max = CLI_MANY_MAX};
-    struct cli_many positional = {0}, none = {0};
-    struct config_target target;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = target_choose(&command, &target);
-    if (code == CLI_DONE)
-        code = admin_open(&command.options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = config_alter(admin, &target, set ? &positional : &none, set ? &none : &positional);
-    admin_close(&admin);
-    if (code == CLI_DONE)
-        printf(command.options.json ? "{\"altered\":true}\n" : "altered\n");
-    return code;
+        .positional_max = CLI_MANY_MAX,
+        .check = target_check,
+        .run = set ? set_run : delete_run,
+        .options = &command.options,
+        .context = &command};
+    return admin_command(&change, argc, argv);
 }
 
 static enum cli_exit config_set_command(int argc, char **argv)

@@ -52,11 +52,13 @@ static enum cli_exit create_result(const struct topic_create *create,
     return CLI_DONE;
 }
 
-static enum cli_exit create_send(struct admin *admin, const struct topic_create *create)
+static enum cli_exit create_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
+    struct topic_create *create = context;
     struct kafka_create_topics_request_creatable_topic topic;
     struct kafka_create_topics_request_creatable_topic_config configs[CLI_MANY_MAX];
     struct kafka_create_topics_request request;
+    create->name = positional->items[0];
     kafka_defaults(&kafka_create_topics_request_message, &request);
     kafka_structure_defaults(&kafka_create_topics_request_creatable_topic_type, &topic);
     topic.name = slice_str(create->name);
@@ -89,73 +91,68 @@ static enum cli_exit create_send(struct admin *admin, const struct topic_create 
 
 static enum cli_exit topic_create(int argc, char **argv)
 {
-    struct topic_create create = {.options.timeout_s = 30, .partitions = -1, .replication = -1};
+    struct topic_create create = {.partitions = -1, .replication = -1};
     const struct cli_arg args[] = {
         {"--partitions|-p", CLI_INT, &create.partitions, 1, 1000000, "N",
          "partitions (the broker's default)"},
         {"--replication-factor|-r", CLI_INT, &create.replication, 1, 32767, "N",
          "replicas (the broker's default)"},
         {"--config|-c", CLI_MANY, &create.configs, 0, 0, "KEY=VALUE", "topic parameter (repeatable)"},
-        {"--if-not-exists", CLI_FLAG, &create.absent_only, 0, 0, NULL, "no error when it is there"},
-        ADMIN_ARGS(create.options)};
-    const struct cli_usage usage = {.line = "topic create NAME [options]",
-                                    .help = "Creates a topic.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    create.name = positional.items[0];
-    code = admin_open(&create.options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = create_send(admin, &create);
-    admin_close(&admin);
-    return code;
+        {"--if-not-exists", CLI_FLAG, &create.absent_only, 0, 0, NULL, "no error when it is there"}};
+    const struct admin_command command = {.line = "topic create NAME [options]",
+                                          .help = "Creates a topic.",
+                                          .args = args,
+                                          .count = sizeof args / sizeof *args,
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .run = create_run,
+                                          .options = &create.options,
+                                          .context = &create};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- list, describe ----
 
-static enum cli_exit topic_list(int argc, char **argv)
+struct topic_list {
+    struct admin_options options;
+    bool internal;
+};
+
+static enum cli_exit list_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
     static const char *const columns[] = {"topic", "partitions", "replication_factor", "internal"};
-    struct admin_options options = {.timeout_s = 30};
-    bool internal = false;
-    const struct cli_arg args[] = {{"--internal", CLI_FLAG, &internal, 0, 0, NULL, "internal topics too"},
-                                   ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "topic list [options]",
-                                    .help = "Lists topics.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args};
-    struct cli_many positional = {0};
+    const struct topic_list *list = context;
     const struct kafka_metadata_response *response;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
+    enum cli_exit code = admin_metadata(admin, NULL, 0, &response);
     if (code != CLI_DONE)
         return code;
-    code = admin_metadata(admin, NULL, 0, &response);
-    if (code == CLI_DONE) {
-        struct table *table = table_new(columns, 4);
-        for (int i = 0; i < response->topics_count; i++) {
-            const struct kafka_metadata_response_metadata_response_topic *topic = &response->topics[i];
-            if (topic->is_internal && !internal)
-                continue;
-            table_text(table, topic->name);
-            table_number(table, topic->partitions_count);
-            table_number(table, topic->partitions_count > 0 ? topic->partitions[0].replica_nodes_count : 0);
-            table_bool(table, topic->is_internal);
-        }
-        table_print(&table, options.json, "no topics");
+    struct table *table = table_new(columns, 4);
+    for (int i = 0; i < response->topics_count; i++) {
+        const struct kafka_metadata_response_metadata_response_topic *topic = &response->topics[i];
+        if (topic->is_internal && !list->internal)
+            continue;
+        table_text(table, topic->name);
+        table_number(table, topic->partitions_count);
+        table_number(table, topic->partitions_count > 0 ? topic->partitions[0].replica_nodes_count : 0);
+        table_bool(table, topic->is_internal);
     }
-    admin_close(&admin);
-    return code;
+    table_print(&table, list->options.json, "no topics");
+    return CLI_DONE;
+}
+
+static enum cli_exit topic_list(int argc, char **argv)
+{
+    struct topic_list list = {0};
+    const struct cli_arg args[] = {
+        {"--internal", CLI_FLAG, &list.internal, 0, 0, NULL, "internal topics too"}};
+    const struct admin_command command = {.line = "topic list [options]",
+                                          .help = "Lists topics.",
+                                          .args = args,
+                                          .count = sizeof args / sizeof *args,
+                                          .run = list_run,
+                                          .options = &list.options,
+                                          .context = &list};
+    return admin_command(&command, argc, argv);
 }
 
 static int by_partition(const void *a, const void *b)
@@ -183,31 +180,17 @@ static void topic_rows(struct table *table,
     }
 }
 
-static enum cli_exit topic_describe(int argc, char **argv)
+static enum cli_exit describe_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
     static const char *const columns[] = {"topic",    "partition", "leader", "leader_epoch",
                                           "replicas", "isr",       "state"};
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "topic describe [NAME...] [options]",
-                                    .help =
-                                        "Shows partitions, leaders and replicas; without NAME of all topics.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_max = CLI_MANY_MAX};
-    struct cli_many positional = {0};
-    struct slice names[CLI_MANY_MAX];
+    const struct admin_options *options = context;
     const struct kafka_metadata_response *response;
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    for (int i = 0; i < positional.count; i++)
-        names[i] = slice_str(positional.items[i]);
-    code = admin_metadata(admin, positional.count > 0 ? names : NULL, positional.count, &response);
+    struct slice names[CLI_MANY_MAX];
+    for (int i = 0; i < positional->count; i++)
+        names[i] = slice_str(positional->items[i]);
+    enum cli_exit code =
+        admin_metadata(admin, positional->count > 0 ? names : NULL, positional->count, &response);
     struct table *table = table_new(columns, 7);
     for (int i = 0; code == CLI_DONE && i < response->topics_count; i++) {
         const struct kafka_metadata_response_metadata_response_topic *topic = &response->topics[i];
@@ -216,9 +199,21 @@ static enum cli_exit topic_describe(int argc, char **argv)
         else
             topic_rows(table, topic);
     }
-    table_print(&table, options.json, code == CLI_DONE ? "no topics" : NULL);
-    admin_close(&admin);
+    table_print(&table, options->json, code == CLI_DONE ? "no topics" : NULL);
     return code;
+}
+
+static enum cli_exit topic_describe(int argc, char **argv)
+{
+    struct admin_options options = {0};
+    const struct admin_command command = {
+        .line = "topic describe [NAME...] [options]",
+        .help = "Shows partitions, leaders and replicas; without NAME of all topics.",
+        .positional_max = CLI_MANY_MAX,
+        .run = describe_run,
+        .options = &options,
+        .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- alter, delete ----
@@ -254,40 +249,53 @@ static enum cli_exit partitions_raise(struct admin *admin, const char *name, int
     }
 }
 
+struct topic_alter {
+    struct admin_options options;
+    int64_t partitions; // 0: as many as there are
+    struct cli_many sets, removes;
+};
+
+static enum cli_exit alter_check(const struct cli_many *positional, void *context)
+{
+    const struct topic_alter *alter = context;
+    if (alter->partitions == 0 && alter->sets.count + alter->removes.count == 0)
+        return cli_fail(CLI_USAGE, "nothing to change: --partitions, --config or --delete-config");
+    return CLI_DONE;
+}
+
+static enum cli_exit alter_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    const struct topic_alter *alter = context;
+    struct config_target target = {.type = CONFIG_TARGET_TOPIC, .name = positional->items[0]};
+    enum cli_exit code = CLI_DONE;
+    if (alter->sets.count + alter->removes.count > 0)
+        code = config_alter(admin, &target, &alter->sets, &alter->removes);
+    if (code == CLI_DONE && alter->partitions > 0)
+        code = partitions_raise(admin, target.name, alter->partitions);
+    if (code == CLI_DONE)
+        printf(alter->options.json ? "{\"altered\":true}\n" : "altered\n");
+    return code;
+}
+
 static enum cli_exit topic_alter(int argc, char **argv)
 {
-    struct admin_options options = {.timeout_s = 30};
-    int64_t partitions = 0;
-    struct cli_many sets = {0}, removes = {0}, positional = {0};
+    struct topic_alter alter = {0};
     const struct cli_arg args[] = {
-        {"--partitions|-p", CLI_INT, &partitions, 1, 1000000, "N", "raise the number of partitions to N"},
-        {"--config|-c", CLI_MANY, &sets, 0, 0, "KEY=VALUE", "set a topic parameter (repeatable)"},
-        {"--delete-config", CLI_MANY, &removes, 0, 0, "KEY", "back to the default (repeatable)"},
-        ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "topic alter NAME [options]",
-                                    .help = "Changes a topic.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    if (partitions == 0 && sets.count + removes.count == 0)
-        return cli_fail(CLI_USAGE, "nothing to change: --partitions, --config or --delete-config");
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    struct config_target target = {.type = CONFIG_TARGET_TOPIC, .name = positional.items[0]};
-    if (sets.count + removes.count > 0)
-        code = config_alter(admin, &target, &sets, &removes);
-    if (code == CLI_DONE && partitions > 0)
-        code = partitions_raise(admin, positional.items[0], partitions);
-    admin_close(&admin);
-    if (code == CLI_DONE)
-        printf(options.json ? "{\"altered\":true}\n" : "altered\n");
-    return code;
+        {"--partitions|-p", CLI_INT, &alter.partitions, 1, 1000000, "N",
+         "raise the number of partitions to N"},
+        {"--config|-c", CLI_MANY, &alter.sets, 0, 0, "KEY=VALUE", "set a topic parameter (repeatable)"},
+        {"--delete-config", CLI_MANY, &alter.removes, 0, 0, "KEY", "back to the default (repeatable)"}};
+    const struct admin_command command = {.line = "topic alter NAME [options]",
+                                          .help = "Changes a topic.",
+                                          .args = args,
+                                          .count = sizeof args / sizeof *args,
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .check = alter_check,
+                                          .run = alter_run,
+                                          .options = &alter.options,
+                                          .context = &alter};
+    return admin_command(&command, argc, argv);
 }
 
 static enum cli_exit delete_one(struct admin *admin, const char *name)
@@ -324,31 +332,32 @@ static enum cli_exit delete_one(struct admin *admin, const char *name)
     }
 }
 
+static enum cli_exit delete_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    const struct admin_options *options = context;
+    for (int i = 0; i < positional->count; i++) {
+        enum cli_exit code = delete_one(admin, positional->items[i]);
+        if (code != CLI_DONE)
+            return code;
+        if (!options->json)
+            printf("deleted %s\n", positional->items[i]);
+    }
+    if (options->json)
+        printf("{\"deleted\":%d}\n", positional->count);
+    return CLI_DONE;
+}
+
 static enum cli_exit topic_delete(int argc, char **argv)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "topic delete NAME... [options]",
-                                    .help = "Deletes topics with all their records.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = CLI_MANY_MAX};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
-    for (int i = 0; code == CLI_DONE && i < positional.count; i++) {
-        code = delete_one(admin, positional.items[i]);
-        if (code == CLI_DONE && !options.json)
-            printf("deleted %s\n", positional.items[i]);
-    }
-    if (code == CLI_DONE && options.json)
-        printf("{\"deleted\":%d}\n", positional.count);
-    admin_close(&admin);
-    return code;
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "topic delete NAME... [options]",
+                                          .help = "Deletes topics with all their records.",
+                                          .positional_min = 1,
+                                          .positional_max = CLI_MANY_MAX,
+                                          .run = delete_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 enum cli_exit cmd_topic(int argc, char **argv)

@@ -11,9 +11,10 @@
 enum { BEFORE_ABSENT = -2, PARTITION_ALL = -1 };
 
 struct wish {
+    struct admin_options options;
     const char *topic;
     int64_t before; // -1: the watermark
-    int64_t timeout_s;
+    int64_t only;   // partition, or PARTITION_ALL
 };
 
 typedef struct kafka_metadata_response_metadata_response_topic topic_t;
@@ -56,7 +57,7 @@ static enum cli_exit ask(struct admin *admin, const struct wish *wish, int32_t l
     topic.partitions_count = 1;
     request.topics = &topic;
     request.topics_count = 1;
-    request.timeout_ms = (int32_t)wish->timeout_s * 1000;
+    request.timeout_ms = (int32_t)wish->options.timeout_s * 1000;
     const void *body;
     enum cli_exit code = admin_call(admin, leader, KAFKA_API_DELETE_RECORDS, -1, &request, &body);
     if (code != CLI_DONE)
@@ -92,13 +93,12 @@ static enum cli_exit delete_in(struct admin *admin, const struct wish *wish, int
     }
 }
 
-static enum cli_exit delete_all(struct admin *admin, const struct wish *wish, int64_t only,
-                                struct table *table)
+static enum cli_exit delete_all(struct admin *admin, const struct wish *wish, struct table *table)
 {
     const topic_t *topic;
     enum cli_exit code = topic_of(admin, wish->topic, &topic);
-    int32_t from = only >= 0 ? (int32_t)only : 0;
-    int32_t to = only >= 0 ? from + 1 : code == CLI_DONE ? topic->partitions_count : 0;
+    int32_t from = wish->only >= 0 ? (int32_t)wish->only : 0;
+    int32_t to = wish->only >= 0 ? from + 1 : code == CLI_DONE ? topic->partitions_count : 0;
     for (int32_t partition = from; code == CLI_DONE && partition < to; partition++) {
         int64_t low_watermark;
         code = delete_in(admin, wish, partition, &low_watermark);
@@ -111,39 +111,42 @@ static enum cli_exit delete_all(struct admin *admin, const struct wish *wish, in
     return code;
 }
 
-enum cli_exit topic_delete_records(int argc, char **argv)
+static enum cli_exit wish_check(const struct cli_many *positional, void *context)
+{
+    const struct wish *wish = context;
+    if (wish->before == BEFORE_ABSENT)
+        return cli_fail(CLI_USAGE, "which records? --before OFFSET, or --before -1 for all");
+    return CLI_DONE;
+}
+
+static enum cli_exit wish_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
     static const char *const columns[] = {"topic", "partition", "start"};
-    struct admin_options options = {.timeout_s = 30};
-    int64_t partition = PARTITION_ALL;
-    struct wish wish = {.before = BEFORE_ABSENT};
+    struct wish *wish = context;
+    wish->topic = positional->items[0];
+    struct table *table = table_new(columns, 3);
+    enum cli_exit code = delete_all(admin, wish, table);
+    table_print(&table, wish->options.json, code == CLI_DONE ? "no partitions" : NULL);
+    return code;
+}
+
+enum cli_exit topic_delete_records(int argc, char **argv)
+{
+    struct wish wish = {.before = BEFORE_ABSENT, .only = PARTITION_ALL};
     const struct cli_arg args[] = {
         {"--before", CLI_INT, &wish.before, -1, INT64_MAX, "OFFSET",
          "records below it go; -1: all that is committed"},
-        {"--partition|-p", CLI_INT, &partition, 0, INT32_MAX, "N", "only this partition; else all"},
-        ADMIN_ARGS(options)};
-    const struct cli_usage usage = {
+        {"--partition|-p", CLI_INT, &wish.only, 0, INT32_MAX, "N", "only this partition; else all"}};
+    const struct admin_command command = {
         .line = "topic delete-records NAME --before OFFSET [options]",
         .help = "Deletes the oldest records of a topic; shows where its partitions start then.",
         .args = args,
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
-        .positional_max = 1};
-    struct cli_many positional = {0};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    if (wish.before == BEFORE_ABSENT)
-        return cli_fail(CLI_USAGE, "which records? --before OFFSET, or --before -1 for all");
-    code = admin_open(&options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    wish.topic = positional.items[0];
-    wish.timeout_s = options.timeout_s;
-    struct table *table = table_new(columns, 3);
-    code = delete_all(admin, &wish, partition, table);
-    table_print(&table, options.json, code == CLI_DONE ? "no partitions" : NULL);
-    admin_close(&admin);
-    return code;
+        .positional_max = 1,
+        .check = wish_check,
+        .run = wish_run,
+        .options = &wish.options,
+        .context = &wish};
+    return admin_command(&command, argc, argv);
 }

@@ -74,16 +74,6 @@ static enum cli_exit partitions_of(struct admin *admin, const struct order *orde
     return code;
 }
 
-static bool order_take(struct order *order, const struct cli_usage *usage, int argc, char **argv,
-                       enum cli_exit *code)
-{
-    struct cli_many positional = {0};
-    if (!cli_args(usage, argc, argv, &positional, code))
-        return false;
-    order->topic = positional.items[0];
-    return true;
-}
-
 // ---- reassign ----
 
 static enum cli_exit result_of(const struct kafka_alter_partition_reassignments_response *response,
@@ -133,38 +123,45 @@ static enum cli_exit reassign_send(struct admin *admin, const struct order *orde
     return code == CLI_DONE ? result_of(body, order) : code;
 }
 
+static enum cli_exit reassign_check(const struct cli_many *positional, void *context)
+{
+    const struct order *order = context;
+    return order->cancel == (order->replicas != NULL) ? cli_fail(CLI_USAGE, "either --replicas or --cancel")
+                                                      : CLI_DONE;
+}
+
+static enum cli_exit reassign_run(struct admin *admin, const struct cli_many *positional, void *context)
+{
+    struct order *order = context;
+    order->topic = positional->items[0];
+    enum cli_exit code = reassign_send(admin, order);
+    if (code == CLI_DONE)
+        printf(order->options.json ? "{\"reassigned\":true}\n"
+               : order->cancel     ? "cancelled\n"
+                                   : "reassigning\n");
+    return code;
+}
+
 enum cli_exit topic_reassign(int argc, char **argv)
 {
-    struct order order = {.options.timeout_s = 30};
+    struct order order = {0};
     const struct cli_arg args[] = {
         {"--replicas|-r", CLI_TEXT, &order.replicas, 0, 0, "ID,...",
          "nodes that are to have the partitions; the first leads"},
         {"--partition|-p", CLI_MANY, &order.partitions, 0, 0, "N", "only this one (repeatable)"},
-        {"--cancel", CLI_FLAG, &order.cancel, 0, 0, NULL, "back to the replicas from before"},
-        ADMIN_ARGS(order.options)};
-    const struct cli_usage usage = {
+        {"--cancel", CLI_FLAG, &order.cancel, 0, 0, NULL, "back to the replicas from before"}};
+    const struct admin_command command = {
         .line = "topic reassign NAME (--replicas ID,... | --cancel) [options]",
         .help = "Moves partitions to other nodes; 'topic reassignments' shows what still moves.",
         .args = args,
         .count = sizeof args / sizeof *args,
         .positional_min = 1,
-        .positional_max = 1};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!order_take(&order, &usage, argc, argv, &code))
-        return code;
-    if (order.cancel == (order.replicas != NULL))
-        return cli_fail(CLI_USAGE, "either --replicas or --cancel");
-    code = admin_open(&order.options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = reassign_send(admin, &order);
-    admin_close(&admin);
-    if (code == CLI_DONE)
-        printf(order.options.json ? "{\"reassigned\":true}\n"
-               : order.cancel     ? "cancelled\n"
-                                  : "reassigning\n");
-    return code;
+        .positional_max = 1,
+        .check = reassign_check,
+        .run = reassign_run,
+        .options = &order.options,
+        .context = &order};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- reassignments ----
@@ -186,35 +183,32 @@ static void moving_print(const struct kafka_list_partition_reassignments_respons
     table_print(&table, json, "nothing moves");
 }
 
-enum cli_exit topic_reassignments(int argc, char **argv)
+static enum cli_exit moving_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
-    struct admin_options options = {.timeout_s = 30};
-    const struct cli_arg args[] = {ADMIN_ARGS(options)};
-    const struct cli_usage usage = {.line = "topic reassignments [options]",
-                                    .help = "Shows the partitions that are being moved, by whomever.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args};
+    const struct admin_options *options = context;
     struct kafka_list_partition_reassignments_request request;
-    struct cli_many positional = {0};
-    struct admin *admin;
     const void *body;
-    enum cli_exit code;
-    if (!cli_args(&usage, argc, argv, &positional, &code))
-        return code;
-    code = admin_open(&options, &admin);
+    kafka_defaults(&kafka_list_partition_reassignments_request_message, &request);
+    enum cli_exit code =
+        admin_call(admin, ADMIN_ANY_NODE, KAFKA_API_LIST_PARTITION_REASSIGNMENTS, -1, &request, &body);
     if (code != CLI_DONE)
         return code;
-    kafka_defaults(&kafka_list_partition_reassignments_request_message, &request);
-    code = admin_call(admin, ADMIN_ANY_NODE, KAFKA_API_LIST_PARTITION_REASSIGNMENTS, -1, &request, &body);
-    if (code == CLI_DONE) {
-        const struct kafka_list_partition_reassignments_response *response = body;
-        if (response->error_code != 0)
-            code = admin_refused("cluster", slice_str(""), response->error_code, response->error_message);
-        else
-            moving_print(response, options.json);
-    }
-    admin_close(&admin);
-    return code;
+    const struct kafka_list_partition_reassignments_response *response = body;
+    if (response->error_code != 0)
+        return admin_refused("cluster", slice_str(""), response->error_code, response->error_message);
+    moving_print(response, options->json);
+    return CLI_DONE;
+}
+
+enum cli_exit topic_reassignments(int argc, char **argv)
+{
+    struct admin_options options = {0};
+    const struct admin_command command = {.line = "topic reassignments [options]",
+                                          .help = "Shows the partitions that are being moved, by whomever.",
+                                          .run = moving_run,
+                                          .options = &options,
+                                          .context = &options};
+    return admin_command(&command, argc, argv);
 }
 
 // ---- elect ----
@@ -235,11 +229,13 @@ static void elected_print(const struct kafka_elect_leaders_response *response, b
     table_print(&table, json, "no election was needed");
 }
 
-static enum cli_exit elect_send(struct admin *admin, const struct order *order)
+static enum cli_exit elect_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
+    struct order *order = context;
     struct kafka_elect_leaders_request request;
     struct kafka_elect_leaders_request_topic_partitions topic;
     const void *body;
+    order->topic = positional->items[0];
     kafka_defaults(&kafka_elect_leaders_request_message, &request);
     kafka_structure_defaults(&kafka_elect_leaders_request_topic_partitions_type, &topic);
     enum cli_exit code = partitions_of(admin, order, &topic.partitions, &topic.partitions_count);
@@ -261,26 +257,19 @@ static enum cli_exit elect_send(struct admin *admin, const struct order *order)
 
 enum cli_exit topic_elect(int argc, char **argv)
 {
-    struct order order = {.options.timeout_s = 30};
+    struct order order = {0};
     const struct cli_arg args[] = {
         {"--partition|-p", CLI_MANY, &order.partitions, 0, 0, "N", "only this one (repeatable)"},
         {"--unclean", CLI_FLAG, &order.unclean, 0, 0, NULL,
-         "a leader for those without one, although records may be lost"},
-        ADMIN_ARGS(order.options)};
-    const struct cli_usage usage = {.line = "topic elect NAME [options]",
-                                    .help = "Moves leadership to the preferred replicas.",
-                                    .args = args,
-                                    .count = sizeof args / sizeof *args,
-                                    .positional_min = 1,
-                                    .positional_max = 1};
-    struct admin *admin;
-    enum cli_exit code;
-    if (!order_take(&order, &usage, argc, argv, &code))
-        return code;
-    code = admin_open(&order.options, &admin);
-    if (code != CLI_DONE)
-        return code;
-    code = elect_send(admin, &order);
-    admin_close(&admin);
-    return code;
+         "a leader for those without one, although records may be lost"}};
+    const struct admin_command command = {.line = "topic elect NAME [options]",
+                                          .help = "Moves leadership to the preferred replicas.",
+                                          .args = args,
+                                          .count = sizeof args / sizeof *args,
+                                          .positional_min = 1,
+                                          .positional_max = 1,
+                                          .run = elect_run,
+                                          .options = &order.options,
+                                          .context = &order};
+    return admin_command(&command, argc, argv);
 }
