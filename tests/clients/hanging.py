@@ -3,7 +3,6 @@
 batches its coordinator was never told of. `kafka-transactions.sh find-hanging` finds them there; it finds the same when
 millrace has adopted the directory, and they are ended at their partitions by the tool and by `millrace txn abort`.
 millrace itself takes no such batch, whatever the version of Produce."""
-import pathlib
 import signal
 import struct
 import types
@@ -147,6 +146,12 @@ class Hanging:
 
 
 def run(logs, say):
-    logs = pathlib.Path(logs)
-    with apache_kafka.ApacheKafka(UNVERIFIED) as kafka, cluster.Cluster(coordinators=1) as running:
-        return Hanging(kafka, running, logs).run(say)
+    kafka = apache_kafka.ApacheKafka(UNVERIFIED)
+    try:
+        kafka.start(disk.START_SECONDS)
+        with cluster.Cluster(coordinators=1) as running:
+            return Hanging(kafka, running, logs).run(say)
+    except RuntimeError as failure:
+        return {"start": f"FAIL: {failure}"}
+    finally:
+        kafka.stop()
