@@ -124,7 +124,7 @@ static int16_t join_with(struct consumer_group *group, struct group_now now, con
         return error;
     const struct consumer_member *former = *member != NULL ? *member : replaces;
     struct consumer_profile profile = profile_of(join, subscription);
-    if (!consumer_room(group, &profile, former))
+    if (!consumer_room(group, join->member_id, &profile, former))
         return KAFKA_ERR_GROUP_MAX_SIZE_REACHED;
     bool changed =
         former == NULL || !consumer_same_topics(former->profile, &profile) || former->profile->regex.len > 0;

@@ -88,7 +88,7 @@ static int16_t check(const struct consumer_group *group, const struct consumer_b
     const struct consumer_member *former = former_of(sender);
     sender->profile = consumer_profile_merge(former == NULL ? NULL : former->profile, &beat->profile);
     error = consumer_regex_check(group, sender->profile.regex);
-    if (error == KAFKA_ERR_NONE && !consumer_room(group, &sender->profile, former))
+    if (error == KAFKA_ERR_NONE && !consumer_room(group, beat->member_id, &sender->profile, former))
         error = KAFKA_ERR_GROUP_MAX_SIZE_REACHED;
     return error;
 }

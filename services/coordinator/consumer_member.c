@@ -104,7 +104,7 @@ void consumer_set_profile(struct consumer_group *group, struct consumer_member *
         map_put(&group->statics, profile_take->instance_id, member);
     group->bytes -= member->profile_bytes;
     member->profile = profile_take;
-    member->profile_bytes = consumer_profile_bytes(profile_take);
+    member->profile_bytes = block_slice(member->id).len + consumer_profile_bytes(profile_take);
     group->bytes += member->profile_bytes;
     member->dirty_profile = group->dirty = true;
     mem_free(former);
@@ -123,11 +123,11 @@ void consumer_drop_profile(struct consumer_group *group, struct consumer_member 
     member->profile = NULL;
 }
 
-bool consumer_room(const struct consumer_group *group, const struct consumer_profile *profile,
-                   const struct consumer_member *former)
+bool consumer_room(const struct consumer_group *group, struct slice id,
+                   const struct consumer_profile *profile, const struct consumer_member *former)
 {
     size_t others = group->bytes - (former == NULL ? 0 : former->profile_bytes);
-    size_t more = consumer_profile_bytes(profile), max = group->settings->bytes_max;
+    size_t more = id.len + consumer_profile_bytes(profile), max = group->settings->bytes_max;
     return more <= max && others <= max - more;
 }
 

@@ -94,9 +94,9 @@ void consumer_set_current(struct consumer_group *group, struct consumer_member *
 // The same without a record of it, for members that are being loaded.
 void consumer_own(struct consumer_group *group, struct consumer_member *member);
 struct consumer_member *consumer_owner(const struct consumer_group *group, const struct parts_item *part);
-// Makes room in the group for a profile in place of former (NULL: none); false: there is none.
-bool consumer_room(const struct consumer_group *group, const struct consumer_profile *profile,
-                   const struct consumer_member *former);
+// Whether the group has room for a member of that id and profile in place of former (NULL: none).
+bool consumer_room(const struct consumer_group *group, struct slice id,
+                   const struct consumer_profile *profile, const struct consumer_member *former);
 // NONE, UNKNOWN_MEMBER_ID or FENCED_INSTANCE_ID.
 int16_t consumer_validate(const struct consumer_group *group, struct slice id, struct slice instance_id,
                           struct consumer_member **member);

@@ -43,7 +43,7 @@ void share_member_set(struct share_group *group, struct share_member *member,
     group->bytes -= member->profile_bytes;
     mem_free(member->profile);
     member->profile = profile_take;
-    member->profile_bytes = consumer_profile_bytes(profile_take);
+    member->profile_bytes = block_slice(member->id).len + consumer_profile_bytes(profile_take);
     group->bytes += member->profile_bytes;
     member->dirty_profile = group->dirty = true;
 }
@@ -57,11 +57,11 @@ static void remove_member(struct share_group *group, struct share_member *member
     share_member_free(member);
 }
 
-static bool room(const struct share_group *group, const struct consumer_profile *profile,
+static bool room(const struct share_group *group, struct slice id, const struct consumer_profile *profile,
                  const struct share_member *former)
 {
     size_t others = group->bytes - (former == NULL ? 0 : former->profile_bytes);
-    size_t more = consumer_profile_bytes(profile), max = group->settings->bytes_max;
+    size_t more = id.len + consumer_profile_bytes(profile), max = group->settings->bytes_max;
     return more <= max && others <= max - more;
 }
 
@@ -206,7 +206,7 @@ int16_t share_group_heartbeat(struct share_group *group, struct group_now now, c
         return error;
     struct consumer_profile profile =
         consumer_profile_merge(member == NULL ? NULL : member->profile, &beat->profile);
-    if (!room(group, &profile, member))
+    if (!room(group, beat->member_id, &profile, member))
         return KAFKA_ERR_GROUP_MAX_SIZE_REACHED;
     bool tell = beat->epoch == 0 || beat->profile.topic_count >= 0 || beat->epoch != member->epoch;
     member = take_profile(group, member, beat, &profile, &changed);

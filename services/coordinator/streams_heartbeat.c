@@ -44,7 +44,8 @@ static int16_t check_sender(const struct streams_group *group, const struct stre
         return KAFKA_ERR_FENCED_MEMBER_EPOCH; // its record is lost: somebody must bring it again
     sender->member = member;
     sender->profile = streams_profile_merge(member == NULL ? NULL : member->profile, &beat->profile);
-    return streams_room(group, &sender->profile, member) ? KAFKA_ERR_NONE : KAFKA_ERR_GROUP_MAX_SIZE_REACHED;
+    return streams_room(group, beat->member_id, &sender->profile, member) ? KAFKA_ERR_NONE
+                                                                          : KAFKA_ERR_GROUP_MAX_SIZE_REACHED;
 }
 
 static int16_t check_topology(const struct streams_group *group, const struct streams_beat *beat,

@@ -121,7 +121,7 @@ void streams_set_profile(struct streams_group *group, struct streams_member *mem
     }
     group->bytes -= member->profile_bytes;
     member->profile = profile_take;
-    member->profile_bytes = streams_profile_bytes(profile_take);
+    member->profile_bytes = block_slice(member->id).len + streams_profile_bytes(profile_take);
     group->bytes += member->profile_bytes;
     member->process = process;
     if (former != NULL)
@@ -142,11 +142,11 @@ void streams_drop_profile(struct streams_group *group, struct streams_member *me
     member->process = NULL;
 }
 
-bool streams_room(const struct streams_group *group, const struct streams_profile *profile,
+bool streams_room(const struct streams_group *group, struct slice id, const struct streams_profile *profile,
                   const struct streams_member *former)
 {
     size_t others = group->bytes - (former == NULL ? 0 : former->profile_bytes);
-    size_t more = streams_profile_bytes(profile), max = group->settings->bytes_max;
+    size_t more = id.len + streams_profile_bytes(profile), max = group->settings->bytes_max;
     return more <= max && others <= max - more;
 }
 

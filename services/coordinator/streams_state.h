@@ -78,7 +78,7 @@ void streams_remove(struct streams_group *group, struct streams_member *member);
 void streams_set_profile(struct streams_group *group, struct streams_member *member,
                          struct streams_profile *profile_take);
 void streams_drop_profile(struct streams_group *group, struct streams_member *member); // while loading
-bool streams_room(const struct streams_group *group, const struct streams_profile *profile,
+bool streams_room(const struct streams_group *group, struct slice id, const struct streams_profile *profile,
                   const struct streams_member *former);
 // What it has belongs to it, and to its process; or to nobody.
 void streams_hold(struct streams_group *group, struct streams_member *member);

@@ -271,6 +271,15 @@ Test(consumer_heartbeat, what_members_say_of_themselves_is_bounded)
     cr_assert(consumer_unused(w.group));
 }
 
+Test(consumer_heartbeat, long_member_ids_count_too)
+{
+    static char id[4001];
+    memset(id, 'm', sizeof id - 1);
+    w.settings.bytes_max = 4000;
+    cr_assert_eq(consumer_world_join(&w, id, "a").error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    cr_assert_eq(consumer_world_join(&w, "m1", "a").error, KAFKA_ERR_NONE);
+}
+
 // ---- static members ----
 
 static struct heard join_static(const char *member, const char *instance)

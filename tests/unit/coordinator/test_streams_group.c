@@ -263,6 +263,18 @@ Test(streams_group, limits_hold)
     streams_world_fini(&world);
 }
 
+Test(streams_group, long_member_ids_count_too)
+{
+    static char id[4001];
+    struct streams_world world;
+    memset(id, 'm', sizeof id - 1);
+    begin(&world, 1);
+    world.settings.bytes_max = 4000;
+    cr_expect_eq(streams_world_join(&world, id, "p").error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    cr_expect_eq(streams_world_join(&world, "a", "p").error, KAFKA_ERR_NONE);
+    streams_world_fini(&world);
+}
+
 Test(streams_group, endpoints_are_told_when_they_change)
 {
     struct streams_world world;
