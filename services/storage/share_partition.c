@@ -108,17 +108,12 @@ void share_run_await(struct share_partition *partition, struct share_run *run, s
     share_write_add(write, &(struct share_batch){run->first, run->last, outcome, death});
 }
 
-void share_partition_written(struct share_partition *partition, int64_t number, bool written)
+void share_partition_written(struct share_partition *partition, int64_t number)
 {
     ASSERT(number > 0);
-    for (struct share_run *run = partition->runs.head; run != NULL; run = run->next) {
-        if (run->write != number)
-            continue;
-        if (written)
+    for (struct share_run *run = partition->runs.head; run != NULL; run = run->next)
+        if (run->write == number)
             share_runs_settle(&partition->runs, run, run->outcome);
-        else
-            share_lock_goes_on(partition, run);
-    }
     share_partition_settled(partition);
 }
 

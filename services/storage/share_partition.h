@@ -124,18 +124,16 @@ int16_t share_partition_acknowledge(struct share_partition *partition, struct sl
 void share_partition_release(struct share_partition *partition, struct slice member,
                              struct share_write *write);
 
-// The result of a write with a number. Failed: the member holds its records as before, for what is left of
-// the lock.
-void share_partition_written(struct share_partition *partition, int64_t number, bool written);
+// The write with a number is made.
+void share_partition_written(struct share_partition *partition, int64_t number);
+// It is not made (for now): the member holds its records as before, and their locks do not end before
+// until_ms.
+void share_partition_kept(struct share_partition *partition, int64_t number, int64_t until_ms);
 
 // Ends the locks whose time is over; write has what should be written, count 0 when no lock ended. What comes
 // again does so at once, whether it is written or not. What was delivered too often waits for the write,
 // which has a number then: nobody gets it meanwhile.
 void share_partition_expire(struct share_partition *partition, int64_t now_ms, struct share_write *write);
-
-// The write with a number is not made for now: the member holds its records as before, and their locks do not
-// end before until_ms.
-void share_partition_kept(struct share_partition *partition, int64_t number, int64_t until_ms);
 
 // When share_partition_expire has something to do, or earlier; INT64_MAX: not before something is acquired.
 int64_t share_partition_deadline(const struct share_partition *partition);

@@ -18,7 +18,8 @@ typedef struct kafka_write_share_group_state_response write_response;
 enum {
     WRITE_VERSION = 1,
     ANSWER_ARENA = 64 << 10,
-    KEPT_MS = 5000 // dead letters that failed are tried again then
+    PAUSE_MS = 200, // a write that failed is not made again before
+    KEPT_MS = 5000  // ... nor are dead letters
 };
 
 // A write under way, or in line behind it.
@@ -196,10 +197,12 @@ static void on_written(void *context, enum status status, struct block *response
         return;
     }
     struct share_written *written = take_first(served);
-    if (written->write.number > 0)
-        share_partition_written(&served->partition, written->write.number, error == KAFKA_ERR_NONE);
     if (error == KAFKA_ERR_NONE)
         share_groups_over(served->groups, &written->write);
+    if (written->write.number > 0 && error == KAFKA_ERR_NONE)
+        share_partition_written(&served->partition, written->write.number);
+    else if (written->write.number > 0) // a lock that has ended would be written about again at once
+        share_partition_kept(&served->partition, written->write.number, now_ms(served) + PAUSE_MS);
     if (served->state == SHARE_STARTING && error != KAFKA_ERR_NONE) {
         end_written(written, error);
         share_groups_drop(served, ST_LOADING);
@@ -352,9 +355,10 @@ int16_t share_served_acknowledge(struct share_served *served, struct slice membe
     int16_t error =
         share_partition_acknowledge(&served->partition, member, acks, count, now_ms(served), &write);
     if (error == KAFKA_ERR_NONE && write.number > 0) {
+        struct share_written *written = put_in_line(served, &write);
         *waits = true;
-        waiter->written = put_in_line(served, &write);
-        waiter->written->waiter = waiter;
+        waiter->written = written;
+        written->waiter = waiter;
         write_next(served);
     }
     share_write_fini(&write);

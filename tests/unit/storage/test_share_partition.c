@@ -91,7 +91,10 @@ static int16_t acknowledge(const char *member, int64_t first, int64_t last, int8
 
 static void written(bool ok)
 {
-    share_partition_written(&partition, write.number, ok);
+    if (ok)
+        share_partition_written(&partition, write.number);
+    else
+        share_partition_kept(&partition, write.number, 0);
 }
 
 static const char *expire(int64_t now_ms)
@@ -286,7 +289,7 @@ Test(share_partition, an_acknowledgement_that_was_not_written_can_be_made_again)
     acquire("m", 0, 9);
     cr_assert_eq(acknowledge("m", 0, 9, SHARE_ACCEPT), KAFKA_ERR_NONE);
     cr_expect_eq(acknowledge("m", 0, 9, SHARE_ACCEPT), KAFKA_ERR_INVALID_RECORD_STATE);
-    share_partition_written(&partition, 1, false);
+    share_partition_kept(&partition, 1, 0);
     cr_expect_eq(partition.start, 0);
     cr_expect_eq(acknowledge("m", 0, 9, SHARE_REJECT), KAFKA_ERR_NONE);
     written(true);
@@ -445,7 +448,7 @@ Test(share_partition, a_lock_does_not_end_while_its_acknowledgement_is_written)
     int64_t number = write.number;
     cr_expect_str_eq(expire(LOCK_MS), "");
     cr_expect_eq(share_partition_deadline(&partition), INT64_MAX);
-    share_partition_written(&partition, number, false);
+    share_partition_kept(&partition, number, 0);
     cr_expect_eq(share_partition_deadline(&partition), LOCK_MS);
     cr_expect_str_eq(expire(LOCK_MS), "0-9:0x1");
 }
@@ -671,7 +674,10 @@ static void step_written(struct prng *prng)
     bool ok = prng_below(prng, 4) != 0;
     if (number <= 0)
         return;
-    share_partition_written(&partition, number, ok);
+    if (ok)
+        share_partition_written(&partition, number);
+    else
+        share_partition_kept(&partition, number, 0);
     for (int64_t at = model_start; at < model_end; at++) {
         struct model_record *record = &model[at];
         if (record->write != number)
