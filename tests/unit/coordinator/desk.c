@@ -259,6 +259,10 @@ void desk_positions(struct desk *desk)
     row.log_start = desk->position_start;
     row.high_watermark = row.stable_end = desk->position_end;
     row.timestamp = desk->position_time;
+    row.has_share_start = row.has_share_complete = row.has_share_acquired = desk->share_start > 0;
+    row.share_start = desk->share_start;
+    row.share_complete = 1;
+    row.share_acquired = 4;
     for (size_t i = 0; i < desk->positions_count; i++)
         rows[i] = &row;
     reply.positions = rows;

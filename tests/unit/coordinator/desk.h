@@ -48,6 +48,7 @@ struct desk {
     int64_t position_start, position_end, position_time;
     int position_calls, position_times; // seen; partitions whose record's time was wanted
     enum status position_status;
+    int64_t share_start; // of the share group asked about, if the leader serves one; 0: it does not
     bool positions_held; // are not answered before desk_positions
     struct rpc_call *positions_call;
     Millrace__PositionsReply_Closure positions_closure;

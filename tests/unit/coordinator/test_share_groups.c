@@ -4,6 +4,7 @@
 #include "asks.h"
 
 #include "cluster/features.h"
+#include "coordinator_state.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/delete_share_group_offsets.h"
@@ -323,4 +324,51 @@ Test(share_groups, a_topic_that_is_named_often_is_forgotten_once)
     cr_expect_eq(errors[3], KAFKA_ERR_NONE);
     leader_reads("g", 1, 3, &error);
     cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+}
+
+// ---- lag ----
+
+static void note(void *context)
+{
+    *(bool *)context = true;
+}
+
+// Partition 0 of the group's lag, measured now.
+static struct lag_view lag_of(const char *group)
+{
+    struct shard_group *cell =
+        shard_find(coordinator_shard_of(d.coordinator, text(group)), text(group), false);
+    struct lag_view view = {.partition = -1};
+    struct lag_wait wait = {0};
+    bool told = false;
+    cr_assert_eq(lag_look(d.coordinator->lag, cell, &wait, note, &told), ST_AGAIN);
+    for (int i = 0; i < 5000 && !told; i++)
+        env_posix_turn(d.env, 500);
+    cr_assert(told);
+    for (struct map_entry *at = NULL; view.partition != 0 && lag_next(cell->lag, &at, &view);)
+        ;
+    cr_assert_eq(view.partition, 0);
+    return view;
+}
+
+Test(share_groups, lag_is_what_the_share_coordinator_keeps_until_the_leader_knows_better)
+{
+    int16_t error;
+    d.position_end = 50;
+    settles("g", "m1", 0, 2);
+    cr_assert_eq(lag_of("g").records, LAG_UNKNOWN, "it has not begun");
+    leader_reads("g", 0, 3, &error);
+    cr_assert_eq(leader_writes("g", 0, 3, 10), KAFKA_ERR_NONE);
+    struct lag_view kept = lag_of("g");
+    cr_assert_eq(kept.committed, 10);
+    cr_assert_eq(kept.records, 50 - 10 - 2);
+    cr_assert_eq(kept.acquired, LAG_UNKNOWN);
+    cr_assert_eq(kept.commit_ms, LAG_UNKNOWN);
+    d.share_start = 20;
+    struct lag_view served = lag_of("g");
+    cr_assert_eq(served.committed, 20);
+    cr_assert_eq(served.records, 50 - 20 - 1);
+    cr_assert_eq(served.acquired, 4);
+    d.share_start = 0; // its last session has ended: the share coordinator is asked at once
+    cr_assert_eq(lag_of("g").committed, 10);
 }
