@@ -53,20 +53,29 @@ static bool topic_exists(const struct look *look, const char *name)
     return false;
 }
 
-static void say_unassigned(const struct look *look, const cJSON *member)
+// The topics that a member subscribes to and that do not exist, by name.
+static void missing_topics(const struct look *look, const cJSON *member, char text[200])
 {
     const cJSON *name;
-    char missing[200] = "";
+    *text = '\0';
     cJSON_ArrayForEach(name, json_get(member, "subscribed"))
     {
-        size_t len = strlen(missing);
+        size_t len = strlen(text);
         if (cJSON_IsString(name) && !topic_exists(look, name->valuestring))
-            snprintf(missing + len, sizeof missing - len, "%s%.60s", len > 0 ? ", " : "", name->valuestring);
+            snprintf(text + len, 200 - len, "%s%.60s", len > 0 ? ", " : "", name->valuestring);
     }
+}
+
+static void say_unassigned(const struct look *look, const cJSON *member)
+{
+    char missing[200];
+    missing_topics(look, member, missing);
+    const char *reason = *missing != '\0' ? "it subscribes to topics that do not exist: "
+                         : cJSON_GetArraySize(json_get(member, "subscribed")) == 0
+                             ? "it subscribes to nothing"
+                             : "it has sent no heartbeat since they were shared out";
     why_say(look->why, "no_assignment", "Member %.150s (client %.80s) has no partition: %s%s.",
-            why_string(member, "member"), why_string(member, "client"),
-            *missing != '\0' ? "it subscribes to topics that do not exist: " : "it subscribes to nothing",
-            missing);
+            why_string(member, "member"), why_string(member, "client"), reason, missing);
 }
 
 static void look_at_members(const struct look *look)

@@ -275,6 +275,13 @@ def test_a_share_group_whose_topic_does_not_exist_says_so(one, topic):
     assert "m1" in text and "topics that do not exist: not-there" in text, text
 
 
+def test_a_member_of_a_share_group_that_is_silent_is_named(one, topic):
+    member = share_member.Share(one.storage[0], topic, "m1", [topic])
+    assert member.heartbeat() == 0 and not member.has
+    assert "m1" in wait_cause(one, "group", topic, "no_assignment")
+    assert "has sent no heartbeat since" in why(one, "group", topic)["no_assignment"]
+
+
 def test_a_share_group_whose_members_do_not_poll_says_so(one, topic):
     share(one, topic, count=1)
     assert topic + "-" in why(one, "group", topic)["not_fetching"]
@@ -319,13 +326,13 @@ def test_dead_letters_that_are_not_taken_are_told(one, topic, name, made, words)
 
 
 def state_partition(cluster, group, topic, index=0):
-    """Of __share_group_state, that of a partition: Java's String.hashCode of the key, as Kafka has it."""
+    """Of __share_group_state, that of a partition: the absolute value of Java's String.hashCode of the key."""
     topic_id = next(key for key, name in consumer_member.topics(cluster.storage[0]).items() if name == topic)
     key = "%s:%s:%d" % (group, base64.urlsafe_b64encode(topic_id.bytes).decode().rstrip("="), index)
     value = 0
     for char in key:
         value = (value * 31 + ord(char)) & 0xffffffff
-    return (value & 0x7fffffff) % 50
+    return abs(value - (value >> 31 << 32)) % 50
 
 
 def test_a_share_group_tells_of_state_that_cannot_be_kept_and_of_a_node_that_is_away():
