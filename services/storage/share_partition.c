@@ -82,12 +82,13 @@ enum status share_partition_restore(struct share_partition *partition, const str
 
 // ---- writes ----
 
-// Records that are over, or will be when what is being written is.
-static int32_t delivery_complete(const struct share_partition *partition)
+// Records that are over, or will be when what is being written is. Those that others give up may take long.
+static int32_t delivery_complete(const struct share_partition *partition, const struct share_write *write)
 {
     int64_t complete = partition->runs.over;
     for (const struct share_run *run = partition->runs.head; run != NULL; run = run->next)
-        if (run->write != 0 && share_state_over(run->outcome.state))
+        if (run->write != 0 && share_state_over(run->outcome.state) &&
+            (!run->dies || run->write == write->dead_number))
             complete += run->last - run->first + 1;
     return complete < INT32_MAX ? (int32_t)complete : INT32_MAX;
 }
@@ -95,15 +96,17 @@ static int32_t delivery_complete(const struct share_partition *partition)
 void share_write_finish(const struct share_partition *partition, struct share_write *write)
 {
     write->start_offset = partition->start;
-    write->delivery_complete = delivery_complete(partition);
+    write->delivery_complete = delivery_complete(partition, write);
 }
 
 void share_run_await(struct share_partition *partition, struct share_run *run, struct share_fate outcome,
                      enum share_death death, struct share_write *write)
 {
-    if (write->number == 0)
-        write->number = ++partition->writes;
-    run->write = write->number;
+    int64_t *number = death == SHARE_NO_DEATH ? &write->number : &write->dead_number;
+    if (*number == 0)
+        *number = ++partition->writes;
+    run->write = *number;
+    run->dies = death != SHARE_NO_DEATH;
     run->outcome = outcome;
     share_write_add(write, &(struct share_batch){run->first, run->last, outcome, death});
 }

@@ -110,7 +110,7 @@ struct share_ack {
 };
 
 // All of it or nothing. KAFKA_ERR_NONE: write has what must be written, for whose result the records wait, or
-// number 0 when nothing must be (renewals, records below the start). KAFKA_ERR_INVALID_REQUEST: not
+// no number when nothing must be (renewals, records below the start). KAFKA_ERR_INVALID_REQUEST: not
 // ascending, unknown types, too many or too few of them, or offsets behind the end.
 // KAFKA_ERR_INVALID_RECORD_STATE: a record is not held by the member, an answer for it is under way, or it is
 // a renewal and those are switched off.
@@ -132,7 +132,7 @@ void share_partition_kept(struct share_partition *partition, int64_t number, int
 
 // Ends the locks whose time is over; write has what should be written, count 0 when no lock ended. What comes
 // again does so at once, whether it is written or not. What was delivered too often waits for the write,
-// which has a number then: nobody gets it meanwhile.
+// which has a dead_number then: nobody gets it meanwhile.
 void share_partition_expire(struct share_partition *partition, int64_t now_ms, struct share_write *write);
 
 // When share_partition_expire has something to do, or earlier; INT64_MAX: not before something is acquired.

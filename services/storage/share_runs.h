@@ -33,6 +33,7 @@ struct share_run {
     int64_t deadline_ms;         // ACQUIRED only: when its lock ends
     int64_t write;               // the write that will end it, 0: none
     struct share_fate outcome;   // with a write: what it becomes then
+    bool dies;                   // with a write: it waits for a dead letter first, maybe for long
 };
 
 struct share_runs {

@@ -48,22 +48,27 @@ struct share_served *share_served_new(struct share_groups *groups, struct slice 
     return served;
 }
 
+// The waiter hears the first error when both of its writes have ended.
 static void end_written(struct share_written *written, int16_t error)
 {
     struct share_waiter *waiter = written->waiter;
+    if (waiter != NULL) {
+        *(waiter->written == written ? &waiter->written : &waiter->dying) = NULL;
+        waiter->error = waiter->error != KAFKA_ERR_NONE ? waiter->error : error;
+    }
     share_write_fini(&written->write);
     mem_free(written);
-    if (waiter == NULL)
-        return;
-    waiter->written = NULL;
-    waiter->done(waiter, error);
+    if (waiter != NULL && waiter->written == NULL && waiter->dying == NULL)
+        waiter->done(waiter, waiter->error);
 }
 
 void share_waiter_cancel(struct share_waiter *waiter)
 {
     if (waiter->written != NULL)
         waiter->written->waiter = NULL;
-    waiter->written = NULL;
+    if (waiter->dying != NULL)
+        waiter->dying->waiter = NULL;
+    waiter->written = waiter->dying = NULL;
 }
 
 static struct share_written *take(struct share_written **first, struct share_written **last)
@@ -187,6 +192,20 @@ static bool fenced(int16_t error)
            error == KAFKA_ERR_INVALID_REQUEST || error == KAFKA_ERR_RECORD_LIST_TOO_LARGE;
 }
 
+// The write is made, or not before kept_ms.
+static void settle(struct share_served *served, const struct share_write *write, int64_t kept_ms)
+{
+    const int64_t numbers[] = {write->number, write->dead_number};
+    for (int i = 0; i < 2; i++) {
+        if (numbers[i] == 0)
+            continue;
+        if (kept_ms == 0)
+            share_partition_written(&served->partition, numbers[i]);
+        else
+            share_partition_kept(&served->partition, numbers[i], now_ms(served) + kept_ms);
+    }
+}
+
 static void on_written(void *context, enum status status, struct block *response)
 {
     struct share_served *served = context;
@@ -199,10 +218,8 @@ static void on_written(void *context, enum status status, struct block *response
     struct share_written *written = take_first(served);
     if (error == KAFKA_ERR_NONE)
         share_groups_over(served->groups, &written->write);
-    if (written->write.number > 0 && error == KAFKA_ERR_NONE)
-        share_partition_written(&served->partition, written->write.number);
-    else if (written->write.number > 0) // a lock that has ended would be written about again at once
-        share_partition_kept(&served->partition, written->write.number, now_ms(served) + PAUSE_MS);
+    // A lock that has ended would be written about again at once.
+    settle(served, &written->write, error == KAFKA_ERR_NONE ? 0 : PAUSE_MS);
     if (served->state == SHARE_STARTING && error != KAFKA_ERR_NONE) {
         end_written(written, error);
         share_groups_drop(served, ST_LOADING);
@@ -263,7 +280,7 @@ static void keep_dying(struct share_served *served, const char *trouble)
     struct share_written *written = take_dying(served);
     served->dead_tried_us = env_now_us(share_groups_env(served->groups));
     served->dead_trouble = trouble;
-    share_partition_kept(&served->partition, written->write.number, now_ms(served) + KEPT_MS);
+    settle(served, &written->write, KEPT_MS);
     set_clock(served);
     end_written(written, KAFKA_ERR_COORDINATOR_NOT_AVAILABLE);
 }
@@ -320,16 +337,35 @@ static void write_next(struct share_served *served)
 }
 
 // Takes over the write's batches.
-static struct share_written *put_in_line(struct share_served *served, struct share_write *write_take)
+static struct share_written *new_written(struct share_served *served, struct share_write *write_take)
 {
     struct share_written *written = mem_calloc(1, sizeof *written);
     written->write = *write_take;
     share_write_init(write_take);
-    bool dies = wanted(served, &written->write);
-    add(dies ? &served->dying : &served->first, dies ? &served->last_dying : &served->last, written);
     served->pending++;
-    bury_next(served);
     return written;
+}
+
+// Takes over the write's batches. What is given up waits for its dead letters, if it has to, and nothing else
+// does. The waiter (NULL: none) waits for both.
+static void put_in_line(struct share_served *served, struct share_write *write_take,
+                        struct share_waiter *waiter)
+{
+    struct share_waiter nobody = {0}, *who = waiter != NULL ? waiter : &nobody;
+    if (wanted(served, write_take)) {
+        struct share_write dead;
+        share_write_split(write_take, &dead);
+        share_write_finish(&served->partition, write_take); // without the dead
+        who->dying = new_written(served, &dead);
+        who->dying->waiter = waiter;
+        add(&served->dying, &served->last_dying, who->dying);
+        bury_next(served);
+        if (write_take->count == 0)
+            return;
+    }
+    who->written = new_written(served, write_take);
+    who->written->waiter = waiter;
+    add(&served->first, &served->last, who->written);
 }
 
 void share_served_begin(struct share_served *served, int64_t start)
@@ -339,7 +375,7 @@ void share_served_begin(struct share_served *served, int64_t start)
     write.start_offset = start;
     share_served_init(served, start);
     served->state = SHARE_STARTING;
-    put_in_line(served, &write);
+    put_in_line(served, &write, NULL);
     write_next(served);
 }
 
@@ -354,11 +390,10 @@ int16_t share_served_acknowledge(struct share_served *served, struct slice membe
     *waits = false;
     int16_t error =
         share_partition_acknowledge(&served->partition, member, acks, count, now_ms(served), &write);
-    if (error == KAFKA_ERR_NONE && write.number > 0) {
-        struct share_written *written = put_in_line(served, &write);
+    if (error == KAFKA_ERR_NONE && (write.number > 0 || write.dead_number > 0)) {
+        waiter->error = KAFKA_ERR_NONE;
         *waits = true;
-        waiter->written = written;
-        written->waiter = waiter;
+        put_in_line(served, &write, waiter);
         write_next(served);
     }
     share_write_fini(&write);
@@ -374,7 +409,7 @@ void share_served_release(struct share_served *served, struct slice member)
     share_write_init(&write);
     share_partition_release(&served->partition, member, &write);
     if (write.number > 0)
-        put_in_line(served, &write);
+        put_in_line(served, &write, NULL);
     share_write_fini(&write);
     write_next(served);
 }
@@ -390,7 +425,7 @@ static void on_lock(struct timer *timer)
     share_partition_expire(&served->partition, now_ms(served), &write);
     share_groups_expired(served->groups, &write);
     if (write.count > 0)
-        put_in_line(served, &write);
+        put_in_line(served, &write, NULL);
     share_write_fini(&write);
     set_clock(served);
     write_next(served);

@@ -26,7 +26,8 @@ enum share_serving {
 // Embedded in who waits for a write; told once.
 struct share_waiter {
     void (*done)(struct share_waiter *waiter, int16_t error); // Kafka's error of the acknowledgement
-    struct share_written *written;                            // NULL: it waits for nothing
+    struct share_written *written, *dying;                    // what it waits for; NULL: nothing
+    int16_t error;                                            // of the one that has ended
 };
 
 // It is not told any more; nothing for one that does not wait.

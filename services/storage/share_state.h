@@ -15,7 +15,7 @@ void share_write_finish(const struct share_partition *partition, struct share_wr
 // The run's lock counts (again), and no write is awaited for it.
 void share_lock_goes_on(struct share_partition *partition, struct share_run *run);
 
-// The run becomes that once the write is made, which gets a number if it has none.
+// The run becomes that once the write is made, which gets a number (for a death: dead_number) if it has none.
 void share_run_await(struct share_partition *partition, struct share_run *run, struct share_fate outcome,
                      enum share_death death, struct share_write *write);
 

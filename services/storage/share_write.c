@@ -22,6 +22,20 @@ static bool goes_on(const struct share_batch *end, const struct share_batch *bat
            end->fate.deliveries == batch->fate.deliveries && end->death == batch->death;
 }
 
+void share_write_split(struct share_write *write, struct share_write *dead)
+{
+    struct share_write all = *write;
+    share_write_init(write);
+    *dead = *write;
+    write->number = all.number;
+    dead->dead_number = all.dead_number;
+    write->start_offset = dead->start_offset = all.start_offset;
+    write->delivery_complete = dead->delivery_complete = all.delivery_complete;
+    for (size_t i = 0; i < all.count; i++)
+        share_write_add(all.batches[i].death == SHARE_NO_DEATH ? write : dead, &all.batches[i]);
+    share_write_fini(&all);
+}
+
 void share_write_add(struct share_write *write, const struct share_batch *batch)
 {
     struct share_batch *end = write->count > 0 ? &write->batches[write->count - 1] : NULL;

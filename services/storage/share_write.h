@@ -19,7 +19,8 @@ struct share_batch {
 };
 
 struct share_write {
-    int64_t number; // for share_partition_written; 0: nobody waits for it, it need not succeed
+    int64_t number;      // for share_partition_written; 0: nobody waits for it, it need not succeed
+    int64_t dead_number; // the same of the records that are given up
     int64_t start_offset;
     int32_t delivery_complete;   // records at or behind the start that are over, this write's included
     struct share_batch *batches; // ascending; owned
@@ -29,6 +30,9 @@ struct share_write {
 // Empty: no batches, number 0. To be ended with share_write_fini however it was filled.
 void share_write_init(struct share_write *write);
 void share_write_fini(struct share_write *write);
+
+// Moves the batches that are given up into dead, which is empty, with their number.
+void share_write_split(struct share_write *write, struct share_write *dead);
 
 // Adds a batch behind the others; one that goes on where the last one ended with the same fate and death
 // becomes part of it. No more batches than the partition has runs can come together.

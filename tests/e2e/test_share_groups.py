@@ -307,10 +307,11 @@ def test_what_the_dead_letter_topic_does_not_take_is_not_over(started, topic):
     one, two, place = member(started, topic), member(started, topic, "m2"), (topic, 0)
     produce(started, topic, 3)
     one.gets(3)
-    assert one.acknowledge({place: [(1, 1, REJECT)]}) == {place: sm.COORDINATOR_NOT_AVAILABLE}
+    assert one.acknowledge({place: [(0, 0, ACCEPT), (1, 1, REJECT)]}) == {place: sm.COORDINATOR_NOT_AVAILABLE}
+    assert sm.offsets(started.storage[0], topic)[1][place][1] == 2  # what it accepted in the same breath is over
     assert started.storage[0].metric("millrace_storage_dead_letters_failed_total") > failed
     assert f"dead_letter_topic={dead} error=\"it does not exist\"" in started.storage[0].log()
-    assert one.acknowledge({place: [(0, 0, ACCEPT), (2, 2, ACCEPT)]}) == {place: 0}  # those do not wait for it
+    assert one.acknowledge({place: [(2, 2, ACCEPT)]}) == {place: 0}  # it does not wait for that
     assert two.gets(1, seconds=20) == [(1, 1, 2)]  # its lock has ended
     assert two.acknowledge({place: [(1, 1, RELEASE)]}) == {place: 0}
     assert one.gets(1) == [(1, 1, 3)]

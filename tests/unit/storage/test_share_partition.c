@@ -91,10 +91,13 @@ static int16_t acknowledge(const char *member, int64_t first, int64_t last, int8
 
 static void written(bool ok)
 {
-    if (ok)
-        share_partition_written(&partition, write.number);
-    else
-        share_partition_kept(&partition, write.number, 0);
+    const int64_t numbers[] = {write.number, write.dead_number};
+    for (int i = 0; i < 2; i++) {
+        if (numbers[i] > 0 && ok)
+            share_partition_written(&partition, numbers[i]);
+        else if (numbers[i] > 0)
+            share_partition_kept(&partition, numbers[i], 0);
+    }
 }
 
 static const char *expire(int64_t now_ms)
@@ -431,12 +434,12 @@ Test(share_partition, what_cannot_be_given_up_yet_is_kept_for_a_while)
     deliver(0, 0, 4);
     acquire("m", 0, 0);
     expire(LOCK_MS);
-    share_partition_kept(&partition, write.number, LOCK_MS + 700);
+    share_partition_kept(&partition, write.dead_number, LOCK_MS + 700);
     cr_expect_eq(share_partition_deadline(&partition), LOCK_MS + 700);
     cr_expect_str_eq(acquire("n", 0, 0), "");
     cr_expect_str_eq(expire(LOCK_MS + 699), "");
     cr_expect_str_eq(expire(LOCK_MS + 700), "0-0:4x5");
-    share_partition_kept(&partition, write.number, LOCK_MS + 900);
+    share_partition_kept(&partition, write.dead_number, LOCK_MS + 900);
     cr_expect_eq(acknowledge("m", 0, 0, SHARE_ACCEPT), KAFKA_ERR_NONE); // its member is done after all
 }
 
@@ -626,18 +629,19 @@ static struct share_fate model_back(int16_t deliveries)
                                deliveries};
 }
 
-static void model_await(struct model_record *record, int8_t type, int64_t number, int64_t now_ms)
+static void model_await(struct model_record *record, int8_t type, int64_t now_ms)
 {
     int16_t deliveries = record->fate.deliveries;
     if (type == SHARE_RENEW) {
         record->deadline_ms = now_ms + LOCK_MS;
         return;
     }
-    record->write = number;
     record->outcome =
         type == SHARE_RELEASE
             ? model_back(deliveries)
             : (struct share_fate){type == SHARE_ACCEPT ? SHARE_ACKNOWLEDGED : SHARE_ARCHIVED, deliveries};
+    bool dies = record->outcome.state == SHARE_ARCHIVED && type != SHARE_GAP;
+    record->write = dies ? write.dead_number : write.number;
 }
 
 static bool model_holds(int member, int64_t first, int64_t last)
@@ -665,7 +669,7 @@ static void step_acknowledge(struct prng *prng, int64_t now_ms)
     cr_assert_eq(error == KAFKA_ERR_NONE, last < model_start || model_holds(member, first, last));
     for (int64_t at = first; at <= last && error == KAFKA_ERR_NONE; at++)
         if (at >= model_start)
-            model_await(&model[at], types[ack.count == 1 ? 0 : at - first], write.number, now_ms);
+            model_await(&model[at], types[ack.count == 1 ? 0 : at - first], now_ms);
 }
 
 static void step_written(struct prng *prng)
@@ -696,7 +700,7 @@ static void step_expire(int64_t now_ms)
         struct model_record *record = &model[at];
         if (record->fate.state == SHARE_ACQUIRED && record->write == 0 && record->deadline_ms <= now_ms) {
             struct share_fate back = model_back(record->fate.deliveries);
-            record->write = back.state == SHARE_ARCHIVED ? write.number : 0;
+            record->write = back.state == SHARE_ARCHIVED ? write.dead_number : 0;
             if (record->write == 0)
                 record->fate = back;
             else
