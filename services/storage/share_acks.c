@@ -166,8 +166,12 @@ void share_partition_release(struct share_partition *partition, struct slice mem
     for (struct share_run *run = partition->runs.head; run != NULL && holder != NULL; run = run->next)
         if (run->member == holder && run->write == 0) {
             int16_t before = (int16_t)(run->fate.deliveries - 1);
-            share_run_await(partition, run, (struct share_fate){SHARE_AVAILABLE, before}, SHARE_NO_DEATH,
-                            write);
+#ifndef PLANTED_SHARE_RELEASED_IS_OVER
+            enum share_state state = SHARE_AVAILABLE;
+#else
+            enum share_state state = SHARE_ARCHIVED;
+#endif
+            share_run_await(partition, run, (struct share_fate){state, before}, SHARE_NO_DEATH, write);
         }
     share_runs_join(&partition->runs);
     share_write_finish(partition, write);

@@ -98,7 +98,11 @@ static void answer(struct taking *taking, int64_t first, int64_t last, int16_t d
 static void take(struct taking *taking, struct share_run *run)
 {
     struct share_partition *partition = taking->partition;
+#ifndef PLANTED_SHARE_LOCK_ENDS_EARLY
     int64_t deadline_ms = taking->demand->now_ms + partition->limits.lock_ms;
+#else
+    int64_t deadline_ms = taking->demand->now_ms + partition->limits.lock_ms / 8;
+#endif
     int16_t deliveries = (int16_t)(run->fate.deliveries + 1);
     share_runs_lock(&partition->runs, run, taking->demand->member, deliveries, deadline_ms);
     partition->deadline_ms = smaller(partition->deadline_ms, deadline_ms);

@@ -392,8 +392,12 @@ int16_t share_served_acknowledge(struct share_served *served, struct slice membe
         share_partition_acknowledge(&served->partition, member, acks, count, now_ms(served), &write);
     if (error == KAFKA_ERR_NONE && (write.number > 0 || write.dead_number > 0)) {
         waiter->error = KAFKA_ERR_NONE;
+#ifndef PLANTED_SHARE_ANSWERED_UNWRITTEN
         *waits = true;
         put_in_line(served, &write, waiter);
+#else
+        put_in_line(served, &write, NULL);
+#endif
         write_next(served);
     }
     share_write_fini(&write);

@@ -109,7 +109,11 @@ static enum status restore(struct share_served *served, const result_t *result)
         batches[i].fate.state = (enum share_state)result->state_batches[i].delivery_state;
         batches[i].fate.deliveries = result->state_batches[i].delivery_count;
     }
+#ifndef PLANTED_SHARE_BEGINS_ANEW
     share_served_init(served, result->start_offset);
+#else
+    share_served_init(served, 0);
+#endif
     served->state = SHARE_STARTING; // it has a partition
     enum status status = share_partition_restore(&served->partition, batches, count);
     mem_free(batches);

@@ -103,15 +103,19 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         snprintf(text, sizeof text, "%d", CLUSTER_LEDGERS);
         config_put(config, "offsets.topic.num.partitions", text);
         config_put(config, "transaction.state.log.num.partitions", "2");
+        config_put(config, "share.coordinator.state.topic.num.partitions", "2");
     } else if (daemon->kind == DAEMON_STORAGE) {
         config_put(config, "log.dirs", "/data/log");
         snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", daemon->kafka_port);
         config_put(config, "listeners", text);
         config_put(config, "replica.lag.time.max.ms", "400");
         config_put(config, "log.journal.bytes", "131072"); // so small that its blocks go round
+        config_put(config, "group.share.record.lock.duration.ms", "2000"); // SHARE_LOCK_MS
     } else {
         config_put(config, "group.initial.rebalance.delay.ms", "100");
         config_put(config, "group.consumer.session.timeout.ms", "10000"); // CONSUMER_SESSION_MS
+        config_put(config, "group.streams.session.timeout.ms", "10000");  // STREAMER_SESSION_MS
+        config_put(config, "group.streams.initial.rebalance.delay.ms", "100");
     }
     return config;
 }

@@ -17,6 +17,9 @@
 #include "producer.h"
 #include "reader.h"
 #include "reassigner.h"
+#include "share_book.h"
+#include "sharer.h"
+#include "streamer.h"
 #include "voter_changer.h"
 
 #include <stddef.h>
@@ -51,6 +54,9 @@ struct run {
     int32_t nodes[CLUSTER_STORAGE];
     struct transactor transactors[TRANSACTORS];
     struct late lates[LATES];
+    struct share_book shares;
+    struct sharer sharers[SHARERS];
+    struct streamer streamers[STREAMERS];
     struct reassigner reassigner;                  // of seeds that nemesis_reassigns
     struct reader reader;                          // of seeds that nemesis_spoils_disks
     struct voter_changer changers[VOTER_CHANGERS]; // of seeds that cluster_changes_voters
@@ -184,6 +190,16 @@ static void clients_begin(struct run *run, struct env *env)
         run->members[i].other = &run->members[(i + 1) % MEMBERS];
         actor_place(run, &run->members[i].actor);
     }
+    share_book_init(&run->shares, &run->cluster, &run->history);
+    for (int i = 0; i < SHARERS; i++) {
+        sharer_init(&run->sharers[i], env, &run->shares, i);
+        actor_place(run, &run->sharers[i].actor);
+    }
+    for (int i = 0; i < STREAMERS; i++) {
+        streamer_init(&run->streamers[i], env, &run->history, i);
+        run->streamers[i].others = run->streamers;
+        actor_place(run, &run->streamers[i].actor);
+    }
     for (int i = 0; i < CONSUMERS; i++) {
         consumer_sim_init(&run->consumers[i], env, &run->history, i);
         run->consumers[i].others = run->consumers;
@@ -250,6 +266,22 @@ static void consumers_check(struct run *run)
                           (unsigned long long)read);
 }
 
+// Every task is worked on by somebody, and all have come to the same epoch.
+static void streamers_check(struct run *run)
+{
+    uint64_t active = 0;
+    for (int i = 0; i < STREAMERS; i++) {
+        active |= streamer_has(&run->streamers[i]);
+        if (run->streamers[i].epoch != run->streamers[0].epoch || run->streamers[i].epoch <= 0)
+            history_violation(&run->history, "streams-target-reached", "%s is at epoch %d, %s at %d",
+                              run->streamers[i].id, run->streamers[i].epoch, run->streamers[0].id,
+                              run->streamers[0].epoch);
+    }
+    if (active != (1ull << HISTORY_PARTITIONS) - 1)
+        history_violation(&run->history, "streams-target-reached", "tasks %llx only are active",
+                          (unsigned long long)active);
+}
+
 // After healing every client gets on.
 static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
 {
@@ -271,6 +303,7 @@ static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
             history_violation(&run->history, "liveness", "group member %d is not in the common generation",
                               i);
     consumers_check(run);
+    streamers_check(run);
 }
 
 static void heal_and_check(struct run *run)
@@ -282,6 +315,10 @@ static void heal_and_check(struct run *run)
         run->changers[i].actor.stopped = true;
     for (int i = 0; i < CONSUMERS; i++)
         run->consumers[i].steady = true;
+    for (int i = 0; i < SHARERS; i++)
+        run->sharers[i].steady = true;
+    for (int i = 0; i < STREAMERS; i++)
+        run->streamers[i].steady = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         before[i] = run->producers[i].next;
@@ -301,6 +338,8 @@ static void heal_and_check(struct run *run)
         nemesis_disk_check(&run->nemesis);
     if (!history_failed(&run->history))
         check_logs(&run->check);
+    if (!history_failed(&run->history))
+        share_book_check(&run->shares);
     for (int i = 0; i < TRANSACTORS && !history_failed(&run->history); i++)
         check_transactions(&run->check, &run->transactors[i]);
 }

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// See share_book.h. A record may be delivered again whenever its leader changes, dies, or forgets the share
+// partition: only within one place does a lock mean something.
+#include "share_book.h"
+
+#include "base/mem.h"
+#include "partitions.h"
+#include "share_groups.h"
+
+#include <string.h>
+
+enum { LOOK_MS = 5 };
+
+static const char ENDED[] = "millrace_storage_share_partitions_ended_total";
+
+// ---- places ----
+
+static int64_t metric_of(const struct process *process, const char *name)
+{
+    for (const struct metric *at = process->metrics.first; at != NULL; at = at->next)
+        if (strcmp(at->name, name) == 0)
+            return at->value;
+    return 0;
+}
+
+static bool place_of(const struct share_book *book, int node, int partition, struct share_place *place)
+{
+    const struct daemon_sim *daemon = &book->cluster->storage[node];
+    struct partitions *partitions = cluster_partitions(daemon);
+    const struct replica *replica =
+        partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
+    if (replica == NULL || replica->state.role != PARTITION_LEADER)
+        return false;
+    *place = (struct share_place){.node = node,
+                                  .generation = daemon->process->generation,
+                                  .leader_epoch = replica->state.leader_epoch,
+                                  .ended = metric_of(daemon->process, ENDED)};
+    return true;
+}
+
+static bool same_place(const struct share_place *a, const struct share_place *b)
+{
+    return a->node == b->node && a->generation == b->generation && a->leader_epoch == b->leader_epoch &&
+           a->ended == b->ended;
+}
+
+// ---- where the leaders are ----
+
+static void look_at_start(struct share_book *book, const struct share_served *served)
+{
+    struct share_log *log = &book->logs[served->index];
+    if (served->state != SHARE_READY || served->leader_epoch < log->leader_epoch)
+        return;
+    if (served->partition.start < log->start)
+        history_violation(book->history, "share-start-goes-on", "t-%d begins at %lld after %lld",
+                          served->index, (long long)served->partition.start, (long long)log->start);
+    log->leader_epoch = served->leader_epoch;
+    log->start = served->partition.start;
+}
+
+static void look(struct share_book *book)
+{
+    for (int i = 0; i < CLUSTER_STORAGE; i++) {
+        const struct daemon_sim *daemon = &book->cluster->storage[i];
+        const struct share_groups *groups =
+            cluster_partitions(daemon) != NULL ? storage_share_groups(daemon->storage) : NULL;
+        const struct share_served *served;
+        for (struct map_entry *at = NULL;
+             groups != NULL && (served = share_groups_next(groups, &at)) != NULL;)
+            look_at_start(book, served);
+    }
+}
+
+static void on_look(struct timer *timer)
+{
+    struct share_book *book = timer->context;
+    look(book);
+    timer_start_ms(book->cluster->observer, &book->timer, LOOK_MS);
+}
+
+// ---- what members do ----
+
+static struct share_seen *seen_at(struct share_book *book, int partition, int64_t offset)
+{
+    struct share_log *log = &book->logs[partition];
+    if (offset >= log->count) {
+        int64_t count = 2 * offset + 64;
+        log->records = mem_realloc(log->records, (size_t)count * sizeof *log->records);
+        memset(log->records + log->count, 0, (size_t)(count - log->count) * sizeof *log->records);
+        log->count = count;
+    }
+    return &log->records[offset];
+}
+
+static void look_at_gift(struct share_book *book, const struct share_gift *gift, int64_t offset,
+                         const struct share_seen *seen)
+{
+    if (seen->over && seen->over_us < gift->sent_us)
+        history_violation(book->history, "share-over-is-over",
+                          "t-%d offset %lld is delivered to member %d after it was acknowledged",
+                          gift->partition, (long long)offset, gift->member);
+    if (gift->deliveries > SHARE_DELIVERIES || gift->deliveries < 1)
+        history_violation(book->history, "share-delivery-limit", "t-%d offset %lld is delivery %d",
+                          gift->partition, (long long)offset, gift->deliveries);
+}
+
+static void give(struct share_book *book, const struct share_gift *gift, int64_t offset,
+                 const struct share_place *place)
+{
+    struct share_seen *seen = seen_at(book, gift->partition, offset);
+    int64_t now_us = book->history->world->now_us;
+    look_at_gift(book, gift, offset, seen);
+    bool held = seen->holder != 0 && seen->holder != gift->member + 1 && now_us < seen->until_us;
+    if (held && place != NULL && same_place(place, &seen->place))
+        book->suspects[seen->holder - 1] = true;
+    if (gift->deliveries > seen->deliveries)
+        seen->deliveries = gift->deliveries;
+    seen->holder = place != NULL ? gift->member + 1 : 0;
+    seen->until_us = gift->sent_us + SHARE_LOCK_MS * 1000;
+    if (place != NULL)
+        seen->place = *place;
+}
+
+void share_book_given(struct share_book *book, const struct share_gift *gift)
+{
+    struct share_place place;
+    look(book); // a start that has gone back tells more than what comes of it
+    bool known = place_of(book, gift->node, gift->partition, &place);
+    for (int64_t offset = gift->first; offset <= gift->last; offset++)
+        give(book, gift, offset, known ? &place : NULL);
+    world_count(book->history->world, COUNT_share_given);
+}
+
+void share_book_over(struct share_book *book, int partition, int64_t first, int64_t last, bool sure)
+{
+    for (int64_t offset = first; offset <= last; offset++) {
+        struct share_seen *seen = seen_at(book, partition, offset);
+        if (sure && !seen->over)
+            seen->over_us = book->history->world->now_us;
+        seen->over = seen->over || sure;
+        seen->maybe = true;
+    }
+    if (sure)
+        world_count(book->history->world, COUNT_share_over);
+}
+
+void share_book_let_go(struct share_book *book, int partition, int64_t first, int64_t last)
+{
+    for (int64_t offset = first; offset <= last; offset++)
+        seen_at(book, partition, offset)->holder = 0;
+}
+
+void share_book_gone(struct share_book *book, int member)
+{
+    book->suspects[member] = false;
+    for (int p = 0; p < HISTORY_PARTITIONS; p++)
+        for (int64_t i = 0; i < book->logs[p].count; i++)
+            if (book->logs[p].records[i].holder == member + 1)
+                book->logs[p].records[i].holder = 0;
+}
+
+void share_book_alive(struct share_book *book, int member)
+{
+    if (book->suspects[member])
+        history_violation(book->history, "share-one-holder",
+                          "what member %d holds was given to another one, too", member);
+}
+
+// ---- life ----
+
+void share_book_init(struct share_book *book, struct cluster *cluster, struct history *history)
+{
+    *book = (struct share_book){.cluster = cluster, .history = history};
+    timer_init(&book->timer, on_look, book);
+    timer_start_ms(cluster->observer, &book->timer, LOOK_MS);
+}
+
+// ---- at the end ----
+
+static int64_t end_of(const struct share_book *book, int partition)
+{
+    int64_t end = 0;
+    for (int i = 0; i < CLUSTER_STORAGE; i++) {
+        struct partitions *partitions = cluster_partitions(&book->cluster->storage[i]);
+        const struct replica *replica =
+            partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
+        if (replica != NULL && replica->state.role == PARTITION_LEADER)
+            end = replica->state.high_watermark;
+    }
+    return end;
+}
+
+void share_book_check(struct share_book *book)
+{
+    for (int p = 0; p < HISTORY_PARTITIONS; p++) {
+        int64_t end = end_of(book, p);
+        for (int64_t offset = 0; offset < end; offset++) {
+            const struct share_seen *seen = seen_at(book, p, offset);
+            if (seen->over || seen->maybe || seen->deliveries >= SHARE_DELIVERIES)
+                continue;
+            history_violation(book->history, "share-all-delivered",
+                              "t-%d offset %lld of %lld: delivered %d times, never acknowledged", p,
+                              (long long)offset, (long long)end, seen->deliveries);
+        }
+    }
+}
