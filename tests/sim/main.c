@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+enum { CPU_S_MAX = 120 };
 
 struct arguments {
     uint64_t from;
@@ -35,7 +38,8 @@ static pid_t child_start(const struct arguments *arguments, uint64_t seed, int *
     if (pid == 0) {
         struct run_result result;
         close(ends[0]);
-        alarm(120); // a run that does not end is a failure too
+        // A run that does not end is a failure too; of its own time, since the machine may be busy.
+        setrlimit(RLIMIT_CPU, &(struct rlimit){.rlim_cur = CPU_S_MAX, .rlim_max = CPU_S_MAX});
         run_seed(seed, &arguments->run, &result);
         ssize_t wrote = write(ends[1], &result, sizeof result);
         _exit(wrote == sizeof result ? 0 : 3);
