@@ -119,6 +119,8 @@ void tree_put_float(float value, struct buf *out)
     put_java(digits, out);
 }
 
+enum { EXPONENT_MAX = 1 << 30 }; // BigDecimal has none that is much larger
+
 // A number as written, taken apart: its digits without point and leading zeros, and where the point is.
 struct decimal {
     bool negative;
@@ -127,9 +129,9 @@ struct decimal {
     int64_t scale; // digits behind the point; below 0: zeros before it
 };
 
-static void read_decimal(const char *text, struct decimal *decimal)
+// false: its exponent is too large.
+static bool read_decimal(const char *text, struct decimal *decimal)
 {
-    enum { EXPONENT_MAX = 1 << 30 }; // Java's limit is near; nothing is refused for it here
     bool point = false;
     *decimal = (struct decimal){.negative = *text == '-'};
     for (text += *text == '-'; *text != '\0' && *text != 'e' && *text != 'E'; text++) {
@@ -142,19 +144,24 @@ static void read_decimal(const char *text, struct decimal *decimal)
             decimal->digits[decimal->count++] = *text;
     }
     int64_t exponent = *text != '\0' ? strtoll(text + 1, NULL, 10) : 0;
-    exponent = exponent > EXPONENT_MAX ? EXPONENT_MAX : exponent < -EXPONENT_MAX ? -EXPONENT_MAX : exponent;
+    if (exponent > EXPONENT_MAX || exponent < -EXPONENT_MAX)
+        return false;
     decimal->scale -= exponent;
     if (decimal->count == 0) {
         decimal->digits[decimal->count++] = '0';
         decimal->negative = false;
     }
+    return true;
 }
 
 // BigDecimal.toString: plain from 10^-6 up to where the last digit is a whole one, with an exponent beyond.
 static void put_exact(const char *text, struct buf *out)
 {
     struct decimal decimal;
-    read_decimal(text, &decimal);
+    if (!read_decimal(text, &decimal)) {
+        buf_printf(out, "%s", text);
+        return;
+    }
     int64_t adjusted = decimal.count - 1 - decimal.scale, before = decimal.count - decimal.scale;
     buf_printf(out, decimal.negative ? "-" : "");
     if (decimal.scale >= 0 && adjusted >= -6 && before <= 0)

@@ -71,6 +71,7 @@ Test(json_language, numbers_are_printed_as_big_decimals)
         {"12.345e-8", "1.2345E-7"},
         {"0.0012", "0.0012"},
         {"00", NULL},
+        {"160e94701234560", "160e94701234560"},
         {"123456789012345678901234567890.5", "123456789012345678901234567890.5"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[100], expected[100];
