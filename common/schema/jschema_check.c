@@ -56,7 +56,7 @@ bool checking_match(struct checking *c, const struct tree *pattern, struct slice
     pcre2_match_context *context = pcre2_match_context_create(NULL);
     int found = PCRE2_ERROR_NOMEMORY;
     if (code != NULL && data != NULL && context != NULL) {
-        pcre2_set_match_limit(context, JSCHEMA_MATCH_MAX);
+        pcre2_set_match_limit(context, c->match_max > 0 ? c->match_max : JSCHEMA_MATCH_MAX);
         found = pcre2_match(code, text.data, text.len, 0, PCRE2_NO_UTF_CHECK, data, context);
     }
     pcre2_match_context_free(context);

@@ -5,7 +5,9 @@
 // model, one that goes by the reader's.
 #include "schema/jschema_compare.h"
 
-enum { PATTERN_STEPS = 32 }; // what one try of a pattern counts
+// PCRE2 bounds its steps for each place of the name where a match could begin. All places together have
+// PATTERN_MATCH_MAX, but each at least PATTERN_MATCH_MIN, and a try counts for what it may cost.
+enum { PATTERN_STEPS = 2048, PATTERN_MATCH_MAX = 1 << 16, PATTERN_MATCH_MIN = 64 };
 
 // The two sides, with their required names.
 struct objects {
@@ -57,8 +59,10 @@ static bool is_open(const struct part *part)
 static bool pattern_finds(struct comparing *c, const struct part *part, const struct tree *pattern,
                           struct slice name)
 {
-    struct checking probe = {.schema = part->model->schema};
-    bool found = compare_step(c, PATTERN_STEPS) && checking_match(&probe, pattern, name);
+    size_t each = PATTERN_MATCH_MAX / (name.len + 1);
+    struct checking probe = {.schema = part->model->schema,
+                             .match_max = (uint32_t)(each > PATTERN_MATCH_MIN ? each : PATTERN_MATCH_MIN)};
+    bool found = compare_step(c, PATTERN_STEPS + name.len) && checking_match(&probe, pattern, name);
     if (probe.status != ST_OK)
         c->status = probe.status;
     return found;

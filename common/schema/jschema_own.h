@@ -71,6 +71,7 @@ struct checking {
     int quiet; // above 0: failing is no failure of the whole
     int depth;
     size_t steps;
+    uint32_t match_max; // steps of one regular expression; 0: JSCHEMA_MATCH_MAX
     enum status status; // LIMIT, or OK
 };
 

@@ -188,3 +188,21 @@ Test(json_cases, patterns_are_tried_a_bounded_number_of_times, .timeout = 60)
     free(reader);
     free(writer);
 }
+
+// (a|aa){1,15}[bc] takes 2^15 steps at each place of a name of a's.
+Test(json_cases, a_pattern_that_takes_long_is_a_limit, .timeout = 60)
+{
+    struct schema_findings findings;
+    char writer[1000], name[400];
+    memset(name, 'a', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(writer, sizeof writer, "{\"properties\":{\"%s\":{}},\"type\":\"object\"}", name);
+    cr_expect_eq(
+        check("{\"type\":\"object\",\"patternProperties\":{\"(a|aa){1,15}[bc]\":{}}}", writer, &findings),
+        ST_LIMIT);
+    schema_findings_fini(&findings);
+    cr_expect_eq(check("{\"type\":\"object\",\"patternProperties\":{\"^a+$\":{}}}", writer, &findings),
+                 ST_OK);
+    cr_expect_eq(findings.count, 0);
+    schema_findings_fini(&findings);
+}
