@@ -344,9 +344,18 @@ enum status submission_pack(struct call *call, const struct state_version *versi
 
 const char *submission_format(struct call *call, const struct state_version *version, const char *format)
 {
+    static const struct {
+        const char *name;
+        enum schema_text form;
+    } formats[] = {{"resolved", SCHEMA_TEXT_RESOLVED},
+                   {"serialized", SCHEMA_TEXT_SERIALIZED},
+                   {"ignore_extensions", SCHEMA_TEXT_BARE}};
     struct schema_error error;
-    if (format == NULL || strcmp(format, "resolved") != 0)
+    size_t i = 0, count = sizeof formats / sizeof *formats;
+    while (format != NULL && i < count && strcmp(format, formats[i].name) != 0)
+        i++;
+    if (format == NULL || i == count)
         return NULL;
-    const struct chore *done = parse_stored(call, version, SCHEMA_TEXT_RESOLVED, &error);
+    const struct chore *done = parse_stored(call, version, formats[i].form, &error);
     return done != NULL && done->status == ST_OK ? printed(call, done) : NULL;
 }

@@ -46,8 +46,8 @@ const struct schema *submission_stored(struct call *call, const struct state_ver
 enum status submission_pack(struct call *call, const struct state_version *version, struct buf *out,
                             struct schema_error *error);
 
-// A stored text in a form a client asks for (format=resolved). NULL: as it is stored. Lives in the call's
-// arena.
+// A stored text in a form a client asks for (Avro: resolved; Protobuf: serialized, ignore_extensions). NULL:
+// as it is stored, also for a form that the schema's language has not. Lives in the call's arena.
 const char *submission_format(struct call *call, const struct state_version *version, const char *format);
 
 #endif

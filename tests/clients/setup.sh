@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
-#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro] [jsonschema]      without arguments all of them
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro] [jsonschema] [protobuf]      without arguments all of them
 # A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -117,6 +117,15 @@ jsonschema() {
         maven java/jsonschema/pom.xml compile || told "Apicurio's JSON Schema library" "Maven failed"
 }
 
-for part in ${*:-packages python node go rust java share streams kafka avro jsonschema}; do
+protobuf() {
+    local target=java/protobuf/target
+    [ $target/lib -nt java/protobuf/pom.xml ] ||
+        { maven java/protobuf/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/$target/lib" &&
+            touch $target/lib; } || told "Apicurio's checker" "Maven failed"
+    [ $target/classes/protobuf/Answers.class -nt java/protobuf/src/main/java/protobuf/Answers.java ] ||
+        maven java/protobuf/pom.xml compile || told "Apicurio's checker" "Maven failed"
+}
+
+for part in ${*:-packages python node go rust java share streams kafka avro jsonschema protobuf}; do
     "$part"
 done

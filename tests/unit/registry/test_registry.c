@@ -446,7 +446,7 @@ Test(reading, lists_of_schemas)
     desk_ask(&desk, "put-subject-config", "other", NULL, "{\"alias\":\"b\"}");
     desk_ask(&desk, "list-schemas", NULL, "subjectPrefix=b&aliases=true", NULL);
     cr_assert_not_null(strstr(desk.answer, "\"aliases\":[\"other\"]}"), "%s", desk.answer);
-    expect("types", NULL, NULL, "[\"AVRO\"]");
+    expect("types", NULL, NULL, "[\"JSON\",\"PROTOBUF\",\"AVRO\"]");
 }
 
 Test(reading, a_subject_that_has_a_schema_twice_is_listed_once)
