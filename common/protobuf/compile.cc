@@ -165,6 +165,11 @@ class Errors : public pb::DescriptorPool::ErrorCollector, public pb::io::ErrorCo
         schema_fail(error, status, "%s", text.c_str());
     }
 
+    bool none() const
+    {
+        return error->code == ST_OK;
+    }
+
   private:
     struct schema_error *error;
 };
@@ -209,7 +214,7 @@ class Files : public pb::DescriptorDatabase
         into->parsing = name;
         parser.RecordErrorsTo(into);
         parser.RecordSourceLocationsTo(&into->places);
-        return parser.Parse(&tokenizer, out);
+        return parser.Parse(&tokenizer, out) && into->none(); // the tokenizer's errors do not end the parser
     }
 
   private:
@@ -228,20 +233,15 @@ class Files : public pb::DescriptorDatabase
 
     bool find(const std::string &name, std::string *text)
     {
-        struct slice found = source->text;
-        for (size_t i = 0; i <= source->n_refs && name != MAIN; i++) {
-            if (i == source->n_refs)
-                found = slice_str(protobuf_builtin(name.c_str()));
-            else if (slice_equal(source->refs[i].name, slice_of(name.data(), name.size())))
-                found = source->refs[i].text;
-            else
-                continue;
-            break;
-        }
-        if (found.data == nullptr)
-            return false;
+        struct slice found = name == MAIN ? source->text : slice_str(protobuf_builtin(name.c_str()));
+        bool there = name == MAIN || found.data != nullptr;
+        for (size_t i = source->n_refs; i > 0 && name != MAIN; i--)
+            if (slice_equal(source->refs[i - 1].name, slice_of(name.data(), name.size()))) {
+                found = source->refs[i - 1].text;
+                there = true;
+            }
         text->assign(reinterpret_cast<const char *>(found.data), found.len);
-        return true;
+        return there;
     }
 
     // As a text, or else as the base64 of a descriptor.
@@ -299,12 +299,11 @@ enum status compile(const struct schema_source *source, struct schema_error *err
         errors.fail(ST_MALFORMED, "the schema cannot be linked");
         return error->code;
     }
-    // A descriptor's options are interpreted already: they are written from its text.
-    if (files.binary)
-        files.written.Clear();
-    if (files.binary && !files.parse(MAIN, file->DebugString(), &errors, &files.written)) {
-        errors.fail(ST_MALFORMED, "the descriptor cannot be written as a text");
-        return error->code;
+    if (files.binary) { // from its text, so that what is written and what is linked are in one order
+        std::string text = file->DebugString();
+        struct schema_source again = *source;
+        again.text = slice_of(text.data(), text.size());
+        return compile(&again, error, set, written);
     }
     std::set<const pb::FileDescriptor *> added;
     pb::FileDescriptorSet all;

@@ -219,19 +219,14 @@ static const char *type_fault(struct comparing *c, const struct protobuf_field *
     return family_of(reader->kind) != family_of(writer->kind) ? "FIELD_SCALAR_KIND_CHANGED" : NULL;
 }
 
-// Keys and values. An entry without them is none of a compiler's, nor is one whose value is a map.
 static const char *map_fault(struct comparing *c, const struct protobuf_field *reader,
                              const struct protobuf_field *writer)
 {
-    for (uint32_t number = 1; number <= 2; number++) { // key and value
-        const struct protobuf_field *one = protobuf_field(reader->message, number),
-                                    *other = protobuf_field(writer->message, number);
-        bool odd = one == NULL || other == NULL || shape_of(one) == SHAPE_MAP;
-        const char *fault = odd ? "FIELD_KIND_CHANGED" : type_fault(c, one, other);
-        if (fault != NULL)
-            return fault;
-    }
-    return NULL;
+    const char *fault = NULL;
+    for (uint32_t number = 1; number <= 2 && fault == NULL; number++) // key and value
+        fault =
+            type_fault(c, protobuf_field(reader->message, number), protobuf_field(writer->message, number));
+    return fault;
 }
 
 // Bytes and strings may become repeated or cease to be; a number may be packed then.

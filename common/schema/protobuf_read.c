@@ -323,6 +323,25 @@ static enum status link_messages(struct reading *r, struct protobuf_message *mes
     return status;
 }
 
+// A map's entry has a key and a value, which is no map.
+static bool entry_fits(const struct protobuf_message *entry)
+{
+    const struct protobuf_field *key = protobuf_field(entry, 1), *value = protobuf_field(entry, 2);
+    bool group = key != NULL && value != NULL && (key->message != NULL || value->kind == PROTOBUF_GROUP);
+    return key != NULL && value != NULL && !group && (value->message == NULL || !value->message->map_entry);
+}
+
+static enum status check_maps(struct reading *r, const struct protobuf_message *messages, uint32_t found)
+{
+    enum status status = ST_OK;
+    for (uint32_t i = 0; i < found && status == ST_OK; i++) {
+        if (messages[i].map_entry && !entry_fits(&messages[i]))
+            return fail(r, ST_MALFORMED, "have a map without key or value");
+        status = check_maps(r, messages[i].messages, messages[i].message_count);
+    }
+    return status;
+}
+
 static enum status read_files(struct reading *r, struct protobuf *schema)
 {
     struct wire wire = wire_of(schema->set);
@@ -338,6 +357,8 @@ static enum status read_files(struct reading *r, struct protobuf *schema)
             status = read_file(r, field.bytes, &schema->files[i++]);
     for (i = 0; i < schema->file_count && status == ST_OK; i++)
         status = link_messages(r, schema->files[i].messages, schema->files[i].message_count);
+    for (i = 0; i < schema->file_count && status == ST_OK; i++)
+        status = check_maps(r, schema->files[i].messages, schema->files[i].message_count);
     schema->main = &schema->files[schema->file_count - 1];
     return status;
 }

@@ -16,6 +16,7 @@ enum {
     CALL_ARENA_MAX = 24 << 20,  // memory one request may take for texts
     CALL_REPLY_MAX = 12 << 20,  // bytes of an answer; above: 50001
     CALL_PARSED_MAX = 16 << 20, // bytes of schema texts one request may have parsed; above: 42209
+    CALL_PROTOBUF_WEIGHT = 6,   // what a byte of a Protobuf text counts for there
     CALL_RECORDS_MAX = 100000,  // records one request may write
     CALL_RECORD_BYTES_MAX = 24 << 20
 };

@@ -52,6 +52,7 @@ Test(protobuf_text, errors_say_line_and_column)
     refused(P3 "message T {\n  Unknown a = 1;\n}", ST_MALFORMED, "3:3: \"Unknown\" is not defined.");
     refused(P3 "message T { int32 a = 1; int32 b = 1; }", ST_MALFORMED,
             "2:36: Field number 1 has already been used in \"T\" by field \"a\".");
+    refused(P3 "message T { } \x01", ST_MALFORMED, "2:15: Invalid control characters encountered in text.");
     refused(P3 "import \"none.proto\";", ST_MALFORMED,
             "2:1: Import \"none.proto\" was not found or had errors.");
     refused(P3 "import \"bad.proto\";", ST_MALFORMED, "bad.proto:2:23: Expected field number.");
@@ -75,6 +76,18 @@ Test(protobuf_text, imports_are_built_in_or_references)
     schema_free(schema);
     schema = parse(P3);
     cr_assert_eq(schema_name(schema).len, 0);
+    schema_free(schema);
+}
+
+Test(protobuf_text, nothing_is_a_schema_without_messages)
+{
+    const struct schema_reference ref = {slice_str("nothing"), slice_of(NULL, 0)};
+    struct schema *schema;
+    struct schema_error error;
+    cr_assert_eq(schema_parse(SCHEMA_PROTOBUF, slice_of(NULL, 0), NULL, 0, &error, &schema), ST_OK);
+    schema_free(schema);
+    cr_assert_eq(schema_parse(SCHEMA_PROTOBUF, slice_str("import \"nothing\";"), &ref, 1, &error, &schema),
+                 ST_OK, "%s", error.text);
     schema_free(schema);
 }
 
