@@ -206,20 +206,21 @@ class Files : public pb::DescriptorDatabase
         return false;
     }
 
-    bool parse(const std::string &name, const std::string &text, Errors *into, pb::FileDescriptorProto *out)
-    {
-        pb::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
-        pb::io::Tokenizer tokenizer(&stream, into);
-        pb::compiler::Parser parser;
-        into->parsing = name;
-        parser.RecordErrorsTo(into);
-        parser.RecordSourceLocationsTo(&into->places);
-        return parser.Parse(&tokenizer, out) && into->none(); // the tokenizer's errors do not end the parser
-    }
-
   private:
     const struct schema_source *source;
     Errors *errors;
+
+    // The tokenizer's errors do not end the parser.
+    bool parse(const std::string &name, const std::string &text, pb::FileDescriptorProto *out)
+    {
+        pb::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
+        pb::io::Tokenizer tokenizer(&stream, errors);
+        pb::compiler::Parser parser;
+        errors->parsing = name;
+        parser.RecordErrorsTo(errors);
+        parser.RecordSourceLocationsTo(&errors->places);
+        return parser.Parse(&tokenizer, out) && errors->none();
+    }
 
     static bool known(const std::string &name, pb::FileDescriptorProto *out)
     {
@@ -258,7 +259,7 @@ class Files : public pb::DescriptorDatabase
             binary = binary || name == MAIN;
         } else {
             out->Clear();
-            if (!parse(name, text, errors, out))
+            if (!parse(name, text, out))
                 return false;
         }
         const char *dear = Weight().of(*out);

@@ -75,8 +75,8 @@ static bool resolve(struct resolving *resolving, const char *referring, const st
 }
 
 // A request has a budget for parsing, since others wait for the same threads. One that needs more is answered
-// with an error, whatever it comes to without the rest (operation_run). Protobuf's texts cost more: 0.7 s for a
-// MiB.
+// with an error, whatever it comes to without the rest (operation_run). Protobuf's texts cost more: 0.7 s for
+// a MiB.
 static bool may_parse(struct resolving *resolving, const struct content *content)
 {
     struct call *call = resolving->call;
