@@ -175,6 +175,8 @@ enum status avro_text(const struct schema *schema, enum schema_text form, struct
 enum status avro_check(const struct schema *reader, const struct schema *writer,
                        struct schema_findings *findings);
 enum status avro_payload_check(const struct schema *schema, struct slice payload);
+enum status avro_payload_explain(const struct schema *schema, struct slice payload,
+                                 struct schema_error *error);
 enum status avro_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare);
 enum status avro_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json);
 enum status avro_payload_from_json(const struct schema *schema, struct slice json, struct schema_error *error,

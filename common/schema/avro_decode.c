@@ -9,11 +9,21 @@
 #include "base/utf8.h"
 #include "base/varint.h"
 
+#include <stdio.h>
+
+// Where in a payload it went wrong, made from the inside out.
+struct trail {
+    char path[SCHEMA_ERROR_MAX / 2];
+    const struct avro_type *type; // the innermost
+    size_t at;                    // byte of the payload
+};
+
 struct decoder {
     const uint8_t *at, *end;
     size_t steps_left; // values
     int depth;
-    struct buf *json; // NULL: only checked
+    struct buf *json;    // NULL: only checked
+    struct trail *trail; // NULL: nobody asks
 };
 
 static enum status decode(struct decoder *d, const struct avro_type *type);
@@ -28,6 +38,24 @@ static void put_string(struct decoder *d, struct slice text)
 {
     if (d->json != NULL)
         tree_put_string(text, d->json);
+}
+
+// Puts a step in front of the path; what is too long for it is left out.
+static void put_step(struct decoder *d, struct slice name)
+{
+    if (d->trail == NULL || strlen(d->trail->path) + name.len + 2 > sizeof d->trail->path)
+        return;
+    char *path = d->trail->path;
+    memmove(path + 1 + name.len, path, strlen(path) + 1);
+    path[0] = '/';
+    memcpy(path + 1, name.data, name.len);
+}
+
+static void put_index(struct decoder *d, uint64_t index)
+{
+    char text[24];
+    snprintf(text, sizeof text, "%llu", (unsigned long long)index);
+    put_step(d, slice_str(text));
 }
 
 static size_t left(const struct decoder *d)
@@ -191,7 +219,10 @@ static enum status decode_item(struct decoder *d, const struct avro_type *type)
         return ST_MALFORMED;
     put_string(d, key);
     put(d, ":");
-    return decode(d, type->items);
+    status = decode(d, type->items);
+    if (status != ST_OK)
+        put_step(d, key);
+    return status;
 }
 
 // The header of a block: its items; a negative number is followed by the block's bytes, so that a reader can
@@ -214,15 +245,18 @@ static enum status take_block(struct decoder *d, uint64_t *count, int64_t *size)
     return status;
 }
 
-static enum status decode_block(struct decoder *d, const struct avro_type *type, bool *first, uint64_t *count)
+// before: items of the blocks before it.
+static enum status decode_block(struct decoder *d, const struct avro_type *type, uint64_t before,
+                                uint64_t *count)
 {
     int64_t size;
     enum status status = take_block(d, count, &size);
     const uint8_t *from = d->at;
     for (uint64_t i = 0; i < *count && status == ST_OK; i++) {
-        put(d, *first ? "" : ",");
-        *first = false;
+        put(d, before + i == 0 ? "" : ",");
         status = decode_item(d, type);
+        if (status != ST_OK && type->kind == AVRO_ARRAY)
+            put_index(d, before + i);
     }
     if (status == ST_OK && size >= 0 && d->at - from != size)
         return ST_MALFORMED;
@@ -231,12 +265,13 @@ static enum status decode_block(struct decoder *d, const struct avro_type *type,
 
 static enum status decode_items(struct decoder *d, const struct avro_type *type)
 {
-    bool first = true;
-    uint64_t count = 1;
+    uint64_t count = 1, before = 0;
     enum status status = ST_OK;
     put(d, type->kind == AVRO_ARRAY ? "[" : "{");
-    while (count > 0 && status == ST_OK)
-        status = decode_block(d, type, &first, &count);
+    while (count > 0 && status == ST_OK) {
+        status = decode_block(d, type, before, &count);
+        before += count;
+    }
     put(d, type->kind == AVRO_ARRAY ? "]" : "}");
     return status;
 }
@@ -250,6 +285,8 @@ static enum status decode_record(struct decoder *d, const struct avro_type *type
         put_string(d, type->fields[i].name);
         put(d, ":");
         status = decode(d, type->fields[i].type);
+        if (status != ST_OK)
+            put_step(d, type->fields[i].name);
     }
     put(d, "}");
     return status;
@@ -293,21 +330,26 @@ static enum status decode(struct decoder *d, const struct avro_type *type)
     d->steps_left--;
     enum status status = decode_kind(d, type);
     d->depth--;
+    if (status != ST_OK && d->trail != NULL && d->trail->type == NULL)
+        d->trail->type = type;
     return status;
 }
 
 static enum status decode_all(const struct schema *schema, struct slice payload, size_t *spare,
-                              struct buf *json)
+                              struct trail *trail, struct buf *json)
 {
     if (payload.len == 0)
         payload = slice_str(""); // its data may be NULL, which has no end
     struct decoder decoder = {.at = payload.data,
                               .end = payload.data + payload.len,
                               .steps_left = payload.len + *spare,
-                              .json = json};
+                              .json = json,
+                              .trail = trail};
     enum status status = decode(&decoder, avro_of(schema)->root);
     if (decoder.steps_left < *spare)
         *spare = decoder.steps_left;
+    if (trail != NULL)
+        trail->at = (size_t)(decoder.at - payload.data);
     if (status == ST_OK && decoder.at != decoder.end)
         return ST_MALFORMED;
     return status == ST_OK && json != NULL ? buf_status(json) : status;
@@ -315,17 +357,33 @@ static enum status decode_all(const struct schema *schema, struct slice payload,
 
 enum status avro_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare)
 {
-    return decode_all(schema, payload, spare, NULL);
+    return decode_all(schema, payload, spare, NULL, NULL);
 }
 
 enum status avro_payload_check(const struct schema *schema, struct slice payload)
 {
     size_t spare = SCHEMA_PAYLOAD_ITEMS_MAX;
-    return decode_all(schema, payload, &spare, NULL);
+    return decode_all(schema, payload, &spare, NULL, NULL);
 }
 
 enum status avro_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json)
 {
     size_t spare = SCHEMA_PAYLOAD_ITEMS_MAX;
-    return decode_all(schema, payload, &spare, json);
+    return decode_all(schema, payload, &spare, NULL, json);
+}
+
+enum status avro_payload_explain(const struct schema *schema, struct slice payload,
+                                 struct schema_error *error)
+{
+    size_t spare = SCHEMA_PAYLOAD_ITEMS_MAX;
+    struct trail trail = {.type = NULL};
+    enum status status = decode_all(schema, payload, &spare, &trail, NULL);
+    if (status == ST_OK || status == ST_LIMIT)
+        return status;
+    if (trail.type == NULL)
+        return schema_fail(error, status, "%zu bytes are left behind the value", payload.len - trail.at);
+    struct slice name = avro_type_name(trail.type);
+    return schema_fail(error, status, "%s: %s at byte %zu for the type %.*s", trail.path,
+                       status == ST_TRUNCATED ? "too few bytes" : "no valid bytes", trail.at, (int)name.len,
+                       (const char *)name.data);
 }

@@ -204,6 +204,7 @@ const struct schema_language avro_language = {
     .check = avro_check,
     .payload_check = avro_payload_check,
     .payload_check_many = avro_payload_check_many,
+    .payload_explain = avro_payload_explain,
     .payload_to_json = avro_payload_to_json,
     .payload_from_json = avro_payload_from_json,
 };

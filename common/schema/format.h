@@ -29,6 +29,8 @@ struct schema_language {
                          struct schema_findings *findings);
     enum status (*payload_check)(const struct schema *schema, struct slice payload);
     enum status (*payload_check_many)(const struct schema *schema, struct slice payload, size_t *spare);
+    enum status (*payload_explain)(const struct schema *schema, struct slice payload,
+                                   struct schema_error *error);
     enum status (*payload_to_json)(const struct schema *schema, struct slice payload, struct buf *json);
     enum status (*payload_from_json)(const struct schema *schema, struct slice json,
                                      struct schema_error *error, struct buf *payload);

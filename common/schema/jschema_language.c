@@ -79,6 +79,12 @@ static enum status json_payload_check(const struct schema *schema, struct slice 
     return jschema_check(parsed_of(schema), payload, &error);
 }
 
+static enum status json_payload_explain(const struct schema *schema, struct slice payload,
+                                        struct schema_error *error)
+{
+    return jschema_check(parsed_of(schema), payload, error);
+}
+
 static enum status json_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json)
 {
     enum status status = json_payload_check(schema, payload);
@@ -108,6 +114,7 @@ const struct schema_language json_language = {
     .text = json_text,
     .check = json_check,
     .payload_check = json_payload_check,
+    .payload_explain = json_payload_explain,
     .payload_to_json = json_payload_to_json,
     .payload_from_json = json_payload_from_json,
 };

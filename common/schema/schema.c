@@ -134,6 +134,32 @@ enum status schema_payload_check_many(const struct schema *schema, struct slice 
                                         : schema_payload_check(schema, payload);
 }
 
+static const char *payload_fault(enum status status)
+{
+    switch (status) {
+    case ST_TRUNCATED:
+        return "ends before its schema does";
+    case ST_LIMIT:
+        return "is deeper or has more values than is looked at";
+    case ST_UNSUPPORTED:
+        return "cannot be checked: no check is built in for its schema's format";
+    default:
+        return "is no value of its schema";
+    }
+}
+
+enum status schema_payload_explain(const struct schema *schema, struct slice payload,
+                                   struct schema_error *error)
+{
+    const struct schema_language *language = schema->language;
+    *error = (struct schema_error){.code = ST_OK};
+    enum status status = language->payload_explain ? language->payload_explain(schema, payload, error)
+                                                   : schema_payload_check(schema, payload);
+    if (status != ST_OK)
+        schema_fail(error, status, "it %s", payload_fault(status));
+    return status;
+}
+
 enum status schema_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json)
 {
     const struct schema_language *language = schema->language;

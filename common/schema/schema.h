@@ -111,9 +111,9 @@ void schema_findings_fini(struct schema_findings *findings);
 enum status schema_check(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings);
 
-// A finding as Confluent's registry puts it into "messages" (errorType, description; Avro: additionalInfo too;
-// JSON Schema: both fragments), with remedy behind it. reader_is_new: which of the two the reader is. LIMIT:
-// out is full.
+// A finding as Confluent's registry puts it into "messages" (errorType, description; Avro: additionalInfo
+// too; JSON Schema: both fragments), with remedy behind it. reader_is_new: which of the two the reader is.
+// LIMIT: out is full.
 enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out);
 
 // Whether payload (without the registry's header of 5 bytes) is one value of the schema, whole. MALFORMED or
@@ -127,8 +127,13 @@ enum status schema_payload_check(const struct schema *schema, struct slice paylo
 // such values, or counts its steps by itself, leaves *spare alone.
 enum status schema_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare);
 
-// A payload as JSON text (Avro: the JSON encoding of the specification; JSON: itself, after it is checked) and
-// back. Errors as above; from_json adds the error's text.
+// schema_payload_check that says why not: *error begins with where in the payload it is ("/lines/3/count:
+// ...") if the format can tell. For payloads that are refused; it may cost a little more.
+enum status schema_payload_explain(const struct schema *schema, struct slice payload,
+                                   struct schema_error *error);
+
+// A payload as JSON text (Avro: the JSON encoding of the specification; JSON: itself, after it is checked)
+// and back. Errors as above; from_json adds the error's text.
 enum status schema_payload_to_json(const struct schema *schema, struct slice payload, struct buf *json);
 enum status schema_payload_from_json(const struct schema *schema, struct slice json,
                                      struct schema_error *error, struct buf *payload);

@@ -126,12 +126,19 @@ static bool take_id(const struct record *record, int side, struct slice part, st
 
 static void judge_payload(struct judge *judge, struct guard_fault *fault, struct slice payload)
 {
-    fault->status = schema_payload_check_many(fault->entry->schema, payload, &judge->spare);
-    if (fault->status == ST_OK)
+    struct schema_error error = {.code = ST_LIMIT,
+                                 .text = "it is deeper or has more values than is looked at"};
+    enum status status = schema_payload_check_many(fault->entry->schema, payload, &judge->spare);
+    if (status == ST_OK)
         return;
-    if (fault->status == ST_LIMIT)
-        report_of(judge)->spent = true;
+    struct guard_report *report = report_of(judge);
+    report->spent |= status == ST_LIMIT;
     fault->reason = GUARD_PAYLOAD;
+    if (report->fault_count < GUARD_EXPLAINED_MAX) {
+        if (status != ST_LIMIT)
+            schema_payload_explain(fault->entry->schema, payload, &error);
+        fault->why = mem_strdup(error.text);
+    }
     add_fault(judge, fault);
 }
 
@@ -184,27 +191,16 @@ struct guard_report *guard_judge(const struct guard_books *books, const struct b
     return judge.report;
 }
 
-void guard_report_free(struct guard_report **report)
+void guard_report_free(struct guard_report **pointer)
 {
-    mem_free(*report);
-    *report = NULL;
+    struct guard_report *report = *pointer;
+    *pointer = NULL;
+    for (int i = 0; report != NULL && i < report->fault_count; i++)
+        mem_free(report->faults[i].why);
+    mem_free(report);
 }
 
 // ---- telling ----
-
-static const char *payload_text(enum status status)
-{
-    switch (status) {
-    case ST_TRUNCATED:
-        return "ends before its schema does";
-    case ST_LIMIT:
-        return "is deeper or has more values than is looked at";
-    case ST_UNSUPPORTED:
-        return "cannot be checked: no check is built in for its schema's format";
-    default:
-        return "is no value of its schema";
-    }
-}
 
 const char *guard_fault_text(struct arena *arena, const char *topic, const struct guard_fault *fault)
 {
@@ -229,7 +225,8 @@ const char *guard_fault_text(struct arena *arena, const char *topic, const struc
         return arena_printf(arena, "topic %s: the %s's schema (%s, subject \"%s\") cannot be used: %s", topic,
                             part, id, subject, why);
     default:
-        return arena_printf(arena, "topic %s: the %s %s (%s, subject \"%s\")", topic, part,
-                            payload_text(fault->status), id, subject);
+        return arena_printf(arena, "topic %s: the %s is not of its schema (%s, subject \"%s\")%s%s", topic,
+                            part, id, subject, fault->why != NULL ? ": " : "",
+                            fault->why != NULL ? fault->why : "");
     }
 }

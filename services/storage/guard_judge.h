@@ -10,6 +10,7 @@
 
 enum {
     GUARD_FAULTS_MAX = 100,      // records at fault that are told of one by one
+    GUARD_EXPLAINED_MAX = 10,    // payloads at fault of which it is said what is wrong in them
     GUARD_MISSING_MAX = 64,      // ids that are asked about at once
     GUARD_VALUES_PER_BYTE = 4,   // values that payloads of a batch may have for each of its bytes ...
     GUARD_SPARE_LOOP = 16 << 10, // ... and besides on the loop
@@ -48,7 +49,7 @@ struct guard_fault {
     enum guard_reason reason;
     struct guard_id id;              // not with BARE and HEADER
     const struct guard_entry *entry; // in the book; NULL with BARE and HEADER
-    enum status status;              // PAYLOAD: of schema_payload_check
+    char *why;                       // PAYLOAD: where and what is wrong, of the first ones; NULL: not told
 };
 
 struct guard_missing {

@@ -250,8 +250,9 @@ def test_avro_payloads(cluster, registry, connection):
     assert connection.produce("avro", batch([fine])) == (0, 0)
     error, _, message, faults = connection.produce_reason("avro", batch([fine, bad, framed(mine)]))
     assert error == INVALID_RECORD and sorted(faults) == [1, 2]
-    assert message == 'topic avro: the value is no value of its schema (id %d, subject "avro-value")' % mine
-    assert "ends before its schema does" in faults[2]
+    assert message == ('topic avro: the value is not of its schema (id %d, subject "avro-value"): 1 bytes are left behind '
+                       'the value' % mine)
+    assert "/x: too few bytes at byte 0 for the type int" in faults[2]
     large = [fine] * 8000  # on the pool
     for codec in ("none", "lz4"):
         assert connection.produce("avro", batch(large, codec))[0] == 0
@@ -266,6 +267,17 @@ def test_avro_payloads_with_references(cluster, registry, connection):
                           references=[{"name": "n.Inner", "subject": "inner", "version": 1}])
     assert connection.produce("referring", batch([framed(mine, b"\2")])) == (0, 0)
     assert connection.produce("referring", batch([framed(mine, b"\2\2")]))[0] == INVALID_RECORD
+
+
+def test_json_payloads(cluster, registry, connection):
+    create(cluster, "json", **FULL)
+    schema = {"type": "object", "properties": {"lines": {"type": "array", "items": {"type": "integer"}}}}
+    mine = registry.id_of("json-value", schema, schemaType="JSON")
+    assert connection.produce("json", batch([framed(mine, b'{"lines":[1,2]}')])) == (0, 0)
+    error, _, message, _ = connection.produce_reason("json", batch([framed(mine, b'{"lines":[1,"a"]}')]))
+    assert error == INVALID_RECORD and "/lines/1" in message, message
+    assert connection.produce("json", batch([framed(mine, b"{")]))[0] == INVALID_RECORD
+    assert connection.produce("json", batch([framed(mine, b"{}")])) == (0, 1)
 
 
 # ---- registries come and go ----

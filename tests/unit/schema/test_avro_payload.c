@@ -237,3 +237,31 @@ Test(avro_payload, what_does_not_fit_is_told)
     buf_fini(&out);
     schema_free(schema);
 }
+
+static const struct {
+    const char *schema, *hex, *text;
+} explained[] = {
+    {"\"int\"", "", ": too few bytes at byte 0 for the type int"},
+    {"\"int\"", "0200", "1 bytes are left behind the value"},
+    {LIST, "0202", "/n/v: too few bytes at byte 2 for the type int"},
+    {LIST, "02020208", "/n/n: no valid bytes at byte 4 for the type union"},
+    {"{\"type\":\"array\",\"items\":\"boolean\"}", "0400010205",
+     "/2: no valid bytes at byte 5 for the type boolean"},
+    {"{\"type\":\"map\",\"values\":\"boolean\"}", "02026b05",
+     "/k: no valid bytes at byte 4 for the type boolean"},
+};
+
+Test(avro_payload, a_refusal_says_where)
+{
+    for (size_t i = 0; i < sizeof explained / sizeof *explained; i++) {
+        uint8_t bytes[64];
+        struct schema_error error;
+        struct schema *schema = parse(explained[i].schema);
+        size_t len = unhex(explained[i].hex, bytes);
+        enum status status = schema_payload_check(schema, slice_of(bytes, len));
+        cr_expect_eq(schema_payload_explain(schema, slice_of(bytes, len), &error), status);
+        cr_expect_eq(error.code, status);
+        cr_expect_str_eq(error.text, explained[i].text, "%zu: %s", i, error.text);
+        schema_free(schema);
+    }
+}

@@ -271,9 +271,24 @@ Test(guard_full, payloads_are_of_their_schema)
     cr_expect(good(VALUE("\1", "\2")));
     cr_expect(good((struct slice){0}));
     expect_fault(VALUE("\1", ""), GUARD_PAYLOAD,
-                 "topic t: the value ends before its schema does (id 1, subject \"t-value\")");
-    expect_fault(VALUE("\1", "\2\2"), GUARD_PAYLOAD,
-                 "topic t: the value is no value of its schema (id 1, subject \"t-value\")");
+                 "topic t: the value is not of its schema (id 1, subject \"t-value\"): /x: too few bytes at "
+                 "byte 0 for the type int");
+    expect_fault(
+        VALUE("\1", "\2\2"), GUARD_PAYLOAD,
+        "topic t: the value is not of its schema (id 1, subject \"t-value\"): 1 bytes are left behind "
+        "the value");
+}
+
+Test(guard_full, only_the_first_faults_are_explained)
+{
+    struct batch_record records[20];
+    for (int i = 0; i < 20; i++)
+        records[i] = (struct batch_record){.value = VALUE("\1", "")};
+    struct guard_report *report = judge(records, 20, 0);
+    cr_expect_eq(report->fault_count, 20);
+    cr_expect_not_null(report->faults[GUARD_EXPLAINED_MAX - 1].why);
+    cr_expect_null(report->faults[GUARD_EXPLAINED_MAX].why);
+    guard_report_free(&report);
 }
 
 Test(guard_full, with_the_id_in_a_header_the_value_is_the_payload)
