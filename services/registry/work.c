@@ -412,12 +412,12 @@ static void read_here(struct registry_work *work)
     if (!run(work))
         return;
     bool denied = work->call->code == 404 && !work->asked_owner;
-    if (denied && owner == NULL && work->call->operation == &operation_locate &&
-        registry_has_topic(work->store)) {
-        try_later(work); // nobody owns the schemas now
+    bool ask = owner != NULL && left_ms(work) > MISS_MS;
+    if (denied && !ask && work->call->operation == &operation_locate && registry_has_topic(work->store)) {
+        try_later(work); // nobody owns the schemas now, or there is no time left
         return;
     }
-    if (!denied || owner == NULL || left_ms(work) <= MISS_MS) {
+    if (!denied || !ask) {
         end(work);
         return;
     }
