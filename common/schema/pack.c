@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // See pack.h. Layout: version, format, then as varint length and bytes: how many references there are, each
-// one's name and text, the schema's own text.
+// one's name and text, the schema's own text. Of Protobuf a FileDescriptorSet follows the format, to the end.
 #include "schema/pack.h"
 
 #include "base/mem.h"
 #include "base/varint.h"
-#include "schema/format.h"
+#include "schema/protobuf.h"
 
 static void put_number(struct buf *out, uint64_t number)
 {
@@ -37,6 +37,20 @@ enum status schema_pack(enum schema_format format, struct slice text, const stru
         put_text(out, refs[i].text);
     }
     put_text(out, text);
+    if (buf_status(out) != ST_OK)
+        out->len = before;
+    return buf_status(out);
+}
+
+enum status schema_pack_descriptors(const struct schema *schema, struct buf *out)
+{
+    size_t before = out->len;
+    if (schema_format(schema) != SCHEMA_PROTOBUF)
+        return ST_UNSUPPORTED;
+    struct slice set = protobuf_of(schema)->set;
+    buf_put_u8(out, SCHEMA_PACK_VERSION);
+    buf_put_u8(out, SCHEMA_PROTOBUF);
+    buf_append(out, set.data, set.len);
     if (buf_status(out) != ST_OK)
         out->len = before;
     return buf_status(out);
@@ -96,5 +110,8 @@ enum status schema_unpack(struct slice bytes, struct schema_error *error, struct
     if (bytes.data[0] != SCHEMA_PACK_VERSION)
         return schema_fail(error, ST_UNSUPPORTED, "packed in version %d, this build reads %d", bytes.data[0],
                            SCHEMA_PACK_VERSION);
-    return unpack((enum schema_format)bytes.data[1], slice_of(bytes.data + 2, bytes.len - 2), error, schema);
+    struct slice rest = slice_of(bytes.data + 2, bytes.len - 2);
+    if (bytes.data[1] == SCHEMA_PROTOBUF)
+        return protobuf_parse_descriptors(rest, error, schema);
+    return unpack((enum schema_format)bytes.data[1], rest, error, schema);
 }

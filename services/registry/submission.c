@@ -330,18 +330,30 @@ const struct schema *submission_stored(struct call *call, const struct state_ver
     return done != NULL ? done->schema : NULL;
 }
 
+static enum status pack(struct call *call, const struct state_version *version, struct buf *out,
+                        struct schema_error *error)
+{
+    struct chore_input input;
+    if (strcmp(version->schema->type, schema_format_name(SCHEMA_PROTOBUF)) == 0) {
+        const struct schema *schema = submission_stored(call, version, error);
+        return schema != NULL ? schema_pack_descriptors(schema, out) : ST_MALFORMED;
+    }
+    enum status status = ST_MALFORMED;
+    if (stored_input(call, version, &input, error))
+        status = schema_pack(input.format, input.text, input.references, input.reference_count, out);
+    input_free(&input);
+    return status;
+}
+
 enum status submission_pack(struct call *call, const struct state_version *version, struct buf *out,
                             struct schema_error *error)
 {
-    struct chore_input input;
-    if (stored_input(call, version, &input, error)) {
-        error->code = schema_pack(input.format, input.text, input.references, input.reference_count, out);
-        if (error->code != ST_OK)
-            snprintf(error->text, sizeof error->text, "%s schemas cannot be packed: %s",
-                     version->schema->type, status_text(error->code));
-    }
-    input_free(&input);
-    return error->code;
+    *error = (struct schema_error){.code = ST_OK};
+    enum status status = pack(call, version, out, error);
+    if (status != ST_OK && error->text[0] == '\0')
+        snprintf(error->text, sizeof error->text, "%s schemas cannot be packed: %s", version->schema->type,
+                 status_text(status));
+    return status;
 }
 
 const char *submission_format(struct call *call, const struct state_version *version, const char *format)

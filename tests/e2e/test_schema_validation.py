@@ -280,6 +280,16 @@ def test_json_payloads(cluster, registry, connection):
     assert connection.produce("json", batch([framed(mine, b"{}")])) == (0, 1)
 
 
+def test_protobuf_payloads(cluster, registry, connection):
+    create(cluster, "proto", **FULL)
+    text = 'syntax = "proto3"; message First { string name = 1; } message Second { int32 number = 1; }'
+    mine = registry.id_of("proto-value", text, schemaType="PROTOBUF")
+    for payload, error in [(b"\0\x0a\2ab", 0), (b"\2\2\x08\7", 0), (b"\0\x0a\5ab", INVALID_RECORD),
+                           (b"\0\x08\7", INVALID_RECORD), (b"\2\6\x08\7", INVALID_RECORD)]:
+        got = connection.produce_reason("proto", batch([framed(mine, payload)]))
+        assert got[0] == error, (payload, got)
+
+
 # ---- registries come and go ----
 
 
