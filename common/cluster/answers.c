@@ -107,6 +107,16 @@ static int32_t controller_of(const struct answers_scope *scope)
 
 // ---- Metadata ----
 
+// Where a broker is that is named; NULL: it is not.
+static const struct image_endpoint *listed_endpoint(const struct answers_scope *scope,
+                                                    const struct image_node *node)
+{
+    if (node->role == MILLRACE__ROLE__ROLE_STORAGE && scope->away != NULL &&
+        scope->away(scope->context, node->id))
+        return image_endpoint(node, scope->principal->listener);
+    return answers_endpoint(scope, node->id);
+}
+
 static enum status metadata_brokers(const struct answers_scope *scope,
                                     struct kafka_metadata_response *response)
 {
@@ -118,7 +128,7 @@ static enum status metadata_brokers(const struct answers_scope *scope,
     response->brokers_count = 0;
     for (int32_t i = 0; i < nodes; i++) {
         const struct image_node *node = image_node_at(scope->image, (size_t)i);
-        const struct image_endpoint *endpoint = answers_endpoint(scope, node->id);
+        const struct image_endpoint *endpoint = listed_endpoint(scope, node);
         if (endpoint == NULL)
             continue;
         metadata_broker *broker = &response->brokers[response->brokers_count++];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Answers that come from the image alone: Metadata, FindCoordinator, DescribeCluster,
 // DescribeTopicPartitions. Pure functions into a request's arena; strings are borrowed from the image or the
-// request, so an answer is encoded before the image changes. Only unfenced storage nodes are listed, each
-// with its endpoint for the listener the client came in by: clients, TLS and port mappings see one kind of
-// broker.
+// request, so an answer is encoded before the image changes. Only unfenced storage nodes are listed (and by
+// Metadata those that were a moment ago), each with its endpoint for the listener the client came in by:
+// clients, TLS and port mappings see one kind of broker.
 #ifndef CLUSTER_ANSWERS_H
 #define CLUSTER_ANSWERS_H
 
@@ -29,6 +29,9 @@ struct answers_scope {
     // Whether the answering node has just lost its connection to that one; NULL: it does not know. Its
     // partitions then have no leader: told a dead one, librdkafka asks again only a second later.
     bool (*lost)(const void *context, int32_t node);
+    // Whether a fenced node was live a moment ago: Metadata names it among the brokers all the same. NULL:
+    // none was.
+    bool (*away)(const void *context, int32_t node);
     const void *context;
 };
 

@@ -24,6 +24,12 @@ static bool leader_lost(const void *context, int32_t node)
     return partitions != NULL && partitions_leader_lost(partitions, node);
 }
 
+static bool node_away(const void *context, int32_t node)
+{
+    const struct partitions *partitions = storage_partitions(context);
+    return partitions != NULL && partitions_node_away(partitions, node);
+}
+
 struct answers_scope storage_scope(struct storage_request *request)
 {
     return (struct answers_scope){.image = storage_image(request->storage),
@@ -32,6 +38,7 @@ struct answers_scope storage_scope(struct storage_request *request)
                                   .version = request->version,
                                   .arena = &request->arena,
                                   .lost = leader_lost,
+                                  .away = node_away,
                                   .context = request->storage};
 }
 

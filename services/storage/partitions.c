@@ -411,6 +411,7 @@ static void on_node(void *context, const struct image_node *before, const struct
     void *value;
     if (any->role != MILLRACE__ROLE__ROLE_STORAGE)
         return;
+    away_note(&partitions->away, before, after);
     while (map_next(&partitions->replicas, &at, NULL, &value)) {
         struct replica *replica = value;
         if (partition_replica(&replica->state, any->id) != NULL)
@@ -418,6 +419,11 @@ static void on_node(void *context, const struct image_node *before, const struct
     }
     if (before == NULL || after == NULL || before->incarnation != after->incarnation)
         streams_in_node_changed(partitions->in, any->id);
+}
+
+bool partitions_node_away(const struct partitions *partitions, int32_t node)
+{
+    return away_recent(&partitions->away, node);
 }
 
 bool partitions_leader_lost(const struct partitions *partitions, int32_t node)
@@ -477,6 +483,7 @@ struct partitions *partitions_new(const struct partitions_options *options)
     partitions->listener = (struct image_listener){
         .context = partitions, .on_node = on_node, .on_partition = on_partition, .on_config = on_config};
     map_init(&partitions->replicas, env_random(options->env));
+    away_init(&partitions->away, options->env);
     timer_init(&partitions->tick, tick_fire, partitions);
     timer_init(&partitions->room, room_fire, partitions);
     partitions->damaged =
@@ -700,6 +707,7 @@ void partitions_destroy(struct partitions **pointer)
     while (map_next(&partitions->replicas, &at, NULL, &value))
         replica_free(value);
     map_fini(&partitions->replicas);
+    away_fini(&partitions->away);
     metric_remove(partitions->options.env->metrics, &partitions->damaged);
     metric_remove(partitions->options.env->metrics, &partitions->strays);
     watch_fini(partitions);

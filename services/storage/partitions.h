@@ -52,6 +52,8 @@ void partitions_close(struct partitions *partitions, partitions_closed_fn *done,
 // Frees everything; when not closed before, the log is abandoned as in a crash.
 void partitions_destroy(struct partitions **partitions);
 
+// Whether that node is fenced and was live a moment ago, see away.h.
+bool partitions_node_away(const struct partitions *partitions, int32_t node);
 // Whether this node follows that leader and has just lost its connection to it, see stream_in.h.
 bool partitions_leader_lost(const struct partitions *partitions, int32_t node);
 

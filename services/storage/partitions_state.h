@@ -4,6 +4,7 @@
 #ifndef STORAGE_PARTITIONS_STATE_H
 #define STORAGE_PARTITIONS_STATE_H
 
+#include "away.h"
 #include "base/map.h"
 #include "cluster/contacts.h"
 #include "moves.h"
@@ -19,6 +20,7 @@ struct partitions {
     struct partitions_options options; // strings owned
     struct image_listener listener;
     struct map replicas; // key: topic id and index, see partitions_key
+    struct away away;
     struct timer tick;
     struct watched {
         struct replica *first, *last; // linked by watch_next, see watch.h

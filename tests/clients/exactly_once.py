@@ -15,13 +15,14 @@ import time
 import brokers
 import clients
 import scenario
-from scenario import check, wait_for
+from scenario import check
 
 PARTITIONS = 3
 MEMBERS = "ab"
-CATCH_UP_SECONDS = 180
-# librdkafka 2.16 gives up a broker that Metadata does not list, but waits for it with offsets of a transaction that were
+STILL_SECONDS = 120  # the output has nothing new for so long: it has come to a halt
+# librdkafka 2.16 gives up a broker that Metadata does not name, but waits for it with offsets of a transaction that were
 # on their way there, up to the limit that python/transform.py sets for each step, unless another broker goes or comes.
+# Metadata names one for 9 s after it has gone.
 LEAVE_SECONDS = 100
 FAILURES_MAX = 5  # of members that end by an error of their own; they are started again
 
@@ -177,13 +178,20 @@ class Run:
         watcher = threading.Thread(target=self.watch, args=(stop,), daemon=True)
         watcher.start()
         try:
-            wait_for(lambda: self.complete(self.output()), self.progress, CATCH_UP_SECONDS)
+            self.wait_complete()
         finally:
             stop.set()
             watcher.join()
 
-    def progress(self):
-        return f"everything in the output; members committed {[member.count() for member in self.members]}"
+    def wait_complete(self):
+        """As long as more comes: how fast is the machine's affair."""
+        found, since = -1, time.monotonic()
+        while not self.complete(output := self.output()):
+            if len(output) > found:
+                found, since = len(output), time.monotonic()
+            check(time.monotonic() < since + STILL_SECONDS, "nothing more than %d records came for %d s; members committed %s",
+                  found, STILL_SECONDS, [member.count() for member in self.members])
+            time.sleep(1)
 
     def check_members(self):
         failures = [text for member in self.members for text in member.failures]

@@ -217,6 +217,30 @@ Test(answers, find_coordinator_names_a_live_storage_node_and_moves_only_the_keys
     fixture_destroy(it);
 }
 
+static bool away_2(const void *context, int32_t node)
+{
+    return node == 2;
+}
+
+// A restart is no reason to drop a broker: librdkafka waits in vain for what was on its way there. Nothing is
+// led by it.
+Test(answers, metadata_names_a_broker_that_was_live_a_moment_ago)
+{
+    struct fixture *it = fixture_new(9);
+    struct kafka_metadata_request request = {.topics_count = -1};
+    struct kafka_metadata_response response;
+    put_fenced(it->image, 2, 102, true);
+    cr_assert_eq(answers_metadata(&it->scope, &request, &response), ST_OK);
+    cr_assert_eq(response.brokers_count, 1);
+    it->scope.away = away_2;
+    cr_assert_eq(answers_metadata(&it->scope, &request, &response), ST_OK);
+    cr_assert_eq(response.brokers_count, 2);
+    cr_expect_eq(response.brokers[1].node_id, 2);
+    for (int p = 0; p < response.topics[0].partitions_count; p++)
+        cr_expect_neq(response.topics[0].partitions[p].leader_id, 2);
+    fixture_destroy(it);
+}
+
 Test(answers, find_coordinator_in_every_version_also_when_nobody_is_live)
 {
     for (int16_t version = 0; version <= 6; version++) {
