@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "io/env_posix.h"
 #include "kafka/errors.h"
+#include "kafka/messages/describe_cluster.h"
 #include "kafka/messages/find_coordinator.h"
 
 #include <stdio.h>
@@ -245,6 +246,34 @@ enum cli_exit admin_refused(const char *what, struct slice name, int16_t error, 
                     kafka_error_name(error));
 }
 
+static bool is_live(const struct kafka_describe_cluster_response *cluster, int32_t node)
+{
+    for (int i = 0; i < cluster->brokers_count; i++)
+        if (cluster->brokers[i].broker_id == node)
+            return true;
+    return false;
+}
+
+// Metadata goes on naming a broker for a while after it has gone; who asks every broker would wait for it.
+static enum cli_exit drop_gone(struct admin *admin, struct kafka_metadata_response *metadata)
+{
+    struct kafka_describe_cluster_request request;
+    const void *body;
+    if (admin_version(admin, ADMIN_ANY_NODE, KAFKA_API_DESCRIBE_CLUSTER, -1) < 0)
+        return CLI_DONE;
+    kafka_defaults(&kafka_describe_cluster_request_message, &request);
+    enum cli_exit code = admin_call(admin, ADMIN_ANY_NODE, KAFKA_API_DESCRIBE_CLUSTER, -1, &request, &body);
+    const struct kafka_describe_cluster_response *cluster = body;
+    if (code != CLI_DONE || cluster->error_code != 0)
+        return code;
+    int kept = 0;
+    for (int i = 0; i < metadata->brokers_count; i++)
+        if (is_live(cluster, metadata->brokers[i].node_id))
+            metadata->brokers[kept++] = metadata->brokers[i];
+    metadata->brokers_count = kept;
+    return CLI_DONE;
+}
+
 enum cli_exit admin_metadata(struct admin *admin, const struct slice *topics, int count,
                              const struct kafka_metadata_response **response)
 {
@@ -263,10 +292,11 @@ enum cli_exit admin_metadata(struct admin *admin, const struct slice *topics, in
     if (code != CLI_DONE)
         return code;
     *response = body;
+    code = drop_gone(admin, (struct kafka_metadata_response *)(uintptr_t)body); // it lies in our arena
     for (int i = 0; i < (*response)->brokers_count; i++)
         node_learn(admin, (*response)->brokers[i].node_id, (*response)->brokers[i].host,
                    (*response)->brokers[i].port);
-    return CLI_DONE;
+    return code;
 }
 
 enum cli_exit admin_coordinator(struct admin *admin, const char *group, int32_t *node)

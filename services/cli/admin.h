@@ -77,7 +77,7 @@ bool admin_again(struct admin *admin, int16_t error);
 // Prints "WHAT NAME: text" for an error code; returns CLI_FAILED, or CLI_TIMEOUT for REQUEST_TIMED_OUT.
 enum cli_exit admin_refused(const char *what, struct slice name, int16_t error, struct slice message);
 
-// Brokers and topics; topics NULL: all. Fills the addresses admin_call connects to.
+// Live brokers, and topics; topics NULL: all. Fills the addresses admin_call connects to.
 enum cli_exit admin_metadata(struct admin *admin, const struct slice *topics, int count,
                              const struct kafka_metadata_response **response);
 

@@ -20,3 +20,20 @@ def test_topic_created_while_a_node_is_away():
         lib.wait_until(lambda: all(cluster.partition("early", i)["leader"] == 3 for i in range(4)), 20,
                        "the node that was away to lead")
         assert len(cluster.consume("early")) == 100  # what was written without it is there, too
+
+
+def test_node_that_has_just_gone_is_named_but_not_asked():
+    """A restart is no reason for clients to forget a broker (services/storage/away.h)."""
+    with lib.Cluster(storage=3, coordinators=1) as cluster:
+        cluster.create_topic("t", partitions=6, replication=3)
+
+        def left_by(node):
+            metadata = cluster.metadata()
+            leaders = {p["leader"] for topic in metadata["topics"] for p in topic["partitions"]}
+            return leaders <= {1, 2, 3} - {node} and metadata
+
+        cluster.storage[2].kill()
+        metadata = lib.wait_until(lambda: left_by(3), 20, "other leaders")
+        assert {broker["id"] for broker in metadata["brokers"]} == {1, 2, 3}
+        cluster.cli("group", "list", "--timeout", "5")
+        lib.wait_until(lambda: len(cluster.metadata()["brokers"]) == 2, 30, "the node to be missed")
