@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { WISHES_MAX = 2, GUID_TEXT = 37 }; // a topic has a key and a value
+enum { WISHES_MAX = 2, RESOURCE_TEXT_MAX = NAMES_CONTEXT_MAX - 1 }; // a topic has a key and a value
 
 enum lifecycle { LIFECYCLE_NONE, LIFECYCLE_WEAK, LIFECYCLE_STRONG };
 
@@ -41,11 +41,11 @@ static bool name_good(struct call *call, const char *property, const char *name)
 {
     if (name == NULL || *name == '\0')
         return associate_invalid(call, property, "cannot be null or empty");
-    if (strlen(name) > NAMES_CONTEXT_MAX - 1)
+    if (strlen(name) > RESOURCE_TEXT_MAX)
         return associate_invalid(call, property, "is too long");
     for (const char *at = name; *at != '\0'; at++)
-        if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == ':')
-            return associate_invalid(call, property, "has a control character or a colon");
+        if ((unsigned char)*at < 0x20 || *at == 0x7f)
+            return associate_invalid(call, property, "has a control character");
     return true;
 }
 
@@ -66,7 +66,9 @@ static bool read_resource(struct associating *now, const cJSON *body)
     else if (!name_good(call, "resourceId", now->resource.id))
         return false;
     return name_good(call, "resourceName", now->resource.name) &&
-           name_good(call, "resourceNamespace", now->resource.name_space);
+           name_good(call, "resourceNamespace", now->resource.name_space) &&
+           (strchr(now->resource.name_space, ':') == NULL || // it becomes a context
+            associate_invalid(call, "resourceNamespace", "has a colon"));
 }
 
 static bool read_type(struct call *call, struct wish *wish)

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { PROPS_MAX = 100 };
+enum { PROPS_MAX = 100, PROPS_BYTES_MAX = 64 << 10 };
 
 // ---- lists ----
 
@@ -77,11 +77,15 @@ static const char *normal_type(const char *type)
 static bool props_good(struct call *call, const cJSON *props)
 {
     int count = 0;
+    size_t bytes = 0;
     if (props == NULL || cJSON_IsNull(props))
         return true;
     bool good = cJSON_IsObject(props);
-    for (const cJSON *at = good ? props->child : NULL; at != NULL; at = at->next)
-        good = good && ++count <= PROPS_MAX && cJSON_IsString(at) && strlen(at->valuestring) <= KEY_TEXT_MAX;
+    for (const cJSON *at = good ? props->child : NULL; at != NULL && good; at = at->next) {
+        good = ++count <= PROPS_MAX && cJSON_IsString(at);
+        bytes += strlen(at->string) + (good ? strlen(at->valuestring) : 0);
+    }
+    good = good && bytes <= PROPS_BYTES_MAX;
     return good || key_invalid(call, "kmsProps");
 }
 

@@ -61,8 +61,8 @@ struct registry {
     void *drained_context;
 
     struct timer gauges;
-    struct metric requests, forwarded, failed, passed_over, thoughts; // counters
-    struct metric subjects, schemas, owner, waiting, thinking;        // gauges
+    struct metric requests, forwarded, failed, passed_over, thoughts;                   // counters
+    struct metric subjects, schemas, owner, waiting, thinking, keys_held, associations; // gauges
 };
 
 // Whether the topic exists. The first write has it made.

@@ -77,6 +77,8 @@ static void on_gauges(struct timer *timer)
     metric_set(&registry->owner, schemas->ledger != NULL && ledger_ready(schemas->ledger));
     metric_set(&registry->waiting, (int64_t)registry->work_count);
     metric_set(&registry->thinking, (int64_t)registry->thinking_bytes);
+    metric_set(&registry->keys_held, (int64_t)keys_count(registry->keys));
+    metric_set(&registry->associations, (int64_t)associations_count(state_associations(registry->state)));
     timer_start_ms(registry->env, &registry->gauges, GAUGES_MS);
 }
 
@@ -97,6 +99,9 @@ void report_start(struct registry *registry)
          "Records of _schemas that could not be used.", METRIC_COUNTER},
         {&registry->thoughts, "millrace_registry_jobs_total",
          "Times that schemas were too large to be looked at between other requests.", METRIC_COUNTER},
+        {&registry->keys_held, "millrace_registry_keys", "KEKs and DEKs, deleted ones too.", METRIC_GAUGE},
+        {&registry->associations, "millrace_registry_associations", "Associations of subjects and resources.",
+         METRIC_GAUGE},
         {&registry->thinking, "millrace_registry_job_bytes", "Bytes of schemas with such jobs.",
          METRIC_GAUGE},
         {&registry->subjects, "millrace_registry_subjects", "Subjects with a version, deleted ones too.",
@@ -118,7 +123,7 @@ void report_stop(struct registry *registry)
     struct metric *const all[] = {&registry->requests,    &registry->forwarded, &registry->failed,
                                   &registry->passed_over, &registry->subjects,  &registry->schemas,
                                   &registry->owner,       &registry->waiting,   &registry->thoughts,
-                                  &registry->thinking};
+                                  &registry->thinking,    &registry->keys_held, &registry->associations};
     timer_stop(registry->env, &registry->gauges);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_remove(registry->env->metrics, all[i]);

@@ -240,6 +240,8 @@ static void handle(struct http_request *request, void *context)
     serving->type = answer_type(http_header(request, "Accept"));
     call_init(&serving->call);
     arena_init(&serving->texts, REQUEST_TEXTS_MAX);
+    if (serving->type == NULL && operation_of(serving)->run == op_openapi)
+        serving->type = types[0]; // it has one type of its own, whatever is asked for
     if (serving->type == NULL) {
         serving->type = types[0];
         refuse(serving, 406, "HTTP 406 Not Acceptable");

@@ -71,6 +71,17 @@ Test(deks, a_kek_is_stored_and_answered)
     cr_assert_eq(kek("k\\u00e9", ""), 42271);
     cr_assert_eq(kek("k2", ",\"kmsProps\":{\"a\":1}"), 42271);
     cr_assert_eq(kek("k2", ",\"shared\":\"yes\""), 42271);
+    char large[1000];
+    memset(large, 'x', sizeof large - 1);
+    large[sizeof large - 1] = '\0';
+    struct buf body;
+    buf_init(&body, 1 << 20);
+    buf_printf(&body, "{\"name\":\"k2\",\"kmsType\":\"x\",\"kmsKeyId\":\"x\",\"kmsProps\":{\"a\":\"");
+    for (int i = 0; i < 70; i++)
+        buf_append(&body, large, sizeof large - 1);
+    buf_append(&body, "\"}}", 4);
+    cr_assert_eq(code("create-kek", NULL, NULL, (const char *)body.data), 42271, "more than 64 KiB");
+    buf_fini(&body);
     cr_assert_eq(code("create-kek", NULL, NULL, "{\"name\":\"k2\",\"kmsType\":\"AWS\",\"kmsKeyId\":\"arn\"}"),
                  200);
     cr_assert(has("\"kmsType\":\"aws-kms\""));
