@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "lib"))
 import cluster  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
+JAVA = HERE / "java/schemas/target"
 ENVIRONMENT = HERE / "python/env/confluent-kafka-schemas-2.16.1"
 STEP_SECONDS = 120
 BASIC = ("wire", "register", "evolve", "reject", "references", "delete")
@@ -47,6 +48,9 @@ def programs():
                 HERE / "node/node_modules/@kafkajs/confluent-schema-registry", BASIC + ("json_wire", "protobuf_wire")),
         Program("franz-go sr 1.8.0", [HERE / "go/bin/schemas"], HERE / "go/bin/schemas",
                 BASIC + ("settings", "json_wire", "protobuf_wire")),
+        Program("Java (Flink 2.3.0, Confluent's client 7.5.3)",
+                ["java", "-Xmx256m", "-cp", f"{JAVA}/classes:{JAVA}/lib/*", "Schemas"], JAVA / "classes/Schemas.class",
+                BASIC + ("settings",)),
     ]
 
 

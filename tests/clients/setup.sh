@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs what the clients test needs, at the versions of the lock files; quick when nothing is missing.
-#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro] [jsonschema] [protobuf]      without arguments all of them
+#   setup.sh [packages] [python] [node] [go] [rust] [java] [share] [streams] [kafka] [avro] [jsonschema] [protobuf] [schemas]      without arguments all of them
 # A client whose tool chain is missing or too old is told here and skipped by the test, with its reason.
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -126,6 +126,15 @@ protobuf() {
         maven java/protobuf/pom.xml compile || told "Apicurio's checker" "Maven failed"
 }
 
-for part in ${*:-packages python node go rust java share streams kafka avro jsonschema protobuf}; do
+schemas() {
+    local target=java/schemas/target
+    [ $target/lib -nt java/schemas/pom.xml ] ||
+        { maven java/schemas/pom.xml dependency:copy-dependencies -DoutputDirectory="$here/$target/lib" && touch $target/lib; } ||
+        told "Flink's serializers" "Maven failed"
+    [ $target/classes/Schemas.class -nt java/schemas/src/main/java/Schemas.java ] ||
+        maven java/schemas/pom.xml compile || told "Flink's serializers" "Maven failed"
+}
+
+for part in ${*:-packages python node go rust java share streams kafka avro jsonschema protobuf schemas}; do
     "$part"
 done
