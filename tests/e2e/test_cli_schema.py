@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # `millrace produce` and `consume` with schemas of the registry: what a schema may be named by, what is on the wire, what
 # is read back, and what they say of a line or a record that does not fit.
+import http.server
 import json
+import os
 import struct
+import subprocess
+import threading
 
 import pytest
 
@@ -188,3 +192,53 @@ def test_what_does_not_fit_the_subject_is_refused_with_the_reason(cli, topic):
     cli("produce", topic, "--value-schema", json.dumps(ORDER), lines=LINES)
     error = cli("produce", topic, "--value-schema", json.dumps(record("Order", "other")), lines=LINES, code=1)
     assert "40901" in error and "READER_FIELD_MISSING_DEFAULT_VALUE" in error
+
+
+# ---- registries that answer anything: another one than ours ----
+
+def version(text='"int"', *references):
+    """What a registry answers for a schema; a reference is (name, subject)."""
+    return json.dumps({"id": 1, "schema": text, "references": [
+        {"name": name, "subject": subject, "version": 1} for name, subject in references]})
+
+
+def chain(path):
+    """Every subject refers to the next one, without end."""
+    number = int(path.split("/")[2][1:]) if path.startswith("/subjects") else 0
+    return version('"int"', ("n%d" % number, "s%d" % (number + 1)))
+
+
+def fan(path):
+    """One schema that refers to more than anybody has."""
+    return version('"int"', *(("n%d" % i, "s%d" % i) for i in range(1200))) if "/ids/" in path else version()
+
+
+@pytest.mark.parametrize("answer, text", [
+    (chain, "more references than"),
+    (fan, "more references than"),
+    (lambda path: version('"int"', ("n", "s")), "more references than"),  # a circle
+    (lambda path: "<html>", "no JSON"),
+    (lambda path: "{}", "no schema"),
+    (lambda path: '{"schema":"\\"int\\"","references":[{"name":"n"}]}', "without name, subject or version"),
+    (lambda path: '{"schema":"{}","schemaType":"XML"}', "of type XML"),
+    (lambda path: '{"schema":"{"}', "cannot be used"),
+    (lambda path: version('"int"', ("n", "s")) if "/ids/" in path else version('"%s"' % ("x" * (9 << 20))), "longer than"),
+], ids=("chain", "fan", "circle", "html", "empty", "nameless", "xml", "broken", "long"))
+def test_what_another_registry_answers_is_taken_within_limits(answer, text):
+    class Answers(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = answer(self.path).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = subprocess.run([lib.program("millrace"), "produce", "t", "--value-schema", "id:1", "--registry",
+                               "http://127.0.0.1:%d" % server.server_address[1]], input="1", capture_output=True, text=True,
+                              timeout=60, env=dict(os.environ, MILLRACE_BOOTSTRAP="127.0.0.1:1"))
+        server.shutdown()
+    assert done.returncode == 1 and text in done.stderr, done
