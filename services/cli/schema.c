@@ -31,26 +31,34 @@ void schema_request_fini(struct schema_request *request)
     buf_fini(&request->body);
 }
 
-// "host:port" of a URL; false when it is none we can speak to.
-static bool address_of(const char *url, char address[300])
+// Where the registry is: "host:port", and what its paths begin with ("/contexts/.dev", or a proxy's path).
+struct place {
+    char address[300], base[300];
+};
+
+// False when the URL is none we can speak to.
+static bool place_of(const char *url, struct place *place)
 {
     const char *at = strncmp(url, "http://", 7) == 0 ? url + 7 : url;
-    size_t len = strcspn(at, "/");
-    if (strstr(at, "://") != NULL || len == 0 || len > 280)
+    size_t len = strcspn(at, "/"), base = strlen(at + len);
+    if (strstr(at, "://") != NULL || len == 0 || len > 280 || base >= sizeof place->base)
         return false;
+    while (base > 0 && at[len + base - 1] == '/')
+        base--;
     bool port = memchr(at, ':', len) != NULL;
-    snprintf(address, 300, "%.*s%s", (int)len, at, port ? "" : ":80");
+    snprintf(place->address, sizeof place->address, "%.*s%s", (int)len, at, port ? "" : ":80");
+    snprintf(place->base, sizeof place->base, "%.*s", (int)base, at + len);
     return true;
 }
 
-static enum cli_exit find(const struct schema_options *options, char address[300])
+static enum cli_exit find(const struct schema_options *options, struct place *place)
 {
     char own[64];
     const char *url = options->registry != NULL ? options->registry : getenv("MILLRACE_REGISTRY");
     cluster_find_registry(own);
     if (url == NULL || *url == '\0')
         url = own[0] != '\0' ? own : "http://127.0.0.1:8081";
-    if (address_of(url, address))
+    if (place_of(url, place))
         return CLI_DONE;
     return cli_fail(CLI_USAGE, "'%s' is not http://host:port", url);
 }
@@ -78,34 +86,45 @@ static enum cli_exit answered(const struct buf *body, int code, cJSON **answer)
     return CLI_DONE;
 }
 
-enum cli_exit schema_ask(const struct schema_options *options, struct schema_request *request, cJSON **answer)
+static enum cli_exit ask(const struct schema_options *options, const struct schema_request *request,
+                         const struct place *place, struct buf *path, cJSON **answer)
 {
-    char address[300];
     struct buf body;
     int code = 0;
-    *answer = NULL;
-    enum cli_exit result = find(options, address);
+    buf_printf(path, "%s%.*s", place->base, (int)request->path.len, request->path.data);
+    buf_put_u8(path, '\0');
+    if (buf_status(&request->path) != ST_OK || buf_status(path) != ST_OK ||
+        buf_status(&request->body) != ST_OK)
+        return cli_fail(CLI_USAGE, "the names or the schema are too long");
+    struct http_ask ask = {.address = place->address,
+                           .method = request->method,
+                           .path = (const char *)path->data,
+                           .json = request->body.len > 0 ? buf_slice(&request->body) : (struct slice){0},
+                           .wait_ms = (int)(options->timeout_s > 0 ? options->timeout_s : TIMEOUT_S) * 1000};
     buf_init(&body, ANSWER_MAX);
-    buf_put_u8(&request->path, '\0');
-    if (result == CLI_DONE && (buf_status(&request->path) != ST_OK || buf_status(&request->body) != ST_OK))
-        result = cli_fail(CLI_USAGE, "the names or the schema are too long");
-    if (result == CLI_DONE) {
-        struct http_ask ask = {.address = address,
-                               .method = request->method,
-                               .path = (const char *)request->path.data,
-                               .json = request->body.len > 0 ? buf_slice(&request->body) : (struct slice){0},
-                               .wait_ms =
-                                   (int)(options->timeout_s > 0 ? options->timeout_s : TIMEOUT_S) * 1000};
-        enum status status = http_ask(&ask, &body, &code);
-        if (status == ST_OK)
-            result = answered(&body, code, answer);
-        else if (status == ST_TIMEOUT)
-            result = cli_fail(CLI_TIMEOUT, "the registry at %s does not answer in time", address);
-        else
-            result =
-                cli_fail(CLI_ABSENT, "no schema registry answers at %s: %s", address, status_text(status));
-    }
+    enum status status = http_ask(&ask, &body, &code);
+    enum cli_exit result = CLI_DONE;
+    if (status == ST_OK)
+        result = answered(&body, code, answer);
+    else if (status == ST_TIMEOUT)
+        result = cli_fail(CLI_TIMEOUT, "the registry at %s does not answer in time", place->address);
+    else
+        result =
+            cli_fail(CLI_ABSENT, "no schema registry answers at %s: %s", place->address, status_text(status));
     buf_fini(&body);
+    return result;
+}
+
+enum cli_exit schema_ask(const struct schema_options *options, struct schema_request *request, cJSON **answer)
+{
+    struct place place;
+    struct buf path;
+    *answer = NULL;
+    buf_init(&path, PATH_TEXT_MAX);
+    enum cli_exit result = find(options, &place);
+    if (result == CLI_DONE)
+        result = ask(options, request, &place, &path, answer);
+    buf_fini(&path);
     schema_request_fini(request);
     return result;
 }

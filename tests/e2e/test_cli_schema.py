@@ -133,6 +133,15 @@ def test_schemas_of_a_context(registry, cli, topic):
     assert "line 1: value: /leaf/x" in error
 
 
+def test_a_registry_s_url_may_name_a_context(cluster, registry, cli, topic):
+    url = "%s/contexts/.%s/" % (cluster.registries[0].url, topic)
+    cli("produce", topic, "--value-schema", json.dumps(ORDER), "--registry", url, lines=LINES)
+    assert registry.subjects("?subjectPrefix=:*:").count(":.%s:%s-value" % (topic, topic)) == 1
+    assert topic + "-value" not in registry.subjects("?subjectPrefix=" + topic)
+    assert read(cli, topic, "--value-schema", "--registry", url) == LINES
+    assert cli("schema", "list", "--registry", url).split("\n")[1].split()[1:] == ["1", "1", "AVRO"]
+
+
 def test_each_record_is_read_by_the_schema_that_it_names(registry, cli, topic):
     for n in range(5):
         schema = record("Order", "n", *(("f%d" % i, "int", 0) for i in range(n)))
@@ -192,6 +201,54 @@ def test_what_does_not_fit_the_subject_is_refused_with_the_reason(cli, topic):
     cli("produce", topic, "--value-schema", json.dumps(ORDER), lines=LINES)
     error = cli("produce", topic, "--value-schema", json.dumps(record("Order", "other")), lines=LINES, code=1)
     assert "40901" in error and "READER_FIELD_MISSING_DEFAULT_VALUE" in error
+
+
+# ---- other formats ----
+
+def payload(cluster, topic, number, payload):
+    """A record with this schema's id and these bytes."""
+    cluster.kcat("-P", "-t", topic, "-D", "|", input=(struct.pack(">bI", 0, number) + payload).decode("ascii"))
+
+
+def raw_value(cluster, topic):
+    return cluster.kcat("-C", "-t", topic, "-e", "-q", "-f", "%s", "-c", "1").stdout.encode()
+
+
+def test_protobuf(cluster, registry, cli, topic, tmp_path):
+    path = file_of(tmp_path, 'syntax = "proto3"; message Order { string item = 1; int32 count = 2; }\n'
+                             "message Other { message Inner { string name = 1; } int32 x = 1; }\n", "order.proto")
+    cli("produce", topic, "--value-schema", path, lines=['{"item":"tea","count":7}'])
+    stored = registry.get("/subjects/%s-value/versions/1" % topic).json
+    assert stored["schemaType"] == "PROTOBUF"
+    assert raw_value(cluster, topic) == struct.pack(">bI", 0, stored["id"]) + b"\0\x0a\x03tea\x10\x07"
+    payload(cluster, topic, stored["id"], b"\x02\x02\x08\x05")  # the second message: one number, 1, zig-zag
+    payload(cluster, topic, stored["id"], b"\x04\x02\x00\x0a\x04deep")  # in it the first
+    assert read(cli, topic, "--value-schema") == ['{"item":"tea","count":7}', '{"x":5}', '{"name":"deep"}']
+    assert "line 2: value: " in cli("produce", topic, "--value-schema", path, lines=["{}", '{"nothing":1}'], code=1)
+    payload(cluster, topic, stored["id"], b"\x02\x08")  # there is no fifth message
+    assert "(PROTOBUF)" in cli("consume", topic, "-B", "-e", "--value-schema", code=1)
+
+
+def test_protobuf_of_several_files(registry, cli, topic, tmp_path):
+    registry.id_of(topic + "-part", 'syntax = "proto3"; package p; message Part { string name = 1; }', schemaType="PROTOBUF")
+    path = file_of(tmp_path, 'syntax = "proto3"; import "part.proto"; message Whole { p.Part part = 1; }', "whole.proto")
+    cli("produce", topic, "--value-schema", path, "--reference", "part.proto=%s-part:1" % topic,
+        lines=['{"part":{"name":"wheel"}}'])
+    assert read(cli, topic, "--value-schema") == ['{"part":{"name":"wheel"}}']
+
+
+def test_json_schema(cluster, registry, cli, topic):
+    schema = json.dumps({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]})
+    cli("produce", topic, "--value-schema", schema, "--schema-type", "json", lines=['{"id": 1}'])
+    stored = registry.get("/subjects/%s-value/versions/1" % topic).json
+    assert stored["schemaType"] == "JSON"
+    assert raw_value(cluster, topic) == struct.pack(">bI", 0, stored["id"]) + b'{"id": 1}'
+    payload(cluster, topic, stored["id"], b'{\n "id": 2\n}')
+    assert read(cli, topic, "--value-schema") == ['{"id": 1}', '{  "id": 2 }'], "a record, a line"
+    error = cli("produce", topic, "--value-schema", "id:%d" % stored["id"], lines=['{"id":3}', '{"id":"x"}'], code=1)
+    assert "line 2: value: " in error
+    payload(cluster, topic, stored["id"], b'{"id":"x"}')
+    assert "(JSON)" in cli("consume", topic, "-B", "-e", "--value-schema", code=1)
 
 
 # ---- registries that answer anything: another one than ours ----
