@@ -10,8 +10,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum { FETCH_DEPTH_MAX = 64 };
-
 struct fetching {
     const struct schema_options *options;
     struct schema_reference *references;
@@ -60,10 +58,9 @@ static enum cli_exit text_of(struct fetching *fetching, const cJSON *answer, str
                           SCHEMA_TOTAL_MAX);
 }
 
-static enum cli_exit gather(struct fetching *fetching, const char *referring, const cJSON *answer, int depth);
+static enum cli_exit gather(struct fetching *fetching, const char *referring, const cJSON *answer);
 
-static enum cli_exit gather_one(struct fetching *fetching, const char *referring, const cJSON *reference,
-                                int depth)
+static enum cli_exit gather_one(struct fetching *fetching, const char *referring, const cJSON *reference)
 {
     const char *name = json_string(reference, "name"), *subject = json_string(reference, "subject");
     const cJSON *answer;
@@ -73,28 +70,27 @@ static enum cli_exit gather_one(struct fetching *fetching, const char *referring
         return cli_fail(CLI_FAILED, "the schema has a reference without name, subject or version");
     if (has_name(fetching, name))
         return CLI_DONE;
-    if (fetching->asked == SCHEMA_REFERENCES_MAX || depth == FETCH_DEPTH_MAX)
-        return cli_fail(CLI_FAILED, "the schema has more references than %d, or deeper ones than %d",
-                        SCHEMA_REFERENCES_MAX, FETCH_DEPTH_MAX);
+    if (fetching->asked == SCHEMA_REFERENCES_MAX) // in a circle, too
+        return cli_fail(CLI_FAILED, "the schema has more references than %d", SCHEMA_REFERENCES_MAX);
     char *full = qualified(referring, subject);
     enum cli_exit code = ask_version(fetching, full, version, &answer);
     if (code == CLI_DONE)
-        code = gather(fetching, full, answer, depth + 1);
-    mem_free(full);
+        code = text_of(fetching, answer, &text); // before what it refers to: counted before there is more
     if (code == CLI_DONE)
-        code = text_of(fetching, answer, &text);
+        code = gather(fetching, full, answer);
+    mem_free(full);
     if (code == CLI_DONE && !has_name(fetching, name))
         fetching->references[fetching->count++] =
             (struct schema_reference){.name = slice_str(name), .text = text};
     return code;
 }
 
-static enum cli_exit gather(struct fetching *fetching, const char *referring, const cJSON *answer, int depth)
+static enum cli_exit gather(struct fetching *fetching, const char *referring, const cJSON *answer)
 {
     const cJSON *list = json_get(answer, "references");
     enum cli_exit code = CLI_DONE;
     for (const cJSON *at = list != NULL ? list->child : NULL; at != NULL && code == CLI_DONE; at = at->next)
-        code = gather_one(fetching, referring, at, depth);
+        code = gather_one(fetching, referring, at);
     return code;
 }
 
@@ -128,7 +124,7 @@ enum cli_exit schema_fetch(const struct schema_options *options, int32_t id, con
     if (code == CLI_DONE) {
         fetching.references = mem_calloc(SCHEMA_REFERENCES_MAX, sizeof *fetching.references);
         fetching.answers = mem_calloc(SCHEMA_REFERENCES_MAX, sizeof(cJSON *));
-        code = gather(&fetching, subject, answer, 0);
+        code = gather(&fetching, subject, answer);
     }
     if (code == CLI_DONE)
         code = parse(&fetching, answer, id, schema);
