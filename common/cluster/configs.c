@@ -42,8 +42,8 @@ const char *configs_use_text(enum configs_use use)
         [CONFIGS_BY_CONTROLLER] = "Read by controllers, from their own configuration.",
         [CONFIGS_BY_COORDINATOR] = "Read by coordinators, from their own configuration.",
         [CONFIGS_OTHERWISE] = "Done in another way.",
-        [CONFIGS_NO_FLUSH] = "What is acknowledged is on the disk (flush.before.ack); flush rounds and "
-                             "checkpoints have no timers of their own.",
+        [CONFIGS_NO_FLUSH] = ("What is acknowledged is on the disk (flush.before.ack); flush rounds and "
+                              "checkpoints have no timers of their own."),
         [CONFIGS_NO_JAVA] = "Java classes cannot be loaded.",
         [CONFIGS_NO_METRICS] = "Metrics are served on /metrics, as they are when they are asked for.",
         [CONFIGS_NO_PEERS] = "Nodes speak to one another by an RPC of their own (rpc.*), in streams.",
