@@ -118,7 +118,10 @@ enum status schema_check(const struct schema *reader, const struct schema *write
     schema_findings_init(findings);
     if (reader->language != writer->language)
         return ST_INVALID;
-    return reader->language->check(reader, writer, findings);
+    enum status status = reader->language->check(reader, writer, findings);
+    for (size_t i = 0; i < findings->count; i++)
+        findings->items[i].format = reader->language->format;
+    return status;
 }
 
 enum status schema_payload_check(const struct schema *schema, struct slice payload)

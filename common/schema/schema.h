@@ -83,6 +83,7 @@ enum status schema_text(const struct schema *schema, enum schema_text form, stru
 
 // One reason why data of the writer cannot be read by the reader. All texts live in the findings' arena.
 struct schema_finding {
+    enum schema_format format;
     const char *type;    // code of the rule that is broken, as clients of Confluent's registry know it:
                          // "NAME_MISMATCH", "READER_FIELD_MISSING_DEFAULT_VALUE", ...
     const char *path;    // JSON pointer into the reader, as SchemaCompatibility.Incompatibility.getLocation;
