@@ -141,12 +141,13 @@ static enum status read_enums(struct reading *r, struct slice bytes, uint32_t nu
 static enum protobuf_label label_of(const struct protobuf_message *message, struct slice bytes)
 {
     uint64_t label = find_number(bytes, FIELD_LABEL, PROTOBUF_OPTIONAL);
-    if (label == PROTOBUF_REPEATED || label == PROTOBUF_REQUIRED)
-        return (enum protobuf_label)label;
     if (find_number(bytes, FIELD_PROTO3_OPTIONAL, 0) != 0)
         return PROTOBUF_OPTIONAL;
-    bool member = find_number(bytes, FIELD_ONEOF, UINT64_MAX) != UINT64_MAX;
-    return message->file->proto3 || member ? PROTOBUF_NONE : PROTOBUF_OPTIONAL;
+    if (find_number(bytes, FIELD_ONEOF, UINT64_MAX) != UINT64_MAX)
+        return PROTOBUF_NONE; // whatever hostile descriptors say of a member
+    if (label == PROTOBUF_REPEATED || label == PROTOBUF_REQUIRED)
+        return (enum protobuf_label)label;
+    return message->file->proto3 ? PROTOBUF_NONE : PROTOBUF_OPTIONAL;
 }
 
 static enum status read_field(struct reading *r, const struct protobuf_message *message, struct slice bytes,
