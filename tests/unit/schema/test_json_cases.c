@@ -173,6 +173,21 @@ Test(json_cases, too_many_pairs_are_a_limit, .timeout = 60)
     free(many);
 }
 
+// Each choice by itself is below the limit, all together are not.
+Test(json_cases, pairs_are_counted_over_the_whole_schema, .timeout = 60)
+{
+    struct schema_findings findings;
+    char *branches = many_branches(200, "const"), *one = many_properties(1, branches),
+         *several = many_properties(5, branches);
+    cr_expect_eq(check(one, one, &findings), ST_OK);
+    schema_findings_fini(&findings);
+    cr_expect_eq(check(several, several, &findings), ST_LIMIT);
+    schema_findings_fini(&findings);
+    free(several);
+    free(one);
+    free(branches);
+}
+
 Test(json_cases, patterns_are_tried_a_bounded_number_of_times, .timeout = 60)
 {
     struct schema_findings findings;
