@@ -65,6 +65,22 @@ Test(pack, an_unknown_format_and_endless_references_are_refused)
     cr_expect_eq(schema_unpack(buf_slice(&packed), &error, &schema), ST_UNSUPPORTED);
 }
 
+Test(pack, descriptors_are_of_protobuf_alone_and_nonsense_is_refused)
+{
+    static const uint8_t nonsense[] = {SCHEMA_PACK_VERSION, SCHEMA_PROTOBUF, 0xff, 0xff};
+    struct schema_error error;
+    struct schema *schema;
+    cr_expect_eq(schema_unpack(slice_of(nonsense, sizeof nonsense), &error, &schema), ST_MALFORMED);
+    cr_expect(schema == NULL && error.text[0] != '\0');
+    cr_assert_eq(schema_unpack(buf_slice(&packed), &error, &schema), ST_OK);
+    size_t before = packed.len;
+    cr_expect_eq(schema_pack_descriptors(schema, &packed), ST_UNSUPPORTED);
+    cr_expect_eq(packed.len, before);
+    cr_expect_eq(schema_pack(SCHEMA_PROTOBUF, slice_str("syntax = \"proto3\";"), NULL, 0, &packed),
+                 ST_UNSUPPORTED);
+    schema_free(schema);
+}
+
 Test(pack, a_full_buffer_keeps_what_it_had)
 {
     struct buf small;
