@@ -54,6 +54,9 @@ static void look_at_start(struct share_book *book, const struct share_served *se
     if (served->partition.start < log->start)
         history_violation(book->history, "share-start-goes-on", "t-%d begins at %lld after %lld",
                           served->index, (long long)served->partition.start, (long long)log->start);
+    if (!log->begun)
+        log->begin = served->partition.start;
+    log->begun = true;
     log->leader_epoch = served->leader_epoch;
     log->start = served->partition.start;
 }
@@ -194,7 +197,7 @@ void share_book_check(struct share_book *book)
 {
     for (int p = 0; p < HISTORY_PARTITIONS; p++) {
         int64_t end = end_of(book, p);
-        for (int64_t offset = 0; offset < end; offset++) {
+        for (int64_t offset = book->logs[p].begin; offset < end; offset++) {
             const struct share_seen *seen = seen_at(book, p, offset);
             if (seen->over || seen->maybe || seen->deliveries >= SHARE_DELIVERIES)
                 continue;

@@ -35,6 +35,9 @@ struct share_book {
         int64_t count;
         int32_t leader_epoch; // newest that was seen serving
         int64_t start;        // ... from there on
+        int64_t begin; // where the group began, as far as was seen; at first the leader may not know of
+                       // the group's configuration yet
+        bool begun;
     } logs[HISTORY_PARTITIONS];
     bool configured;        // the group begins at the first record
     bool suspects[SHARERS]; // somebody has what this member holds, unless its connection is gone
