@@ -108,7 +108,7 @@ static void on_beat(struct actor *actor, const struct conn_answer *answer)
         if (sharer->assigned)
             sharer->topic = reply->assignment->topic_partitions[0].topic_id;
     }
-    actor_again(actor, error == KAFKA_ERR_NONE ? 0 : AGAIN_MS);
+    actor_again(actor, sharer->assigned ? 0 : AGAIN_MS);
 }
 
 static void beat(struct sharer *sharer)
@@ -300,7 +300,7 @@ static void sharer_step(struct actor *actor)
     }
     int64_t now_us = env_now_us(actor->env);
     sharer->sent_us = now_us;
-    if (lucky(sharer, DIES_ONE_IN))
+    if (sharer->assigned && lucky(sharer, DIES_ONE_IN)) // a member that died keeps its place for a while
         other_id(sharer);
     if (!sharer->book->configured) {
         configure(sharer);
