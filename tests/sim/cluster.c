@@ -115,7 +115,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_put(config, "group.initial.rebalance.delay.ms", "100");
         config_put(config, "group.consumer.session.timeout.ms", "10000"); // CONSUMER_SESSION_MS
         config_put(config, "group.share.session.timeout.ms", "5000");
-        config_put(config, "group.streams.session.timeout.ms", "10000");  // STREAMER_SESSION_MS
+        config_put(config, "group.streams.session.timeout.ms", "10000"); // STREAMER_SESSION_MS
         config_put(config, "group.streams.initial.rebalance.delay.ms", "100");
     }
     return config;
