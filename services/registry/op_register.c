@@ -208,6 +208,9 @@ static bool identify(struct registering *now)
     const struct state_context *context = now->context;
     if (now->id < 0) {
         now->id = context != NULL ? context->id_max : 0;
+#ifdef PLANTED_SCHEMA_IDS_ACROSS_CONTEXTS
+        now->id = (int32_t)state_schema_count(now->call->state);
+#endif
         return now->id++ < INT32_MAX - 1 || call_fail(now->call, 50001, "All ids have been given");
     }
     const struct state_schema *there = context != NULL ? state_schema(context, now->id) : NULL;

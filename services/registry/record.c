@@ -70,7 +70,7 @@ static enum status members_read(struct slice key, char *room, struct key_members
     return status == ST_NOT_FOUND ? ST_OK : status;
 }
 
-static enum status key_read(const struct key_members *members, struct record_key *key)
+static enum status key_of(const struct key_members *members, struct record_key *key)
 {
     int kind = 0;
     while (kind < KINDS && (members->type == NULL || strcmp(members->type, kinds[kind].name) != 0))
@@ -86,13 +86,13 @@ static enum status key_read(const struct key_members *members, struct record_key
     return whole ? ST_OK : ST_MALFORMED;
 }
 
-enum status record_key_parse(struct slice key, struct record_key *parsed)
+enum status record_key_read(struct slice key, struct record_key *parsed)
 {
     struct key_members members = {0};
     *parsed = (struct record_key){.texts = mem_calloc(1, key.len + 1)};
     enum status status = members_read(key, parsed->texts, &members);
     if (status == ST_OK)
-        status = key_read(&members, parsed);
+        status = key_of(&members, parsed);
     else
         status = ST_MALFORMED;
     if (status != ST_OK)

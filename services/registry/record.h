@@ -30,7 +30,7 @@ struct record_key {
 
 // MALFORMED: not JSON or a field is missing; UNSUPPORTED: a keytype nobody knows here. record_key_free after
 // ST_OK.
-enum status record_key_parse(struct slice key, struct record_key *parsed);
+enum status record_key_read(struct slice key, struct record_key *parsed);
 void record_key_free(struct record_key *parsed);
 
 // A value of RECORD_SCHEMA, taken apart.

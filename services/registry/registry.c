@@ -89,6 +89,9 @@ bool registry_has_state(const struct registry_store *store)
         return true; // nothing was ever written
     if (store->ledger != NULL)
         return ledger_ready(store->ledger);
+#ifdef PLANTED_SCHEMA_READS_WHILE_LOADING
+    return store->tail != NULL;
+#endif
     return store->tail != NULL && ledger_tail_ready(store->tail);
 }
 
@@ -143,8 +146,10 @@ static void disown(struct registry_store *store)
     int64_t position = ledger_ready(store->ledger) ? 0 : ledger_view(store->ledger).position;
     ledger_destroy(&store->ledger);
     store->owner_epoch = -1;
+#ifndef PLANTED_SCHEMA_UNCOMMITTED_KEPT
     if (position <= 0)
         store->ops->reset(store);
+#endif
     follow_along(store, position > 0 ? position : 0);
 }
 
@@ -289,7 +294,7 @@ enum status registry_new(const struct registry_options *options, struct registry
     timer_init(&registry->drain_timer, drain_on_timer, registry);
     registry->listener = (struct image_listener){.context = registry, .on_shard = on_shard};
     image_listen(registry->image, &registry->listener);
-    report_start(registry);
+    registry_report_start(registry);
     enum status status = follow_cluster(registry);
     if (status == ST_OK) {
         for (int i = 0; i < STORES; i++)
@@ -350,7 +355,7 @@ void registry_destroy(struct registry **pointer)
         follow_destroy(&registry->follow);
     if (registry->controllers != NULL)
         controllers_destroy(&registry->controllers);
-    report_stop(registry);
+    registry_report_stop(registry);
     state_destroy(&registry->state);
     keys_destroy(&registry->keys);
     image_destroy(&registry->image);

@@ -83,7 +83,7 @@ void work_stop(struct registry *registry);
 void work_serve(struct registry *registry); // offers the rpc service
 
 // ---- report.c ----
-void report_start(struct registry *registry);
-void report_stop(struct registry *registry);
+void registry_report_start(struct registry *registry);
+void registry_report_stop(struct registry *registry);
 
 #endif

@@ -82,7 +82,7 @@ static void on_gauges(struct timer *timer)
     timer_start_ms(registry->env, &registry->gauges, GAUGES_MS);
 }
 
-void report_start(struct registry *registry)
+void registry_report_start(struct registry *registry)
 {
     const struct {
         struct metric *metric;
@@ -118,7 +118,7 @@ void report_start(struct registry *registry)
     timer_start_ms(registry->env, &registry->gauges, GAUGES_MS);
 }
 
-void report_stop(struct registry *registry)
+void registry_report_stop(struct registry *registry)
 {
     struct metric *const all[] = {&registry->requests,    &registry->forwarded, &registry->failed,
                                   &registry->passed_over, &registry->subjects,  &registry->schemas,

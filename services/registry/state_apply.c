@@ -307,7 +307,7 @@ static enum status apply_tree(struct state *state, const struct record_key *key,
 enum status state_apply(struct state *state, int64_t timestamp_ms, struct slice key, struct slice value)
 {
     struct record_key parsed;
-    enum status status = record_key_parse(key, &parsed);
+    enum status status = record_key_read(key, &parsed);
     if (status == ST_UNSUPPORTED)
         return ST_MALFORMED;
     if (status != ST_OK)

@@ -271,6 +271,10 @@ static void run_as_owner(struct registry_work *work)
     }
     work->phase = WORK_COMMITTING;
     timer_start_ms(work->registry->env, &work->timer, left_ms(work) > 0 ? left_ms(work) : 0);
+#ifdef PLANTED_SCHEMA_ANSWER_BEFORE_COMMIT
+    end(work);
+    return;
+#endif
     ledger_wait(store->ledger, &work->wait, on_committed, work);
 }
 

@@ -6,6 +6,8 @@
 // Replication would hide most of what one node loses. See check.h.
 #include "check.h"
 
+#include "storage.h"
+
 #include "base/hash.h"
 #include "base/mem.h"
 #include "kafka/batch.h"

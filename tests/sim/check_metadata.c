@@ -3,6 +3,8 @@
 // committed prefix of every voter is equal). See check.h.
 #include "check.h"
 
+#include "controller.h"
+
 #include "base/hash.h"
 #include "cluster/image.h"
 

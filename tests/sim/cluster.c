@@ -5,12 +5,21 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "partitions.h"
+#include "controller.h"
+#include "coordinator.h"
+#include "storage.h"
 
 #include <stdio.h>
 
-enum { CONTROLLER_PORT = 7000, STORAGE_PORT = 7100, COORDINATOR_PORT = 7200, KAFKA_PORT = 9092 };
+enum {
+    CONTROLLER_PORT = 7000,
+    STORAGE_PORT = 7100,
+    COORDINATOR_PORT = 7200,
+    REGISTRY_PORT = 7300,
+    KAFKA_PORT = 9092
+};
 
-static void daemon_failed(void *context, const char *why)
+void cluster_daemon_failed(void *context, const char *why)
 {
     struct daemon_sim *daemon = context;
     if (daemon->process == NULL)
@@ -24,8 +33,8 @@ static void daemon_failed(void *context, const char *why)
 
 static void daemon_place(struct cluster *cluster, struct daemon_sim *daemon, enum daemon_kind kind, int index)
 {
-    static const int32_t first_id[] = {101, 1, 201};
-    static const int first_port[] = {CONTROLLER_PORT, STORAGE_PORT, COORDINATOR_PORT};
+    static const int32_t first_id[] = {101, 1, 201, 301};
+    static const int first_port[] = {CONTROLLER_PORT, STORAGE_PORT, COORDINATOR_PORT, REGISTRY_PORT};
     *daemon = (struct daemon_sim){.cluster = cluster,
                                   .kind = kind,
                                   .index = index,
@@ -42,7 +51,9 @@ void cluster_init(struct cluster *cluster, struct world *world, struct history *
 {
     *cluster = (struct cluster){.world = world, .history = history};
     cluster->controller_count = cluster_changes_voters(world->seed) ? CLUSTER_CONTROLLERS_MAX : 3;
-    cluster->daemon_count = cluster->controller_count + CLUSTER_STORAGE + CLUSTER_COORDINATORS;
+    cluster->registry_count = cluster_has_registries(world->seed) ? CLUSTER_REGISTRIES : 0;
+    cluster->daemon_count =
+        cluster->controller_count + CLUSTER_STORAGE + CLUSTER_COORDINATORS + cluster->registry_count;
     for (int i = 0; i < cluster->controller_count; i++)
         daemon_place(cluster, &cluster->controllers[i], DAEMON_CONTROLLER, i);
     for (int i = 0; i < CLUSTER_STORAGE; i++) {
@@ -51,6 +62,8 @@ void cluster_init(struct cluster *cluster, struct world *world, struct history *
     }
     for (int i = 0; i < CLUSTER_COORDINATORS; i++)
         daemon_place(cluster, &cluster->coordinators[i], DAEMON_COORDINATOR, i);
+    for (int i = 0; i < cluster->registry_count; i++)
+        daemon_place(cluster, &cluster->registries[i], DAEMON_REGISTRY, i);
 }
 
 struct daemon_sim *cluster_daemon(struct cluster *cluster, int i)
@@ -58,7 +71,11 @@ struct daemon_sim *cluster_daemon(struct cluster *cluster, int i)
     if (i < cluster->controller_count)
         return &cluster->controllers[i];
     i -= cluster->controller_count;
-    return i < CLUSTER_STORAGE ? &cluster->storage[i] : &cluster->coordinators[i - CLUSTER_STORAGE];
+    if (i < CLUSTER_STORAGE)
+        return &cluster->storage[i];
+    i -= CLUSTER_STORAGE;
+    return i < CLUSTER_COORDINATORS ? &cluster->coordinators[i]
+                                    : &cluster->registries[i - CLUSTER_COORDINATORS];
 }
 
 static void config_put(struct config *config, const char *key, const char *value)
@@ -89,8 +106,10 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_declare(config, controller_config_rows, controller_config_count);
     else if (daemon->kind == DAEMON_STORAGE)
         config_declare(config, storage_config_rows, storage_config_count);
-    else
+    else if (daemon->kind == DAEMON_COORDINATOR)
         config_declare(config, coordinator_config_rows, coordinator_config_count);
+    else
+        cluster_registry_config(config);
     snprintf(text, sizeof text, "%d", daemon->node_id);
     config_put(config, "node.id", text);
     config_put(config, "controller.quorum.bootstrap.servers", bootstrap(daemon));
@@ -111,7 +130,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
         config_put(config, "replica.lag.time.max.ms", "400");
         config_put(config, "log.journal.bytes", "131072"); // so small that its blocks go round
         config_put(config, "group.share.record.lock.duration.ms", "2000"); // SHARE_LOCK_MS
-    } else {
+    } else if (daemon->kind == DAEMON_COORDINATOR) {
         config_put(config, "group.initial.rebalance.delay.ms", "100");
         config_put(config, "group.consumer.session.timeout.ms", "10000"); // CONSUMER_SESSION_MS
         config_put(config, "group.share.session.timeout.ms", "5000");
@@ -123,7 +142,7 @@ static struct config *daemon_config(const struct daemon_sim *daemon)
 
 static struct rpc *daemon_rpc(struct daemon_sim *daemon, uint64_t incarnation, char endpoint[64])
 {
-    static const enum rpc_role roles[] = {RPC_CONTROLLER, RPC_STORAGE, RPC_COORDINATOR};
+    static const enum rpc_role roles[] = {RPC_CONTROLLER, RPC_STORAGE, RPC_COORDINATOR, RPC_REGISTRY};
     struct rpc_config config = {.env = &daemon->process->env,
                                 .transport = sim_transport_new(daemon->process),
                                 .self = {.role = roles[daemon->kind], .node = daemon->node_id},
@@ -146,7 +165,7 @@ static enum status service_start(struct daemon_sim *daemon, uint64_t incarnation
                                              .rpc = daemon->rpc,
                                              .rpc_endpoint = endpoint,
                                              .context = daemon,
-                                             .on_fail = daemon_failed};
+                                             .on_fail = cluster_daemon_failed};
         status = controller_new(&options, &daemon->controller);
         if (status == ST_OK)
             controller_start(daemon->controller);
@@ -158,17 +177,19 @@ static enum status service_start(struct daemon_sim *daemon, uint64_t incarnation
                                           .rpc = daemon->rpc,
                                           .rpc_endpoint = endpoint,
                                           .incarnation = incarnation,
-                                          .on_failed = daemon_failed,
+                                          .on_failed = cluster_daemon_failed,
                                           .context = daemon};
         status = storage_new(&options, &daemon->storage);
         return status == ST_OK ? storage_start(daemon->storage) : status;
     }
+    if (daemon->kind == DAEMON_REGISTRY)
+        return cluster_registry_start(daemon, incarnation, endpoint);
     struct coordinator_options options = {.env = env,
                                           .config = daemon->config,
                                           .rpc = daemon->rpc,
                                           .rpc_endpoint = endpoint,
                                           .incarnation = incarnation,
-                                          .on_failed = daemon_failed,
+                                          .on_failed = cluster_daemon_failed,
                                           .context = daemon};
     status = coordinator_new(&options, &daemon->coordinator);
     return status == ST_OK ? coordinator_start(daemon->coordinator) : status;
@@ -176,7 +197,7 @@ static enum status service_start(struct daemon_sim *daemon, uint64_t incarnation
 
 void cluster_start(struct daemon_sim *daemon)
 {
-    static const char *const kinds[] = {"controller", "storage", "coordinator"};
+    static const char *const kinds[] = {"controller", "storage", "coordinator", "registry"};
     char name[32];
     char endpoint[64];
     ASSERT(daemon->process == NULL);
@@ -185,6 +206,7 @@ void cluster_start(struct daemon_sim *daemon)
     daemon->controller = NULL;
     daemon->storage = NULL;
     daemon->coordinator = NULL;
+    daemon->registry = NULL;
     uint64_t incarnation = env_random(&daemon->process->env) | 1;
     daemon->config = daemon_config(daemon);
     daemon->begun = true;
@@ -224,4 +246,5 @@ void cluster_stop(struct daemon_sim *daemon, bool power_cut)
     daemon->storage = NULL;
     daemon->controller = NULL;
     daemon->coordinator = NULL;
+    daemon->registry = NULL;
 }

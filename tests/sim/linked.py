@@ -9,7 +9,7 @@ import pathlib
 import subprocess
 import sys
 
-DAEMONS = ("millrace-controller", "millrace-storage", "millrace-coordinator")
+DAEMONS = ("millrace-controller", "millrace-storage", "millrace-coordinator", "millrace-registry")
 
 
 def functions(path):

@@ -57,7 +57,7 @@ static int weighted(struct nemesis *nemesis, const int *weights, int count)
 
 static enum daemon_kind any_kind(struct nemesis *nemesis)
 {
-    return (enum daemon_kind)weighted(nemesis, nemesis->plan.kinds, 3);
+    return (enum daemon_kind)weighted(nemesis, nemesis->plan.kinds, 4);
 }
 
 static struct daemon_sim *any_daemon(struct nemesis *nemesis)
@@ -68,6 +68,8 @@ static struct daemon_sim *any_daemon(struct nemesis *nemesis)
         return &cluster->controllers[nemesis_between(nemesis, 0, cluster->controller_count - 1)];
     if (kind == DAEMON_STORAGE)
         return &cluster->storage[nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1)];
+    if (kind == DAEMON_REGISTRY)
+        return &cluster->registries[nemesis_between(nemesis, 0, CLUSTER_REGISTRIES - 1)];
     return &cluster->coordinators[nemesis_between(nemesis, 0, CLUSTER_COORDINATORS - 1)];
 }
 
@@ -197,6 +199,7 @@ static void plan_anywhere(struct nemesis *nemesis)
     plan->kinds[DAEMON_CONTROLLER] = nemesis->cluster->controller_count;
     plan->kinds[DAEMON_STORAGE] = CLUSTER_STORAGE;
     plan->kinds[DAEMON_COORDINATOR] = CLUSTER_COORDINATORS;
+    plan->kinds[DAEMON_REGISTRY] = nemesis->cluster->registry_count;
     plan->step_ms = STEP_MS;
     plan->worst = (struct world_faults){.lose_per_10000 = 200,
                                         .duplicate_per_10000 = 200,
@@ -269,6 +272,8 @@ void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct chec
     weather(nemesis);
     if (cluster_changes_voters(cluster->world->seed))
         nemesis_voters_begin(nemesis);
+    if (cluster->registry_count > 0)
+        nemesis_registries_begin(nemesis);
     if (nemesis->plan.aim == AIM_ELECTIONS)
         nemesis_quorum_begin(nemesis);
     else if (nemesis->plan.aim == AIM_REJOINING)

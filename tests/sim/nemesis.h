@@ -29,7 +29,7 @@ enum nemesis_fault {
 struct nemesis_plan {
     enum nemesis_aim aim;
     int weights[NEMESIS_FAULTS];
-    int kinds[3];              // weights of the daemons' kinds as victims
+    int kinds[4];              // weights of the daemons' kinds as victims
     int step_ms;               // mean time between two faults
     struct world_faults worst; // weather
     int strike_percent;        // AIM_ELECTIONS: of the changes; AIM_REJOINING: of the proposals; else of the
@@ -58,7 +58,8 @@ struct nemesis {
     struct env *env;
     struct timer timer;
     struct timer aimed;
-    struct timer voting; // where voters change
+    struct timer voting;     // where voters change
+    struct timer registries; // where there are any
     struct prng prng;
     struct nemesis_plan plan;
     bool begun;
@@ -110,6 +111,7 @@ int64_t nemesis_between(struct nemesis *nemesis, int64_t low, int64_t high);
 void nemesis_quorum_begin(struct nemesis *nemesis);
 void nemesis_quorum_turn(struct nemesis *nemesis);
 void nemesis_voters_begin(struct nemesis *nemesis);
+void nemesis_registries_begin(struct nemesis *nemesis);
 void nemesis_isr_begin(struct nemesis *nemesis);
 void nemesis_cut_begin(struct nemesis *nemesis);
 void nemesis_cut_turn(struct nemesis *nemesis);

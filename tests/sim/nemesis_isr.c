@@ -5,6 +5,8 @@
 // (KAFKA-15221, KIP-903)
 #include "nemesis.h"
 
+#include "controller.h"
+
 #include "partitions.h"
 
 enum { LOOK_MS = 1, RESTART_MS_MAX = 30 };

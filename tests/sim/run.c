@@ -4,6 +4,7 @@
 #include "run.h"
 
 #include "check.h"
+#include "check_schemas.h"
 #include "check_txn.h"
 #include "committer.h"
 #include "consumer.h"
@@ -17,10 +18,14 @@
 #include "producer.h"
 #include "reader.h"
 #include "reassigner.h"
+#include "registrar.h"
 #include "share_book.h"
 #include "sharer.h"
 #include "streamer.h"
 #include "voter_changer.h"
+#include "controller.h"
+#include "coordinator.h"
+#include "storage.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -60,6 +65,8 @@ struct run {
     struct reassigner reassigner;                  // of seeds that nemesis_reassigns
     struct reader reader;                          // of seeds that nemesis_spoils_disks
     struct voter_changer changers[VOTER_CHANGERS]; // of seeds that cluster_changes_voters
+    struct schema_facts facts;
+    struct registrar registrars[REGISTRARS]; // of seeds that cluster_has_registries
 };
 
 // ---- the topic ----
@@ -125,6 +132,7 @@ static void on_line(struct process *process, const char *line)
                  {"ISR grew", COUNT_isr_grown},
                  {"active controller", COUNT_controller_changed},
                  {"shard loaded", COUNT_shard_moved},
+                 {"loaded topic=_schemas owner=yes", COUNT_registry_changed},
                  {"journal replayed", COUNT_journal_replayed},
                  {"removing partition=", COUNT_replica_removed},
                  {"appends are refused", COUNT_appends_refused},
@@ -230,6 +238,15 @@ static void voter_changers_begin(struct run *run, struct env *env)
     }
 }
 
+static void registrars_begin(struct run *run)
+{
+    schema_facts_init(&run->facts, &run->history);
+    for (int i = 0; i < REGISTRARS; i++) {
+        registrar_init(&run->registrars[i], &run->cluster, &run->facts);
+        run->registrars[i].others = run->registrars;
+    }
+}
+
 // Runs for that long, or until something is violated.
 static void run_for(struct run *run, int64_t us)
 {
@@ -306,9 +323,20 @@ static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
     streamers_check(run);
 }
 
+// After healing schemas are registered, and what there is of them is right.
+static void registries_check(struct run *run, const int64_t before[REGISTRARS])
+{
+    for (int i = 0; i < REGISTRARS; i++)
+        if (run->registrars[i].acknowledged <= before[i])
+            history_violation(&run->history, "liveness", "registrar %d is stuck after %lld schemas", i,
+                              (long long)run->registrars[i].acknowledged);
+    if (!history_failed(&run->history))
+        check_schemas(&run->cluster, &run->facts);
+}
+
 static void heal_and_check(struct run *run)
 {
-    int64_t before[GETTING_ON];
+    int64_t before[GETTING_ON], schemas[REGISTRARS];
     nemesis_heal(&run->nemesis);
     run->reassigner.finishing = true;
     for (int i = 0; i < VOTER_CHANGERS; i++)
@@ -326,9 +354,13 @@ static void heal_and_check(struct run *run)
         before[HISTORY_PRODUCERS + i] = run->committers[i].next;
     for (int i = 0; i < TRANSACTORS; i++)
         before[HISTORY_PRODUCERS + COMMITTERS + i] = run->transactors[i].next;
+    for (int i = 0; i < REGISTRARS; i++)
+        schemas[i] = run->registrars[i].acknowledged;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     if (!history_failed(&run->history))
         liveness_check(run, before);
+    if (!history_failed(&run->history) && run->cluster.registry_count > 0)
+        registries_check(run, schemas);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         run->producers[i].finishing = true;
     for (int i = 0; i < TRANSACTORS; i++)
@@ -358,6 +390,7 @@ static void dump_print(struct run *run)
             storage_dump(daemon->storage, &out);
         if (daemon->coordinator != NULL)
             coordinator_dump(daemon->coordinator, &out);
+        cluster_registry_dump(daemon, &out);
     }
     fwrite(out.data, 1, out.len, stderr);
     buf_fini(&out);
@@ -383,6 +416,8 @@ void run_seed(uint64_t seed, const struct run_options *options, struct run_resul
             voter_changers_begin(run, &observer->env);
         if (nemesis_spoils_disks(seed))
             reader_begin(run, &observer->env);
+        if (run->cluster.registry_count > 0)
+            registrars_begin(run);
         check_begin(&run->check, &run->cluster, &run->history, &observer->env);
         nemesis_begin(&run->nemesis, &run->cluster, &run->check, &observer->env);
         run->world.on_turn = on_turn;

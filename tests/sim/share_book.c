@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "partitions.h"
 #include "share_groups.h"
+#include "storage.h"
 
 #include <string.h>
 

@@ -30,8 +30,9 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(disk_stalled)                                                                                          \
     X(clock_jump)                                                                                            \
     X(restart)                                                                                               \
-    X(stream_broken) X(controllers_regrouped) X(election_struck) X(rejoin_struck) X(leader_changed)          \
-        X(isr_shrunk) X(isr_grown) X(truncated) X(truncation_struck) X(power_cut_in_job) X(journal_replayed) \
+    X(stream_broken)                                                                                         \
+    X(controllers_regrouped) X(election_struck) X(rejoin_struck) X(leader_changed) X(isr_shrunk)             \
+        X(isr_grown) X(truncated) X(truncation_struck) X(power_cut_in_job) X(journal_replayed)               \
             X(journal_block_given_back) X(controller_elected) X(controller_changed) X(metadata_committed)    \
                 X(metadata_overwritten) X(shard_moved) X(record_acknowledged) X(record_unknown)              \
                     X(offset_committed) X(rebalance) X(reassignment_begun) X(reassignment_cancelled)         \
@@ -44,7 +45,9 @@ enum { WORLD_MACHINES_MAX = 16 };
                                                 X(transaction_offset) X(late_request) X(cached_read)         \
                                                     X(consumer_told) X(voter_added) X(voter_removed)         \
                                                         X(share_given) X(share_over) X(tasks_told)           \
-                                                            X(tasks_committed)
+                                                            X(tasks_committed) X(schema_registered)          \
+                                                                X(schema_read) X(registry_changed)           \
+                                                                    X(large_schema)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,

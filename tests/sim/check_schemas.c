@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// See check_schemas.h.
+#include "check_schemas.h"
+
+#include "registrar.h"
+
+#include <stdio.h>
+
+static struct registrar_answer read_id(const struct daemon_sim *daemon, int subject, int32_t id)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%d", id);
+    return registrar_read(daemon, "get-schema", NULL, text, schema_context(subject));
+}
+
+static void check_acks(const struct daemon_sim *daemon, struct schema_facts *facts)
+{
+    for (int i = 0; i < facts->ack_count; i++) {
+        const struct schema_ack *ack = &facts->acks[i];
+        struct registrar_answer answer = read_id(daemon, ack->subject, ack->id);
+        if (answer.code == 200 && answer.number == ack->number)
+            continue;
+        history_violation(facts->history, "schemas-lost",
+                          "%s answers %d and schema %lld for id %d, schema %lld", daemon->process->name,
+                          answer.code, (long long)answer.number, ack->id, (long long)ack->number);
+        return;
+    }
+}
+
+// The schemas that were acknowledged and those of unknown outcome have all ids from 1 to the highest.
+static void check_dense(const struct daemon_sim *daemon, struct schema_facts *facts, int subject)
+{
+    int32_t highest = 0, id = 1;
+    for (int i = 0; i < facts->ack_count; i++)
+        if (schema_context(facts->acks[i].subject) == schema_context(subject) && facts->acks[i].id > highest)
+            highest = facts->acks[i].id;
+    while (id <= highest && read_id(daemon, subject, id).code == 200)
+        id++;
+    if (id <= highest)
+        history_violation(facts->history, "schema-ids", "%s has no id %d in context %s, whose highest is %d",
+                          daemon->process->name, id, schema_context(subject), highest);
+}
+
+static void check_latest(const struct daemon_sim *daemon, struct schema_facts *facts)
+{
+    for (int subject = 0; subject < SCHEMA_SUBJECTS; subject++) {
+        struct registrar_answer answer =
+            registrar_read(daemon, "get-version", schema_subject(subject), NULL, NULL);
+        if (answer.code == 200 || answer.code == 404)
+            schema_facts_latest(facts, daemon, subject, answer.version, answer.id);
+    }
+}
+
+void check_schemas(const struct cluster *cluster, struct schema_facts *facts)
+{
+    for (int i = 0; i < cluster->registry_count && !history_failed(facts->history); i++) {
+        const struct daemon_sim *daemon = &cluster->registries[i];
+        if (!cluster_registry_ready(daemon)) {
+            history_violation(facts->history, "liveness", "registry %d is not ready", daemon->node_id);
+            return;
+        }
+        check_acks(daemon, facts);
+        check_dense(daemon, facts, 0);
+        check_dense(daemon, facts, SCHEMA_SUBJECTS - 1);
+        check_latest(daemon, facts);
+    }
+}

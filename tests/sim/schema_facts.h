@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients were told of schemas, whoever told it: a fact stays true. The checkers "schema-ids" (an id is
+// one schema's in its context, a schema has one id there), "schema-versions" (a version never changes its id)
+// and "schema-goes-back" (what a registry has shown, it shows as long as it lives).
+#ifndef SIM_SCHEMA_FACTS_H
+#define SIM_SCHEMA_FACTS_H
+
+#include "cluster.h"
+
+enum { SCHEMA_SUBJECTS = 4 };
+
+// Subjects by number; the last two are of a context of their own, under names of their own: a name without
+// context is looked for in all.
+const char *schema_subject(int subject);
+const char *schema_context(int subject); // as a query argument "subject" that names no subject
+
+struct schema_ack {
+    int subject;
+    int64_t number;
+    int32_t id;
+};
+
+struct schema_facts {
+    struct history *history;
+    struct map ids;      // context, id -> number + 1
+    struct map numbers;  // context, number -> id + 1
+    struct map versions; // subject, version -> id + 1
+    struct schema_ack *acks;
+    int ack_count, ack_cap;
+    int64_t next_number;
+    uint64_t generations[CLUSTER_REGISTRIES];            // life of which
+    int32_t latest[CLUSTER_REGISTRIES][SCHEMA_SUBJECTS]; // ... versions were shown
+};
+
+void schema_facts_init(struct schema_facts *facts, struct history *history);
+
+// A registration was acknowledged.
+void schema_facts_acknowledged(struct schema_facts *facts, struct schema_ack ack);
+// The schema of an id was shown.
+void schema_facts_id(struct schema_facts *facts, int subject, int32_t id, int64_t number);
+// A registry has shown the latest version of a subject; version 0: it has none.
+void schema_facts_latest(struct schema_facts *facts, const struct daemon_sim *registry, int subject,
+                         int32_t version, int32_t id);
+
+#endif
