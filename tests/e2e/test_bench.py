@@ -3,6 +3,7 @@
 # machine under test mean nothing and are not looked at.
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -103,3 +104,14 @@ def test_verdicts_are_medians_of_ratios_of_the_same_round():
     assert found == [(2, False), (5.5, True), (None, False)]
     samples.append(dict(sample, code="2", system="ours", round=1, figures={"a": 3}))
     assert report.verdicts(report.newest(samples, row), row)[0][1] == 3, "figures of older code do not mix with newer"
+
+
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is missing; bench/registry installs it")
+def test_a_registry_is_measured():
+    done = subprocess.run([os.path.join(ROOT, "bench/registry"), "--subjects", "50", "--seconds", "1"], capture_output=True,
+                          text=True, timeout=120, env=dict(os.environ, MILLRACE_BUILD=BUILD))
+    assert done.returncode == 0, done.stdout + done.stderr
+    figures = json.loads(done.stdout)
+    assert figures["schemas"] == 150 and figures["refused"] == 0
+    for key in ("registrations_per_s", "start_s", "resident_mb", "by_id_per_s", "by_id_p99_ms", "latest_per_s", "latest_cpu_us"):
+        assert figures[key] > 0, key
