@@ -186,8 +186,8 @@ def _registry_text(samples):
         lines += ["", "; ".join(when)]
     head = ["", "## Schema registry: start, memory, lookups, registrations", "",
             "By hand, `bench/registry`: Avro schemas of 300 to 500 bytes registered over 64 connections, looked up over 32 by one"
-            " wrk beside it; load is the machine's at the end. cpu_us is the registry's own CPU per request, which counts where the"
-            " machine is busy."]
+            " wrk beside it; load is the machine's at the end. cpu_us is the registry's own CPU per request, which counts where"
+            " the machine is busy."]
     return head + lines if lines else []
 
 
