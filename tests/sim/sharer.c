@@ -144,15 +144,15 @@ static void decide(struct sharer *sharer)
     sharer->held_count = 0;
 }
 
-// What one partition's answer means for what was said of it.
-static void settle(struct sharer *sharer, int partition, int16_t error, bool lost)
+// What one partition's answer means for what was said of it. A leader that loses its place while it writes
+// what was said does not know whether it is written; only a record that the member did not hold is certain.
+static void settle(struct sharer *sharer, int partition, int16_t error)
 {
-    for (int i = 0; i < sharer->said_count && !sharer->repeats; i++) {
+    bool counts = sharer->said_type != SHARE_RELEASE && error != KAFKA_ERR_INVALID_RECORD_STATE;
+    for (int i = 0; i < sharer->said_count && !sharer->repeats && counts; i++) {
         const struct sharer_span *span = &sharer->said[i];
-        if (span->partition != partition)
-            continue;
-        if (sharer->said_type != SHARE_RELEASE && (lost || error == KAFKA_ERR_NONE))
-            share_book_over(sharer->book, partition, span->first, span->last, !lost);
+        if (span->partition == partition)
+            share_book_over(sharer->book, partition, span->first, span->last, error == KAFKA_ERR_NONE);
     }
 }
 
@@ -160,7 +160,7 @@ static void settle(struct sharer *sharer, int partition, int16_t error, bool los
 static void lose(struct sharer *sharer)
 {
     for (int p = 0; p < HISTORY_PARTITIONS; p++)
-        settle(sharer, p, KAFKA_ERR_NONE, true);
+        settle(sharer, p, KAFKA_ERR_UNKNOWN_SERVER_ERROR);
     drop(sharer);
 }
 
@@ -186,7 +186,7 @@ static void on_acknowledged(struct actor *actor, const struct conn_answer *answe
     for (int32_t t = 0; t < reply->responses_count; t++)
         for (int32_t i = 0; i < reply->responses[t].partitions_count; i++)
             settle(sharer, reply->responses[t].partitions[i].partition_index,
-                   reply->responses[t].partitions[i].error_code, false);
+                   reply->responses[t].partitions[i].error_code);
     actor_again(actor, 0);
 }
 
@@ -246,7 +246,7 @@ static void on_fetched(struct actor *actor, const struct conn_answer *answer)
     for (int32_t t = 0; t < reply->responses_count; t++)
         for (int32_t i = 0; i < reply->responses[t].partitions_count; i++) {
             const struct kafka_share_fetch_response_partition_data *part = &reply->responses[t].partitions[i];
-            settle(sharer, part->partition_index, part->acknowledge_error_code, false);
+            settle(sharer, part->partition_index, part->acknowledge_error_code);
             take(sharer, part);
         }
     actor_again(actor, lucky(sharer, LATE_ONE_IN) ? SHARE_LOCK_MS + 300 : 0);
