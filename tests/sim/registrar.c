@@ -194,6 +194,8 @@ static void registrar_step(struct timer *timer)
     struct registrar *registrar = timer->context;
     if (registrar->call != NULL)
         take_answer(registrar);
+    if (registrar->finishing)
+        return;
     const struct daemon_sim *daemon = any_registry(registrar);
     if (daemon == NULL || prng_below(&registrar->prng, 5) != 0) {
         again(registrar, PAUSE_MS_MAX);

@@ -22,6 +22,7 @@ struct registrar {
     int64_t number; // of the schema to be registered; 0: none
     int subject;    // in that one
     int64_t acknowledged;
+    bool finishing; // nothing new is asked
     struct registrar_call *call; // under way
 };
 

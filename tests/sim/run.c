@@ -323,15 +323,13 @@ static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
     streamers_check(run);
 }
 
-// After healing schemas are registered, and what there is of them is right.
-static void registries_check(struct run *run, const int64_t before[REGISTRARS])
+// After healing schemas are registered.
+static void registrars_check(struct run *run, const int64_t before[REGISTRARS])
 {
     for (int i = 0; i < REGISTRARS; i++)
         if (run->registrars[i].acknowledged <= before[i])
             history_violation(&run->history, "liveness", "registrar %d is stuck after %lld schemas", i,
                               (long long)run->registrars[i].acknowledged);
-    if (!history_failed(&run->history))
-        check_schemas(&run->cluster, &run->facts);
 }
 
 static void heal_and_check(struct run *run)
@@ -360,11 +358,13 @@ static void heal_and_check(struct run *run)
     if (!history_failed(&run->history))
         liveness_check(run, before);
     if (!history_failed(&run->history) && run->cluster.registry_count > 0)
-        registries_check(run, schemas);
+        registrars_check(run, schemas);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
         run->producers[i].finishing = true;
     for (int i = 0; i < TRANSACTORS; i++)
         run->transactors[i].finishing = true;
+    for (int i = 0; i < REGISTRARS; i++)
+        run->registrars[i].finishing = true;
     run_for(run, REST_SECONDS * 1000000ll);
     if (!history_failed(&run->history) && nemesis_spoils_disks(run->world.seed))
         nemesis_disk_check(&run->nemesis);
@@ -372,6 +372,8 @@ static void heal_and_check(struct run *run)
         check_logs(&run->check);
     if (!history_failed(&run->history))
         share_book_check(&run->shares);
+    if (!history_failed(&run->history) && run->cluster.registry_count > 0)
+        check_schemas(&run->cluster, &run->facts);
     for (int i = 0; i < TRANSACTORS && !history_failed(&run->history); i++)
         check_transactions(&run->check, &run->transactors[i]);
 }
