@@ -7,9 +7,6 @@
 
 #include <stdio.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 static size_t write_spot(const struct spot *spot, char *out, size_t size)
 {
     if (spot->up == NULL)
@@ -47,23 +44,6 @@ const struct tree *checking_keyword(const struct scope *scope, const struct tree
 {
     enum jschema_draft draft = scope->resource->draft;
     return draft >= first && draft <= last ? tree_get(schema, slice_str(name)) : NULL;
-}
-
-bool checking_match(struct checking *c, const struct tree *pattern, struct slice text)
-{
-    const pcre2_code *code = map_get_u64(&c->schema->patterns, jschema_key(pattern));
-    pcre2_match_data *data = pcre2_match_data_create(1, NULL);
-    pcre2_match_context *context = pcre2_match_context_create(NULL);
-    int found = PCRE2_ERROR_NOMEMORY;
-    if (code != NULL && data != NULL && context != NULL) {
-        pcre2_set_match_limit(context, c->match_max > 0 ? c->match_max : JSCHEMA_MATCH_MAX);
-        found = pcre2_match(code, text.data, text.len, 0, PCRE2_NO_UTF_CHECK, data, context);
-    }
-    pcre2_match_context_free(context);
-    pcre2_match_data_free(data);
-    if (found < 0 && found != PCRE2_ERROR_NOMATCH)
-        c->status = ST_LIMIT;
-    return found > 0;
 }
 
 static void mark(const struct spot *spot, uint32_t index)
@@ -419,7 +399,10 @@ enum status jschema_check(const struct jschema *schema, struct slice json, struc
     struct arena arena;
     struct tree *value;
     struct tree_fault fault;
-    struct checking c = {.schema = schema, .error = error};
+    struct checking c = {.schema = schema,
+                         .error = error,
+                         .quick_left = JSCHEMA_QUICK_MAX,
+                         .counted_left = JSCHEMA_MATCH_MAX + 16 * (uint64_t)json.len};
     struct scope scope = {.resource = schema->resource};
     *error = (struct schema_error){.code = ST_OK};
     if (json.len > JSCHEMA_VALUE_MAX)

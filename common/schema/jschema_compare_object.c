@@ -5,9 +5,8 @@
 // model, one that goes by the reader's.
 #include "schema/jschema_compare.h"
 
-// PCRE2 bounds its steps for each place of the name where a match could begin. All places together have
-// PATTERN_MATCH_MAX, but each at least PATTERN_MATCH_MIN, and a try counts for what it may cost.
-enum { PATTERN_STEPS = 2048, PATTERN_MATCH_MAX = 1 << 16, PATTERN_MATCH_MIN = 64 };
+// A try counts for what it may cost, PATTERN_MATCH_MAX characters looked at.
+enum { PATTERN_STEPS = 2048, PATTERN_MATCH_MAX = 1 << 16 };
 
 // The two sides, with their required names.
 struct objects {
@@ -59,9 +58,9 @@ static bool is_open(const struct part *part)
 static bool pattern_finds(struct comparing *c, const struct part *part, const struct tree *pattern,
                           struct slice name)
 {
-    size_t each = PATTERN_MATCH_MAX / (name.len + 1);
     struct checking probe = {.schema = part->model->schema,
-                             .match_max = (uint32_t)(each > PATTERN_MATCH_MIN ? each : PATTERN_MATCH_MIN)};
+                             .quick_left = PATTERN_MATCH_MAX,
+                             .counted_left = PATTERN_MATCH_MAX + name.len};
     bool found = compare_step(c, PATTERN_STEPS + name.len) && checking_match(&probe, pattern, name);
     if (probe.status != ST_OK)
         c->status = probe.status;

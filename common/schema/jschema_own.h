@@ -41,7 +41,7 @@ struct jschema {
     struct map places;               // "uri" or "uri#anchor" -> struct target
     struct map resources;            // address of a node -> struct resource, where one begins
     struct map refs;                 // address of a "$ref" member -> struct target
-    struct map patterns;             // address of a "pattern" or patternProperties member -> pcre2_code
+    struct map patterns; // address of a "pattern" or patternProperties member -> jschema_pattern_new
 };
 
 static inline uint64_t jschema_key(const void *address)
@@ -71,8 +71,8 @@ struct checking {
     int quiet; // above 0: failing is no failure of the whole
     int depth;
     size_t steps;
-    uint32_t match_max; // steps of one regular expression; 0: JSCHEMA_MATCH_MAX
-    enum status status; // LIMIT, or OK
+    uint64_t quick_left, counted_left; // of JSCHEMA_QUICK_MAX and JSCHEMA_MATCH_MAX
+    enum status status;                // LIMIT, or OK
 };
 
 // Whether the value at the spot is one of the schema.
@@ -83,7 +83,12 @@ bool checking_fail(struct checking *c, const struct spot *spot, const struct tre
 // A keyword of the schema if the scope's draft has it; first to last.
 const struct tree *checking_keyword(const struct scope *scope, const struct tree *schema, const char *name,
                                     enum jschema_draft first, enum jschema_draft last);
-// Whether the pattern's expression is found in text.
+// ---- jschema_pattern.c ----
+// NULL: no regular expression.
+void *jschema_pattern_new(struct slice text);
+void jschema_pattern_free(void *pattern);
+// Whether the expression of "pattern", or of a member of patternProperties, is found in text. False with
+// c->status LIMIT when that takes more than is left.
 bool checking_match(struct checking *c, const struct tree *pattern, struct slice text);
 
 // Keywords that look at the value itself: numbers, strings, counts, enum, type.

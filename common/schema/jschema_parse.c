@@ -9,9 +9,6 @@
 
 #include <ctype.h>
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-
 enum { MEMORY_PER_BYTE = 96, MEMORY_AT_LEAST = 4 << 20 }; // all metaschemas fit into that
 
 struct reference {
@@ -173,11 +170,7 @@ static enum status take_anchors(struct parsing *p, const struct tree *node, cons
 
 static enum status take_pattern(struct parsing *p, const struct tree *member, struct slice text)
 {
-    int code;
-    PCRE2_SIZE at;
-    uint32_t options = PCRE2_UTF | PCRE2_NO_UTF_CHECK | PCRE2_DOLLAR_ENDONLY | PCRE2_ALT_BSUX |
-                       PCRE2_MATCH_UNSET_BACKREF; // as near to ECMA 262 as it goes
-    pcre2_code *made = pcre2_compile(text.data, text.len, options, &code, &at, NULL);
+    void *made = jschema_pattern_new(text);
     if (made == NULL)
         return schema_fail(p->error, ST_MALFORMED, "no regular expression: %.*s", TEXT_ARGS(text));
     map_put_u64(&p->schema->patterns, jschema_key(member), made);
@@ -512,16 +505,11 @@ enum status jschema_parse(const struct schema_source *source, enum jschema_draft
     return status;
 }
 
-static void free_pattern(void *code)
-{
-    pcre2_code_free(code);
-}
-
 void jschema_free(struct jschema *schema)
 {
     if (schema == NULL)
         return;
-    map_clear(&schema->patterns, free_pattern);
+    map_clear(&schema->patterns, jschema_pattern_free);
     map_fini(&schema->patterns);
     map_fini(&schema->refs);
     map_fini(&schema->resources);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What JSON-Schema-Test-Suite (tests/golden/json_schema.c) does not ask: errors, limits, references to texts
 // that came along, URIs.
+#include "base/mem.h"
 #include "schema/jschema.h"
 #include "schema/uri.h"
 
@@ -60,6 +61,30 @@ Test(jschema, a_broken_rule_is_told_with_its_place)
     expect("false", "1", ST_MALFORMED, "the value breaks");
     expect("{}", "[1,", ST_MALFORMED, "line 1, column 4");
     expect("{\"type\":\"string\"}", "\"x\"", ST_OK, "");
+}
+
+// What PCRE2 bounds for each place of a text alone.
+static void match_long(const char *pattern, size_t len, enum status status)
+{
+    char schema[200];
+    char *text = mem_calloc(1, len + 3);
+    memset(text, 'a', len + 2);
+    text[0] = text[len + 1] = '"';
+    snprintf(schema, sizeof schema, "{\"pattern\":\"%s\"}", pattern);
+    expect(schema, text, status, "");
+    mem_free(text);
+}
+
+Test(jschema, a_long_text_does_not_multiply_what_a_pattern_may_take, .timeout = 60)
+{
+    match_long("(a|aa){1,19}[bc]", 100000, ST_LIMIT);
+    match_long("[a-z]*[@#]", 1 << 20, ST_LIMIT);
+    match_long("([a-z]*x?)*[@#]", 30000, ST_LIMIT);
+    match_long("^[a-z]*$", 1 << 20, ST_OK);
+    match_long("^([a-z]|[0-9])*$", 5000, ST_OK);
+    match_long("[a-z]+@", 1000, ST_MALFORMED);
+    match_long("[a-z]+[@#]", 1000, ST_MALFORMED);
+    match_long("a$", 1 << 20, ST_OK);
 }
 
 Test(jschema, patterns_are_ecmas_not_perls)
