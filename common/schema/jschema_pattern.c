@@ -95,5 +95,5 @@ bool checking_match(struct checking *c, const struct tree *pattern, struct slice
         found = match_counted(c, pattern->kind == TREE_STRING ? pattern->text : pattern->name, text);
     if (found < 0 && found != PCRE2_ERROR_NOMATCH)
         c->status = ST_LIMIT;
-    return found > 0;
+    return found >= 0; // 0: with groups that nobody asked for
 }

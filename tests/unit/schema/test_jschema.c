@@ -92,6 +92,8 @@ Test(jschema, patterns_are_ecmas_not_perls)
     expect("{\"pattern\":\"^\\\\d$\"}", "\"\xd9\xa3\"", ST_MALFORMED,
            "breaks pattern"); // a digit, but no ASCII
     expect("{\"pattern\":\"^a$\"}", "\"a\\n\"", ST_MALFORMED, "breaks pattern");
+    expect("{\"pattern\":\"^(ab)+$\"}", "\"abab\"", ST_OK, "");
+    expect("{\"pattern\":\"^(ab)+$\"}", "\"aba\"", ST_MALFORMED, "breaks pattern");
     expect("{\"pattern\":\"\\\\u0041\"}", "\"A\"", ST_OK, "");
     expect("{\"pattern\":\"^\\\\p{L}$\"}", "\"\xc3\xa9\"", ST_OK, "");
     expect("{\"pattern\":\"^.$\"}", "\"\xf0\x9f\x98\x80\"", ST_OK, "");
