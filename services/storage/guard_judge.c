@@ -54,7 +54,15 @@ struct judge {
     const struct guard_entry *last[GUARD_SIDES]; // found for the record before, mostly the same again
     struct guard_report *report;                 // NULL: nothing to tell yet
     size_t spare;
+    struct buf joined; // a payload whose beginning is in a header
     int32_t record;
+};
+
+// What of a record says that it has a schema, and is of it.
+struct claim {
+    struct guard_id id;
+    struct slice lead; // behind an id in a header: Protobuf's message indexes, which else begin the payload
+    struct slice payload;
 };
 
 static struct guard_report *report_of(struct judge *judge)
@@ -108,24 +116,34 @@ static bool find_header(const struct record *record, int side, struct slice *val
     return found;
 }
 
-// The id of a side's part and what it is the schema of. False: it has none, *reason says why.
-static bool take_id(const struct record *record, int side, struct slice part, struct guard_id *id,
-                    struct slice *payload, enum guard_reason *reason)
+// False: the side's part has no id, *reason says why.
+static bool take_claim(const struct record *record, int side, struct slice part, struct claim *claim,
+                       enum guard_reason *reason)
 {
     struct slice header;
-    if (record->header_count > 0 && find_header(record, side, &header)) {
-        *reason = GUARD_HEADER;
-        *payload = part;
-        return guard_id_read(header, id) > 0;
-    }
-    size_t size = guard_id_read(part, id);
-    *reason = GUARD_BARE;
-    *payload = slice_of(part.data + size, part.len - size);
+    bool in_header = record->header_count > 0 && find_header(record, side, &header);
+    struct slice bytes = in_header ? header : part;
+    size_t size = guard_id_read(bytes, &claim->id);
+    struct slice rest = slice_of(bytes.data + size, bytes.len - size);
+    *reason = in_header ? GUARD_HEADER : GUARD_BARE;
+    claim->lead = in_header ? rest : (struct slice){0};
+    claim->payload = in_header ? part : rest;
     return size > 0;
 }
 
-static void judge_payload(struct judge *judge, struct guard_fault *fault, struct slice payload)
+static struct slice whole_payload(struct judge *judge, const struct claim *claim)
 {
+    if (claim->lead.len == 0)
+        return claim->payload;
+    buf_clear(&judge->joined);
+    buf_append(&judge->joined, claim->lead.data, claim->lead.len);
+    buf_append(&judge->joined, claim->payload.data, claim->payload.len);
+    return buf_slice(&judge->joined);
+}
+
+static void judge_payload(struct judge *judge, struct guard_fault *fault, const struct claim *claim)
+{
+    struct slice payload = whole_payload(judge, claim);
     struct schema_error error = {.code = ST_LIMIT,
                                  .text = "it is deeper or has more values than is looked at"};
     enum status status = schema_payload_check_many(fault->entry->schema, payload, &judge->spare);
@@ -142,7 +160,7 @@ static void judge_payload(struct judge *judge, struct guard_fault *fault, struct
     add_fault(judge, fault);
 }
 
-static void judge_entry(struct judge *judge, struct guard_fault *fault, struct slice payload)
+static void judge_entry(struct judge *judge, struct guard_fault *fault, const struct claim *claim)
 {
     static const enum guard_reason reasons[] = {[GUARD_UNKNOWN] = GUARD_NOBODYS,
                                                 [GUARD_UNREGISTERED] = GUARD_FOREIGN,
@@ -150,7 +168,7 @@ static void judge_entry(struct judge *judge, struct guard_fault *fault, struct s
     switch (fault->entry->verdict) {
     case GUARD_GOOD:
         if (fault->entry->schema != NULL)
-            judge_payload(judge, fault, payload);
+            judge_payload(judge, fault, claim);
         return;
     case GUARD_SILENCE:
         report_of(judge)->silence = true;
@@ -164,11 +182,14 @@ static void judge_entry(struct judge *judge, struct guard_fault *fault, struct s
 // Null has no schema and is always taken: in a compacted topic it deletes the key.
 static void judge_part(struct judge *judge, const struct record *record, int side)
 {
-    struct slice part = side == GUARD_KEY ? record->key : record->value, payload;
+    struct slice part = side == GUARD_KEY ? record->key : record->value;
     struct guard_fault fault = {.side = side};
+    struct claim claim = {.id = {{0}}};
     if (judge->books->sides[side] == NULL || part.data == NULL)
         return;
-    if (!take_id(record, side, part, &fault.id, &payload, &fault.reason)) {
+    bool claims = take_claim(record, side, part, &claim, &fault.reason);
+    fault.id = claim.id;
+    if (!claims) {
         add_fault(judge, &fault);
         return;
     }
@@ -176,7 +197,7 @@ static void judge_part(struct judge *judge, const struct record *record, int sid
     if (fault.entry == NULL)
         add_missing(judge, side, &fault.id);
     else
-        judge_entry(judge, &fault, payload);
+        judge_entry(judge, &fault, &claim);
 }
 
 struct guard_report *guard_judge(const struct guard_books *books, const struct batch_header *header,
@@ -185,9 +206,11 @@ struct guard_report *guard_judge(const struct guard_books *books, const struct b
     struct batch_reader reader = {.header = header, .rest = records};
     struct judge judge = {.books = books, .spare = spare + GUARD_VALUES_PER_BYTE * records.len};
     struct record record;
+    buf_init(&judge.joined, records.len);
     for (; batch_next(&reader, &record) == ST_OK; judge.record++)
         for (int side = 0; side < GUARD_SIDES; side++)
             judge_part(&judge, &record, side);
+    buf_fini(&judge.joined);
     return judge.report;
 }
 

@@ -288,6 +288,11 @@ def test_protobuf_payloads(cluster, registry, connection):
                            (b"\0\x08\7", INVALID_RECORD), (b"\2\6\x08\7", INVALID_RECORD)]:
         got = connection.produce_reason("proto", batch([framed(mine, payload)]))
         assert got[0] == error, (payload, got)
+    guid = b"\1" + bytes.fromhex(guid_of(registry, "proto-value").replace("-", ""))
+    for indexes, payload, error in [(b"\0", b"\x0a\2ab", 0), (b"\2\2", b"\x08\7", 0),
+                                    (b"\2\2", b"\x0a\2ab", INVALID_RECORD)]:
+        got = connection.produce_reason("proto", batch([payload], headers=[(b"__value_schema_id", guid + indexes)]))
+        assert got[0] == error, (indexes, payload, got)
 
 
 # ---- registries come and go ----
