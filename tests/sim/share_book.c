@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // See share_book.h. A record may be delivered again whenever its leader changes, dies, or forgets the share
-// partition: only within one place does a lock mean something.
+// partition: only within one place does a lock mean something. A leader that is deposed and does not know it
+// yet delivers what others have seen acknowledged, since KIP-932 writes what became of records, not that they
+// are delivered: who leads in the epoch of an acknowledgement, or a later one, is bound by it.
 #include "share_book.h"
 
 #include "base/mem.h"
@@ -10,7 +12,7 @@
 
 #include <string.h>
 
-enum { LOOK_MS = 5 };
+enum { LOOK_MS = 5, UNKNOWN = -1 };
 
 static const char ENDED[] = "millrace_storage_share_partitions_ended_total";
 
@@ -24,12 +26,23 @@ static int64_t metric_of(const struct process *process, const char *name)
     return 0;
 }
 
+static const struct replica *replica_of(const struct share_book *book, int node, int partition)
+{
+    struct partitions *partitions = cluster_partitions(&book->cluster->storage[node]);
+    return partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
+}
+
+// As the node knows it, whoever leads; it only grows while the node lives. UNKNOWN: it has no such replica.
+static int32_t epoch_of(const struct share_book *book, int node, int partition)
+{
+    const struct replica *replica = replica_of(book, node, partition);
+    return replica != NULL ? replica->state.leader_epoch : UNKNOWN;
+}
+
 static bool place_of(const struct share_book *book, int node, int partition, struct share_place *place)
 {
     const struct daemon_sim *daemon = &book->cluster->storage[node];
-    struct partitions *partitions = cluster_partitions(daemon);
-    const struct replica *replica =
-        partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
+    const struct replica *replica = replica_of(book, node, partition);
     if (replica == NULL || replica->state.role != PARTITION_LEADER)
         return false;
     *place = (struct share_place){.node = node,
@@ -99,7 +112,8 @@ static struct share_seen *seen_at(struct share_book *book, int partition, int64_
 static void look_at_gift(struct share_book *book, const struct share_gift *gift, int64_t offset,
                          const struct share_seen *seen)
 {
-    if (seen->over && seen->over_us < gift->sent_us)
+    bool bound = book->asked[gift->member][gift->partition] >= seen->over_epoch;
+    if (seen->over && bound && seen->over_us < gift->sent_us)
         history_violation(book->history, "share-over-is-over",
                           "t-%d offset %lld is delivered to member %d after it was acknowledged",
                           gift->partition, (long long)offset, gift->member);
@@ -125,6 +139,12 @@ static void give(struct share_book *book, const struct share_gift *gift, int64_t
         seen->place = *place;
 }
 
+void share_book_asks(struct share_book *book, int member, int node)
+{
+    for (int p = 0; p < HISTORY_PARTITIONS; p++)
+        book->asked[member][p] = epoch_of(book, node, p);
+}
+
 void share_book_given(struct share_book *book, const struct share_gift *gift)
 {
     struct share_place place;
@@ -135,12 +155,17 @@ void share_book_given(struct share_book *book, const struct share_gift *gift)
     world_count(book->history->world, COUNT_share_given);
 }
 
-void share_book_over(struct share_book *book, int partition, int64_t first, int64_t last, bool sure)
+// A node that has died since it answered does not tell its epoch: nobody is bound then.
+void share_book_over(struct share_book *book, int node, int partition, int64_t first, int64_t last, bool sure)
 {
+    int32_t epoch = epoch_of(book, node, partition);
+    sure = sure && epoch != UNKNOWN;
     for (int64_t offset = first; offset <= last; offset++) {
         struct share_seen *seen = seen_at(book, partition, offset);
-        if (sure && !seen->over)
+        if (sure && !seen->over) {
             seen->over_us = book->history->world->now_us;
+            seen->over_epoch = epoch;
+        }
         seen->over = seen->over || sure;
         seen->maybe = true;
     }
@@ -185,9 +210,7 @@ static int64_t end_of(const struct share_book *book, int partition)
 {
     int64_t end = 0;
     for (int i = 0; i < CLUSTER_STORAGE; i++) {
-        struct partitions *partitions = cluster_partitions(&book->cluster->storage[i]);
-        const struct replica *replica =
-            partitions != NULL ? partitions_find_named(partitions, slice_str("t"), partition) : NULL;
+        const struct replica *replica = replica_of(book, i, partition);
         if (replica != NULL && replica->state.role == PARTITION_LEADER)
             end = replica->state.high_watermark;
     }

@@ -22,6 +22,7 @@ struct share_seen {
     bool over;          // an answer said that it is
     bool maybe;         // ... or was lost
     int64_t over_us;    // when that answer came
+    int32_t over_epoch; // ... and an epoch of the leader that is not below the one it was given in
     int holder;         // who has it by its own clock + 1; 0: nobody
     int64_t until_us;   // its lock does not end before
     struct share_place place;
@@ -41,11 +42,14 @@ struct share_book {
     } logs[HISTORY_PARTITIONS];
     bool configured;        // the group begins at the first record
     bool suspects[SHARERS]; // somebody has what this member holds, unless its connection is gone
+    int32_t asked[SHARERS][HISTORY_PARTITIONS]; // the epoch of the leader as the node asked last knew it
     struct timer timer;
 };
 
 void share_book_init(struct share_book *book, struct cluster *cluster, struct history *history);
 
+// The member sends a request to this node: whatever that gives it, it gives in this leader epoch or a later.
+void share_book_asks(struct share_book *book, int member, int node);
 // A fetch sent at sent_us has brought these records to a member.
 struct share_gift {
     int member, node, partition;
@@ -53,8 +57,9 @@ struct share_gift {
     int16_t deliveries;
 };
 void share_book_given(struct share_book *book, const struct share_gift *gift);
-// They are over, or may be (the answer was lost).
-void share_book_over(struct share_book *book, int partition, int64_t first, int64_t last, bool sure);
+// They are over, as this node has said, or may be (the answer was lost).
+void share_book_over(struct share_book *book, int node, int partition, int64_t first, int64_t last,
+                     bool sure);
 // The member is about to acknowledge them, whatever is answered.
 void share_book_let_go(struct share_book *book, int partition, int64_t first, int64_t last);
 // The member's session is gone, and with it what it held.

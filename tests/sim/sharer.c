@@ -32,6 +32,11 @@ static struct sharer *of(struct actor *actor)
     return (struct sharer *)actor;
 }
 
+static int node_of(const struct sharer *sharer)
+{
+    return sharer->actor.port - sharer->actor.ports[0];
+}
+
 static bool lucky(struct sharer *sharer, uint64_t one_in)
 {
     return !sharer->steady && prng_below(&sharer->actor.prng, one_in) == 0;
@@ -152,7 +157,8 @@ static void settle(struct sharer *sharer, int partition, int16_t error)
     for (int i = 0; i < sharer->said_count && !sharer->repeats && counts; i++) {
         const struct sharer_span *span = &sharer->said[i];
         if (span->partition == partition)
-            share_book_over(sharer->book, partition, span->first, span->last, error == KAFKA_ERR_NONE);
+            share_book_over(sharer->book, node_of(sharer), partition, span->first, span->last,
+                            error == KAFKA_ERR_NONE);
     }
 }
 
@@ -221,11 +227,10 @@ static void acknowledge(struct sharer *sharer)
 
 static void take(struct sharer *sharer, const struct kafka_share_fetch_response_partition_data *part)
 {
-    int node = sharer->actor.port - sharer->actor.ports[0];
     for (int32_t i = 0; i < part->acquired_records_count; i++) {
         const struct kafka_share_fetch_response_acquired_records *got = &part->acquired_records[i];
         share_book_given(sharer->book, &(struct share_gift){.member = sharer->number,
-                                                            .node = node,
+                                                            .node = node_of(sharer),
                                                             .partition = part->partition_index,
                                                             .first = got->first_offset,
                                                             .last = got->last_offset,
@@ -284,6 +289,7 @@ static void fetch(struct sharer *sharer)
     request.batch_size = 100;
     request.topics = &topic;
     request.topics_count = topic.partitions_count > 0;
+    share_book_asks(sharer->book, sharer->number, node_of(sharer));
     actor_call(&sharer->actor, KAFKA_API_SHARE_FETCH, -1, &request, on_fetched);
 }
 
