@@ -653,6 +653,9 @@ void partitions_start(struct partitions *partitions)
     }
     partitions->starting = false;
     moves_start(partitions->moves);
+    for (size_t i = 0; i < image_node_count(image); i++)
+        if (image_node_at(image, i)->role == MILLRACE__ROLE__ROLE_STORAGE)
+            away_note(&partitions->away, NULL, image_node_at(image, i));
     image_listen(image, &partitions->listener);
     timer_start_ms(partitions->options.env, &partitions->tick, TICK_MS);
 }

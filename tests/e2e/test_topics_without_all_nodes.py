@@ -37,3 +37,14 @@ def test_node_that_has_just_gone_is_named_but_not_asked():
         assert {broker["id"] for broker in metadata["brokers"]} == {1, 2, 3}
         cluster.cli("group", "list", "--timeout", "5")
         lib.wait_until(lambda: len(cluster.metadata()["brokers"]) == 2, 30, "the node to be missed")
+
+
+def test_node_that_starts_while_another_restarts_names_it():
+    with lib.Cluster(storage=3) as cluster:
+        cluster.create_topic("t", partitions=3, replication=3)
+        cluster.storage[2].kill()
+        lib.wait_until(lambda: all(cluster.partition("t", i)["leader"] in (1, 2) for i in range(3)), 20, "other leaders")
+        cluster.storage[1].kill()
+        cluster.storage[1].start().wait_ready()
+        metadata = cluster.metadata(cluster.storage[1].address)
+        assert {broker["id"] for broker in metadata["brokers"]} == {1, 2, 3}

@@ -288,9 +288,9 @@ class Clients:
         out = self.kcat("-C", "-t", topic, "-e", "-q", "-f", "%p\t%o\t%k\t%s\n", *arguments, seconds=seconds).stdout
         return [(int(p), int(o), k, v) for p, o, k, v in (line.split("\t", 3) for line in out.splitlines())]
 
-    def metadata(self):
-        """kcat's JSON view of the cluster."""
-        return json.loads(self.kcat("-L", "-J").stdout)
+    def metadata(self, broker=None):
+        """kcat's JSON view of the cluster, or what the broker at this address says."""
+        return json.loads(self.kcat(*(["-b", broker] if broker else []), "-L", "-J").stdout)
 
     def partition(self, topic, index=0):
         """{"leader": id, "isrs": [...], ...} of one partition."""

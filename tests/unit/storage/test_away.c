@@ -52,8 +52,18 @@ Test(away, a_new_registration_that_is_fenced_at_first_prolongs_nothing)
     cr_expect_not(away_recent(&it, 7));
 }
 
+Test(away, one_that_is_fenced_when_this_process_starts_may_come_back)
+{
+    away_note(&it, NULL, &fenced);
+    now_ms += AWAY_LISTED_MS;
+    cr_expect(away_recent(&it, 7));
+    now_ms++;
+    cr_expect_not(away_recent(&it, 7));
+}
+
 Test(away, one_that_is_live_again_gone_or_was_never_live_does_not_count)
 {
+    now_ms += AWAY_LISTED_MS + 1;
     away_note(&it, NULL, &fenced);
     cr_expect_not(away_recent(&it, 7));
     away_note(&it, &live, &fenced);
