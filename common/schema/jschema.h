@@ -10,12 +10,14 @@
 enum jschema_draft { JSCHEMA_4, JSCHEMA_6, JSCHEMA_7, JSCHEMA_2019, JSCHEMA_2020 };
 
 enum {
-    JSCHEMA_STEPS_MAX = 1 << 22,   // schemas and patterns that one value may be held against
-    JSCHEMA_NEST_MAX = 1000,       // schemas within schemas while a value is checked
-    JSCHEMA_QUICK_MAX = 1 << 28,   // characters that regular expressions may look at without being counted
-    JSCHEMA_MATCH_MAX = 1 << 22,   // and counted, beside 16 for each byte of the value
-    JSCHEMA_VALUE_MAX = 16 << 20,  // bytes of a value's text
-    JSCHEMA_VALUE_DEPTH_MAX = 200, // brackets open at once in a value
+    JSCHEMA_STEPS_MAX = 1 << 22,    // schemas and patterns that one value may be held against
+    JSCHEMA_NEST_MAX = 1000,        // schemas within schemas while a value is checked
+    JSCHEMA_PATTERN_MAX = 16 << 10, // bytes of one regular expression
+    JSCHEMA_PATTERNS_MAX = 8 << 20, // bytes of all of a schema's and its references' as they are compiled
+    JSCHEMA_QUICK_MAX = 1 << 28,    // characters that regular expressions may look at without being counted
+    JSCHEMA_MATCH_MAX = 1 << 22,    // and counted, beside 16 for each byte of the value
+    JSCHEMA_VALUE_MAX = 16 << 20,   // bytes of a value's text
+    JSCHEMA_VALUE_DEPTH_MAX = 200,  // brackets open at once in a value
 };
 
 struct jschema;

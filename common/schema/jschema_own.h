@@ -41,7 +41,7 @@ struct jschema {
     struct map places;               // "uri" or "uri#anchor" -> struct target
     struct map resources;            // address of a node -> struct resource, where one begins
     struct map refs;                 // address of a "$ref" member -> struct target
-    struct map patterns; // address of a "pattern" or patternProperties member -> jschema_pattern_new
+    struct map patterns; // address of a "pattern" or patternProperties member -> struct jschema_pattern
 };
 
 static inline uint64_t jschema_key(const void *address)
@@ -84,12 +84,15 @@ bool checking_fail(struct checking *c, const struct spot *spot, const struct tre
 const struct tree *checking_keyword(const struct scope *scope, const struct tree *schema, const char *name,
                                     enum jschema_draft first, enum jschema_draft last);
 // ---- jschema_pattern.c ----
-// NULL: no regular expression.
-void *jschema_pattern_new(struct slice text);
+struct jschema_pattern;
+
+// Takes the memory it needs from *left. MALFORMED: no regular expression; LIMIT: too long, or *left is too
+// little. The caller's (jschema_pattern_free).
+enum status jschema_pattern_new(struct slice text, size_t *left, struct jschema_pattern **pattern);
 void jschema_pattern_free(void *pattern);
 // Whether the expression of "pattern", or of a member of patternProperties, is found in text. False with
 // c->status LIMIT when that takes more than is left.
-bool checking_match(struct checking *c, const struct tree *pattern, struct slice text);
+bool checking_match(struct checking *c, const struct tree *member, struct slice text);
 
 // Keywords that look at the value itself: numbers, strings, counts, enum, type.
 bool keywords_assert(struct checking *c, const struct scope *scope, const struct tree *schema,

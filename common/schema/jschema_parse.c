@@ -25,6 +25,7 @@ struct parsing {
     struct reference *refs, **refs_end; // still to be followed
     struct text **texts_end;
     struct map walked;        // addresses of schemas
+    size_t pattern_bytes;     // that patterns may still take
     enum jschema_draft draft; // where none is named
 };
 
@@ -170,9 +171,12 @@ static enum status take_anchors(struct parsing *p, const struct tree *node, cons
 
 static enum status take_pattern(struct parsing *p, const struct tree *member, struct slice text)
 {
-    void *made = jschema_pattern_new(text);
-    if (made == NULL)
-        return schema_fail(p->error, ST_MALFORMED, "no regular expression: %.*s", TEXT_ARGS(text));
+    struct jschema_pattern *made;
+    enum status status = jschema_pattern_new(text, &p->pattern_bytes, &made);
+    if (status == ST_LIMIT)
+        return schema_fail(p->error, status, "regular expressions take too much: %.*s", TEXT_ARGS(text));
+    if (status != ST_OK)
+        return schema_fail(p->error, status, "no regular expression: %.*s", TEXT_ARGS(text));
     map_put_u64(&p->schema->patterns, jschema_key(member), made);
     return ST_OK;
 }
@@ -481,7 +485,11 @@ enum status jschema_parse(const struct schema_source *source, enum jschema_draft
                           struct schema_error *error, struct jschema **schema)
 {
     struct jschema *made = mem_calloc(1, sizeof *made);
-    struct parsing parsing = {.schema = made, .error = error, .source = source, .draft = draft};
+    struct parsing parsing = {.schema = made,
+                              .error = error,
+                              .source = source,
+                              .pattern_bytes = JSCHEMA_PATTERNS_MAX,
+                              .draft = draft};
     uint64_t seed = jschema_key(made);
     size_t total = source->text.len;
     for (size_t i = 0; i < source->n_refs; i++)

@@ -87,6 +87,53 @@ Test(jschema, a_long_text_does_not_multiply_what_a_pattern_may_take, .timeout = 
     match_long("a$", 1 << 20, ST_OK);
 }
 
+static enum status parse_status(const char *text)
+{
+    struct jschema *schema;
+    struct schema_error error;
+    struct schema_source source = {.text = slice_str(text)};
+    enum status status = jschema_parse(&source, JSCHEMA_7, &error, &schema);
+    jschema_free(schema);
+    return status;
+}
+
+Test(jschema, patterns_have_bounded_memory, .timeout = 60)
+{
+    size_t room = 600000, len = 0;
+    char *text = mem_calloc(1, room);
+    len += (size_t)snprintf(text, room, "{\"pattern\":\"");
+    memset(text + len, 'a', 9000);
+    snprintf(text + len + 9000, room - len - 9000, "\"}");
+    cr_expect_eq(parse_status(text), ST_LIMIT, "its counted form is too long");
+    len = (size_t)snprintf(text, room, "{\"allOf\":[{}");
+    for (int i = 0; i < 8000; i++)
+        len += (size_t)snprintf(text + len, room - len, ",{\"pattern\":\"(?:(?:ab){60}){60}\"}");
+    snprintf(text + len, room - len, "]}");
+    cr_expect_eq(parse_status(text), ST_LIMIT);
+    mem_free(text);
+}
+
+// A branch that takes long for each of many values, and copies many groups with each step.
+Test(jschema, many_values_share_what_patterns_may_take, .timeout = 60)
+{
+    size_t room = 200000, len = 0;
+    char *schema = mem_calloc(1, room), *value = mem_calloc(1, room);
+    len += (size_t)snprintf(schema, room, "{\"items\":{\"anyOf\":[{\"pattern\":\"^(?:a");
+    for (int i = 0; i < 23; i++)
+        len += (size_t)snprintf(schema + len, room - len, "|a");
+    len += (size_t)snprintf(schema + len, room - len, ")z|(?!)");
+    for (int i = 0; i < 1200; i++)
+        len += (size_t)snprintf(schema + len, room - len, "(?<a%d>)", i);
+    snprintf(schema + len, room - len, "\"},{}]}}");
+    len = (size_t)snprintf(value, room, "[1");
+    for (int i = 0; i < 30000; i++)
+        len += (size_t)snprintf(value + len, room - len, ",\"a\"");
+    snprintf(value + len, room - len, "]");
+    expect(schema, value, ST_LIMIT, "");
+    mem_free(schema);
+    mem_free(value);
+}
+
 Test(jschema, patterns_are_ecmas_not_perls)
 {
     expect("{\"pattern\":\"^\\\\d$\"}", "\"\xd9\xa3\"", ST_MALFORMED,
