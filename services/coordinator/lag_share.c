@@ -20,6 +20,8 @@ static void ask_leaders(struct lag_group *group)
     void *value;
     for (struct map_entry *at = NULL; map_next(&group->rows, &at, NULL, &value);) {
         struct lag_row *row = value;
+        if (row->pass != group->pass)
+            continue; // not read any more: it is about to be dropped, and nobody would be told of an answer
         row->commit_ms = LAG_UNKNOWN;
         row->asked_us = env_now_us(group->lag->env);
         group->open += lag_ask(row, group->front);

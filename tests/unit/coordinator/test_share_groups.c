@@ -372,3 +372,27 @@ Test(share_groups, lag_is_what_the_share_coordinator_keeps_until_the_leader_know
     d.share_start = 0; // its last session has ended: the share coordinator is asked at once
     cr_assert_eq(lag_of("g").committed, 10);
 }
+
+Test(share_groups, a_topic_that_is_forgotten_does_not_keep_the_lag_from_being_measured)
+{
+    static const char *const names[] = {"t"};
+    int16_t errors[NAMED_MAX], error;
+    settles("g", "m1", 0, 2);
+    leader_reads("g", 0, 3, &error);
+    cr_assert_eq(leader_writes("g", 0, 3, 10), KAFKA_ERR_NONE);
+    cr_assert_eq(lag_of("g").committed, 10);
+    cr_assert_eq(beats("g", "m1", -1).error, KAFKA_ERR_NONE);
+    forgets("g", names, 1, errors);
+    cr_assert_eq(errors[0], KAFKA_ERR_NONE);
+    struct shard_group *cell = shard_find(coordinator_shard_of(d.coordinator, text("g")), text("g"), false);
+    struct lag_wait wait = {0};
+    struct lag_view view;
+    struct map_entry *at = NULL;
+    desk_turns(&d, 350); // rounds
+    bool told = false;
+    told = lag_look(d.coordinator->lag, cell, &wait, note, &told) == ST_OK;
+    for (int i = 0; i < 2000 && !told; i++)
+        env_posix_turn(d.env, 500);
+    cr_assert(told, "nobody answers for a partition that is not read any more");
+    cr_assert_not(lag_next(cell->lag, &at, &view));
+}
