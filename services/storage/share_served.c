@@ -26,10 +26,12 @@ enum {
 struct share_written {
     struct share_write write;
     struct share_waiter *waiter; // NULL: nobody waits (any more)
+    bool buried;                 // its dead letters are delivered
     struct share_written *next;
 };
 
 static void on_lock(struct timer *timer);
+static void on_again(struct timer *timer);
 
 // ---- life ----
 
@@ -44,22 +46,29 @@ struct share_served *share_served_new(struct share_groups *groups, struct slice 
     served->index = replica->index;
     served->leader_epoch = replica->state.leader_epoch;
     timer_init(&served->lock, on_lock, served);
+    timer_init(&served->again, on_again, served);
     share_start_read(served);
     return served;
 }
 
-// The waiter hears the first error when both of its writes have ended.
-static void end_written(struct share_written *written, int16_t error)
+// The waiter hears the first error when it waits for neither of its writes any more.
+static void tell_waiter(struct share_written *written, int16_t error)
 {
     struct share_waiter *waiter = written->waiter;
-    if (waiter != NULL) {
-        *(waiter->written == written ? &waiter->written : &waiter->dying) = NULL;
-        waiter->error = waiter->error != KAFKA_ERR_NONE ? waiter->error : error;
-    }
+    if (waiter == NULL)
+        return;
+    written->waiter = NULL;
+    *(waiter->written == written ? &waiter->written : &waiter->dying) = NULL;
+    waiter->error = waiter->error != KAFKA_ERR_NONE ? waiter->error : error;
+    if (waiter->written == NULL && waiter->dying == NULL)
+        waiter->done(waiter, waiter->error);
+}
+
+static void end_written(struct share_written *written, int16_t error)
+{
+    tell_waiter(written, error);
     share_write_fini(&written->write);
     mem_free(written);
-    if (waiter != NULL && waiter->written == NULL && waiter->dying == NULL)
-        waiter->done(waiter, waiter->error);
 }
 
 void share_waiter_cancel(struct share_waiter *waiter)
@@ -98,6 +107,7 @@ void share_served_destroy(struct share_served **pointer, enum status status)
     struct share_served *served = *pointer;
     *pointer = NULL;
     timer_stop(share_groups_env(served->groups), &served->lock);
+    timer_stop(share_groups_env(served->groups), &served->again);
     relay_cancel(&served->relay);
     dead_letters_cancel(&served->letters);
     share_start_cancel(served);
@@ -165,6 +175,7 @@ void share_served_ready(struct share_served *served)
 // ---- writing ----
 
 static void write_next(struct share_served *served);
+static void put_back(struct share_served *served, struct share_written *written, int16_t error);
 
 static int64_t now_ms(const struct share_served *served)
 {
@@ -216,6 +227,10 @@ static void on_written(void *context, enum status status, struct block *response
         return;
     }
     struct share_written *written = take_first(served);
+    if (error != KAFKA_ERR_NONE && written->buried) {
+        put_back(served, written, error);
+        return;
+    }
     if (error == KAFKA_ERR_NONE)
         share_groups_over(served->groups, &written->write);
     // A lock that has ended would be written about again at once.
@@ -289,7 +304,6 @@ static void keep_dying(struct share_served *served, const char *trouble)
 static void pass_dying(struct share_served *served)
 {
     struct share_written *written = take_dying(served);
-    served->dead_trouble = NULL;
     share_write_finish(&served->partition, &written->write);
     add(&served->first, &served->last, written);
     served->pending++;
@@ -304,9 +318,32 @@ static void on_letters(void *context, enum status status, const char *trouble)
         share_groups_drop(served, ST_NOT_LEADER);
         return;
     }
-    if (status != ST_OK && wanted(served, &served->dying->write))
+    if (status != ST_OK && wanted(served, &served->dying->write)) {
         keep_dying(served, trouble);
-    else
+    } else {
+        served->dead_trouble = NULL;
+        served->dying->buried = status == ST_OK;
+        pass_dying(served);
+    }
+    bury_next(served);
+}
+
+// What is buried could not be written. Were its records kept like others, their letters would be delivered
+// again with every try: it goes back in line, behind those that wait for theirs, and only the writing is
+// repeated. Who waits is not held up by that.
+static void put_back(struct share_served *served, struct share_written *written, int16_t error)
+{
+    add(&served->dying, &served->last_dying, written);
+    served->pending++;
+    write_next(served);
+    bury_next(served);
+    tell_waiter(written, error);
+}
+
+static void on_again(struct timer *timer)
+{
+    struct share_served *served = timer->context;
+    while (served->dying != NULL && served->dying->buried)
         pass_dying(served);
     bury_next(served);
 }
@@ -316,6 +353,11 @@ static void bury_next(struct share_served *served)
 {
     if (served->dying == NULL || served->letters != NULL)
         return;
+    if (served->dying->buried) {
+        if (!timer_running(&served->again))
+            timer_start_ms(share_groups_env(served->groups), &served->again, PAUSE_MS);
+        return;
+    }
     struct dead_letters_options options = {.office = share_groups_office(served->groups),
                                            .topic = served->topic,
                                            .index = served->index,

@@ -325,6 +325,32 @@ def test_what_the_dead_letter_topic_does_not_take_is_not_over(started, topic):
     assert letters(started, dead)[0][1]["__dlq.errors.message"] == "delivered too often"
 
 
+def test_a_letter_is_delivered_once_while_its_end_cannot_be_written(started, topic):
+    dead, storage = f"dlq.{topic}", started.storage[0]
+    started.create_topic(dead, **{"errors.deadletterqueue.group.enable": "true"})
+    set_group(started, topic, f"errors.deadletterqueue.topic.name={dead}")
+    set_group(started, topic, "share.delivery.count.limit=2")
+    one, place = member(started, topic), (topic, 0)
+    produce(started, topic, 1)
+    one.gets(1)
+    assert one.acknowledge({place: [(0, 0, RELEASE)]}) == {place: 0}
+    assert one.gets(1) == [(0, 0, 2)]
+    for coordinator in started.coordinators:
+        coordinator.kill()
+    try:
+        wait_until(lambda: len(letters(started, dead)) == 1, 10, "its last lock to end")
+        failed = storage.metric("millrace_storage_relay_failures_total")
+        wait_until(lambda: storage.metric("millrace_storage_relay_failures_total") >= failed + 2, 60, "writes to fail")
+        assert len(letters(started, dead)) == 1
+    finally:
+        for coordinator in started.coordinators:
+            coordinator.start()
+            coordinator.wait_ready()
+    wait_until(lambda: sm.offsets(storage, topic)[1][place][1] == 0, 30, "it to be over")
+    assert one.fetch(wait_ms=300) == {}
+    assert len(letters(started, dead)) == 1
+
+
 def test_a_refused_letter_does_not_repeat_the_others(started, topic):
     dead = f"dlq.{topic}"
     started.create_topic(dead)
