@@ -7,9 +7,13 @@
 #include "cluster/marker_parts.h"
 #include "cluster/shard.h"
 #include "handlers.h"
+#include "late_markers.h"
 #include "partitions_state.h"
 
-enum { MARKER_BYTES_MAX = 256 };
+enum {
+    MARKER_BYTES_MAX = 256,
+    ANSWER_MS = 200 // far below the caller's deadline (txn_outbox.c): what is late then holds up nobody else
+};
 
 // ---- one marker ----
 
@@ -86,6 +90,14 @@ static enum status append(struct replica *replica, const struct marker *marker)
     return status == ST_LIMIT ? ST_AGAIN : status;
 }
 
+static void await(struct replica *replica, int64_t end, struct marker_wait *wait)
+{
+    if (replica->state.high_watermark >= end)
+        wait->done(wait->context, ST_OK);
+    else
+        wait_add(&replica->commit_waits, &wait->wait, end, on_committed, wait);
+}
+
 void marker_write(struct replica *replica, const struct marker *marker, struct marker_wait *wait,
                   marker_fn *done, void *context)
 {
@@ -99,12 +111,7 @@ void marker_write(struct replica *replica, const struct marker *marker, struct m
         return;
     }
     admission_end(replica, marker->producer_id);
-    int64_t end =
-        replica->state.log_end; // also of a marker that was here before: it may not be committed yet
-    if (replica->state.high_watermark >= end)
-        done(context, ST_OK);
-    else
-        wait_add(&replica->commit_waits, &wait->wait, end, on_committed, wait);
+    await(replica, replica->state.log_end, wait); // also a marker that was here before may not be committed
     storage_produce_advance(replica); // what waited for the transaction that has just ended asks anew
 }
 
@@ -114,6 +121,8 @@ struct marking;
 
 struct part {
     struct marking *marking;
+    struct replica *replica; // while it waits
+    struct marker marker;
     struct marker_wait wait;
 };
 
@@ -126,18 +135,26 @@ struct marking {
     struct part *parts;
     size_t count;
     size_t open; // parts without a status, and one while the request is taken in
+    struct timer limit;
 };
 
 struct markers {
     struct partitions *partitions;
     struct marking *first;
+    struct late_markers *late;
 };
+
+static struct env *env_of(const struct markers *markers)
+{
+    return markers->partitions->options.env;
+}
 
 static void marking_free(struct marking *marking)
 {
     *(marking->previous != NULL ? &marking->previous->next : &marking->markers->first) = marking->next;
     if (marking->next != NULL)
         marking->next->previous = marking->previous;
+    timer_stop(env_of(marking->markers), &marking->limit);
     for (size_t i = 0; i < marking->count; i++)
         wait_cancel(&marking->parts[i].wait.wait);
     mem_free(marking->statuses);
@@ -163,26 +180,54 @@ static void part_done(void *context, enum status status)
         marking_end(marking);
 }
 
+// A partition does not get on, perhaps for as long as a follower hangs that is in sync. The others' markers
+// are told, so that only the late ones are sent again.
+static void marking_on_limit(struct timer *timer)
+{
+    struct marking *marking = timer->context;
+    for (size_t i = 0; i < marking->count; i++) {
+        struct part *part = &marking->parts[i];
+        if (part->wait.wait.list == NULL)
+            continue;
+        marking->statuses[i] = ST_AGAIN;
+        late_markers_keep(marking->markers->late, part->replica, &part->marker, &part->wait.wait);
+    }
+    marking_end(marking);
+}
+
+static void part_write(struct part *part)
+{
+    int64_t end = late_markers_take(part->marking->markers->late, part->replica, &part->marker);
+    if (end < 0) {
+        marker_write(part->replica, &part->marker, &part->wait, part_done, part);
+        return;
+    }
+    part->wait.done = part_done;
+    part->wait.context = part;
+    await(part->replica, end, &part->wait);
+}
+
 static void part_begin(const Millrace__Marker *asked, const char *topic, int32_t partition, size_t number,
                        void *context)
 {
     struct marking *marking = context;
     struct part *part = &marking->parts[number];
     struct partitions *partitions = marking->markers->partitions;
-    part->marking = marking;
     struct replica *replica = partitions_find_named(partitions, slice_str(topic), partition);
-    struct marker marker = {.producer_id = asked->producer_id,
-                            .producer_epoch = (int16_t)asked->producer_epoch,
-                            .commit = asked->commit,
-                            .shard = asked->shard,
-                            .owner_epoch = asked->owner_epoch,
-                            .started_ms = asked->started_ms,
-                            .raised = asked->raised};
+    part->marking = marking;
+    part->replica = replica;
+    part->marker = (struct marker){.producer_id = asked->producer_id,
+                                   .producer_epoch = (int16_t)asked->producer_epoch,
+                                   .commit = asked->commit,
+                                   .shard = asked->shard,
+                                   .owner_epoch = asked->owner_epoch,
+                                   .started_ms = asked->started_ms,
+                                   .raised = asked->raised};
     bool fenced;
     enum status status =
         replica == NULL || replica->internal ? ST_NOT_LEADER : replica_lead(replica, -1, &fenced);
     if (status == ST_OK)
-        marker_write(replica, &marker, &part->wait, part_done, part);
+        part_write(part);
     else
         part_done(part, status);
 }
@@ -199,6 +244,7 @@ static struct marking *marking_new(struct markers *markers, size_t count)
     marking->open = count + 1;
     marking->statuses = mem_calloc(count + 1, sizeof *marking->statuses);
     marking->parts = mem_calloc(count + 1, sizeof *marking->parts);
+    timer_init(&marking->limit, marking_on_limit, marking);
     return marking;
 }
 
@@ -217,12 +263,15 @@ void markers_serve(struct markers *markers, const Millrace__WriteMarkersRequest 
     partitions_flush(markers->partitions);
     if (--marking->open == 0)
         marking_end(marking);
+    else
+        timer_start_ms(env_of(markers), &marking->limit, ANSWER_MS);
 }
 
 struct markers *markers_new(struct partitions *partitions)
 {
     struct markers *markers = mem_calloc(1, sizeof *markers);
     markers->partitions = partitions;
+    markers->late = late_markers_new(env_of(markers));
     return markers;
 }
 
@@ -234,5 +283,6 @@ void markers_destroy(struct markers **pointer)
         rpc_fail(markers->first->call, ST_CLOSED, "the storage node stops");
         marking_free(markers->first);
     }
+    late_markers_destroy(&markers->late);
     mem_free(markers);
 }

@@ -39,7 +39,8 @@ struct markers; // calls under way, of a node
 struct markers *markers_new(struct partitions *partitions);
 void markers_destroy(struct markers **markers);
 
-// WriteMarkers of the Storage service.
+// WriteMarkers of the Storage service. Answered after 200 ms at the latest: ST_AGAIN also for what is not
+// committed by then. Told again while it is under way it is not written again, but waited for.
 void markers_serve(struct markers *markers, const Millrace__WriteMarkersRequest *request,
                    Millrace__WriteMarkersReply_Closure closure, struct rpc_call *call);
 
