@@ -22,4 +22,7 @@ void storage_offset_for_leader_epoch(struct storage_request *request); // offset
 // What stands in line at the partition goes on: what it waited for is known (produce.c).
 void storage_produce_advance(struct replica *replica);
 
+// The same, but starts no flush: partitions_flush does.
+void storage_produce_resume(struct replica *replica);
+
 #endif

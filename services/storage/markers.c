@@ -112,7 +112,7 @@ void marker_write(struct replica *replica, const struct marker *marker, struct m
     }
     admission_end(replica, marker->producer_id);
     await(replica, replica->state.log_end, wait); // also a marker that was here before may not be committed
-    storage_produce_advance(replica); // what waited for the transaction that has just ended asks anew
+    storage_produce_resume(replica); // what waited for the transaction that has just ended asks anew
 }
 
 // ---- the call ----

@@ -396,7 +396,7 @@ static bool item_admitted(struct produce_item *item, struct replica *replica,
     return admission != ADMISSION_WAITS;
 }
 
-static void line_advance(struct replica *replica)
+void storage_produce_resume(struct replica *replica)
 {
     while (replica->check_waits.first != NULL) {
         struct produce_item *item = replica->check_waits.first->context;
@@ -414,7 +414,7 @@ static void line_advance(struct replica *replica)
 
 void storage_produce_advance(struct replica *replica)
 {
-    line_advance(replica);
+    storage_produce_resume(replica);
     partitions_flush(replica->partitions);
 }
 
@@ -580,7 +580,7 @@ static void items_cancel(struct produce *produce)
     }
     for (int i = 0; i < produce->count; i++)
         if (produce->items[i].left_line)
-            line_advance(item_replica(&produce->items[i]));
+            storage_produce_resume(item_replica(&produce->items[i]));
     partitions_flush(storage_partitions(produce->request->storage));
 }
 

@@ -210,3 +210,14 @@ Test(markers, what_is_lost_with_leadership_is_written_anew)
     cr_expect_eq(replicas[HANGS].state.log_end, 2);
     await_answers(2);
 }
+
+Test(markers, those_of_a_call_share_a_flush)
+{
+    go_on();
+    int64_t rounds = metric_of("millrace_log_flush_rounds_total");
+    tell(0, PARTITIONS, 1000);
+    await_answers(1);
+    cr_expect_eq(statuses[GETS_ON], ST_OK);
+    cr_expect_eq(statuses[HANGS], ST_OK);
+    cr_expect_eq(metric_of("millrace_log_flush_rounds_total"), rounds + 1);
+}
