@@ -225,7 +225,8 @@ static void take_marker(struct desk *desk, const Millrace__Marker *marker, Millr
     for (size_t i = 0; i < marker->n_topics; i++)
         for (size_t p = 0; p < marker->topics[i]->n_partitions; p++) {
             cr_assert_lt(reply->n_status, DESK_MARKER_PARTS);
-            reply->status[reply->n_status++] = refused ? ST_NOT_LEADER : ST_OK;
+            bool late = desk->late_partition == marker->topics[i]->partitions[p];
+            reply->status[reply->n_status++] = refused ? ST_NOT_LEADER : late ? ST_AGAIN : ST_OK;
         }
     desk->marker = (struct desk_marker){.producer_id = marker->producer_id,
                                         .epoch = marker->producer_epoch,
@@ -427,6 +428,7 @@ void desk_start(struct desk *desk)
 {
     memset(desk, 0, sizeof *desk);
     desk->refused_producer = -1;
+    desk->late_partition = -1;
     cr_assert_eq(env_posix_new("desk", 1, &desk->env), ST_OK);
     desk->env->diag.level = DIAG_ERROR;
     desk->ops = *desk->env->ops;

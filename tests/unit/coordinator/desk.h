@@ -44,6 +44,7 @@ struct desk {
     bool opens_held;                         // ledgers cannot be opened
     bool markers_refused;
     int64_t refused_producer; // its markers are; -1: nobody's
+    int32_t late_partition;   // its markers are not committed in time; -1: none's
     // Of every partition asked about: begins, ends, and when each record was written.
     int64_t position_start, position_end, position_time;
     int position_calls, position_times; // seen; partitions whose record's time was wanted

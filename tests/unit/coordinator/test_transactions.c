@@ -176,6 +176,21 @@ Test(transactions, markers_are_sent_until_they_are_taken)
     cr_expect_not(d.marker.commit);
 }
 
+Test(transactions, only_the_partition_that_is_late_is_told_again)
+{
+    init();
+    add();
+    d.late_partition = 1;
+    cr_assert_eq(end(1, true), KAFKA_ERR_NONE);
+    await_markers(1);
+    cr_expect_eq(d.marker.partitions, 2);
+    await_markers(3);
+    cr_expect_eq(d.marker.partitions, 1);
+    cr_expect(state_is("PrepareCommit"));
+    d.late_partition = -1;
+    await_state("CompleteCommit");
+}
+
 Test(transactions, partitions_of_deleted_topics_are_given_up)
 {
     init();
