@@ -140,6 +140,21 @@ static void follow_alias(struct call *call)
         call->subject = subject;
 }
 
+static void run(struct call *call)
+{
+    if (!permitted(call))
+        call_fail(call, 40301, "User is denied operation %s on %s", call->operation->name, call->subject);
+    else
+        call->operation->run(call);
+    call->later = call->later && call->parsed <= CALL_PARSED_MAX;
+    if (call->parsed > CALL_PARSED_MAX)
+        call_fail(call, 42209, "The schemas this has to look at have more than %d bytes", CALL_PARSED_MAX);
+    else if (call->later)
+        call_fail(call, 50001, "The call is to be run again");
+    if (buf_status(&call->reply) != ST_OK || buf_status(&call->bytes) != ST_OK)
+        call_fail(call, 50001, "The answer or what it writes is too large");
+}
+
 void operation_run_inside(struct call *outer, struct call *inner, const char *operation)
 {
     inner->operation = operation_find(operation);
@@ -155,7 +170,7 @@ void operation_run_inside(struct call *outer, struct call *inner, const char *op
     inner->spot_max = outer->spot_max;
     inner->spot = outer->spot;
     inner->chores = outer->chores;
-    operation_run(inner);
+    run(inner);
     outer->parsed = inner->parsed;
     outer->spot = inner->spot;
     outer->chores = inner->chores;
@@ -172,16 +187,6 @@ void operation_run(struct call *call)
 {
     const char *asked = call->subject;
     follow_alias(call);
-    if (!permitted(call))
-        call_fail(call, 40301, "User is denied operation %s on %s", call->operation->name, call->subject);
-    else
-        call->operation->run(call);
-    call->later = call->later && call->parsed <= CALL_PARSED_MAX;
-    if (call->parsed > CALL_PARSED_MAX)
-        call_fail(call, 42209, "The schemas this has to look at have more than %d bytes", CALL_PARSED_MAX);
-    else if (call->later)
-        call_fail(call, 50001, "The call is to be run again");
-    if (buf_status(&call->reply) != ST_OK || buf_status(&call->bytes) != ST_OK)
-        call_fail(call, 50001, "The answer or what it writes is too large");
+    run(call);
     call->subject = asked;
 }

@@ -35,11 +35,12 @@ extern const struct operation operation_locate;
 
 const struct operation *operation_find(const char *name);
 
-// Asks for permission and runs call->operation.
+// Asks for permission and runs call->operation, on the subject that the call's is an alias of, if it is one.
 void operation_run(struct call *call);
 
 // Runs an operation as a part of another one: what it writes becomes outer's. inner: call_init'ed, with what
-// its request says; what it answers is in there, and is the caller's to free (call_fini).
+// its request says; what it answers is in there, and is the caller's to free (call_fini). Its subject is the
+// one that is meant: the outer operation has followed its alias, if it has one.
 void operation_run_inside(struct call *outer, struct call *inner, const char *operation);
 
 // ---- the functions; one file per resource ----

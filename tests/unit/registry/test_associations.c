@@ -93,6 +93,16 @@ Test(associations, a_schema_is_registered_along_and_both_are_frozen)
     cr_assert_eq(code("delete-associations", "r1", "cascadeLifecycle=true", NULL), 40410);
 }
 
+Test(associations, a_subject_is_not_mistaken_for_what_it_became_an_alias_of)
+{
+    desk_register(&desk, ":.ns:orders", "\"int\"");
+    cr_assert_eq(create("{" WITH_SCHEMA "}"), 200);
+    desk_ask(&desk, "put-subject-config", ":.ns:t-value", NULL, "{\"alias\":\"orders\"}");
+    cr_assert_eq(code("delete-associations", "r1", "cascadeLifecycle=true", NULL), 204, "%s", desk.answer);
+    desk_ask(&desk, "list-subjects", NULL, "deleted=true", NULL);
+    cr_assert_str_eq(desk.answer, "[\":.ns:orders\"]");
+}
+
 Test(associations, a_put_changes_the_lifecycle_and_nothing_else)
 {
     desk_register(&desk, "s", "\"int\"");

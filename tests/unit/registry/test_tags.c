@@ -49,6 +49,19 @@ Test(tags, a_tag_makes_a_version)
     cr_assert(has("\"schemaTags\":[]}"));
 }
 
+Test(tags, an_alias_is_followed_once)
+{
+    desk_register(&desk, "t", schema);
+    desk_register(&desk, "u", "\"int\"");
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"alias\":\"t\"}");
+    desk_ask(&desk, "put-subject-config", "t", NULL, "{\"alias\":\"u\",\"compatibility\":\"NONE\"}");
+    desk_ask(&desk, "put-subject-config", "u", NULL, "{\"compatibility\":\"NONE\"}");
+    desk_ask(&desk, "tag-version", "s/1", NULL, "{\"tagsToAdd\":[" ENTITY("n.R", "SR_RECORD") "[\"T\"]}]}");
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    cr_assert_str_eq(desk_ask(&desk, "list-versions", "s", NULL, NULL), "[1,2]");
+    cr_assert_str_eq(desk_ask(&desk, "list-versions", "u", NULL, NULL), "[1]");
+}
+
 Test(tags, a_registration_may_bring_them)
 {
     desk_ask(&desk, "register", "s", NULL,
