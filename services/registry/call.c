@@ -38,7 +38,7 @@ void call_reset(struct call *call)
 {
     call->code = 200;
     call->parsed = call->spot = 0;
-    call->later = false;
+    call->later = call->settled = false;
     call->plain = false;
     call->type = NULL;
     call->record_count = 0;
@@ -148,7 +148,8 @@ bool call_settle(struct call *call)
 {
     if (call->record_count == 0)
         return true;
-    ASSERT(call->host != NULL);
+    ASSERT(call->host != NULL && !call->rehearsal);
+    call->settled = true;
     enum status status =
         buf_status(&call->bytes) == ST_OK ? call->host->settle(call, call->host->context) : ST_LIMIT;
     call->record_count = 0;

@@ -2,7 +2,8 @@
 // One request, wherever it came from (REST here, REST of another process by rpc, a test): an operation of the
 // table (operations.h) with its parameters, and what it gives back: records to be written and an answer that
 // counts once they are committed. An operation reads the state and changes nothing; it is pure.
-// One that is made of several that must see each other's records has them settled in between (call_settle).
+// One that is made of several that must see each other's records has them settled in between (call_settle);
+// before it does, it rehearses them (operation_rehearse), as what is settled cannot be run again.
 #ifndef REGISTRY_CALL_H
 #define REGISTRY_CALL_H
 
@@ -69,6 +70,8 @@ struct call {
     size_t spot;           // has, in this run
     struct chores *chores; // done, or to be done before the next run; NULL: none
     bool later;            // something is to be done; the call has given nothing
+    bool rehearsal;        // only what is to be done is looked for; what the call gives counts for nothing
+    bool settled;          // some of its records are written: it is not to be run again
     // ---- what it gives ----
     struct arena arena; // whatever the operation needs
     size_t parsed;      // bytes of schema texts, those refused included

@@ -308,6 +308,19 @@ static void ask(struct associating *now, const struct wish *wish, const char *op
     cJSON_free(text);
 }
 
+// All that is asked about the schemas from here on, as often as it is: each time counts (call->parsed).
+static void ask_all(struct call *call, void *context)
+{
+    static const char *const asked[] = {"look-up", "compatible-with-all", "register", "look-up"};
+    struct associating *now = context;
+    struct call inner;
+    for (size_t i = 0; i < now->count; i++)
+        for (size_t at = 0; at < sizeof asked / sizeof *asked && now->wishes[i].schema; at++) {
+            ask(now, &now->wishes[i], asked[at], &inner);
+            call_fini(&inner);
+        }
+}
+
 // Looked at before the first one is registered: what cannot be made whole is not begun.
 static bool compatible(struct associating *now, const struct wish *wish)
 {
@@ -401,6 +414,8 @@ static bool decide(struct associating *now)
     for (size_t i = 0; i < now->count; i++)
         if (now->wishes[i].schema != NULL && !compatible(now, &now->wishes[i]))
             return false;
+    if (!now->dry && !operation_rehearse(now->call, ask_all, now))
+        return false;
     for (size_t i = 0; i < now->count && !now->dry; i++)
         if (now->wishes[i].schema != NULL && !registered(now, &now->wishes[i]))
             return false;
@@ -414,7 +429,10 @@ static void associate(struct call *call, bool create)
 {
     cJSON *body;
     struct associating now = {.call = call, .create = create, .dry = call_flag(call, "dryRun")};
-    if (answer_read_body(call, &body) && read_resource(&now, body) && read_wishes(&now, body) && decide(&now))
+    bool good = answer_read_body(call, &body) && read_resource(&now, body) && read_wishes(&now, body);
+    if (good && call->rehearsal) // of a batch, whose other parts may change what is to be decided
+        ask_all(call, &now);
+    else if (good && decide(&now))
         answer(&now);
     cJSON_Delete(body);
 }

@@ -126,15 +126,20 @@ static void delete_one(struct call *call, struct call *inner, const cJSON *reque
         inner->code = 204; // nothing is there to be deleted, as it was asked for
 }
 
-static void run_one(struct call *call, struct call *inner, const cJSON *request, const cJSON *operation)
+static bool is_type(const cJSON *operation, const char *wanted)
 {
     const char *type = json_string(operation, "opType");
-    bool create = type != NULL && strcmp(type, "CREATE") == 0;
+    return type != NULL && strcmp(type, wanted) == 0;
+}
+
+static void run_one(struct call *call, struct call *inner, const cJSON *request, const cJSON *operation)
+{
+    bool create = is_type(operation, "CREATE");
     add_query(inner, "context", call_query(call, "context"));
     add_query(inner, "dryRun", call_query(call, "dryRun"));
-    if (type != NULL && strcmp(type, "DELETE") == 0) {
+    if (is_type(operation, "DELETE")) {
         delete_one(call, inner, request, operation);
-    } else if (create || (type != NULL && strcmp(type, "UPSERT") == 0)) {
+    } else if (create || is_type(operation, "UPSERT")) {
         char *text = as_request(request, operation);
         inner->body = slice_str(text);
         operation_run_inside(call, inner, create ? "create-association" : "put-association");
@@ -143,6 +148,35 @@ static void run_one(struct call *call, struct call *inner, const cJSON *request,
     } else {
         associate_invalid(inner, "opType", "must be CREATE, UPSERT or DELETE");
     }
+}
+
+// Those that may have schemas. context: the list of requests.
+static void rehearse(struct call *call, void *context)
+{
+    const cJSON *list = context;
+    struct call inner;
+    for (const cJSON *request = list->child; request != NULL; request = request->next) {
+        const cJSON *changes = json_get(request, "associations");
+        int count = cJSON_IsArray(changes) ? cJSON_GetArraySize(changes) : 0;
+        bool some = count > 0 && count <= OPERATIONS_MAX;
+        for (const cJSON *at = some ? changes->child : NULL; at != NULL; at = at->next) {
+            if (is_type(at, "DELETE"))
+                continue;
+            call_init(&inner);
+            run_one(call, &inner, request, at);
+            call_fini(&inner);
+        }
+    }
+}
+
+// Whether the batch may begin, all that its parts need being done; else it comes again, or is too large.
+static bool rehearsed(struct call *call, const cJSON *list)
+{
+    if (call_flag(call, "dryRun")) // nothing will be settled
+        return true;
+    bool ready = operation_rehearse(call, rehearse, (void *)list);
+    call->spot = 0; // for what could not be foreseen
+    return ready;
 }
 
 static bool mutate_one(struct call *call, const cJSON *request)
@@ -163,7 +197,7 @@ static bool mutate_one(struct call *call, const cJSON *request)
         good = inner.code < 300;
         if (call->later || (good && !call_settle(call))) {
             call_fini(&inner);
-            return false;
+            return false; // later: the call comes again, or, having settled something, is given up
         }
     }
     bool goes_on = true;
@@ -180,7 +214,7 @@ void op_mutate_associations(struct call *call)
     cJSON *body;
     int64_t shown = 0;
     const cJSON *list = answer_read_body(call, &body) ? requests(call, body) : NULL;
-    bool good = list != NULL;
+    bool good = list != NULL && rehearsed(call, list);
     if (good)
         buf_printf(&call->reply, "{\"results\":[");
     for (const cJSON *at = good ? list->child : NULL; at != NULL && good; at = at->next) {

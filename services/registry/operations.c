@@ -170,17 +170,32 @@ void operation_run_inside(struct call *outer, struct call *inner, const char *op
     inner->spot_max = outer->spot_max;
     inner->spot = outer->spot;
     inner->chores = outer->chores;
+    inner->rehearsal = outer->rehearsal;
     run(inner);
     outer->parsed = inner->parsed;
     outer->spot = inner->spot;
     outer->chores = inner->chores;
     outer->later |= inner->later;
+    outer->settled |= inner->settled;
     inner->chores = NULL; // they are the outer's
-    for (size_t i = 0; i < inner->record_count; i++) {
+    for (size_t i = 0; i < inner->record_count && !outer->rehearsal; i++) {
         struct slice key, value;
         call_record_at(inner, i, &key, &value);
         call_put(outer, key, value);
     }
+}
+
+bool operation_rehearse(struct call *call, operation_parts_fn *parts, void *context)
+{
+    bool within = call->rehearsal;
+    size_t parsed = call->parsed;
+    call->rehearsal = true;
+    parts(call, context);
+    call->rehearsal = within;
+    bool ready = !call->later && call->parsed <= CALL_PARSED_MAX;
+    if (ready && !within)
+        call->parsed = parsed; // it is counted when it comes in earnest
+    return ready;
 }
 
 void operation_run(struct call *call)
@@ -189,4 +204,8 @@ void operation_run(struct call *call)
     follow_alias(call);
     run(call);
     call->subject = asked;
+    if (call->later && call->settled) {
+        call->later = false;
+        call_fail(call, 50002, "A part is carried out; what the rest takes could not be told before");
+    }
 }

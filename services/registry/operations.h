@@ -43,6 +43,13 @@ void operation_run(struct call *call);
 // one that is meant: the outer operation has followed its alias, if it has one.
 void operation_run_inside(struct call *outer, struct call *inner, const char *operation);
 
+// Runs operations of a call (operation_run_inside) whose answers and records count for nothing.
+typedef void operation_parts_fn(struct call *call, void *context);
+// Has the parts of an operation ask for what is too dear for the loop (chores.h) before the first of them is
+// settled: an operation that has settled something is not run again, but answered 50002. False: there is
+// something to be done first, or it is too much (42209); the operation is to return.
+bool operation_rehearse(struct call *call, operation_parts_fn *parts, void *context);
+
 // ---- the functions; one file per resource ----
 // op_subjects.c
 operation_fn op_list_subjects, op_look_up, op_delete_subject, op_latest_with_metadata;

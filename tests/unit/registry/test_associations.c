@@ -253,3 +253,83 @@ Test(associations, dear_schemas_are_read_off_the_loop_and_all_comes_out_the_same
               "%s", desk.answer);
     cr_assert_eq(code("delete-associations", "r1", "cascadeLifecycle=true", NULL), 204);
 }
+
+// {"requests":[...]} with one operation on resource (id r and name) each, filled in from a list.
+#define REQUEST(name, operation)                                                                             \
+    "{\"resourceName\":\"" name "\",\"resourceNamespace\":\"ns\",\"resourceId\":\"r" name "\","              \
+    "\"associations\":[" operation "]}"
+
+// What the topic has of a batch whose parts come one after the other.
+static char *log_of(const char *batch, size_t spot_max)
+{
+    desk_close(&desk);
+    desk_open(&desk);
+    cr_assert_eq(code("mutate-associations", NULL, NULL,
+                      "{\"requests\":[" REQUEST("a", "{\"opType\":\"CREATE\"," WITH_SCHEMA "}") "]}"),
+                 207);
+    desk.spot_max = spot_max;
+    cr_assert_eq(code("mutate-associations", NULL, NULL, batch), 207, "%s", desk.answer);
+    cr_assert_eq(desk.jobs > 0, spot_max == 0);
+    cr_assert_null(strstr(desk.answer, "\"error\""), "%s", desk.answer);
+    return strndup((const char *)desk.log.data, desk.log.len);
+}
+
+Test(associations, no_part_of_a_batch_is_carried_out_twice)
+{
+    static const char
+        batch[] = "{\"requests\":[" REQUEST("a", "{\"opType\":\"DELETE\",\"cascadeLifecycle\":true},"
+                                                 "{\"opType\":\"CREATE\",\"schema\":{\"schema\":"
+                                                 "\"\\\"int\\\"\"}}") "," REQUEST("b",
+                                                                                  "{\"opType\":"
+                                                                                  "\"CREATE\"," WITH_SCHEMA
+                                                                                  "}") "," REQUEST("c",
+                                                                                                   "{\"opType"
+                                                                                                   "\":"
+                                                                                                   "\"UPSERT"
+                                                                                                   "\","
+                                                                                                   "\"schema"
+                                                                                                   "\":{"
+                                                                                                   "\"schema"
+                                                                                                   "\":"
+                                                                                                   "\"\\\"lon"
+                                                                                                   "g\\\"\"}"
+                                                                                                   "}") "]}";
+    char *spot = log_of(batch, SIZE_MAX), *jobs = log_of(batch, 0);
+    cr_assert_str_eq(jobs, spot);
+    free(spot);
+    free(jobs);
+}
+
+Test(associations, a_part_that_is_settled_is_not_run_again)
+{
+    static const char batch[] =
+        "{\"requests\":[" REQUEST("a", "{\"opType\":\"CREATE\"," WITH_SCHEMA "}") "," REQUEST(
+            "b", "{\"opType\":\"CREATE\",\"schema\":{\"schema\":\"\\\"int\\\"\",\"references\":[{\"name\":"
+                 "\"n\",\"subject\":\":.ns:a-value\",\"version\":1}]}}") "]}";
+    desk.spot_max = 0;
+    cr_assert_eq(code("mutate-associations", NULL, NULL, batch), 50002, "%s", desk.answer);
+    desk_ask(&desk, "list-versions", ":.ns:a-value", NULL, NULL);
+    cr_assert_str_eq(desk.answer, "[1]");
+    size_t records = desk.log.len;
+    cr_assert_eq(code("mutate-associations", NULL, NULL, batch), 207, "%s", desk.answer);
+    cr_assert(has("\"subject\":\":.ns:b-value\"") && desk.log.len > records, "%s", desk.answer);
+}
+
+Test(associations, a_key_is_not_registered_before_its_value_is_known_to_be_ready)
+{
+    desk_register(&desk, ":.ns:t-value", "\"int\"");
+    size_t records = desk.log.len;
+    desk.spot_max = 0;
+    cr_assert_eq(
+        put("{\"associationType\":\"key\"," WITH_SCHEMA "},{\"schema\":{\"schema\":\"\\\"long\\\"\"}}"), 200,
+        "%s", desk.answer);
+    char *jobs = strndup((const char *)desk.log.data + records, desk.log.len - records);
+    desk_close(&desk);
+    desk_open(&desk);
+    desk_register(&desk, ":.ns:t-value", "\"int\"");
+    put("{\"associationType\":\"key\"," WITH_SCHEMA "},{\"schema\":{\"schema\":\"\\\"long\\\"\"}}");
+    desk.log.data[desk.log.len - 1] = '\0';
+    jobs[strlen(jobs) - 1] = '\0';
+    cr_assert_str_eq(jobs, (const char *)desk.log.data + records);
+    free(jobs);
+}
