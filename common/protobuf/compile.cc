@@ -13,6 +13,7 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/stubs/strutil.h>
 
+#include <algorithm>
 #include <set>
 
 namespace pb = google::protobuf;
@@ -22,38 +23,15 @@ namespace
 
 const char *const MAIN = "default"; // the name of a schema's own file, as Confluent's
 
-// Whether brackets and quotes outside of comments and strings stay within the limit.
-bool deep(const std::string &text)
-{
-    int open = 0;
-    for (size_t i = 0; i < text.size(); i++) {
-        char c = text[i];
-        if (c == '"' || c == '\'') {
-            for (i++; i < text.size() && text[i] != c && text[i] != '\n'; i++)
-                i += text[i] == '\\';
-        } else if (c == '/' && i + 1 < text.size() && (text[i + 1] == '/' || text[i + 1] == '*')) {
-            size_t end = text[i + 1] == '/' ? text.find('\n', i) : text.find("*/", i + 2);
-            if (end == std::string::npos)
-                return false;
-            i = end;
-        } else if (c == '{' || c == '[' || c == '<' || c == '(') {
-            if (++open > SCHEMA_DEPTH_MAX)
-                return true;
-        } else if ((c == '}' || c == ']' || c == '>' || c == ')') && open > 0) {
-            open--;
-        }
-    }
-    return false;
-}
-
 // ---- what linking costs ----
 
 class Weight
 {
   public:
-    // Why the file is too dear, or nullptr.
-    const char *of(const pb::FileDescriptorProto &file)
+    // Why the file is too dear, or nullptr. binary: nobody has looked at the values of its options yet.
+    const char *of(const pb::FileDescriptorProto &file, bool binary)
     {
+        unseen = binary;
         size_t scope = file.package().size();
         for (const auto &one : file.message_type())
             message(one, scope + 1 + one.name().size(), 1);
@@ -61,21 +39,40 @@ class Weight
             enumeration(one, scope);
         for (const auto &one : file.extension())
             field(one, scope, 1);
-        for (const auto &service : file.service())
-            for (const auto &method : service.method())
-                names += scope + service.name().size() + method.name().size();
+        for (const auto &one : file.service())
+            service(one, scope);
         options(file.options());
         return names > PROTOBUF_NAMES_MAX ? "the names are too long together" : why;
     }
 
   private:
     size_t names = 0;
+    bool unseen = false;
     const char *why = nullptr;
 
     template <class T> void options(const T &options)
     {
         if (options.uninterpreted_option_size() > PROTOBUF_OPTIONS_MAX)
             why = "an element has too many options";
+        for (const auto &option : options.uninterpreted_option())
+            if (unseen && opened(option.aggregate_value()) > SCHEMA_DEPTH_MAX)
+                why = "the value of an option has too many brackets";
+    }
+
+    // Brackets, those in its strings too: linking calls itself for each that is open.
+    static long opened(const std::string &value)
+    {
+        return std::count_if(value.begin(), value.end(),
+                             [](char c) { return c == '{' || c == '[' || c == '<'; });
+    }
+
+    void service(const pb::ServiceDescriptorProto &one, size_t scope)
+    {
+        options(one.options());
+        for (const auto &method : one.method()) {
+            names += scope + one.name().size() + method.name().size();
+            options(method.options());
+        }
     }
 
     void ranges(int count)
@@ -115,8 +112,12 @@ class Weight
             field(inner, scope, depth);
         for (const auto &inner : one.extension())
             field(inner, scope, depth);
-        for (const auto &inner : one.oneof_decl())
+        for (const auto &inner : one.extension_range())
+            options(inner.options());
+        for (const auto &inner : one.oneof_decl()) {
             names += scope + inner.name().size();
+            options(inner.options());
+        }
         for (const auto &inner : one.enum_type())
             enumeration(inner, scope);
         for (const auto &inner : one.nested_type())
@@ -174,6 +175,64 @@ class Errors : public pb::DescriptorPool::ErrorCollector, public pb::io::ErrorCo
     struct schema_error *error;
 };
 
+// ---- what parsing costs ----
+
+// A text up to its first error. What the parser does to get over an error calls itself for each brace behind
+// it, whether they match or not; and so it meets the end of the text instead.
+class Input : public pb::io::ZeroCopyInputStream
+{
+  public:
+    Input(const std::string &text, const Errors *errors)
+        : stream(text.data(), static_cast<int>(text.size()), BLOCK), errors(errors)
+    {
+    }
+
+    bool Next(const void **data, int *size) override
+    {
+        return errors->none() && stream.Next(data, size);
+    }
+
+    void BackUp(int count) override
+    {
+        stream.BackUp(count);
+    }
+
+    bool Skip(int count) override
+    {
+        return stream.Skip(count);
+    }
+
+    int64_t ByteCount() const override
+    {
+        return stream.ByteCount();
+    }
+
+  private:
+    enum { BLOCK = 1024 }; // bytes; what is still read after an error
+    pb::io::ArrayInputStream stream;
+    const Errors *errors;
+};
+
+// Whether more brackets are open at once than may be, counted over the tokens that the parser is going to
+// see, up to the first error. A bracket that does not match closes nothing.
+bool deep(const std::string &text, Errors *errors)
+{
+    static const std::string opening = "{[<(", closing = "}]>)";
+    Input input(text, errors);
+    pb::io::Tokenizer tokenizer(&input, errors);
+    std::string open; // what closes them
+    while (open.size() <= SCHEMA_DEPTH_MAX && errors->none() && tokenizer.Next()) {
+        const auto &token = tokenizer.current();
+        size_t which =
+            token.type == pb::io::Tokenizer::TYPE_SYMBOL ? opening.find(token.text[0]) : std::string::npos;
+        if (which != std::string::npos)
+            open.push_back(closing[which]);
+        else if (!open.empty() && token.text[0] == open.back())
+            open.pop_back();
+    }
+    return open.size() > SCHEMA_DEPTH_MAX;
+}
+
 // ---- files by name ----
 
 class Files : public pb::DescriptorDatabase
@@ -210,16 +269,21 @@ class Files : public pb::DescriptorDatabase
     const struct schema_source *source;
     Errors *errors;
 
-    // The tokenizer's errors do not end the parser.
+    // The tokenizer's errors do not end the parser, and are looked for before.
     bool parse(const std::string &name, const std::string &text, pb::FileDescriptorProto *out)
     {
-        pb::io::ArrayInputStream stream(text.data(), static_cast<int>(text.size()));
-        pb::io::Tokenizer tokenizer(&stream, errors);
-        pb::compiler::Parser parser;
         errors->parsing = name;
+        if (deep(text, errors))
+            errors->fail(ST_LIMIT,
+                         "more than " + std::to_string(SCHEMA_DEPTH_MAX) + " brackets are open at once");
+        if (!errors->none())
+            return false;
+        Input input(text, errors);
+        pb::io::Tokenizer tokenizer(&input, errors);
+        pb::compiler::Parser parser;
         parser.RecordErrorsTo(errors);
         parser.RecordSourceLocationsTo(&errors->places);
-        return parser.Parse(&tokenizer, out) && errors->none();
+        return parser.Parse(&tokenizer, out);
     }
 
     static bool known(const std::string &name, pb::FileDescriptorProto *out)
@@ -249,20 +313,14 @@ class Files : public pb::DescriptorDatabase
     bool read(const std::string &name, const std::string &text, pb::FileDescriptorProto *out)
     {
         std::string bytes;
-        if (deep(text)) {
-            errors->fail(ST_LIMIT,
-                         "more than " + std::to_string(SCHEMA_DEPTH_MAX) + " brackets are open at once");
-            return false;
-        }
-        if (text.find('{') == std::string::npos && pb::Base64Unescape(text, &bytes) && !bytes.empty() &&
-            out->ParseFromString(bytes)) {
-            binary = binary || name == MAIN;
-        } else {
+        bool is_binary = text.find('{') == std::string::npos && pb::Base64Unescape(text, &bytes) &&
+                         !bytes.empty() && out->ParseFromString(bytes);
+        binary = binary || (is_binary && name == MAIN);
+        if (!is_binary)
             out->Clear();
-            if (!parse(name, text, out))
-                return false;
-        }
-        const char *dear = Weight().of(*out);
+        if (!is_binary && !parse(name, text, out))
+            return false;
+        const char *dear = Weight().of(*out, is_binary);
         if (dear != nullptr)
             errors->fail(ST_LIMIT, dear);
         return dear == nullptr;

@@ -286,6 +286,45 @@ Test(protobuf_text, brackets_in_strings_and_comments_do_not_count)
     buf_fini(&text);
 }
 
+// before, then n times what is repeated, as a schema.
+static void repeated(const char *before, const char *what, int n, enum status code, const char *why)
+{
+    struct buf text;
+    struct schema *schema;
+    struct schema_error error;
+    buf_init(&text, SCHEMA_TEXT_MAX);
+    buf_printf(&text, "%s", before);
+    for (int i = 0; i < n; i++)
+        buf_append(&text, what, strlen(what));
+    cr_assert_eq(buf_status(&text), ST_OK);
+    cr_expect_eq(schema_parse(SCHEMA_PROTOBUF, buf_slice(&text), NULL, 0, &error, &schema), code, "%s%s",
+                 before, what);
+    cr_expect_str_eq(error.text, why, "%s%s: %s", before, what, error.text);
+    buf_fini(&text);
+}
+
+// Each of these brought libprotobuf to call itself for every bracket.
+Test(protobuf_text, brackets_count_as_the_parser_sees_them, .timeout = 60)
+{
+    static const char many[] = "more than 200 brackets are open at once";
+    repeated("/**/*", "{", 400000, ST_LIMIT, many);
+    repeated("/**//**/" P3 "import \"google/protobuf/descriptor.proto\"; message M { M m = 1; }"
+             "extend google.protobuf.FileOptions { M o = 50000; } option (o) = {",
+             "m{", 200000, ST_LIMIT, many);
+    repeated("\"\\\n", "{", 900000, ST_MALFORMED, "1:3: Invalid escape sequence in string literal.");
+    repeated("@", "{)", 400000, ST_LIMIT, many);
+    repeated(P3 "@", "{{}}", 200000, ST_MALFORMED, "2:1: Expected top-level statement (e.g. \"message\").");
+}
+
+// The same in base64: a file whose option (o) of the type M is "m{m{m{", 100,000 times, not interpreted.
+Test(protobuf_text, brackets_of_a_descriptor_in_base64_count_too, .timeout = 60)
+{
+    static const char head[] =
+        "CgNkZGQaIGdvb2dsZS9wcm90b2J1Zi9kZXNjcmlwdG9yLnByb3RvIhIKAU0SDQoBbRgBIAEoCzICLk06LQoBbxIc"
+        "Lmdvb2dsZS5wcm90b2J1Zi5GaWxlT3B0aW9ucxjQhgMgASgLMgIuTULQzyS6PsvPJBIFCgFvEAFCwM8k";
+    repeated(head, "bXtte217", 100000, ST_LIMIT, "the value of an option has too many brackets");
+}
+
 Test(protobuf_text, descriptors_alone_check_and_have_no_text)
 {
     const char *text = P3 "import \"other.proto\"; message T { o.O a = 1; }";
