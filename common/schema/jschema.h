@@ -16,6 +16,7 @@ enum {
     JSCHEMA_PATTERNS_MAX = 8 << 20, // bytes of all of a schema's and its references' as they are compiled
     JSCHEMA_QUICK_MAX = 1 << 28,    // characters that regular expressions may look at without being counted
     JSCHEMA_MATCH_MAX = 1 << 22,    // and counted, beside 16 for each byte of the value
+    JSCHEMA_BYTE_STEPS = 32,        // steps that each byte of a value brings along where many share a budget
     JSCHEMA_VALUE_MAX = 16 << 20,   // bytes of a value's text
     JSCHEMA_VALUE_DEPTH_MAX = 200,  // brackets open at once in a value
 };
@@ -35,5 +36,11 @@ void jschema_free(struct jschema *schema);
 // Whether the JSON text is a value of the schema. MALFORMED: no JSON, or none of its values; *error says
 // where in the value and which rule is broken. LIMIT: one of the limits above.
 enum status jschema_check(const struct jschema *schema, struct slice json, struct schema_error *error);
+
+// The same for one of many values, without saying why not. Together they may take *spare steps beyond
+// JSCHEMA_BYTE_STEPS for each of their bytes; what is used of them is taken off. A character that is counted
+// while an expression is matched is a step, of the others JSCHEMA_QUICK_MAX are worth JSCHEMA_STEPS_MAX.
+// LIMIT also when a value takes more than it brings along and is left.
+enum status jschema_check_many(const struct jschema *schema, struct slice json, size_t *spare);
 
 #endif

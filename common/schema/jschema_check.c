@@ -379,7 +379,7 @@ static bool check_schema(struct checking *c, const struct scope *scope, const st
 bool checking_apply(struct checking *c, const struct scope *scope, const struct tree *schema,
                     const struct spot *spot)
 {
-    if (++c->steps > JSCHEMA_STEPS_MAX || c->depth == JSCHEMA_NEST_MAX)
+    if (++c->steps > c->steps_max || c->depth == JSCHEMA_NEST_MAX)
         c->status = ST_LIMIT;
     if (c->status != ST_OK)
         return false;
@@ -393,29 +393,66 @@ bool checking_apply(struct checking *c, const struct scope *scope, const struct 
     return valid && c->status == ST_OK;
 }
 
-enum status jschema_check(const struct jschema *schema, struct slice json, struct schema_error *error)
+// What one value may take by itself.
+static struct checking begin(const struct jschema *schema, struct slice json, struct schema_error *error)
+{
+    *error = (struct schema_error){.code = ST_OK};
+    return (struct checking){.schema = schema,
+                             .error = error,
+                             .steps_max = JSCHEMA_STEPS_MAX,
+                             .quick_left = JSCHEMA_QUICK_MAX,
+                             .counted_left = JSCHEMA_MATCH_MAX + 16 * (uint64_t)json.len};
+}
+
+static enum status check_value(struct checking *c, struct slice json)
 {
     enum { SCRATCH_MAX = 64 << 20 };
     struct arena arena;
     struct tree *value;
     struct tree_fault fault;
-    struct checking c = {.schema = schema,
-                         .error = error,
-                         .quick_left = JSCHEMA_QUICK_MAX,
-                         .counted_left = JSCHEMA_MATCH_MAX + 16 * (uint64_t)json.len};
-    struct scope scope = {.resource = schema->resource};
-    *error = (struct schema_error){.code = ST_OK};
+    struct scope scope = {.resource = c->schema->resource};
     if (json.len > JSCHEMA_VALUE_MAX)
-        return schema_fail(error, ST_LIMIT, "the value is too long");
+        return schema_fail(c->error, ST_LIMIT, "the value is too long");
     arena_init(&arena, 96 * json.len + (1 << 20));
-    arena_init(&c.scratch, SCRATCH_MAX);
+    arena_init(&c->scratch, SCRATCH_MAX);
     enum status status = tree_parse(&arena, json, JSCHEMA_VALUE_DEPTH_MAX, false, &value, &fault);
     if (status != ST_OK)
-        schema_fail(error, status, "line %zu, column %zu: %s", fault.line, fault.column, fault.text);
-    else if (!checking_apply(&c, &scope, schema->root, &(struct spot){.node = value}))
-        status =
-            schema_fail(error, c.status != ST_OK ? c.status : ST_MALFORMED, "the value takes too many steps");
-    arena_fini(&c.scratch);
+        schema_fail(c->error, status, "line %zu, column %zu: %s", fault.line, fault.column, fault.text);
+    else if (!checking_apply(c, &scope, c->schema->root, &(struct spot){.node = value}))
+        status = schema_fail(c->error, c->status != ST_OK ? c->status : ST_MALFORMED,
+                             "the value takes too many steps");
+    arena_fini(&c->scratch);
     arena_fini(&arena);
     return status;
+}
+
+enum status jschema_check(const struct jschema *schema, struct slice json, struct schema_error *error)
+{
+    struct checking c = begin(schema, json, error);
+    return check_value(&c, json);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+// Characters that are not counted are charged as they would be at worst, which is far from what an ordinary
+// expression looks at: they get no more than half of what is left, and are counted beyond that.
+enum status jschema_check_many(const struct jschema *schema, struct slice json, size_t *spare)
+{
+    enum { QUICK_PER_STEP = JSCHEMA_QUICK_MAX / JSCHEMA_STEPS_MAX };
+    struct schema_error error;
+    struct checking c = begin(schema, json, &error);
+    uint64_t own = JSCHEMA_BYTE_STEPS * (uint64_t)json.len, left = own + *spare;
+    uint64_t quick = least(c.quick_left, left / 2 * QUICK_PER_STEP), counted = least(c.counted_left, left);
+    c.quiet = 1; // nobody reads the error
+    c.steps_max = least(c.steps_max, left);
+    c.quick_left = quick;
+    c.counted_left = counted;
+    enum status status = check_value(&c, json);
+    uint64_t used = c.steps + (counted - c.counted_left) + (quick - c.quick_left) / QUICK_PER_STEP;
+    if (used > own)
+        *spare = used < left ? left - used : 0;
+    return used > left ? ST_LIMIT : status;
 }

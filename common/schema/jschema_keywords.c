@@ -185,11 +185,12 @@ static bool dependents_there(const struct tree *dependents, const struct tree *o
     return true;
 }
 
-// A keyword whose list is gone through for each value counts as many steps.
+// A keyword whose list is gone through for each value: to compare is cheaper than to apply a schema.
 static const struct tree *listed(struct checking *c, const struct tree *keyword)
 {
+    enum { COMPARED_PER_STEP = 8 };
     if (keyword != NULL && keyword->kind >= TREE_ARRAY)
-        c->steps += keyword->count;
+        c->steps += keyword->count / COMPARED_PER_STEP;
     return keyword;
 }
 

@@ -79,6 +79,11 @@ static enum status json_payload_check(const struct schema *schema, struct slice 
     return jschema_check(parsed_of(schema), payload, &error);
 }
 
+static enum status json_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare)
+{
+    return jschema_check_many(parsed_of(schema), payload, spare);
+}
+
 static enum status json_payload_explain(const struct schema *schema, struct slice payload,
                                         struct schema_error *error)
 {
@@ -114,6 +119,7 @@ const struct schema_language json_language = {
     .text = json_text,
     .check = json_check,
     .payload_check = json_payload_check,
+    .payload_check_many = json_payload_check_many,
     .payload_explain = json_payload_explain,
     .payload_to_json = json_payload_to_json,
     .payload_from_json = json_payload_from_json,

@@ -70,7 +70,7 @@ struct checking {
     struct schema_error *error;
     int quiet; // above 0: failing is no failure of the whole
     int depth;
-    size_t steps;
+    size_t steps, steps_max;
     uint64_t quick_left, counted_left; // of JSCHEMA_QUICK_MAX and JSCHEMA_MATCH_MAX
     enum status status;                // LIMIT, or OK
 };

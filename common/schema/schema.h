@@ -123,9 +123,9 @@ enum status schema_finding_text(const struct schema_finding *finding, bool reade
 // proportion to the payload.
 enum status schema_payload_check(const struct schema *schema, struct slice payload);
 
-// The same for many payloads one behind the other, which together may have *spare values beyond one for each
-// of their bytes: what is used of them is taken off. LIMIT also when they are used up. A format that has no
-// such values, or counts its steps by itself, leaves *spare alone.
+// The same for many payloads one behind the other, which together may have *spare values (Avro) or steps
+// (JSON, jschema_check_many) beyond what each of their bytes brings along: what is used of them is taken off.
+// LIMIT also when they are used up. Protobuf has no such values and leaves *spare alone.
 enum status schema_payload_check_many(const struct schema *schema, struct slice payload, size_t *spare);
 
 // schema_payload_check that says why not: *error begins with where in the payload it is ("/lines/3/count:

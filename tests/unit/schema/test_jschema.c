@@ -307,3 +307,81 @@ Test(jschema, uris_are_resolved)
     expect_uri("", "a/b.json", "a/b.json", NULL);
     expect_uri("a/b.json", "c.json", "a/c.json", NULL);
 }
+
+// ---- many values with one budget ----
+
+// How many of count values one behind the other are good before the first that is not, with status as it is.
+static int hold_many(const char *text, const char *json, int count, size_t *spare, enum status *status)
+{
+    struct jschema *schema = parse_with(text, NULL, 0);
+    int good = 0;
+    do
+        *status = jschema_check_many(schema, slice_str(json), spare);
+    while (*status == ST_OK && ++good < count);
+    jschema_free(schema);
+    return good;
+}
+
+Test(jschema, ordinary_values_leave_the_budget_of_many_alone)
+{
+    size_t spare = 5;
+    enum status status;
+    const char *schema = "{\"properties\":{\"id\":{\"type\":\"integer\",\"minimum\":0},\"name\":{\"type\":"
+                         "\"string\",\"pattern\":\"^[a-z]+$\"},\"kind\":{\"enum\":[\"a\",\"b\",\"c\"]}},"
+                         "\"required\":[\"id\"],\"additionalProperties\":false}";
+    cr_expect_eq(hold_many(schema, "{\"id\":17,\"name\":\"meier\",\"kind\":\"b\"}", 1000, &spare, &status),
+                 1000);
+    cr_expect_eq(spare, 5);
+    cr_expect_eq(hold_many(schema, "{\"id\":-1}", 1, &spare, &status), 0);
+    cr_expect_eq(status, ST_MALFORMED);
+    cr_expect_eq(spare, 5);
+}
+
+Test(jschema, many_values_have_one_budget_of_steps)
+{
+    struct buf text;
+    enum status status;
+    size_t spare = 4 * (2001 - JSCHEMA_BYTE_STEPS) + 5;
+    buf_init(&text, 1 << 16);
+    buf_printf(&text, "{\"allOf\":[true");
+    for (int i = 1; i < 2000; i++)
+        buf_printf(&text, ",true");
+    buf_printf(&text, "]}");
+    buf_put_u8(&text, '\0');
+    cr_expect_eq(hold_many((char *)text.data, "1", 100, &spare, &status), 4);
+    cr_expect_eq(status, ST_LIMIT);
+    cr_expect_eq(spare, 0);
+    buf_fini(&text);
+}
+
+Test(jschema, a_list_that_is_gone_through_counts_for_many)
+{
+    struct buf text;
+    enum status status;
+    size_t spare = 10000; // the list is 20000 / 8 steps
+    buf_init(&text, 1 << 20);
+    buf_printf(&text, "{\"enum\":[");
+    for (int i = 1; i <= 20000; i++)
+        buf_printf(&text, "%d%s", i, i < 20000 ? "," : "]}");
+    buf_put_u8(&text, '\0');
+    cr_expect_eq(hold_many((char *)text.data, "20000", 100, &spare, &status), 4);
+    cr_expect_eq(status, ST_LIMIT);
+    buf_fini(&text);
+}
+
+// A value alone may have its expression look at thousands of characters.
+Test(jschema, many_values_have_one_budget_of_characters)
+{
+    const char *schema = "{\"pattern\":\"(a|aa){1,19}[bc]\"}";
+    const char *value = "\"aaaaaaaaaaaaaaaaaaaa\"";
+    size_t spare = 1 << 20, alone = 1 << 20;
+    enum status status;
+    cr_expect_eq(hold_many("{\"pattern\":\"a$\"}", value, 100000, &alone, &status), 100000);
+    cr_expect_eq(alone, 1 << 20);
+    cr_expect_eq(hold_many(schema, value, 1000, &spare, &status), 0);
+    cr_expect_eq(status, ST_MALFORMED);
+    cr_expect_lt(spare, 1 << 20);
+    for (int i = 0; i < 1000 && status != ST_LIMIT; i++)
+        hold_many(schema, value, 1, &spare, &status);
+    cr_expect_eq(status, ST_LIMIT);
+}

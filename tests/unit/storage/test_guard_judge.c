@@ -8,7 +8,7 @@
 #define POINT "{\"type\":\"record\",\"name\":\"P\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"
 #define NULLS "{\"type\":\"array\",\"items\":\"null\"}"
 
-enum { GOOD = 1, UNKNOWN = 2, FOREIGN = 3, SEALED = 4, SILENT = 5, MISSING = 6, MANY = 7 };
+enum { GOOD = 1, UNKNOWN = 2, FOREIGN = 3, SEALED = 4, SILENT = 5, MISSING = 6, MANY = 7, COSTLY = 8 };
 
 static struct guard_cache cache;
 static struct guard_books books;
@@ -311,6 +311,41 @@ Test(guard_full, values_without_bytes_have_a_budget_for_the_whole_batch)
     cr_assert_not_null(report);
     cr_expect(report->spent);
     cr_expect_eq(report->bad, 1);
+    guard_report_free(&report);
+}
+
+// The book of values with one more schema, of JSON, that takes 5,000 steps for any value.
+static void learn_costly(void)
+{
+    struct guard_side *side =
+        guard_cache_side(&cache, topic, GUARD_VALUE, (struct guard_rule){.level = GUARD_FULL});
+    struct schema *schema;
+    struct schema_error error;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    buf_printf(&text, "{\"allOf\":[{}");
+    for (int i = 1; i < 5000; i++)
+        buf_printf(&text, ",{}");
+    buf_printf(&text, "]}");
+    cr_assert_eq(schema_parse(SCHEMA_JSON, buf_slice(&text), NULL, 0, &error, &schema), ST_OK);
+    buf_fini(&text);
+    tell(side, COSTLY, GUARD_GOOD, schema);
+    guard_books_unref(&books);
+    books.sides[GUARD_VALUE] = guard_side_book(side, 0);
+}
+
+Test(guard_full, values_of_a_costly_schema_have_a_budget_for_the_whole_batch)
+{
+    struct batch_record records[100];
+    learn_costly();
+    for (int i = 0; i < 100; i++)
+        records[i] = (struct batch_record){.value = VALUE("\10", "1")};
+    cr_expect_null(judge(records, 3, GUARD_SPARE_LOOP));
+    struct guard_report *report = judge(records, 100, 10 * 5000);
+    cr_assert_not_null(report);
+    cr_expect(report->spent);
+    cr_expect_geq(report->bad, 85);
+    cr_expect_not_null(strstr(report->faults[0].why, "more values than is looked at"));
     guard_report_free(&report);
 }
 
