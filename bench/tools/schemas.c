@@ -82,7 +82,7 @@ static void measure_judge(const char *name, enum guard_level level, struct slice
     batch_parse(batch, &header);
     double began = cpu_s();
     for (int i = 0; i < passes; i++)
-        if (guard_judge(&books, &header, records, GUARD_SPARE_POOL) != NULL) {
+        if (guard_judge(&books, &header, records, GUARD_SPARE_POOL, NULL) != NULL) {
             fprintf(stderr, "schemas: a record was refused\n");
             exit(1);
         }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See check.h. A check that is ended while the pool works on it is freed when it comes back.
+// See check.h. A check that is ended while the pool works on it is freed when it comes back; it judges no
+// further record then, so that a client that sends the same again and again does not fill the pool.
 #include "check.h"
 
 #include "base/mem.h"
@@ -12,7 +13,8 @@ struct check {
     struct check_rules rules;
     struct check_result result;
     struct block *packed; // counted in checks once finished
-    bool finished, ended;
+    bool finished;
+    _Atomic bool ended; // the pool looks, too
     check_fn *done;
     void *context;
 };
@@ -63,9 +65,9 @@ static struct block *repack(const struct check_rules *rules, struct slice batch,
     return packed;
 }
 
-// The result, and the batch packed anew if it has to be and is valid. spare: of guard_judge.
+// The result, and the batch packed anew if it has to be and is valid. spare, stop: of guard_judge.
 static struct block *validate(struct slice batch, const struct check_rules *rules, size_t spare,
-                              struct check_result *result)
+                              const _Atomic bool *stop, struct check_result *result)
 {
     struct block *packed = NULL;
     struct buf scratch;
@@ -77,7 +79,7 @@ static struct block *validate(struct slice batch, const struct check_rules *rule
         struct slice body = slice_of(batch.data + BATCH_HEADER_SIZE, batch.len - BATCH_HEADER_SIZE);
         struct slice records = plain ? body : buf_slice(&scratch);
         if (guard_books_any(&rules->guard))
-            result->guard = guard_judge(&rules->guard, &result->header, records, spare);
+            result->guard = guard_judge(&rules->guard, &result->header, records, spare, stop);
         if (result->guard == NULL && to_repack(rules, &result->header))
             packed = repack(rules, batch, records, result);
     }
@@ -104,7 +106,7 @@ bool check_now(struct slice batch, const struct check_rules *rules, struct check
     size_t *bytes_max = &bounded.batch.limits.bytes_max;
     if (unpacks && *bytes_max > CHECK_UNPACKED_MAX)
         *bytes_max = CHECK_UNPACKED_MAX;
-    validate(batch, &bounded, GUARD_SPARE_LOOP, result);
+    validate(batch, &bounded, GUARD_SPARE_LOOP, NULL, result);
     if (result->guard != NULL && result->guard->spent) {
         guard_report_free(&result->guard);
         return false;
@@ -124,7 +126,7 @@ static void check_free(struct check *check)
 static void check_run(struct job *job)
 {
     struct check *check = (struct check *)job;
-    check->packed = validate(check->batch, &check->rules, GUARD_SPARE_POOL, &check->result);
+    check->packed = validate(check->batch, &check->rules, GUARD_SPARE_POOL, &check->ended, &check->result);
 }
 
 static void count(struct checks *checks, int64_t bytes)

@@ -200,16 +200,23 @@ static void judge_part(struct judge *judge, const struct record *record, int sid
         judge_entry(judge, &fault, &claim);
 }
 
+static bool stopped(const _Atomic bool *stop)
+{
+    return stop != NULL && *stop;
+}
+
 struct guard_report *guard_judge(const struct guard_books *books, const struct batch_header *header,
-                                 struct slice records, size_t spare)
+                                 struct slice records, size_t spare, const _Atomic bool *stop)
 {
     struct batch_reader reader = {.header = header, .rest = records};
     struct judge judge = {.books = books, .spare = spare + GUARD_VALUES_PER_BYTE * records.len};
     struct record record;
     buf_init(&judge.joined, records.len);
-    for (; batch_next(&reader, &record) == ST_OK; judge.record++)
+    for (; !stopped(stop) && batch_next(&reader, &record) == ST_OK; judge.record++)
         for (int side = 0; side < GUARD_SIDES; side++)
             judge_part(&judge, &record, side);
+    if (stopped(stop))
+        report_of(&judge)->spent = true;
     buf_fini(&judge.joined);
     return judge.report;
 }

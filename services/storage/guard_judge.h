@@ -66,13 +66,15 @@ struct guard_report {
     int missing_count;                           // of ids that nothing is known of
     struct guard_missing missing[GUARD_MISSING_MAX];
     bool silence; // no registry answered about one of the ids
-    bool spent;   // a payload has too many values for the caller's budget, or is refused for its size
+    bool spent;   // a payload has too many values for the caller's budget, or is refused for its size; or
+                  // not all were looked at
 };
 
-// records: those of a valid batch, unpacked. spare: GUARD_SPARE_*. NULL: all are good. The caller frees the
-// report (guard_report_free), which points into the books.
+// records: those of a valid batch, unpacked. spare: GUARD_SPARE_*. stop: once it is true, set by any thread,
+// no further record is looked at, and the report says spent; NULL: to the end. NULL: all are good. The caller
+// frees the report (guard_report_free), which points into the books.
 struct guard_report *guard_judge(const struct guard_books *books, const struct batch_header *header,
-                                 struct slice records, size_t spare);
+                                 struct slice records, size_t spare, const _Atomic bool *stop);
 void guard_report_free(struct guard_report **report); // NULL inside is fine
 
 // A sentence for the client. topic: the name. NULL at the arena's cap.

@@ -6,7 +6,9 @@
 #include "io/env_posix.h"
 
 #include <criterion/criterion.h>
+#include <semaphore.h>
 #include <stdlib.h>
+#include <time.h>
 
 static struct env *env;
 static struct checks checks;
@@ -241,4 +243,101 @@ Test(check, batches_that_wait_packed_anew_are_bounded)
         check_destroy(&list[i]);
     cr_assert_eq(checks.packed_bytes, 0);
     stop();
+}
+
+// ---- batches whose payloads take long to look at ----
+
+static const struct guard_rule full = {.level = GUARD_FULL};
+
+// A side with id 1, of a JSON schema that takes 5,000 steps for any value.
+static struct guard_side *learn_costly(struct guard_cache *cache)
+{
+    struct guard_side *side = guard_cache_side(cache, (struct uuid){{1}}, GUARD_VALUE, full);
+    struct guard_id id = {{0, 0, 0, 0, 1}};
+    struct guard_told costly = {.verdict = GUARD_GOOD};
+    struct schema_error error;
+    struct buf text;
+    buf_init(&text, 1 << 16);
+    buf_printf(&text, "{\"allOf\":[{}");
+    for (int i = 1; i < 5000; i++)
+        buf_printf(&text, ",{}");
+    buf_printf(&text, "]}");
+    cr_assert_eq(schema_parse(SCHEMA_JSON, buf_slice(&text), NULL, 0, &error, &costly.schema), ST_OK);
+    buf_fini(&text);
+    guard_side_tell(side, &id, &costly, 0);
+    return side;
+}
+
+static struct block *make_costly(void)
+{
+    static struct batch_record records[500];
+    struct batch_spec spec = batch_spec_plain();
+    struct buf out;
+    buf_init(&out, 1 << 20);
+    for (int i = 0; i < 500; i++)
+        records[i] = (struct batch_record){.timestamp = 1,
+                                           .value = slice_of("\0\0\0\0\1"
+                                                             "1",
+                                                             6)};
+    cr_assert_eq(batch_build(&spec, records, 500, &out), ST_OK);
+    struct block *block = block_copy(buf_slice(&out));
+    buf_fini(&out);
+    return block;
+}
+
+struct hold {
+    struct job job;
+    sem_t go;
+};
+
+static void hold_run(struct job *job)
+{
+    sem_wait(&((struct hold *)(void *)job)->go);
+}
+
+static void hold_done(struct job *job)
+{
+}
+
+static double cpu_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+// CPU time of a check that comes to its turn on the pool when it was ended already, or is not ended.
+static double time_check(struct block *block, const struct check_rules *all, bool ended)
+{
+    struct hold hold = {.job = {.run = hold_run, .done = hold_done}};
+    bool waiting = true;
+    double began = cpu_s();
+    start();
+    sem_init(&hold.go, 0, 0);
+    env_submit(env, env->pool, &hold.job);
+    struct check *check = check_new(&checks, block, block_slice(block), all, on_done, &waiting);
+    if (ended)
+        check_destroy(&check);
+    sem_post(&hold.go);
+    for (int i = 0; i < 6000 && waiting && !ended; i++)
+        env_posix_turn(env, 10000);
+    cr_assert(ended || (check_result(check)->status == ST_OK && check_result(check)->guard == NULL));
+    check_destroy(&check);
+    stop();
+    sem_destroy(&hold.go);
+    return cpu_s() - began;
+}
+
+Test(check, one_that_is_ended_looks_at_no_further_payload)
+{
+    struct guard_cache cache;
+    struct check_rules all = rules();
+    struct block *block = make_costly();
+    guard_cache_init(&cache, 100, 1 << 20, 7);
+    all.guard.sides[GUARD_VALUE] = guard_side_book(learn_costly(&cache), 0);
+    double whole = time_check(block, &all, false);
+    cr_expect_lt(time_check(block, &all, true), whole / 4, "%f s for all", whole);
+    guard_books_unref(&all.guard);
+    guard_cache_fini(&cache);
+    block_unref(&block);
 }

@@ -85,7 +85,7 @@ static struct guard_report *judge(const struct batch_record *records, int count,
     cr_assert_eq(batch_build(&spec, records, count, &batch), ST_OK);
     cr_assert_eq(batch_parse(buf_slice(&batch), &header), ST_OK);
     return guard_judge(&books, &header,
-                       slice_of(batch.data + BATCH_HEADER_SIZE, batch.len - BATCH_HEADER_SIZE), spare);
+                       slice_of(batch.data + BATCH_HEADER_SIZE, batch.len - BATCH_HEADER_SIZE), spare, NULL);
 }
 
 static struct guard_report *judge_value(struct slice value)
@@ -346,6 +346,26 @@ Test(guard_full, values_of_a_costly_schema_have_a_budget_for_the_whole_batch)
     cr_expect(report->spent);
     cr_expect_geq(report->bad, 85);
     cr_expect_not_null(strstr(report->faults[0].why, "more values than is looked at"));
+    guard_report_free(&report);
+}
+
+Test(guard_full, one_that_is_stopped_looks_at_no_further_record)
+{
+    struct batch_record record = {.value = VALUE("\1", "")};
+    struct guard_report *report = judge(&record, 1, 0);
+    struct batch_header header;
+    _Atomic bool stop = false;
+    cr_expect_eq(report->bad, 1);
+    guard_report_free(&report);
+    cr_assert_eq(batch_parse(buf_slice(&batch), &header), ST_OK);
+    struct slice records = slice_of(batch.data + BATCH_HEADER_SIZE, batch.len - BATCH_HEADER_SIZE);
+    report = guard_judge(&books, &header, records, 0, &stop);
+    cr_expect(report->bad == 1 && !report->spent);
+    guard_report_free(&report);
+    stop = true;
+    report = guard_judge(&books, &header, records, 0, &stop);
+    cr_assert_not_null(report, "nothing is known to be good");
+    cr_expect(report->bad == 0 && report->spent);
     guard_report_free(&report);
 }
 
