@@ -312,6 +312,14 @@ static void put(struct guard_side *side, struct guard_entry *entry)
     enforce(side, entry);
 }
 
+// A large schema counts no more than its share, so that a batch with two of them gets both: else each time
+// one is told the other would go, and all else with it.
+static size_t counted(const struct guard_cache *cache, size_t bytes)
+{
+    size_t share = cache->bytes_max / GUARD_LARGE_MAX;
+    return ENTRY_BYTES + bytes < share ? ENTRY_BYTES + bytes : share;
+}
+
 void guard_side_tell(struct guard_side *side, const struct guard_id *id, const struct guard_told *told,
                      int64_t now_us)
 {
@@ -322,7 +330,7 @@ void guard_side_tell(struct guard_side *side, const struct guard_id *id, const s
                                   .schema = told->schema,
                                   .subject = told->subject != NULL ? mem_strdup(told->subject) : NULL,
                                   .fault = told->fault != NULL ? mem_strdup(told->fault) : NULL,
-                                  .bytes = ENTRY_BYTES + told->bytes,
+                                  .bytes = counted(side->cache, told->bytes),
                                   .refs = 1};
     entry->fresh_us = later(now_us, good ? GUARD_FRESH_MS : silent ? GUARD_SILENCE_MS : GUARD_DENIED_MS);
     entry->until_us = good ? later(now_us, GUARD_USED_MS) : entry->fresh_us;

@@ -19,10 +19,11 @@
 enum {
     GUARD_FRESH_MS = 10000,
     GUARD_USED_MS = 30000,
-    GUARD_DENIED_MS = 1000,  // such a schema is unknown, or not of the subject
-    GUARD_SILENCE_MS = 500,  // no registry answered
-    GUARD_SIDE_MAX = 1000,   // ids of one side; the ones learned first go
-    GUARD_TOPICS_MAX = 10000 // topics and sides; the least used go
+    GUARD_DENIED_MS = 1000,   // such a schema is unknown, or not of the subject
+    GUARD_SILENCE_MS = 500,   // no registry answered
+    GUARD_SIDE_MAX = 1000,    // ids of one side; the ones learned first go
+    GUARD_TOPICS_MAX = 10000, // topics and sides; the least used go
+    GUARD_LARGE_MAX = 4       // schemas of any size for which there is room at once
 };
 
 enum guard_level { GUARD_NONE, GUARD_ID, GUARD_FULL };
@@ -67,7 +68,7 @@ struct guard_told {
     enum guard_verdict verdict;
     struct schema *schema;       // changes owner; NULL unless GUARD_FULL and good
     const char *subject, *fault; // copied; NULL: none
-    size_t bytes;                // of memory for the schema
+    size_t bytes;                // of memory for the schema; counts bytes_max / GUARD_LARGE_MAX at most
 };
 
 struct guard_entry {
@@ -75,7 +76,7 @@ struct guard_entry {
     enum guard_verdict verdict;
     struct schema *schema;
     char *subject, *fault;
-    size_t bytes;
+    size_t bytes;               // as counted
     int64_t fresh_us, until_us; // asked anew from then on; not used from then on
     int refs;
 };
@@ -96,7 +97,7 @@ const struct guard_entry *guard_book_find(const struct guard_book *book, const s
 
 struct guard_side;
 struct guard_cache {
-    size_t entries_max, bytes_max;
+    size_t entries_max, bytes_max; // bytes as counted, see guard_told
     struct map sides;
     struct guard_side *first, *last; // used last, used least
     size_t entries, bytes;

@@ -183,18 +183,35 @@ Test(guard_cache, the_least_used_side_goes_first)
     cr_expect_eq(known(values(topic), 101, 0), GUARD_GOOD, "never what is new");
 }
 
-Test(guard_cache, memory_has_a_limit_but_one_schema_is_kept)
+static void tell_sized(uint32_t number, size_t bytes)
 {
-    struct guard_id id = id_of(5);
-    struct guard_told large = {.verdict = GUARD_GOOD, .bytes = 2 << 20};
+    struct guard_id id = id_of(number);
+    struct guard_told told = {.verdict = GUARD_GOOD, .bytes = bytes};
+    guard_side_tell(values(topic), &id, &told, 0);
+}
+
+Test(guard_cache, memory_has_a_limit)
+{
     tell(values(other), 1, GUARD_GOOD, 0);
-    tell(values(topic), 1, GUARD_GOOD, 0);
-    guard_side_tell(values(topic), &id, &large, 0);
-    cr_expect_eq(cache.entries, 1);
-    cr_expect_eq(known(values(topic), 5, 0), GUARD_GOOD);
-    tell(values(topic), 6, GUARD_GOOD, 0);
-    cr_expect_eq(known(values(topic), 5, 0), -1);
-    cr_expect_lt(cache.bytes, 1 << 20);
+    for (uint32_t i = 1; i <= 8; i++)
+        tell_sized(i, 200000);
+    cr_expect_eq(known(values(other), 1, 0), -1);
+    cr_expect_eq(cache.entries, 5);
+    cr_expect_eq(known(values(topic), 3, 0), -1, "what was learned first goes");
+    cr_expect_eq(known(values(topic), 4, 0), GUARD_GOOD);
+    cr_expect_leq(cache.bytes, 1 << 20);
+}
+
+Test(guard_cache, large_schemas_leave_room_for_each_other)
+{
+    for (uint32_t i = 1; i <= GUARD_LARGE_MAX; i++)
+        tell_sized(i, 2 << 20);
+    for (uint32_t i = 1; i <= GUARD_LARGE_MAX; i++)
+        cr_expect_eq(known(values(topic), i, 0), GUARD_GOOD, "%u", i);
+    tell_sized(5, 2 << 20);
+    cr_expect_eq(known(values(topic), 1, 0), -1);
+    cr_expect_eq(known(values(topic), 2, 0), GUARD_GOOD);
+    cr_expect_leq(cache.bytes, 1 << 20);
 }
 
 Test(guard_cache, one_side_cannot_take_it_all)
