@@ -153,21 +153,17 @@ void associate_put_info(struct buf *out, const struct association_fields *fields
     buf_printf(out, "}");
 }
 
-const char *associate_schema(struct call *call, const char *subject, const char *operation,
-                             const char *version, const cJSON *body)
+const char *associate_schema(struct call *call, const char *subject)
 {
     struct call inner;
-    char *text = body != NULL ? cJSON_PrintUnformatted(body) : NULL;
     const char *schema = NULL;
     call_init(&inner);
     inner.subject = subject;
-    inner.version = version;
-    inner.body = slice_str(text != NULL ? text : "");
-    operation_run_inside(call, &inner, operation);
+    inner.version = "latest";
+    operation_run_inside(call, &inner, "get-version");
     if (inner.code == 200)
         schema = arena_strndup(&call->arena, inner.reply.data, inner.reply.len);
     call_fini(&inner);
-    cJSON_free(text);
     return schema;
 }
 

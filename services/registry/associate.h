@@ -35,10 +35,8 @@ struct association_resource {
 void associate_put_resource(struct buf *out, const struct association_resource *resource);
 void associate_put_info(struct buf *out, const struct association_fields *fields, const char *schema);
 
-// The text of the Schema a version's request is answered with (get-version or look-up, by name), in the
-// call's arena; NULL: none.
-const char *associate_schema(struct call *call, const char *subject, const char *operation,
-                             const char *version, const cJSON *body);
+// The Schema of the subject's latest version, as get-version answers it, in the call's arena; NULL: none.
+const char *associate_schema(struct call *call, const char *subject);
 
 // A property that is not as it should be: answers 42212. False.
 bool associate_invalid(struct call *call, const char *property, const char *detail);

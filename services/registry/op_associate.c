@@ -203,9 +203,30 @@ static bool read_wishes(struct associating *now, const cJSON *body)
 
 // ---- may it be ----
 
-static const char *schema_there(const struct associating *now, const struct wish *wish)
+// Asks an operation about the wish's schema.
+static void ask(struct associating *now, const struct wish *wish, const char *operation, struct call *inner)
 {
-    return associate_schema(now->call, wish->subject, "look-up", NULL, wish->schema);
+    char *text = cJSON_PrintUnformatted(wish->schema);
+    call_init(inner);
+    inner->subject = wish->subject;
+    inner->body = slice_str(text);
+    if (cJSON_IsTrue(json_get(wish->asked, "normalize")))
+        inner->query[inner->query_count++] = (struct call_pair){"normalize", "true"};
+    inner->query[inner->query_count++] = (struct call_pair){"verbose", "true"};
+    operation_run_inside(now->call, inner, operation);
+    inner->body = slice_of("", 0);
+    cJSON_free(text);
+}
+
+// The Schema that the subject has for the wish's, in the call's arena; NULL: none.
+static const char *schema_there(struct associating *now, const struct wish *wish)
+{
+    struct call inner;
+    ask(now, wish, "look-up", &inner);
+    const char *schema =
+        inner.code == 200 ? arena_strndup(&now->call->arena, inner.reply.data, inner.reply.len) : NULL;
+    call_fini(&inner);
+    return schema;
 }
 
 static bool has_versions(const struct call *call, const char *name)
@@ -292,21 +313,6 @@ static bool may_be(struct associating *now, struct wish *wish)
 }
 
 // ---- schemas ----
-
-// Asks an operation about the wish's schema.
-static void ask(struct associating *now, const struct wish *wish, const char *operation, struct call *inner)
-{
-    char *text = cJSON_PrintUnformatted(wish->schema);
-    call_init(inner);
-    inner->subject = wish->subject;
-    inner->body = slice_str(text);
-    if (cJSON_IsTrue(json_get(wish->asked, "normalize")))
-        inner->query[inner->query_count++] = (struct call_pair){"normalize", "true"};
-    inner->query[inner->query_count++] = (struct call_pair){"verbose", "true"};
-    operation_run_inside(now->call, inner, operation);
-    inner->body = slice_of("", 0);
-    cJSON_free(text);
-}
 
 // All that is asked about the schemas from here on, as often as it is: each time counts (call->parsed).
 static void ask_all(struct call *call, void *context)

@@ -38,9 +38,7 @@ static void put_found(struct call *call, const struct association_resource *reso
     for (size_t i = 0; i < count; i++) {
         const struct association_fields *is = &found[i]->is;
         answer_separate(&call->reply, &shown);
-        associate_put_info(&call->reply, is,
-                           schemas ? associate_schema(call, is->subject, "get-version", "latest", NULL)
-                                   : NULL);
+        associate_put_info(&call->reply, is, schemas ? associate_schema(call, is->subject) : NULL);
     }
     buf_printf(&call->reply, "]}");
 }

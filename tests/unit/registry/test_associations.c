@@ -103,6 +103,18 @@ Test(associations, a_subject_is_not_mistaken_for_what_it_became_an_alias_of)
     cr_assert_str_eq(desk.answer, "[\":.ns:orders\"]");
 }
 
+Test(associations, a_schema_is_found_again_in_the_form_it_was_registered_in)
+{
+    static const char list[] =
+        "{\"normalize\":true,\"schema\":{\"schemaType\":\"JSON\",\"schema\":"
+        "\"{\\\"type\\\": \\\"object\\\", \\\"additionalProperties\\\": false, \\\"title\\\": \\\"a\\\"}\"}}";
+    cr_assert_eq(create(list), 200, "%s", desk.answer);
+    cr_assert(has("\"schema\":{\"subject\":\":.ns:t-value\",\"version\":1"), "%s", desk.answer);
+    size_t records = desk.log.len;
+    cr_assert_eq(create(list), 200, "%s", desk.answer);
+    cr_assert_eq(desk.log.len, records);
+}
+
 Test(associations, a_put_changes_the_lifecycle_and_nothing_else)
 {
     desk_register(&desk, "s", "\"int\"");
@@ -276,14 +288,11 @@ static char *log_of(const char *batch, size_t spot_max)
 
 Test(associations, no_part_of_a_batch_is_carried_out_twice)
 {
-    static const char
-        batch[] = "{\"requests\":[" REQUEST("a", "{\"opType\":\"DELETE\",\"cascadeLifecycle\":true},"
-                                                 "{\"opType\":\"CREATE\",\"schema\":{\"schema\":"
-                                                 "\"\\\"int\\\"\"}}") "," REQUEST("b",
-                                                                                  "{\"opType\":"
-                                                                                  "\"CREATE\"," WITH_SCHEMA
-                                                                                  "}") "," REQUEST("c",
-                                                                                                   "{\"opType"
+    static const char batch[] = "{\"requests\":[" REQUEST(
+        "a", "{\"opType\":\"DELETE\",\"cascadeLifecycle\":true},"
+             "{\"opType\":\"CREATE\",\"schema\":{\"schema\":"
+             "\"\\\"int\\\"\"}}") "," REQUEST("b", "{\"opType\":"
+                                                   "\"CREATE\"," WITH_SCHEMA "}") "," REQUEST("c", "{\"opType"
                                                                                                    "\":"
                                                                                                    "\"UPSERT"
                                                                                                    "\","
