@@ -3,10 +3,10 @@
 // (io.confluent.kafka.schemaregistry.json.diff.SchemaDiff, 8.x) and with its codes. The rules look at parts
 // of the same shape keyword by keyword; they are no proof: what they do not look at ("format", "if",
 // "contains", "propertyNames", patterns of properties, exclusive bounds of draft 4) may change freely, as
-// there. Each pair of parts is compared once; a pair that is met while it is being compared fits, so that
-// recursion ends. Ours on purpose: "multipleOf" is compared as a number with its fraction, and an exclusive
-// maximum that is lowered is told where there is no maximum beside it (Confluent's class ends in an exception
-// for both).
+// there. A pair that is met while it is being compared fits, so that recursion ends. What is found is kept
+// for the next time the pair is met, but a verdict that rests on such an assumption falls with it. Ours on
+// purpose: "multipleOf" is compared as a number with its fraction, and an exclusive maximum that is lowered
+// is told where there is no maximum beside it (Confluent's class ends in an exception for both).
 #include "schema/jschema_compare.h"
 
 #include <stdlib.h>
@@ -299,10 +299,60 @@ static struct outcome *new_outcome(struct comparing *c, struct slice key)
         c->status = ST_LIMIT;
         return NULL;
     }
-    *made = (struct outcome){.open = true};
+    *made = (struct outcome){.open = true, .depth = c->depth};
     made->last = &made->first;
     map_put(&c->pairs, key, made);
     return made;
+}
+
+// ---- assumptions ----
+
+// The outermost open pair that a verdict relies on, or NULL. One that has closed since and fits relies on
+// pairs further out, or on none.
+static struct outcome *relied_on(struct outcome *outcome)
+{
+    if (outcome->relies != NULL && !outcome->relies->open)
+        outcome->relies = relied_on(outcome->relies);
+    return outcome->relies;
+}
+
+// The pair being compared takes an open one (or NULL) as fitting.
+static void rely(struct comparing *c, struct outcome *on)
+{
+    struct outcome *pair = c->inmost;
+    if (pair != NULL && on != NULL && (pair->relies == NULL || on->depth < pair->relies->depth))
+        pair->relies = on;
+}
+
+// doubtful: the newest doubtful pair when this one was opened. One that does not fit has all that rest on it
+// compared again; itself it stays, for a pair fits no better when others fit less. Hence no pair fails twice,
+// which bounds how often the others are compared.
+static void close_pair(struct comparing *c, struct outcome *pair, struct outcome *doubtful)
+{
+    pair->open = false;
+    if (pair->bad || pair->relies == pair)
+        pair->relies = NULL;
+    if (pair->relies != NULL) {
+        pair->older = c->doubtful;
+        c->doubtful = pair;
+        return;
+    }
+    for (; c->doubtful != doubtful; c->doubtful = c->doubtful->older)
+        c->doubtful->stale = pair->bad;
+}
+
+static const struct outcome *compare_anew(struct comparing *c, struct outcome *pair,
+                                          const struct part *writer, const struct part *reader)
+{
+    struct outcome *outer = c->inmost, *doubtful = c->doubtful;
+    c->inmost = pair;
+    c->depth++;
+    compare_parts(c, pair, writer, reader);
+    c->depth--;
+    c->inmost = outer;
+    close_pair(c, pair, doubtful);
+    rely(c, pair->relies);
+    return pair;
 }
 
 const struct outcome *compare_pair(struct comparing *c, const struct part *writer, const struct part *reader)
@@ -311,16 +361,14 @@ const struct outcome *compare_pair(struct comparing *c, const struct part *write
     const struct part *pair[] = {part_settle(writer), part_settle(reader)};
     struct slice key = slice_of(pair, sizeof pair);
     struct outcome *known = map_get(&c->pairs, key);
-    if (known != NULL)
+    if (known != NULL && !known->stale) {
+        rely(c, known->open ? known : relied_on(known));
         return known->open ? &fitting : known;
+    }
     known = compare_step(c, 1) ? new_outcome(c, key) : NULL;
     if (known == NULL)
         return &fitting; // the status says that this is no verdict
-    c->depth++;
-    compare_parts(c, known, pair[0], pair[1]);
-    c->depth--;
-    known->open = false;
-    return known;
+    return compare_anew(c, known, pair[0], pair[1]);
 }
 
 bool compare_fits(struct comparing *c, const struct part *writer, const struct part *reader)

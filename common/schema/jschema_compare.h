@@ -33,20 +33,27 @@ struct reason {
 // Of one pair.
 struct outcome {
     bool bad, open; // open: being compared
+    bool stale;     // it fitted only while another pair was thought to
     bool more;      // reasons that were not kept
     uint32_t count;
+    int depth; // of pairs that were open around it
     struct reason *first, **last;
+    struct outcome *relies; // outermost open pair that was taken as fitting here, or NULL
+    struct outcome *older;  // in comparing.doubtful
 };
 
 struct comparing {
     struct arena arena;
-    struct map pairs; // (writer, reader) -> struct outcome
+    struct map pairs;         // (writer, reader) -> struct outcome
+    struct outcome *inmost;   // the pair being compared, or NULL
+    struct outcome *doubtful; // those that fit if the open pairs they rely on do, newest first
     size_t steps;
     int depth;
     enum status status; // LIMIT: the walk stops
 };
 
-// What comparing two parts brings; a pair that is being compared already (a recursive schema) fits.
+// What comparing two parts brings; a pair that is being compared already (a recursive schema) fits. What is
+// kept of pairs that lead to each other may lack reasons of the ones around it, never the verdict.
 const struct outcome *compare_pair(struct comparing *c, const struct part *writer, const struct part *reader);
 bool compare_fits(struct comparing *c, const struct part *writer, const struct part *reader);
 

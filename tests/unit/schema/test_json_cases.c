@@ -115,6 +115,78 @@ Test(json_cases, a_finding_says_what_was_and_what_is_and_what_would_be_accepted)
     buf_fini(&out);
 }
 
+// A and C lead to each other, "x" of A has that type; root: the members of the root's "properties".
+static char *mutual(const char *type, const char *root)
+{
+    size_t room = strlen(type) + strlen(root) + 300;
+    char *text = malloc(room);
+    snprintf(text, room,
+             "{\"definitions\":{"
+             "\"A\":{\"type\":\"object\",\"properties\":{\"c\":{\"$ref\":\"#/definitions/C\"},"
+             "\"x\":{\"type\":\"%s\"}}},"
+             "\"C\":{\"type\":\"object\",\"properties\":{\"a\":{\"$ref\":\"#/definitions/A\"}}}},"
+             "\"type\":\"object\",\"properties\":{%s}}",
+             type, root);
+    return text;
+}
+
+// For the branch of "p" A is compared, and inside of it C while A is thought to fit. A does not, which "p"
+// may have, having another branch; "q" may not have it of C.
+Test(json_cases, what_fits_by_an_assumption_falls_with_it)
+{
+    static const char p[] = "\"p\":{\"anyOf\":[{\"$ref\":\"#/definitions/A\"},{}]}";
+    static const char q[] = "\"q\":{\"$ref\":\"#/definitions/C\"}";
+    char orders[2][LINE], got[LINE],
+        *writer = mutual("string", "\"p\":{\"$ref\":\"#/definitions/A\"},"
+                                   "\"q\":{\"$ref\":\"#/definitions/C\"}");
+    snprintf(orders[0], LINE, "%s,%s", p, q);
+    snprintf(orders[1], LINE, "%s,%s", q, p);
+    for (int i = 0; i < 2; i++) {
+        char *reader = mutual("integer", orders[i]), *same = mutual("string", orders[i]);
+        found(reader, writer, got);
+        cr_expect_str_eq(got, "TYPE_CHANGED #/properties/q/properties/a/properties/x", "%s", reader);
+        found(same, writer, got);
+        cr_expect_str_eq(got, "ok", "%s", same);
+        free(same);
+        free(reader);
+    }
+    free(writer);
+}
+
+// {"definitions":{"D0":...},"$ref":"#/definitions/D0"}: each leads to all, and one has that type at "x".
+static char *tangle(int count, const char *type)
+{
+    size_t room = (size_t)count * (size_t)(count + 2) * 50 + 200, len = 0;
+    char *text = malloc(room);
+    len += (size_t)snprintf(text, room, "{\"$ref\":\"#/definitions/D0\",\"definitions\":{");
+    for (int i = 0; i < count; i++) {
+        len += (size_t)snprintf(text + len, room - len, "%s\"D%d\":{\"type\":\"object\",\"properties\":{",
+                                i > 0 ? "," : "", i);
+        for (int j = 0; j < count; j++)
+            len += (size_t)snprintf(text + len, room - len, "\"d%d\":{\"$ref\":\"#/definitions/D%d\"},", j,
+                                    (i + j) % count);
+        len += (size_t)snprintf(text + len, room - len, "\"x\":{\"type\":\"%s\"}}}",
+                                i == count / 2 ? type : "boolean");
+    }
+    snprintf(text + len, room - len, "}}");
+    return text;
+}
+
+// All rest on each other and fall one by one: each fails once, which keeps the work far from its limit.
+Test(json_cases, definitions_that_all_lead_to_all_are_compared_in_time, .timeout = 60)
+{
+    struct schema_findings findings;
+    char *reader = tangle(100, "integer"), *writer = tangle(100, "string");
+    cr_expect_eq(check(reader, writer, &findings), ST_OK);
+    cr_expect_gt(findings.count, 0);
+    schema_findings_fini(&findings);
+    cr_expect_eq(check(writer, writer, &findings), ST_OK);
+    cr_expect_eq(findings.count, 0);
+    schema_findings_fini(&findings);
+    free(writer);
+    free(reader);
+}
+
 Test(json_cases, codes_without_words_of_their_own_are_known_by_their_end)
 {
     cr_expect_not_null(jschema_wording("MAX_ITEMS_ADDED").text);
