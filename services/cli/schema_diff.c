@@ -4,21 +4,65 @@
 
 #include "base/mem.h"
 #include "base/slice.h"
+#include "schema/schema.h"
+#include "schema/tree.h"
 
-#include <cjson/cJSON.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { LINES_MAX = 4000 };
+enum {
+    LINES_MAX = 4000,
+    PRINTED_MAX =
+        16 * SCHEMA_TEXT_MAX, // bytes of a schema over several lines; one that needs more stays whole
+    MEMORY = 256 << 20,
+};
+
+static void put_break(int depth, struct buf *out)
+{
+    buf_put_u8(out, '\n');
+    for (int i = 0; i < depth; i++)
+        buf_put_u8(out, '\t');
+}
+
+static void put_lines(const struct tree *tree, int depth, struct buf *out)
+{
+    bool object = tree->kind == TREE_OBJECT;
+    if ((!object && tree->kind != TREE_ARRAY) || tree->count == 0) {
+        tree_print_exact(tree, false, out);
+        return;
+    }
+    buf_put_u8(out, object ? '{' : '[');
+    for (const struct tree *at = tree->first; at != NULL && buf_status(out) == ST_OK; at = at->next) {
+        put_break(depth + 1, out);
+        if (object) {
+            tree_put_string(at->name, out);
+            buf_printf(out, ":\t");
+        }
+        put_lines(at, depth + 1, out);
+        if (at->next != NULL)
+            buf_put_u8(out, ',');
+    }
+    put_break(depth, out);
+    buf_put_u8(out, object ? '}' : ']');
+}
 
 char *schema_diff_lines(const char *text)
 {
-    cJSON *json = cJSON_Parse(text);
-    char *printed = json != NULL ? cJSON_Print(json) : NULL;
-    char *lines = mem_strdup(printed != NULL ? printed : text);
-    cJSON_free(printed);
-    cJSON_Delete(json);
+    struct arena arena;
+    struct buf out;
+    struct tree *tree;
+    struct tree_fault fault;
+    arena_init(&arena, MEMORY);
+    buf_init(&out, PRINTED_MAX);
+    enum status status = tree_parse(&arena, slice_str(text), SCHEMA_DEPTH_MAX, false, &tree, &fault);
+    if (status == ST_OK) {
+        put_lines(tree, 0, &out);
+        buf_put_u8(&out, '\0');
+    }
+    char *lines = mem_strdup(status == ST_OK && buf_status(&out) == ST_OK ? (const char *)out.data : text);
+    buf_fini(&out);
+    arena_fini(&arena);
     return lines;
 }
 

@@ -5,7 +5,8 @@
 
 #include <stdbool.h>
 
-// A schema over several lines: JSON is indented, any other text stays as it is. mem_free it.
+// A schema over several lines: JSON is indented, one member or element a line, with all digits of its numbers
+// (tree_print_exact); any other text stays as it is. mem_free it.
 char *schema_diff_lines(const char *text);
 
 // Prints both, unchanged lines once, taken away ones with "-", new ones with "+". Whether there are any.

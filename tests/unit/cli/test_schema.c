@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Schemas of produce and consume: what a schema may be named by, key and value of a line, the header before a
-// payload, what a reader keeps.
+// payload, what a reader keeps, a schema over several lines.
+#include "base/mem.h"
+#include "schema_diff.h"
 #include "schema_reader.h"
 #include "schema_spec.h"
 #include "schema_wire.h"
@@ -9,6 +11,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 // ---- names ----
@@ -262,4 +265,44 @@ Test(schema_reader, bytes_that_are_no_value_say_why)
     cr_expect(id == 5 && strstr(error.text, "schema 5 (AVRO)") != NULL, "%s", error.text);
     buf_fini(&json);
     schema_reader_fini(&reader);
+}
+
+// ---- diff ----
+
+static void lines(const char *text, const char *expected)
+{
+    char *got = schema_diff_lines(text);
+    cr_expect_str_eq(got, expected);
+    mem_free(got);
+}
+
+Test(schema_diff, json_is_indented_and_any_other_text_stays)
+{
+    lines("{\"b\":[1,{\"c\":\"x\\ny\"}],\"a\":{},\"d\":[]}",
+          "{\n\t\"b\":\t[\n\t\t1,\n\t\t{\n\t\t\t\"c\":\t\"x\\ny\"\n\t\t}\n\t],\n\t\"a\":\t{},\n\t\"d\":\t[]"
+          "\n}");
+    lines("\"string\"", "\"string\"");
+    lines("syntax = \"proto3\";\nmessage A {}\n", "syntax = \"proto3\";\nmessage A {}\n");
+    lines("", "");
+}
+
+Test(schema_diff, digits_that_no_double_has_are_kept)
+{
+    lines("{\"default\":9007199254740993}", "{\n\t\"default\":\t9007199254740993\n}");
+    lines("{\"default\":9007199254740992}", "{\n\t\"default\":\t9007199254740992\n}");
+    lines("{\"multipleOf\":0.10000000000000000001}", "{\n\t\"multipleOf\":\t0.10000000000000000001\n}");
+}
+
+Test(schema_diff, one_that_would_become_too_long_stays_whole)
+{
+    enum { DEPTH = 190, COUNT = 100000 };
+    char *text = malloc(2 * COUNT + 2 * DEPTH + 1), *at = text;
+    memset(at, '[', DEPTH);
+    at += DEPTH;
+    for (int i = 0; i < COUNT; i++, at += 2)
+        memcpy(at, "1,", 2);
+    memset(--at, ']', DEPTH); // in place of the last comma
+    at[DEPTH] = '\0';
+    lines(text, text);
+    free(text);
 }
