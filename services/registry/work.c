@@ -187,19 +187,32 @@ static void begin_thinking(struct registry_work *work)
     env_submit(registry->env, registry->thinkers, &thinking->job);
 }
 
-// Runs the operation. False: it could not come to an end on the spot, and goes on by itself.
-static bool run(struct registry_work *work)
+// Whether the operation came to its end on the spot.
+static bool run_on_the_spot(struct registry_work *work)
 {
-    struct registry *registry = work->registry;
     call_reset(work->call);
     operation_run(work->call);
-    if (!work->call->later)
-        return true;
+    return !work->call->later;
+}
+
+// What did not. The work may be gone when this returns: its time may be over.
+static void run_later(struct registry_work *work)
+{
+    struct registry *registry = work->registry;
     if (registry->thinking_bytes + work->call->chores->bytes > THINKING_BYTES_MAX)
         try_later(work);
     else
         begin_thinking(work);
-    return false;
+}
+
+// Runs the operation. False: it could not come to an end on the spot; it goes on by itself, or has ended, and
+// the caller leaves the work alone.
+static bool run(struct registry_work *work)
+{
+    bool done = run_on_the_spot(work);
+    if (!done)
+        run_later(work);
+    return done;
 }
 
 // ---- here ----
@@ -381,32 +394,29 @@ static void forward(struct registry_work *work, const struct image_node *owner, 
 
 // ---- which of the two ----
 
-// Whether the answer needs no write: what it would write is there already. Most registrations are of schemas
-// that are. *later: that is not known yet.
-static bool answered_here(struct registry_work *work, bool *later)
-{
-    work->call->there_only = true;
-    *later = !run(work);
-    work->call->there_only = false;
-    return !*later && work->call->code == 200 && work->call->reply.len > 0;
-}
-
 static void write_elsewhere(struct registry_work *work)
 {
     const struct image_node *owner = registry_owner(work->store);
-    bool later = false;
-    if (work->call->operation->run == op_register && has_state(work) && answered_here(work, &later)) {
-        end(work);
-        return;
-    }
-    if (later)
-        return;
     if (!registry_has_topic(work->store))
         registry_need_topic(work->store);
     if (owner == NULL || left_ms(work) <= FORWARD_MARGIN_MS)
         try_later(work);
     else
         forward(work, owner, left_ms(work) - FORWARD_MARGIN_MS);
+}
+
+// Most registrations are of schemas that are there already: those are answered without a write.
+static void register_elsewhere(struct registry_work *work)
+{
+    work->call->there_only = true;
+    bool known = run_on_the_spot(work);
+    work->call->there_only = false; // before anything that may end the work
+    if (!known)
+        run_later(work);
+    else if (work->call->code == 200 && work->call->reply.len > 0)
+        end(work);
+    else
+        write_elsewhere(work);
 }
 
 // What is not found here may be there already: the owner is asked, once.
@@ -439,6 +449,8 @@ static void attempt(struct registry_work *work)
         run_as_owner(work);
     else if (rpc || ledger != NULL)
         try_later(work);
+    else if (work->call->operation->run == op_register && has_state(work))
+        register_elsewhere(work);
     else if (work->call->operation->write)
         write_elsewhere(work);
     else if (has_state(work) || work->call->operation->permission == PERMIT_NOTHING)
