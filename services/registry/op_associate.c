@@ -229,6 +229,23 @@ static const char *schema_there(struct associating *now, const struct wish *wish
     return schema;
 }
 
+// A resource has one name: records have it in their keys, so that with another one an association would be
+// there twice.
+static bool named_alike(struct associating *now)
+{
+    const struct associations *all = state_associations(now->call->state);
+    const struct association_resource *resource = &now->resource;
+    const struct association *at =
+        resource->id != NULL ? associations_first(all, BY_RESOURCE_ID, resource->id) : NULL;
+    for (; at != NULL; at = at->next[BY_RESOURCE_ID])
+        if (strcmp(at->is.resource_type, resource->type) == 0 &&
+            (strcmp(at->is.resource_name, resource->name) != 0 ||
+             strcmp(at->is.resource_namespace, resource->name_space) != 0))
+            return call_fail(now->call, 40903, "The resource '%s' has an association as '%s' of '%s' already",
+                             resource->id, at->is.resource_name, at->is.resource_namespace);
+    return true;
+}
+
 static bool has_versions(const struct call *call, const char *name)
 {
     const struct state_subject *subject = state_subject(call->state, name);
@@ -414,6 +431,8 @@ static void answer(struct associating *now)
 
 static bool decide(struct associating *now)
 {
+    if (!named_alike(now))
+        return false;
     for (size_t i = 0; i < now->count; i++)
         if (!may_be(now, &now->wishes[i]))
             return false;

@@ -130,6 +130,27 @@ Test(associations, a_put_changes_the_lifecycle_and_nothing_else)
     cr_assert_eq(code("put-association", "r2", NULL, body("{\"subject\":\"s\"}")), 42212, "ids differ");
 }
 
+Test(associations, a_resource_has_one_name)
+{
+    static const char other[] =
+        "{\"resourceName\":\"%s\",\"resourceNamespace\":\"%s\",\"associations\":[{\"subject\":\"s\","
+        "\"associationType\":\"%s\",\"lifecycle\":\"STRONG\"}]}";
+    static const char *const others[][3] = {
+        {"u", "ns", "value"}, {"t", "other", "value"}, {"u", "ns", "key"}};
+    desk_register(&desk, "s", "\"int\"");
+    cr_assert_eq(put("{\"subject\":\"s\"}"), 200);
+    size_t records = desk.log.len;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char text[512];
+        snprintf(text, sizeof text, other, others[i][0], others[i][1], others[i][2]);
+        cr_assert_eq(code("put-association", "r1", NULL, text), 40903, "%s: %s", text, desk.answer);
+    }
+    cr_assert_eq(desk.log.len, records);
+    cr_assert_eq(put("{\"subject\":\"s\",\"lifecycle\":\"STRONG\"}"), 200);
+    desk_ask(&desk, "resource-associations", "r1", NULL, NULL);
+    cr_assert(has("STRONG") && !has("WEAK"), "%s", desk.answer);
+}
+
 Test(associations, a_strong_one_is_alone)
 {
     desk_register(&desk, "s", "\"int\"");
