@@ -223,10 +223,21 @@ static bool identify(struct registering *now)
 
 // ---- writing ----
 
+// Whether an import takes the record of a version that has another id: compaction will forget that one.
+static bool replaces_id(const struct registering *now)
+{
+    const struct state_version *there =
+        now->subject != NULL ? state_version(now->subject, now->version) : NULL;
+    return there != NULL && there->schema->id != now->id;
+}
+
+// The highest id goes first: should only a part of the records become durable, it is that one.
 static void write_context(struct registering *now)
 {
     struct name name = name_split(slice_str(now->call->subject));
-    if (slice_is(name.context, NAMES_DEFAULT_CONTEXT) || (now->context != NULL && now->context->noted))
+    bool known =
+        slice_is(name.context, NAMES_DEFAULT_CONTEXT) || (now->context != NULL && now->context->noted);
+    if (known && !replaces_id(now))
         return;
     const char *text = arena_strndup(&now->call->arena, name.context.data, name.context.len);
     struct buf value;

@@ -293,6 +293,18 @@ Test(registering, import_takes_ids_and_versions_of_the_client)
     cr_assert_eq(desk_register(&desk, "b", "\"long\""), 78);
 }
 
+Test(registering, an_id_that_an_import_replaces_is_not_given_again)
+{
+    desk_ask(&desk, "put-mode", NULL, NULL, "{\"mode\":\"IMPORT\"}");
+    desk_ask(&desk, "register", "a", NULL, "{\"schema\":\"\\\"int\\\"\",\"id\":100,\"version\":1}");
+    desk_ask(&desk, "register", "a", NULL, "{\"schema\":\"\\\"long\\\"\",\"id\":5,\"version\":1}");
+    cr_assert_str_eq(desk.answer, "{\"id\":5}");
+    desk_ask(&desk, "put-mode", NULL, NULL, "{\"mode\":\"READWRITE\"}");
+    desk_replay(&desk, true);
+    expect("list-versions", "a", NULL, "[1]");
+    cr_assert_eq(desk_register(&desk, "b", "\"string\""), 101);
+}
+
 Test(registering, after_the_last_version_there_is_no_next)
 {
     desk_ask(&desk, "put-subject-mode", "a", NULL, "{\"mode\":\"IMPORT\"}");
