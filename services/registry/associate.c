@@ -153,18 +153,19 @@ void associate_put_info(struct buf *out, const struct association_fields *fields
     buf_printf(out, "}");
 }
 
-const char *associate_schema(struct call *call, const char *subject)
+bool associate_schema(struct call *call, const char *subject, const char **schema)
 {
     struct call inner;
-    const char *schema = NULL;
+    *schema = NULL;
     call_init(&inner);
     inner.subject = subject;
     inner.version = "latest";
     operation_run_inside(call, &inner, "get-version");
-    if (inner.code == 200)
-        schema = arena_strndup(&call->arena, inner.reply.data, inner.reply.len);
+    bool there = inner.code == 200;
+    if (there)
+        *schema = arena_strndup(&call->arena, inner.reply.data, inner.reply.len);
     call_fini(&inner);
-    return schema;
+    return !there || *schema != NULL || call_fail(call, 50001, "The request needs too much memory");
 }
 
 // ---- refusals ----

@@ -35,8 +35,9 @@ struct association_resource {
 void associate_put_resource(struct buf *out, const struct association_resource *resource);
 void associate_put_info(struct buf *out, const struct association_fields *fields, const char *schema);
 
-// The Schema of the subject's latest version, as get-version answers it, in the call's arena; NULL: none.
-const char *associate_schema(struct call *call, const char *subject);
+// *schema: the Schema of the subject's latest version, as get-version answers it, in the call's arena; NULL:
+// none. False: answered 50001, the arena is full.
+bool associate_schema(struct call *call, const char *subject, const char **schema);
 
 // A property that is not as it should be: answers 42212. False.
 bool associate_invalid(struct call *call, const char *property, const char *detail);

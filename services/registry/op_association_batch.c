@@ -6,7 +6,7 @@
 #include "http/json.h"
 #include "operations.h"
 
-enum { BATCH_MAX = 100, OPERATIONS_MAX = 10 };
+enum { BATCH_MAX = 100, OPERATIONS_MAX = 10, FOUND_MAX = 10000 }; // FOUND_MAX: associations in an answer
 
 // The list of requests; NULL: answered.
 static const cJSON *requests(struct call *call, const cJSON *body)
@@ -29,21 +29,26 @@ static void put_error(struct call *call, const struct call *failed)
 
 // ---- get ----
 
-static void put_found(struct call *call, const struct association_resource *resource,
-                      const struct association **found, size_t count)
+// *shown: associations in the whole answer. False: answered 50001, at the first one that is too much.
+static bool put_found(struct call *call, const struct association **found, size_t count, size_t *shown)
 {
     bool schemas = call_flag(call, "includeSchemas");
-    int64_t shown = 0;
-    associate_put_resource(&call->reply, resource);
+    int64_t here = 0;
     for (size_t i = 0; i < count; i++) {
-        const struct association_fields *is = &found[i]->is;
-        answer_separate(&call->reply, &shown);
-        associate_put_info(&call->reply, is, schemas ? associate_schema(call, is->subject) : NULL);
+        const char *schema = NULL;
+        if ((*shown)++ == FOUND_MAX)
+            return call_fail(call, 50001, "There are more than %d associations to answer with", FOUND_MAX);
+        if (schemas && !associate_schema(call, found[i]->is.subject, &schema))
+            return false;
+        answer_separate(&call->reply, &here);
+        associate_put_info(&call->reply, &found[i]->is, schema);
+        if (buf_status(&call->reply) != ST_OK)
+            return call_fail(call, 50001, "The answer is too large");
     }
-    buf_printf(&call->reply, "]}");
+    return true;
 }
 
-static bool get_one(struct call *call, const cJSON *request)
+static bool get_one(struct call *call, const cJSON *request, size_t *shown)
 {
     struct association_filter filter;
     size_t count = 0;
@@ -64,8 +69,10 @@ static bool get_one(struct call *call, const cJSON *request)
         .id = id == NULL && first != NULL ? first->resource_id : id,
         .type = filter.resource_type};
     buf_printf(&call->reply, "{\"result\":");
-    put_found(call, &resource, found, count);
-    buf_printf(&call->reply, "}");
+    associate_put_resource(&call->reply, &resource);
+    if (!put_found(call, found, count, shown))
+        return false;
+    buf_printf(&call->reply, "]}}");
     return true;
 }
 
@@ -73,13 +80,14 @@ void op_batch_get_associations(struct call *call)
 {
     cJSON *body;
     int64_t shown = 0;
+    size_t found = 0;
     const cJSON *list = answer_read_body(call, &body) ? requests(call, body) : NULL;
     bool good = list != NULL;
     if (good)
         buf_printf(&call->reply, "{\"results\":[");
     for (const cJSON *at = good ? list->child : NULL; at != NULL && good; at = at->next) {
         answer_separate(&call->reply, &shown);
-        good = get_one(call, at);
+        good = get_one(call, at, &found);
     }
     if (good) {
         buf_printf(&call->reply, "]}");
@@ -177,7 +185,7 @@ static bool rehearsed(struct call *call, const cJSON *list)
     return ready;
 }
 
-static bool mutate_one(struct call *call, const cJSON *request)
+static bool mutate_one(struct call *call, const cJSON *request, size_t *found)
 {
     const cJSON *list = json_get(request, "associations");
     int count = cJSON_IsArray(list) ? cJSON_GetArraySize(list) : 0;
@@ -200,7 +208,7 @@ static bool mutate_one(struct call *call, const cJSON *request)
     }
     bool goes_on = true;
     if (good)
-        goes_on = get_one(call, request);
+        goes_on = get_one(call, request, found);
     else
         put_error(call, &inner);
     call_fini(&inner);
@@ -211,13 +219,14 @@ void op_mutate_associations(struct call *call)
 {
     cJSON *body;
     int64_t shown = 0;
+    size_t found = 0;
     const cJSON *list = answer_read_body(call, &body) ? requests(call, body) : NULL;
     bool good = list != NULL && rehearsed(call, list);
     if (good)
         buf_printf(&call->reply, "{\"results\":[");
     for (const cJSON *at = good ? list->child : NULL; at != NULL && good; at = at->next) {
         answer_separate(&call->reply, &shown);
-        good = mutate_one(call, at);
+        good = mutate_one(call, at, &found);
     }
     if (good) {
         buf_printf(&call->reply, "]}");

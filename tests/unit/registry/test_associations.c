@@ -363,3 +363,20 @@ Test(associations, a_key_is_not_registered_before_its_value_is_known_to_be_ready
     cr_assert_str_eq(jobs, (const char *)desk.log.data + records);
     free(jobs);
 }
+
+Test(associations, an_answer_has_so_many_and_no_more)
+{
+    char key[512];
+    for (int i = 0; i < 5001; i++) {
+        snprintf(
+            key, sizeof key,
+            "{\"keytype\":\"ASSOC\",\"tenant\":\"default\",\"resourceName\":\"x\",\"resourceNamespace\":"
+            "\"n\",\"resourceType\":\"topic\",\"associationType\":\"value\",\"subject\":\"s%d\",\"magic\":0}",
+            i);
+        cr_assert_eq(desk_apply(&desk, key, "{\"guid\":\"g\",\"resourceId\":\"rx\"}"), ST_OK);
+    }
+    cr_assert_eq(code("batch-get-associations", NULL, NULL, "{\"requests\":[{\"resourceId\":\"rx\"}]}"), 207);
+    cr_assert_eq(code("batch-get-associations", NULL, NULL,
+                      "{\"requests\":[{\"resourceId\":\"rx\"},{\"resourceName\":\"x\"}]}"),
+                 50001);
+}
