@@ -62,5 +62,5 @@ void locate_serve(struct registry *registry, const Millrace__LocateRequest *requ
     argue(call, "key", request->key ? "true" : "false");
     argue(call, "strategy", strategy_text(request->strategy));
     argue(call, "packed", request->packed ? "true" : "false");
-    registry_run(registry, call, located, locating);
+    registry_run_until(registry, call, rpc_call_deadline_us(rpc_call), located, locating);
 }

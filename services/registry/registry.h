@@ -50,5 +50,8 @@ typedef void registry_fn(struct call *call, void *context);
 enum { REGISTRY_RUN_MS = 10000 };
 struct registry_work *registry_run(struct registry *registry, struct call *call, registry_fn *done,
                                    void *context);
+// The same for a caller that waits until deadline_us, on env_now_us's clock.
+struct registry_work *registry_run_until(struct registry *registry, struct call *call, int64_t deadline_us,
+                                         registry_fn *done, void *context);
 
 #endif

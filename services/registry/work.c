@@ -419,6 +419,13 @@ static void register_elsewhere(struct registry_work *work)
         write_elsewhere(work);
 }
 
+// How long the owner may take to answer a read, so that there is time left to pass it on.
+static int64_t miss_ms(const struct registry_work *work)
+{
+    int64_t most_ms = left_ms(work) - FORWARD_MARGIN_MS;
+    return most_ms < MISS_MS ? most_ms : MISS_MS;
+}
+
 // What is not found here may be there already: the owner is asked, once.
 static void read_here(struct registry_work *work)
 {
@@ -426,7 +433,7 @@ static void read_here(struct registry_work *work)
     if (!run(work))
         return;
     bool denied = work->call->code == 404 && !work->asked_owner;
-    bool ask = owner != NULL && left_ms(work) > MISS_MS;
+    bool ask = owner != NULL && miss_ms(work) > 0;
     if (denied && !ask && work->call->operation == &operation_locate && registry_has_topic(work->store)) {
         try_later(work); // nobody owns the schemas now, or there is no time left
         return;
@@ -436,7 +443,7 @@ static void read_here(struct registry_work *work)
         return;
     }
     work->asked_owner = true;
-    forward(work, owner, MISS_MS);
+    forward(work, owner, miss_ms(work));
 }
 
 static void attempt(struct registry_work *work)
@@ -512,8 +519,14 @@ static struct registry_work *work_go_on(struct registry_work *work)
 struct registry_work *registry_run(struct registry *registry, struct call *call, registry_fn *done,
                                    void *context)
 {
-    struct registry_work *work =
-        work_new(registry, call, env_now_us(registry->env) + (int64_t)REGISTRY_RUN_MS * 1000);
+    int64_t deadline_us = env_now_us(registry->env) + (int64_t)REGISTRY_RUN_MS * 1000;
+    return registry_run_until(registry, call, deadline_us, done, context);
+}
+
+struct registry_work *registry_run_until(struct registry *registry, struct call *call, int64_t deadline_us,
+                                         registry_fn *done, void *context)
+{
+    struct registry_work *work = work_new(registry, call, deadline_us);
     work->done = done;
     work->context = context;
     return work_go_on(work);

@@ -2,11 +2,16 @@
 // What a storage node is told of a schema: whether records of a topic may have it, under which subject it was
 // looked for, and the schema itself in one piece.
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 #include "desk.h"
 
+#include "base/config.h"
 #include "base/mem.h"
+#include "io/env_posix.h"
 #include "protos/registry.pb-c.h"
+#include "registry_own.h"
+#include "rpc/zmq.h"
 #include "schema/pack.h"
 
 #define INNER "{\"type\":\"record\",\"name\":\"n.In\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"
@@ -146,4 +151,66 @@ Test(locating, what_it_refers_to_comes_with_it)
     located = ask((struct question){.id = "2", .topic = "t"}, &code);
     cr_expect(!located->has_packed, "only when it is asked for");
     millrace__located__free_unpacked(located, NULL);
+}
+
+// ---- over rpc ----
+
+static void on_reply(const Millrace__RegistryReply *reply, void *context)
+{
+    *(bool *)context = true;
+}
+
+static struct config *alone(void)
+{
+    struct config *config = config_new();
+    config_declare(config, config_common_rows, config_common_count);
+    config_declare(config, registry_config_rows, registry_config_count);
+    char error[CONFIG_ERROR_SIZE];
+    config_set(config, "controller.quorum.bootstrap.servers", "127.0.0.1:1", error);
+    return config;
+}
+
+// A registry that never gets its state holds the question as long as somebody waits, not REGISTRY_RUN_MS.
+Test(locate_rpc, a_question_ends_with_its_callers_patience, .timeout = 60)
+{
+    struct env *env;
+    int port;
+    bool over = false;
+    char endpoint[64];
+    struct registry *registry;
+    cr_assert_eq(env_posix_new("locate", 1, &env), ST_OK);
+    env->diag.level = DIAG_ERROR;
+    struct transport *transport = zmq_transport_new(env, NULL), *other = zmq_transport_new(env, NULL);
+    struct rpc *server = rpc_new(&(struct rpc_config){
+        .env = env, .transport = transport, .self = {RPC_REGISTRY, 1}, .incarnation = 1});
+    struct rpc *client = rpc_new(
+        &(struct rpc_config){.env = env, .transport = other, .self = {RPC_STORAGE, 2}, .incarnation = 2});
+    struct config *config = alone();
+    struct registry_options options = {
+        .env = env, .config = config, .rpc = server, .rpc_endpoint = "tcp://127.0.0.1:1"};
+    cr_assert_eq(rpc_listen(server, "tcp://127.0.0.1:0", &port), ST_OK);
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
+    cr_assert_eq(registry_new(&options, &registry), ST_OK);
+    struct rpc_peer *peer = rpc_peer(client, endpoint, (struct rpc_node){RPC_REGISTRY, 1});
+    Millrace__LocateRequest request = MILLRACE__LOCATE_REQUEST__INIT;
+    request.topic = "t";
+    millrace__registry__locate(
+        rpc_on(peer, &millrace__registry__descriptor, &(struct rpc_options){.deadline_ms = 2000}), &request,
+        on_reply, &over);
+    for (int i = 0; i < 2000 && registry->work_count == 0; i++)
+        env_posix_turn(env, 1000);
+    cr_assert_eq(registry->work_count, 1);
+    int64_t began_us = env_now_us(env);
+    while (registry->work_count > 0 || !over)
+        env_posix_turn(env, 1000);
+    cr_expect_lt(env_now_us(env) - began_us, (REGISTRY_RUN_MS - 2000) * 1000ll);
+    rpc_peer_release(&peer);
+    rpc_close(server);
+    registry_destroy(&registry);
+    rpc_destroy(&client);
+    rpc_destroy(&server);
+    zmq_transport_destroy(&other);
+    zmq_transport_destroy(&transport);
+    config_destroy(&config);
+    env_posix_destroy(&env);
 }
