@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// See auto_create.h. One relay per topic, bounded; a failure is logged and forgotten, the next Metadata tries
-// again.
+// See auto_create.h. One relay per topic, bounded; a failure is logged, and the next Metadata tries again. A
+// share group's failures are remembered for a while: it asks ten times a second until the topic is there.
 #include "auto_create.h"
 
 #include "base/map.h"
@@ -14,7 +14,14 @@
 
 #include <stdio.h>
 
-enum { UNDER_WAY_MAX = 200, TIMEOUT_MS = 10000, VERSION = 5, ANSWER_ARENA = 1 << 20 };
+enum {
+    UNDER_WAY_MAX = 200,
+    REFUSED_MAX = 200,
+    PAUSE_MS = 3000, // a dead-letter topic that was refused is not asked for again before
+    TIMEOUT_MS = 10000,
+    VERSION = 5,
+    ANSWER_ARENA = 1 << 20
+};
 
 struct creation {
     struct auto_create *owner;
@@ -28,6 +35,7 @@ struct creation {
 struct auto_create {
     struct storage *storage;
     struct map creations; // name → struct creation
+    struct map refused;   // name of a dead-letter topic → int64_t, it is not asked for before (us)
     struct auto_create_wait *waits;
 };
 
@@ -36,6 +44,7 @@ struct auto_create *auto_create_new(struct storage *storage)
     struct auto_create *auto_create = mem_calloc(1, sizeof *auto_create);
     auto_create->storage = storage;
     map_init(&auto_create->creations, env_random(storage_env(storage)));
+    map_init(&auto_create->refused, env_random(storage_env(storage)));
     return auto_create;
 }
 
@@ -57,6 +66,8 @@ void auto_create_destroy(struct auto_create **pointer)
     while (map_next(&auto_create->creations, &at, NULL, &value))
         creation_free(value);
     map_fini(&auto_create->creations);
+    map_clear(&auto_create->refused, mem_free);
+    map_fini(&auto_create->refused);
     while (auto_create->waits != NULL)
         auto_create_wait_cancel(auto_create->waits);
     mem_free(auto_create);
@@ -96,6 +107,37 @@ static void waits_tell(struct auto_create *auto_create)
     }
 }
 
+// ---- refusals ----
+
+static void forget_past_refusals(struct auto_create *auto_create)
+{
+    int64_t now_us = env_now_us(storage_env(auto_create->storage));
+    struct slice name;
+    void *value;
+    for (struct map_entry *at = NULL; map_next(&auto_create->refused, &at, &name, &value);)
+        if (*(const int64_t *)value <= now_us)
+            mem_free(map_remove(&auto_create->refused, name));
+}
+
+// When too many are remembered it is not: then it is asked for again at once.
+static void remember_refusal(struct auto_create *auto_create, struct slice name)
+{
+    forget_past_refusals(auto_create);
+    if (auto_create->refused.count >= REFUSED_MAX)
+        return;
+    int64_t *until_us = mem_calloc(1, sizeof *until_us);
+    *until_us = env_now_us(storage_env(auto_create->storage)) + PAUSE_MS * 1000;
+    mem_free(map_put(&auto_create->refused, name, until_us));
+}
+
+static bool refused_lately(struct auto_create *auto_create, struct slice name)
+{
+    forget_past_refusals(auto_create);
+    return map_get(&auto_create->refused, name) != NULL;
+}
+
+// ---- creations ----
+
 static int16_t answer_error(const struct block *response)
 {
     struct arena arena;
@@ -124,6 +166,9 @@ static void creation_on_done(void *context, enum status status, struct block *re
     else if (error != KAFKA_ERR_TOPIC_ALREADY_EXISTS)
         DIAG_WARN(diag, "automatic topic creation refused topic=%s error=%d", creation->name, error);
     map_remove(&owner->creations, slice_str(creation->name));
+    bool made = status == ST_OK && (error == KAFKA_ERR_NONE || error == KAFKA_ERR_TOPIC_ALREADY_EXISTS);
+    if (!made && creation->allows != NULL)
+        remember_refusal(owner, slice_str(creation->name));
     creation_free(creation);
     waits_tell(owner);
 }
@@ -194,5 +239,7 @@ void auto_create_topic(struct auto_create *auto_create, const struct principal *
 void auto_create_dead_letters(struct auto_create *auto_create, struct slice name, const char *allows)
 {
     static const struct principal self = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""};
+    if (refused_lately(auto_create, name))
+        return;
     create(auto_create, &self, name, allows);
 }

@@ -19,6 +19,7 @@ void auto_create_destroy(struct auto_create **auto_create);
 void auto_create_topic(struct auto_create *auto_create, const struct principal *principal, struct slice name);
 
 // The same for a dead-letter topic (KIP-1191), on this node's behalf: allows, a topic configuration, is true.
+// Nothing happens either within 3 s of a failure.
 void auto_create_dead_letters(struct auto_create *auto_create, struct slice name, const char *allows);
 
 // Whether a topic of that name is being made.

@@ -165,9 +165,11 @@ static void answer_create(struct owner *owner, const struct kafka_create_topics_
     response->topics = kafka_structure_array(&kafka_create_topics_response_creatable_topic_result_type, arena,
                                              asked->topics_count);
     response->topics_count = asked->topics_count;
-    for (int32_t i = 0; i < asked->topics_count; i++)
+    for (int32_t i = 0; i < asked->topics_count; i++) {
         response->topics[i].name = asked->topics[i].name;
-    owner->topics_created += asked->topics_count;
+        response->topics[i].error_code = owner->create_error;
+    }
+    owner->topics_created += owner->create_error == KAFKA_ERR_NONE ? asked->topics_count : 0;
 }
 
 static void fill(struct owner *owner, const struct kafka_api *api, const void *body, void *response,

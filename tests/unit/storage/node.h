@@ -35,6 +35,7 @@ struct owner {
     int relays, cancels, blocks; // seen
     int16_t api;                 // of the last relay
     int topics_created;
+    int16_t create_error;    // of CreateTopics; 0: they are made
     int64_t metadata_offset; // told with answers, -1: none
     const char *groups[4];   // listed by ListGroups
     struct rpc_call *held;

@@ -3,6 +3,7 @@
 #include "node.h"
 
 #include "apis.h"
+#include "auto_create.h"
 #include "kafka/messages/api_versions.h"
 #include "kafka/messages/describe_configs.h"
 #include "kafka/messages/find_coordinator.h"
@@ -133,6 +134,32 @@ Test(storage_apis, unknown_topic_is_answered_at_once_and_created_on_the_side)
                  KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION);
     node_turn(&node, 50);
     cr_expect_eq(node.controller.topics_created, 1, "neither a bad name nor an internal topic is created");
+}
+
+// A share group asks until its dead-letter topic is there; returns how often the controller was asked.
+static int dead_letters_wanted_for(const char *name, int ms)
+{
+    int before = node.controller.relays;
+    for (int64_t end_us = env_now_us(node.env) + ms * 1000; env_now_us(node.env) < end_us;) {
+        auto_create_dead_letters(storage_auto_create(node_storage()), slice_str(name), "some.key");
+        node_turn(&node, 5);
+    }
+    return node.controller.relays - before;
+}
+
+Test(storage_apis, a_dead_letter_topic_that_is_refused_is_asked_for_again_after_a_pause)
+{
+    node.controller.create_error = KAFKA_ERR_INVALID_REPLICATION_FACTOR;
+    cr_expect_eq(dead_letters_wanted_for("dead", 500), 1);
+    cr_expect_eq(dead_letters_wanted_for("other", 500), 1, "names do not wait for each other");
+    node.controller.create_error = KAFKA_ERR_NONE;
+    metadata("dead", true); // a client's request is not held back
+    node_turn(&node, 50);
+    cr_expect_eq(node.controller.topics_created, 1);
+    for (int64_t end_us = env_now_us(node.env) + 20000000; node.controller.topics_created < 2;) {
+        cr_assert_lt(env_now_us(node.env), end_us, "it is not asked for again");
+        dead_letters_wanted_for("other", 20);
+    }
 }
 
 Test(storage_apis, auto_creation_can_be_turned_off)
