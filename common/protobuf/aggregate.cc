@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See aggregate.h. An aggregate is a message in protobuf's text format; its nesting is bounded by the
-// brackets that the whole schema may have open.
+// brackets that the whole schema may have open. It is written in place, as a small one can become long.
 #include "protobuf/aggregate.h"
 
 extern "C" {
@@ -38,17 +38,6 @@ std::string protobuf_quote(const std::string &text)
     return out + "\"";
 }
 
-std::string protobuf_indent(const std::string &lines)
-{
-    std::string out;
-    for (size_t at = 0; at < lines.size();) {
-        size_t end = std::min(lines.find('\n', at), lines.size());
-        out += "  " + lines.substr(at, end - at) + "\n";
-        at = end + 1;
-    }
-    return out;
-}
-
 namespace
 {
 
@@ -62,36 +51,78 @@ class Silent : public io::ErrorCollector
 class Reader
 {
   public:
-    Reader(const std::string &value, bool sorted)
-        : stream(value.data(), static_cast<int>(value.size())), tokenizer(&stream, &silent), sorted(sorted)
+    Reader(const std::string &value, const protobuf_layout &layout)
+        : stream(value.data(), static_cast<int>(value.size())), tokenizer(&stream, &silent),
+          sorted(layout.sorted), level(layout.level), left(layout.left)
     {
         tokenizer.Next();
     }
+    std::string out;
 
-    // Members up to `end`, or the end of the text.
-    std::string members(const char *end)
+    // Members up to `end`, or the end of the text, in braces.
+    void members(const char *end)
     {
-        std::vector<std::pair<std::string, std::string>> list;
+        std::vector<Member> list;
+        put("{\n");
+        level++;
+        size_t begin = out.size();
         while (!at(end) && tokenizer.current().type != io::Tokenizer::TYPE_END) {
+            put(list.empty() ? "" : ",\n");
+            size_t start = out.size();
             std::string key = name();
             take(":");
-            list.emplace_back(key, value());
+            indent();
+            put(key + ": ");
+            value();
+            list.push_back({key, start, out.size() - start});
             take(",") || take(";");
         }
         if (sorted)
-            std::stable_sort(list.begin(), list.end(),
-                             [](const auto &a, const auto &b) { return a.first < b.first; });
-        std::string out;
-        for (size_t i = 0; i < list.size(); i++)
-            out += protobuf_indent(list[i].first + ": " + list[i].second + (i + 1 < list.size() ? "," : ""));
-        return "{\n" + out + "}";
+            sort(&list, begin);
+        put(list.empty() ? "" : "\n");
+        level--;
+        indent();
+        put("}");
     }
 
   private:
+    struct Member {
+        std::string key;
+        size_t start, len; // in out
+    };
+
     Silent silent;
     io::ArrayInputStream stream;
     io::Tokenizer tokenizer;
     const bool sorted;
+    size_t level;
+    size_t *left;
+
+    void put(const std::string &text)
+    {
+        if (text.size() > *left)
+            throw std::length_error("the values of options are too long");
+        *left -= text.size();
+        out += text;
+    }
+
+    void indent()
+    {
+        put(std::string(2 * level, ' '));
+    }
+
+    // All of them, which begin at `begin`.
+    void sort(std::vector<Member> *list, size_t begin)
+    {
+        auto by_key = [](const Member &a, const Member &b) { return a.key < b.key; };
+        if (std::is_sorted(list->begin(), list->end(), by_key))
+            return;
+        std::stable_sort(list->begin(), list->end(), by_key);
+        std::string again;
+        for (const auto &one : *list)
+            again.append(again.empty() ? "" : ",\n").append(out, one.start, one.len);
+        out.replace(begin, std::string::npos, again);
+    }
 
     bool at(const char *text)
     {
@@ -124,53 +155,63 @@ class Reader
         return out;
     }
 
-    std::string value()
+    void value()
     {
         if (take("{"))
-            return enclosed("}");
-        if (take("<"))
-            return enclosed(">");
-        if (take("["))
-            return list();
-        if (tokenizer.current().type == io::Tokenizer::TYPE_STRING)
-            return strings();
-        std::string sign = at("-") ? next() : "";
-        return sign + next();
+            enclosed("}");
+        else if (take("<"))
+            enclosed(">");
+        else if (take("["))
+            list();
+        else if (tokenizer.current().type == io::Tokenizer::TYPE_STRING)
+            strings();
+        else
+            number();
     }
 
-    std::string enclosed(const char *end)
+    void enclosed(const char *end)
     {
-        std::string out = members(end);
+        members(end);
         take(end);
-        return out;
     }
 
-    std::string strings()
+    void number()
     {
-        std::string out;
+        std::string sign = at("-") ? next() : "";
+        put(sign + next());
+    }
+
+    void strings()
+    {
+        std::string text;
         while (tokenizer.current().type == io::Tokenizer::TYPE_STRING)
-            io::Tokenizer::ParseStringAppend(next(), &out);
-        return protobuf_quote(out);
+            io::Tokenizer::ParseStringAppend(next(), &text);
+        put(protobuf_quote(text));
     }
 
-    std::string list()
+    void list()
     {
-        std::vector<std::string> items;
-        while (!at("]")) {
-            items.push_back(value());
+        put("[\n");
+        level++;
+        for (bool first = true; !at("]"); first = false) {
+            put(first ? "" : ",\n");
+            indent();
+            value();
             take(",");
+            put(at("]") ? "\n" : "");
         }
         next();
-        std::string out;
-        for (size_t i = 0; i < items.size(); i++)
-            out += protobuf_indent(items[i] + (i + 1 < items.size() ? "," : ""));
-        return "[\n" + out + "]";
+        level--;
+        indent();
+        put("]");
     }
 };
 
 } // namespace
 
-std::string protobuf_aggregate(const std::string &value, bool sorted)
+std::string protobuf_aggregate(const std::string &value, const protobuf_layout &layout)
 {
-    return Reader(value, sorted).members(nullptr);
+    Reader reader(value, layout);
+    reader.members(nullptr);
+    return reader.out;
 }

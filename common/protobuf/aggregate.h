@@ -9,10 +9,13 @@
 // in octal digits.
 std::string protobuf_quote(const std::string &text);
 
-// Each line two blanks further in.
-std::string protobuf_indent(const std::string &lines);
+struct protobuf_layout {
+    bool sorted;  // members by name
+    size_t level; // blocks around the value: two blanks each, in front of all lines but the first
+    size_t *left; // bytes that may still be written; std::length_error when they do not suffice
+};
 
-// The aggregate value of an option, as the parser keeps it, with one member in a line; sorted: by name.
-std::string protobuf_aggregate(const std::string &value, bool sorted);
+// The aggregate value of an option, as the parser keeps it, with one member in a line.
+std::string protobuf_aggregate(const std::string &value, const protobuf_layout &layout);
 
 #endif

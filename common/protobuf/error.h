@@ -10,6 +10,7 @@ extern "C" {
 
 #include <exception>
 #include <new>
+#include <stdexcept>
 
 // error may be nullptr.
 template <class Function> enum status protobuf_guard(struct schema_error *error, Function function)
@@ -20,6 +21,8 @@ template <class Function> enum status protobuf_guard(struct schema_error *error,
         return function();
     } catch (const std::bad_alloc &) {
         return schema_fail(error, ST_NO_MEMORY, "out of memory");
+    } catch (const std::length_error &failed) {
+        return schema_fail(error, ST_LIMIT, "%s", failed.what());
     } catch (const std::exception &failed) {
         return schema_fail(error, ST_MALFORMED, "%s", failed.what());
     }

@@ -5,11 +5,14 @@
 // constants sorted.
 #include "protobuf/aggregate.h"
 #include "protobuf/error.h"
+#include "protobuf/lines.h"
 
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/stubs/strutil.h>
 
 #include <algorithm>
+#include <set>
+#include <unordered_map>
 
 namespace pb = google::protobuf;
 
@@ -33,63 +36,51 @@ template <class T> struct ByFirst {
 class Printer
 {
   public:
-    Printer(enum schema_text form, bool proto3)
+    Printer(enum schema_text form, bool proto3, Lines *to)
         : normal(form == SCHEMA_TEXT_NORMAL || form == SCHEMA_TEXT_CANONICAL), bare(form == SCHEMA_TEXT_BARE),
-          proto3(proto3)
+          proto3(proto3), to(to)
     {
     }
 
-    std::string file(const Two<pb::FileDescriptorProto> &file) const
+    void file(const Two<pb::FileDescriptorProto> &file) const
     {
         const auto &own = file.written;
-        std::string out;
         if (own.has_syntax())
-            out += "syntax = \"" + own.syntax() + "\";\n";
+            to->line("syntax = \"" + own.syntax() + "\";");
         if (own.has_package())
-            out += "package " + own.package() + ";\n";
-        section(&out, imports(own));
-        section(&out, option_lines(own.options()));
-        section(&out, types(file.written.message_type(), file.linked.message_type(), own.enum_type(), {}));
-        section(&out, bare ? "" : extends(own.extension(), file.linked.extension()));
-        std::string services;
+            to->line("package " + own.package() + ";");
+        to->section();
+        imports(own);
+        to->section();
+        options(own.options());
+        to->section();
+        types(own.message_type(), file.linked.message_type(), own.enum_type(), {});
+        to->section();
+        extends(own.extension(), file.linked.extension());
+        to->section();
         for (int i = 0; i < own.service_size(); i++)
-            services += service({own.service(i), file.linked.service(i)});
-        section(&out, services);
-        return out;
+            service({own.service(i), file.linked.service(i)});
     }
 
   private:
     const bool normal, bare, proto3;
+    Lines *const to;
 
     template <class T> using List = pb::RepeatedPtrField<T>;
 
-    static void section(std::string *out, const std::string &lines)
-    {
-        if (!lines.empty())
-            *out += "\n" + lines;
-    }
-
-    // "KEYWORD NAME {", sections, "}".
-    static std::string block(const std::string &head, const std::string &body)
-    {
-        return head + " {" + body + "}\n";
-    }
-
-    std::string imports(const pb::FileDescriptorProto &file) const
+    void imports(const pb::FileDescriptorProto &file) const
     {
         std::vector<std::string> lists[2]; // not public, public
         for (int i = 0; i < file.dependency_size(); i++) {
             const auto &open = file.public_dependency();
             lists[std::count(open.begin(), open.end(), i)].push_back(file.dependency(i));
         }
-        std::string out;
         for (int i = 0; i < 2; i++) {
             if (normal)
                 std::sort(lists[i].begin(), lists[i].end());
             for (const auto &name : lists[i])
-                out += (i == 0 ? "import \"" : "import public \"") + name + "\";\n";
+                to->line((i == 0 ? "import \"" : "import public \"") + name + "\";");
         }
-        return out;
     }
 
     // ---- options ----
@@ -104,7 +95,8 @@ class Printer
         return out;
     }
 
-    std::string value(const Option &option) const
+    // level: of the line that it begins in.
+    std::string value(const Option &option, size_t level) const
     {
         if (option.has_identifier_value())
             return option.identifier_value();
@@ -116,18 +108,26 @@ class Printer
             return pb::SimpleDtoa(option.double_value());
         if (option.has_string_value())
             return protobuf_quote(option.string_value());
-        return protobuf_aggregate(option.aggregate_value(), normal);
+        return protobuf_aggregate(option.aggregate_value(), {normal, level, &to->values});
     }
 
     using Pair = std::pair<std::string, std::string>; // what it is sorted by, "name = value"
 
-    template <class T> std::vector<Pair> pairs(const T &options) const
+    template <class T> std::vector<const Option *> shown(const T &options) const
     {
-        std::vector<Pair> out;
+        std::vector<const Option *> out;
         for (const auto &option : options.uninterpreted_option())
             if (!bare || option.name_size() == 0 || !option.name(0).is_extension())
-                out.emplace_back(option.name_size() > 0 ? option.name(0).name_part() : "",
-                                 name(option) + " = " + value(option));
+                out.push_back(&option);
+        return out;
+    }
+
+    std::vector<Pair> pairs(const std::vector<const Option *> &options, size_t level) const
+    {
+        std::vector<Pair> out;
+        for (const auto *option : options)
+            out.emplace_back(option->name_size() > 0 ? option->name(0).name_part() : "",
+                             name(*option) + " = " + value(*option, level));
         return out;
     }
 
@@ -137,26 +137,31 @@ class Printer
             std::stable_sort(pairs->begin(), pairs->end(), ByFirst<Pair>());
     }
 
-    template <class T> std::string option_lines(const T &options) const
+    template <class T> void options(const T &options) const
     {
-        std::string out;
-        auto list = pairs(options);
+        auto list = pairs(shown(options), to->depth());
         sort(&list);
         for (const auto &one : list)
-            out += "option " + one.second + ";\n";
-        return out;
+            to->line("option " + one.second + ";");
     }
 
-    // " [a = b]", or one in a line when there are more.
-    std::string bracket(std::vector<Pair> list) const
+    // " [a = b]", or one in a line when there are more: those of others and of the element itself.
+    template <class T> std::string bracket(const T &others, const std::vector<Pair> &own = {}) const
     {
-        std::string out;
+        auto known = shown(others);
+        bool single = known.size() + own.size() == 1;
+        size_t level = to->depth() + (single ? 0 : 1);
+        auto list = pairs(known, level);
+        list.insert(list.end(), own.begin(), own.end());
+        if (list.empty())
+            return "";
         sort(&list);
-        if (list.size() == 1)
+        if (single)
             return " [" + list[0].second + "]";
-        for (size_t i = 0; i < list.size(); i++)
-            out += protobuf_indent(list[i].second + (i + 1 < list.size() ? "," : ""));
-        return list.empty() ? "" : " [\n" + out + "]";
+        std::string out;
+        for (const auto &one : list)
+            out += (out.empty() ? " [\n" : ",\n") + std::string(2 * level, ' ') + one.second;
+        return out + "\n" + std::string(2 * to->depth(), ' ') + "]";
     }
 
     // ---- fields ----
@@ -164,13 +169,34 @@ class Printer
     using Field = Two<pb::FieldDescriptorProto>;
     using Nested = List<pb::DescriptorProto>;
 
-    static const pb::DescriptorProto *named(const Nested &nested, const std::string &name)
-    {
-        for (const auto &one : nested)
-            if (one.name() == name)
-                return &one;
-        return nullptr;
-    }
+    // A message with what is asked for by name or number.
+    struct Message {
+        const pb::DescriptorProto &written, &linked;
+        std::unordered_map<std::string, int> nested;
+        std::vector<std::vector<int>> oneofs; // which fields
+
+        Message(const pb::DescriptorProto &written, const pb::DescriptorProto &linked)
+            : written(written), linked(linked), oneofs(written.oneof_decl_size())
+        {
+            for (int i = 0; i < written.nested_type_size() && i < linked.nested_type_size(); i++)
+                nested.emplace(written.nested_type(i).name(), i);
+            for (int i = 0; i < written.field_size(); i++)
+                if (written.field(i).has_oneof_index())
+                    oneofs.at(written.field(i).oneof_index()).push_back(i);
+        }
+
+        // Number of the nested type, -1: none of that name.
+        int named(const std::string &name) const
+        {
+            auto found = nested.find(name);
+            return found != nested.end() ? found->second : -1;
+        }
+
+        Field field(int i) const
+        {
+            return {written.field(i), linked.field(i)};
+        }
+    };
 
     std::string type(const Field &field) const
     {
@@ -183,7 +209,7 @@ class Printer
         return names[field.written.type()];
     }
 
-    // "" for what has none. outer, linked: nested types of the message that the field is in.
+    // "" for what has none.
     std::string label(const pb::FieldDescriptorProto &field, bool is_map) const
     {
         if (is_map || field.has_oneof_index())
@@ -197,7 +223,7 @@ class Printer
 
     std::string tail(const pb::FieldDescriptorProto &field) const
     {
-        auto list = pairs(field.options());
+        std::vector<Pair> list;
         bool quoted = field.type() == pb::FieldDescriptorProto::TYPE_STRING;
         bool bytes = field.type() == pb::FieldDescriptorProto::TYPE_BYTES;
         if (field.has_default_value() && bytes)
@@ -207,49 +233,71 @@ class Printer
                                                                 : field.default_value()));
         if (field.has_json_name())
             list.emplace_back("json_name", "json_name = " + protobuf_quote(field.json_name()));
-        return field.name() + " = " + std::to_string(field.number()) + bracket(list) + ";\n";
+        return field.name() + " = " + std::to_string(field.number()) + bracket(field.options(), list) + ";";
     }
 
-    std::string field(const Field &field, const Two<Nested> &nested) const
+    // outer: the message that it is in, or nullptr.
+    void field(const Field &field, const Message *outer) const
     {
-        const auto *entry = named(nested.written, field.written.type_name());
-        bool is_map = entry != nullptr && entry->options().map_entry() && entry->field_size() == 2;
-        if (!is_map)
-            return label(field.written, false) + type(field) + " " + tail(field.written);
-        const auto *linked = named(nested.linked, entry->name());
-        if (linked == nullptr || linked->field_size() != 2)
+        const auto &name = field.written.type_name();
+        int nested = outer != nullptr && !name.empty() ? outer->named(name) : -1;
+        if (nested >= 0 && outer->written.nested_type(nested).options().map_entry())
+            to->line(map(outer->written.nested_type(nested), outer->linked.nested_type(nested)) +
+                     tail(field.written));
+        else
+            to->line(label(field.written, false) + type(field) + " " + tail(field.written));
+    }
+
+    std::string map(const pb::DescriptorProto &written, const pb::DescriptorProto &linked) const
+    {
+        if (written.field_size() != 2 || linked.field_size() != 2)
             throw std::runtime_error("a map without an entry");
-        return "map<" + type({entry->field(0), linked->field(0)}) + ", " +
-               type({entry->field(1), linked->field(1)}) + "> " + tail(field.written);
+        return "map<" + type({written.field(0), linked.field(0)}) + ", " +
+               type({written.field(1), linked.field(1)}) + "> ";
     }
 
     // A group's message is declared by its field.
-    std::string group(const Field &field, const Two<Nested> &nested) const
+    void group(const Field &field, const Message &outer) const
     {
-        const auto *written = named(nested.written, field.written.type_name());
-        const auto *linked = named(nested.linked, field.written.type_name());
-        if (written == nullptr || linked == nullptr)
+        int nested = outer.named(field.written.type_name());
+        if (nested < 0)
             throw std::runtime_error("a group without a message");
-        return block(label(field.written, false) + "group " + written->name() + " = " +
-                         std::to_string(field.written.number()) + bracket(pairs(field.written.options())),
-                     sections({*written, *linked}));
+        to->open(label(field.written, false) + "group " + field.written.type_name() + " = " +
+                 std::to_string(field.written.number()) + bracket(field.written.options()));
+        sections({outer.written.nested_type(nested), outer.linked.nested_type(nested)});
+        to->close();
     }
 
-    using Numbered = std::pair<int, std::string>;
+    using Numbered = std::pair<int, int>; // number, index
 
-    std::string join(std::vector<Numbered> list) const
+    void order(std::vector<Numbered> *list) const
     {
-        std::string out;
         if (normal)
-            std::stable_sort(list.begin(), list.end(), ByFirst<Numbered>());
+            std::stable_sort(list->begin(), list->end(), ByFirst<Numbered>());
+    }
+
+    // Groups behind the others, in a section of their own; between: writes what is between them.
+    template <class Function>
+    void fields(const Message &message, const std::vector<int> &which, Function between) const
+    {
+        std::vector<Numbered> list;
+        std::vector<int> groups;
+        for (int i : which)
+            if (message.written.field(i).type() == pb::FieldDescriptorProto::TYPE_GROUP)
+                groups.push_back(i);
+            else
+                list.emplace_back(message.written.field(i).number(), i);
+        order(&list);
+        to->section();
         for (const auto &one : list)
-            out += protobuf_indent(one.second);
-        return out;
+            field(message.field(one.second), &message);
+        between();
+        to->section();
+        for (int i : groups)
+            group(message.field(i), message);
     }
 
     // ---- messages ----
-
-    using Message = Two<pb::DescriptorProto>;
 
     static std::string range(int first, int last)
     {
@@ -257,183 +305,187 @@ class Printer
     }
 
     // Statements of one value each in the normal form, else numbers in one and names in another.
-    template <class T> std::string reserved(const T &type, int exclusive) const
+    template <class T> void reserved(const T &type, int exclusive) const
     {
-        std::vector<Numbered> numbers;
-        std::vector<std::string> names(type.reserved_name().begin(), type.reserved_name().end());
-        std::string out;
+        std::vector<std::pair<int, std::string>> numbers;
+        std::vector<std::string> ranges, names;
         for (const auto &one : type.reserved_range())
             numbers.emplace_back(one.start(), range(one.start(), one.end() - exclusive));
-        if (normal) {
-            std::stable_sort(numbers.begin(), numbers.end(), ByFirst<Numbered>());
+        if (normal)
+            std::stable_sort(numbers.begin(), numbers.end(), ByFirst<std::pair<int, std::string>>());
+        for (const auto &one : numbers)
+            ranges.push_back(one.second);
+        for (const auto &name : type.reserved_name())
+            names.push_back(protobuf_quote(name));
+        if (normal)
             std::sort(names.begin(), names.end());
+        statements(ranges);
+        statements(names);
+    }
+
+    void statements(const std::vector<std::string> &values) const
+    {
+        if (normal) {
+            for (const auto &value : values)
+                to->line("reserved " + value + ";");
+        } else if (!values.empty()) {
+            listed("reserved ", values);
         }
-        for (size_t i = 0; i < numbers.size(); i++)
-            out += (i == 0 ? "  reserved " : separator("reserved ")) + numbers[i].second;
-        out += numbers.empty() ? "" : ";\n";
-        for (size_t i = 0; i < names.size(); i++)
-            out += (i == 0 ? "  reserved " : separator("reserved ")) + protobuf_quote(names[i]);
-        return out + (names.empty() ? "" : ";\n");
     }
 
-    std::string separator(const char *keyword) const
+    void listed(std::string text, const std::vector<std::string> &values) const
     {
-        return normal ? std::string(";\n  ") + keyword : ", ";
+        for (size_t i = 0; i < values.size(); i++)
+            text += (i == 0 ? "" : ", ") + values[i];
+        to->line(text + ";");
     }
 
-    std::string extensions(const pb::DescriptorProto &message) const
+    void extensions(const pb::DescriptorProto &message) const
     {
-        std::string out;
+        std::vector<std::string> ranges;
         for (const auto &one : message.extension_range()) {
             bool open = one.end() > 536870911;
-            out += (out.empty() ? "  extensions " : ", ") +
-                   (open ? std::to_string(one.start()) + " to max" : range(one.start(), one.end() - 1));
+            ranges.push_back(open ? std::to_string(one.start()) + " to max"
+                                  : range(one.start(), one.end() - 1));
         }
-        return out + (out.empty() ? "" : ";\n");
+        if (!ranges.empty() && !bare)
+            listed("extensions ", ranges);
     }
 
-    std::string oneof(const Message &message, int index) const
+    void oneof(const Message &message, int index) const
     {
         const auto &own = message.written.oneof_decl(index);
-        std::vector<Numbered> fields;
-        std::string groups;
-        Two<Nested> nested = {message.written.nested_type(), message.linked.nested_type()};
-        for (int i = 0; i < message.written.field_size(); i++) {
-            Field one = {message.written.field(i), message.linked.field(i)};
-            if (!one.written.has_oneof_index() || one.written.oneof_index() != index)
-                continue;
-            if (one.written.type() == pb::FieldDescriptorProto::TYPE_GROUP)
-                groups += protobuf_indent(group(one, nested));
-            else
-                fields.emplace_back(one.written.number(), field(one, nested));
-        }
-        std::string body;
-        section(&body, protobuf_indent(option_lines(own.options())));
-        section(&body, join(fields));
-        section(&body, groups);
-        return block("oneof " + own.name(), body);
+        to->open("oneof " + own.name());
+        to->section();
+        options(own.options());
+        fields(message, message.oneofs[index], [] {});
+        to->close();
     }
 
     // Oneofs in the order of their first, or lowest, field. Those of proto3's optional are none.
-    std::string oneofs(const Message &message) const
+    void oneofs(const Message &message) const
     {
         std::vector<Numbered> list;
-        for (int i = 0; i < message.written.oneof_decl_size(); i++) {
+        for (size_t i = 0; i < message.oneofs.size(); i++) {
             int lowest = 0;
             bool synthetic = false;
-            for (const auto &field : message.written.field()) {
-                if (!field.has_oneof_index() || field.oneof_index() != i)
-                    continue;
+            for (int which : message.oneofs[i]) {
+                const auto &field = message.written.field(which);
                 lowest = lowest == 0 ? field.number() : std::min(lowest, field.number());
                 synthetic = synthetic || field.proto3_optional();
             }
             if (!synthetic)
-                list.emplace_back(lowest, oneof(message, i));
+                list.emplace_back(lowest, static_cast<int>(i));
         }
-        return join(list);
+        order(&list);
+        for (const auto &one : list)
+            oneof(message, one.second);
     }
 
-    std::string sections(const Message &message) const
+    void sections(const Message &message) const
     {
         const auto &own = message.written;
-        std::vector<Numbered> fields;
-        std::string out, groups;
-        std::vector<std::string> declared; // by fields
-        Two<Nested> nested = {own.nested_type(), message.linked.nested_type()};
+        std::set<std::string> declared; // by fields
+        std::vector<int> alone;
         for (int i = 0; i < own.field_size(); i++) {
-            Field one = {own.field(i), message.linked.field(i)};
-            bool is_group = one.written.type() == pb::FieldDescriptorProto::TYPE_GROUP;
-            if (is_group)
-                declared.push_back(one.written.type_name());
-            if (one.written.has_oneof_index() && !one.written.proto3_optional())
-                continue;
-            if (is_group)
-                groups += protobuf_indent(group(one, nested));
-            else
-                fields.emplace_back(one.written.number(), field(one, nested));
+            const auto &one = own.field(i);
+            if (one.type() == pb::FieldDescriptorProto::TYPE_GROUP)
+                declared.insert(one.type_name());
+            if (!one.has_oneof_index() || one.proto3_optional())
+                alone.push_back(i);
         }
-        section(&out, reserved(own, 1));
-        section(&out, protobuf_indent(option_lines(own.options())));
-        section(&out, join(fields));
-        section(&out, oneofs(message));
-        section(&out, groups);
-        section(&out, bare ? "" : extensions(own));
-        section(&out, protobuf_indent(types(nested.written, nested.linked, own.enum_type(), declared)));
-        section(&out, bare ? "" : protobuf_indent(extends(own.extension(), message.linked.extension())));
-        return out;
+        to->section();
+        reserved(own, 1);
+        to->section();
+        options(own.options());
+        fields(message, alone, [&] {
+            to->section();
+            oneofs(message);
+        });
+        to->section();
+        extensions(own);
+        to->section();
+        types(own.nested_type(), message.linked.nested_type(), own.enum_type(), declared);
+        to->section();
+        extends(own.extension(), message.linked.extension());
     }
 
     // Messages, then enums. declared: by fields already.
-    std::string types(const Nested &written, const Nested &linked, const List<pb::EnumDescriptorProto> &enums,
-                      const std::vector<std::string> &declared) const
+    void types(const Nested &written, const Nested &linked, const List<pb::EnumDescriptorProto> &enums,
+               const std::set<std::string> &declared) const
     {
-        std::string out;
         for (int i = 0; i < written.size(); i++) {
             const auto &one = written.Get(i);
-            bool known = std::count(declared.begin(), declared.end(), one.name()) > 0;
-            if (!one.options().map_entry() && !known)
-                out += block("message " + one.name(), sections({one, linked.Get(i)}));
+            if (one.options().map_entry() || declared.count(one.name()) > 0)
+                continue;
+            to->open("message " + one.name());
+            sections({one, linked.Get(i)});
+            to->close();
         }
         for (const auto &one : enums)
-            out += enumeration(one);
-        return out;
+            enumeration(one);
     }
 
     // Negative numbers last: proto3 begins with 0.
-    std::string enumeration(const pb::EnumDescriptorProto &one) const
+    void enumeration(const pb::EnumDescriptorProto &one) const
     {
-        std::vector<std::pair<std::pair<uint32_t, std::string>, std::string>> constants;
-        for (const auto &value : one.value())
-            constants.push_back({{static_cast<uint32_t>(value.number()), value.name()},
-                                 value.name() + " = " + std::to_string(value.number()) +
-                                     bracket(pairs(value.options())) + ";\n"});
+        std::vector<std::pair<std::pair<uint32_t, std::string>, int>> constants;
+        for (int i = 0; i < one.value_size(); i++)
+            constants.push_back({{static_cast<uint32_t>(one.value(i).number()), one.value(i).name()}, i});
         if (normal)
             std::sort(constants.begin(), constants.end());
-        std::string body = reserved(one, 0) + protobuf_indent(option_lines(one.options()));
-        for (const auto &constant : constants)
-            body += protobuf_indent(constant.second);
-        return block("enum " + one.name(), body.empty() ? "" : "\n" + body);
+        to->open("enum " + one.name());
+        reserved(one, 0);
+        options(one.options());
+        for (const auto &constant : constants) {
+            const auto &value = one.value(constant.second);
+            to->line(value.name() + " = " + std::to_string(value.number()) + bracket(value.options()) + ";");
+        }
+        to->close();
     }
 
     // Extensions of one message behind one another are one statement.
-    std::string extends(const List<pb::FieldDescriptorProto> &written,
-                        const List<pb::FieldDescriptorProto> &linked) const
+    void extends(const List<pb::FieldDescriptorProto> &written,
+                 const List<pb::FieldDescriptorProto> &linked) const
     {
-        std::string out, body;
-        static const Nested none;
-        for (int i = 0; i < written.size(); i++) {
+        for (int i = 0; i < written.size() && !bare; i++) {
             const Field one = {written.Get(i), linked.Get(i)};
             if (one.written.type() == pb::FieldDescriptorProto::TYPE_GROUP)
                 throw std::runtime_error("groups in extensions are not supported");
-            body += protobuf_indent(field(one, {none, none}));
-            bool last = i + 1 == written.size() || written.Get(i + 1).extendee() != one.written.extendee();
-            if (!last)
-                continue;
-            out += block("extend " + (normal ? one.linked.extendee() : one.written.extendee()), "\n" + body);
-            body.clear();
+            if (i == 0 || written.Get(i - 1).extendee() != one.written.extendee())
+                to->open("extend " + (normal ? one.linked.extendee() : one.written.extendee()));
+            field(one, nullptr);
+            if (i + 1 == written.size() || written.Get(i + 1).extendee() != one.written.extendee())
+                to->close();
         }
-        return out;
     }
 
     // ---- services ----
 
-    std::string method(const Two<pb::MethodDescriptorProto> &method) const
+    void method(const Two<pb::MethodDescriptorProto> &method) const
     {
         const auto &own = method.written, &types = normal ? method.linked : method.written;
-        std::string options = protobuf_indent(option_lines(own.options()));
-        return "rpc " + own.name() + " (" + (own.client_streaming() ? "stream " : "") + types.input_type() +
-               ") returns (" + (own.server_streaming() ? "stream " : "") + types.output_type() + ")" +
-               (options.empty() ? "" : " {\n" + options + "}") + ";\n";
+        std::string head = "rpc " + own.name() + " (" + (own.client_streaming() ? "stream " : "") +
+                           types.input_type() + ") returns (" + (own.server_streaming() ? "stream " : "") +
+                           types.output_type() + ")";
+        if (shown(own.options()).empty()) {
+            to->line(head + ";");
+            return;
+        }
+        to->open(head);
+        options(own.options());
+        to->close(";");
     }
 
-    std::string service(const Two<pb::ServiceDescriptorProto> &service) const
+    void service(const Two<pb::ServiceDescriptorProto> &service) const
     {
-        std::string body, methods;
+        to->open("service " + service.written.name());
+        to->section();
+        options(service.written.options());
+        to->section();
         for (int i = 0; i < service.written.method_size(); i++)
-            methods += protobuf_indent(method({service.written.method(i), service.linked.method(i)}));
-        section(&body, protobuf_indent(option_lines(service.written.options())));
-        section(&body, methods);
-        return block("service " + service.written.name(), body);
+            method({service.written.method(i), service.linked.method(i)});
+        to->close();
     }
 };
 
@@ -441,16 +493,16 @@ enum status print(struct slice set, struct slice written, enum schema_text form,
 {
     pb::FileDescriptorSet all;
     pb::FileDescriptorProto own;
-    std::string text;
     if (!all.ParseFromArray(set.data, static_cast<int>(set.len)) || all.file_size() == 0 ||
         !own.ParseFromArray(written.data, static_cast<int>(written.len)))
         return ST_MALFORMED;
     const auto &linked = all.file(all.file_size() - 1);
+    Lines text(out->max - out->len, PROTOBUF_VALUES_MAX);
     if (form == SCHEMA_TEXT_SERIALIZED)
-        pb::Base64Escape(linked.SerializeAsString(), &text);
+        pb::Base64Escape(linked.SerializeAsString(), &text.out);
     else
-        text = Printer(form, own.syntax() == "proto3").file({own, linked});
-    return buf_append(out, text.data(), text.size());
+        Printer(form, own.syntax() == "proto3", &text).file({own, linked});
+    return buf_append(out, text.out.data(), text.out.size());
 }
 
 } // namespace

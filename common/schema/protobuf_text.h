@@ -18,6 +18,7 @@ enum {
     PROTOBUF_RANGES_MAX = 1000,    // reserved and extension ranges of one message or enum
     PROTOBUF_OPTIONS_MAX = 1000,   // options of one element
     PROTOBUF_NAMES_MAX = 64 << 20, // bytes of all full names together: what parsing costs
+    PROTOBUF_VALUES_MAX = 2 << 20, // bytes of all values of options in a printed text: nesting indents them
 };
 
 struct protobuf_json {

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <time.h>
 
 enum { TEXT = 1 << 16 };
 
@@ -323,6 +324,66 @@ Test(protobuf_text, brackets_of_a_descriptor_in_base64_count_too, .timeout = 60)
         "CgNkZGQaIGdvb2dsZS9wcm90b2J1Zi9kZXNjcmlwdG9yLnByb3RvIhIKAU0SDQoBbRgBIAEoCzICLk06LQoBbxIc"
         "Lmdvb2dsZS5wcm90b2J1Zi5GaWxlT3B0aW9ucxjQhgMgASgLMgIuTULQzyS6PsvPJBIFCgFvEAFCwM8k";
     repeated(head, "bXtte217", 100000, ST_LIMIT, "the value of an option has too many brackets");
+}
+
+// A number for each #.
+static void put_numbered(struct buf *out, const char *what, int number)
+{
+    for (; *what != '\0'; what++)
+        if (*what == '#')
+            buf_printf(out, "%d", number);
+        else
+            buf_put_u8(out, (uint8_t)*what);
+}
+
+// A schema of `before`, n numbered times `what`, and `behind` is printed; processor time counts.
+static enum status print_many(const char *before, const char *what, int n, const char *behind)
+{
+    struct schema *schema;
+    struct schema_error error;
+    struct buf text, out;
+    buf_init(&text, SCHEMA_TEXT_MAX);
+    buf_init(&out, SCHEMA_TOTAL_MAX);
+    buf_append(&text, before, strlen(before));
+    for (int i = 1; i <= n; i++)
+        put_numbered(&text, what, 20000 + i); // behind those that are reserved
+    buf_append(&text, behind, strlen(behind));
+    cr_assert_eq(schema_parse(SCHEMA_PROTOBUF, buf_slice(&text), NULL, 0, &error, &schema), ST_OK, "%s",
+                 error.text);
+    clock_t from = clock();
+    enum status status = schema_text(schema, SCHEMA_TEXT_PLAIN, &out);
+    cr_expect_lt(clock() - from, 2 * CLOCKS_PER_SEC, "%s: %g s", what,
+                 (double)(clock() - from) / CLOCKS_PER_SEC);
+    schema_free(schema);
+    buf_fini(&text);
+    buf_fini(&out);
+    return status;
+}
+
+// 95 levels around 450,000 numbers: 90 MB of blanks.
+Test(protobuf_text, values_that_nesting_makes_long_are_refused, .timeout = 120)
+{
+    struct buf before;
+    buf_init(&before, SCHEMA_TEXT_MAX);
+    buf_printf(&before, P3 "import \"google/protobuf/descriptor.proto\";"
+                           "message M { M m = 1; repeated int32 n = 2; }"
+                           "extend google.protobuf.FileOptions { M o = 50000; } option (o) = {");
+    for (int i = 0; i < 95; i++)
+        buf_printf(&before, "m{");
+    buf_printf(&before, "n:[1");
+    buf_put_u8(&before, '\0');
+    char behind[100] = "]", *end = behind + 1;
+    memset(end, '}', 96);
+    memcpy(end + 96, ";", 2);
+    cr_expect_eq(print_many((char *)before.data, ",1", 450000, behind), ST_LIMIT);
+    buf_fini(&before);
+}
+
+// Each took seconds when a list was walked for each of its members; the number of them is what 1 MiB holds.
+Test(protobuf_text, large_schemas_are_printed_in_no_time, .timeout = 120)
+{
+    cr_expect_eq(print_many("message T {", "optional group A#=#{}", 30000, "}"), ST_OK);
+    cr_expect_eq(print_many("message T {", "oneof a#{int32 b#=#;}", 27000, "}"), ST_OK);
 }
 
 Test(protobuf_text, descriptors_alone_check_and_have_no_text)
