@@ -28,7 +28,8 @@ const char *const MAIN = "default"; // the name of a schema's own file, as Confl
 class Weight
 {
   public:
-    // Why the file is too dear, or nullptr. binary: nobody has looked at the values of its options yet.
+    // Adds a file. Why all of them are too dear, or nullptr. binary: nobody has looked at the values of its
+    // options yet.
     const char *of(const pb::FileDescriptorProto &file, bool binary)
     {
         unseen = binary;
@@ -268,6 +269,7 @@ class Files : public pb::DescriptorDatabase
   private:
     const struct schema_source *source;
     Errors *errors;
+    Weight weight; // of all files that were read
 
     // The tokenizer's errors do not end the parser, and are looked for before.
     bool parse(const std::string &name, const std::string &text, pb::FileDescriptorProto *out)
@@ -320,7 +322,7 @@ class Files : public pb::DescriptorDatabase
             out->Clear();
         if (!is_binary && !parse(name, text, out))
             return false;
-        const char *dear = Weight().of(*out, is_binary);
+        const char *dear = weight.of(*out, is_binary);
         if (dear != nullptr)
             errors->fail(ST_LIMIT, dear);
         return dear == nullptr;

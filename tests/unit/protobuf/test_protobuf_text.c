@@ -268,6 +268,32 @@ Test(protobuf_text, what_is_small_to_write_and_dear_to_link_is_refused, .timeout
     buf_fini(&text);
 }
 
+Test(protobuf_text, files_are_dear_together, .timeout = 60)
+{
+    struct buf text;
+    struct schema *schema;
+    struct schema_error error;
+    buf_init(&text, SCHEMA_TEXT_MAX);
+    buf_printf(&text, "message M%0*d {", 4000, 0);
+    for (int i = 1; i <= 10000; i++) // 40 MB of names
+        buf_printf(&text, "optional int32 a%d = %d;", i, i);
+    buf_printf(&text, "}");
+    struct buf other;
+    buf_init(&other, SCHEMA_TEXT_MAX);
+    buf_printf(&other, "package p; %.*s", (int)text.len, (char *)text.data);
+    const struct schema_reference refs[] = {{slice_str("a"), buf_slice(&text)},
+                                            {slice_str("b"), buf_slice(&other)}};
+    cr_assert_eq(schema_parse(SCHEMA_PROTOBUF, slice_str("import \"a\";"), refs, 2, &error, &schema), ST_OK,
+                 "%s", error.text);
+    schema_free(schema);
+    cr_assert_eq(
+        schema_parse(SCHEMA_PROTOBUF, slice_str("import \"a\"; import \"b\";"), refs, 2, &error, &schema),
+        ST_LIMIT);
+    cr_assert_str_eq(error.text, "the names are too long together");
+    buf_fini(&text);
+    buf_fini(&other);
+}
+
 Test(protobuf_text, brackets_in_strings_and_comments_do_not_count)
 {
     struct buf text;
