@@ -259,17 +259,10 @@ static struct slice number_text(uint32_t number, char text[16])
     return slice_of(text, (size_t)snprintf(text, 16, "%u", number));
 }
 
-static bool has_oneof(const struct protobuf_message *message, struct slice name)
-{
-    for (uint32_t i = 0; i < message->oneof_count; i++)
-        if (message->oneofs[i].len > 0 && slice_equal(message->oneofs[i], name))
-            return true;
-    return false;
-}
-
-// A field of the writer and what the reader has under its number.
+// A field of the writer and what the reader has under its number. oneofs: the reader's, by name.
 static void compare_field(struct comparing *c, const struct place *at, const struct protobuf_message *reader,
-                          const struct protobuf_message *writer, const struct protobuf_field *old)
+                          const struct protobuf_message *writer, const struct protobuf_field *old,
+                          const struct map *oneofs)
 {
     char text[16];
     const struct protobuf_field *now = protobuf_field(reader, old->number);
@@ -279,7 +272,7 @@ static void compare_field(struct comparing *c, const struct place *at, const str
     bool inside = before.len > 0 && slice_equal(before, after);
     struct place plain = {.up = at, .token = number_text(old->number, text)},
                  member = {.up = &oneof, .token = plain.token};
-    if (left && has_oneof(reader, before))
+    if (left && map_get(oneofs, before) != NULL)
         found(c, "ONEOF_FIELD_REMOVED", &member, field_sides(c, now, old));
     if (now == NULL && old->label == PROTOBUF_REQUIRED)
         found(c, "REQUIRED_FIELD_REMOVED", &plain, field_sides(c, NULL, old));
@@ -323,6 +316,19 @@ static void check_oneofs(struct comparing *c, const struct place *at, const stru
     }
 }
 
+static void compare_each(struct comparing *c, const struct place *at, const struct protobuf_message *reader,
+                         const struct protobuf_message *writer)
+{
+    struct map oneofs;
+    map_init(&oneofs, (uint64_t)(uintptr_t)reader);
+    for (uint32_t i = 0; i < reader->oneof_count; i++)
+        if (reader->oneofs[i].len > 0)
+            map_put(&oneofs, reader->oneofs[i], &reader->oneofs[i]);
+    for (uint32_t i = 0; i < writer->field_count && c->status == ST_OK; i++)
+        compare_field(c, at, reader, writer, &writer->fields[i], &oneofs);
+    map_fini(&oneofs);
+}
+
 struct list {
     const struct protobuf_message *messages;
     uint32_t count;
@@ -342,8 +348,7 @@ static void compare_messages(struct comparing *c, const struct place *at,
     c->left -= fields;
     c->depth++;
     check_oneofs(c, at, reader, writer);
-    for (uint32_t i = 0; i < writer->field_count && c->status == ST_OK; i++)
-        compare_field(c, at, reader, writer, &writer->fields[i]);
+    compare_each(c, at, reader, writer);
     for (uint32_t i = 0; i < reader->field_count && c->status == ST_OK; i++)
         check_required(c, at, writer, &reader->fields[i]);
     compare_declared(c, at, (struct list){reader->messages, reader->message_count},

@@ -412,6 +412,38 @@ Test(protobuf_text, large_schemas_are_printed_in_no_time, .timeout = 120)
     cr_expect_eq(print_many("message T {", "oneof a#{int32 b#=#;}", 27000, "}"), ST_OK);
 }
 
+static struct schema *with_oneofs(int first)
+{
+    struct schema *schema;
+    struct schema_error error;
+    struct buf text;
+    buf_init(&text, SCHEMA_TEXT_MAX);
+    buf_printf(&text, "message T {");
+    for (int i = 0; i < 28000; i++)
+        buf_printf(&text, "oneof a%d{int32 b%d=%d;}", i, i, first + i);
+    buf_printf(&text, "}");
+    cr_assert_eq(schema_parse(SCHEMA_PROTOBUF, buf_slice(&text), NULL, 0, &error, &schema), ST_OK, "%s",
+                 error.text);
+    buf_fini(&text);
+    return schema;
+}
+
+// Each of 28,000 oneofs is looked for among as many.
+Test(protobuf_text, oneofs_are_found_by_name, .timeout = 60)
+{
+    struct schema *writer = with_oneofs(20000), *reader = with_oneofs(60000);
+    struct schema_findings findings;
+    schema_findings_init(&findings);
+    clock_t from = clock();
+    cr_assert_eq(schema_check(reader, writer, &findings), ST_OK);
+    cr_expect_lt(clock() - from, CLOCKS_PER_SEC);
+    cr_expect(findings.more);
+    cr_expect_str_eq(findings.items[0].type, "ONEOF_FIELD_REMOVED");
+    schema_findings_fini(&findings);
+    schema_free(writer);
+    schema_free(reader);
+}
+
 Test(protobuf_text, descriptors_alone_check_and_have_no_text)
 {
     const char *text = P3 "import \"other.proto\"; message T { o.O a = 1; }";
