@@ -50,7 +50,7 @@ static enum status check_packed(enum wire_type type, struct slice bytes)
 static enum status skip_group(struct wire *wire, uint32_t number, int depth)
 {
     struct wire_field field;
-    enum status status = depth < PROTOBUF_PAYLOAD_DEPTH_MAX ? ST_OK : ST_LIMIT;
+    enum status status = depth <= PROTOBUF_PAYLOAD_DEPTH_MAX ? ST_OK : ST_LIMIT;
     while (status == ST_OK) {
         status = wire_next(wire, &field);
         if (status == ST_NOT_FOUND)
@@ -101,7 +101,7 @@ static enum status check_message(const struct protobuf_message *message, struct 
 {
     struct seen seen = {.count = 0};
     struct wire_field value;
-    enum status status = depth < PROTOBUF_PAYLOAD_DEPTH_MAX ? ST_OK : ST_LIMIT;
+    enum status status = depth <= PROTOBUF_PAYLOAD_DEPTH_MAX ? ST_OK : ST_LIMIT;
     while (status == ST_OK && (status = wire_next(wire, &value)) == ST_OK) {
         if (value.type == WIRE_GROUP_END)
             break;

@@ -128,10 +128,10 @@ static enum status nested(const char *text, size_t n, bool groups)
 Test(protobuf_payload, nesting_is_bounded)
 {
     static const char text[] = "syntax = \"proto3\"; message T { T t = 1; }";
-    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX - 1, false), ST_OK);
-    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX, false), ST_LIMIT);
-    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX - 1, true), ST_OK);
-    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX, true), ST_LIMIT);
+    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX, false), ST_OK);
+    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX + 1, false), ST_LIMIT);
+    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX, true), ST_OK);
+    cr_assert_eq(nested(text, PROTOBUF_PAYLOAD_DEPTH_MAX + 1, true), ST_LIMIT);
 }
 
 Test(protobuf_payload, json_both_ways)
