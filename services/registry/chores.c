@@ -18,6 +18,13 @@ static void chore_free(struct chore *chore)
     mem_free(chore);
 }
 
+struct chores *chores_new(void)
+{
+    struct chores *chores = mem_calloc(1, sizeof *chores);
+    chores->end = &chores->first;
+    return chores;
+}
+
 void chores_destroy(struct chores **pointer)
 {
     struct chores *chores = *pointer;
@@ -59,7 +66,7 @@ static bool same(const struct chore *a, const struct chore *b)
 
 static struct chore *find(const struct chores *chores, const struct chore *wanted)
 {
-    struct chore *chore = chores != NULL ? chores->first : NULL;
+    struct chore *chore = chores->first;
     while (chore != NULL && !same(chore, wanted))
         chore = chore->next;
     return chore;
@@ -88,10 +95,6 @@ static void input_keep(struct chore *chore, const struct chore_input *input)
 
 static struct chore *note(struct call *call, const struct chore *wanted)
 {
-    if (call->chores == NULL) {
-        call->chores = mem_calloc(1, sizeof *call->chores);
-        call->chores->end = &call->chores->first;
-    }
     struct chore *chore = mem_calloc(1, sizeof *chore);
     *chore = *wanted;
     arena_init(&chore->arena, SIZE_MAX);
@@ -158,20 +161,42 @@ void chores_work(struct chores *chores)
 
 // ---- asking ----
 
+// Whether so many bytes more may be copied. *spot: and worked through now.
+static bool may_note(struct call *call, size_t bytes, bool *spot)
+{
+    struct chores *chores = call->chores;
+    *spot = call->spot <= call->spot_max && bytes <= call->spot_max - call->spot;
+    if (bytes > CHORES_BYTES_MAX - chores->bytes) {
+        call->parsed = CALL_PARSED_MAX + 1;
+        return false;
+    }
+    return *spot || !chores->spot_only;
+}
+
+static const struct chore *ask_new(struct call *call, const struct chore *wanted)
+{
+    bool spot;
+    size_t bytes = input_bytes(&wanted->input);
+    if (!may_note(call, bytes, &spot))
+        return NULL;
+    struct chore *chore = note(call, wanted);
+    if (!spot)
+        return NULL;
+    call->spot += bytes;
+    run(chore);
+    return chore;
+}
+
 static const struct chore *ask(struct call *call, const struct chore *wanted)
 {
-    struct chore *chore = find(call->chores, wanted);
-    if (chore == NULL) {
-        size_t bytes = input_bytes(&wanted->input);
-        bool spot = call->spot <= call->spot_max && bytes <= call->spot_max - call->spot;
-        chore = note(call, wanted);
-        if (spot) {
-            call->spot += bytes;
-            run(chore);
-        }
-    }
-    call->later |= !chore->done;
-    return chore->done ? chore : NULL;
+    if (call->chores == NULL)
+        call->chores = chores_new();
+    const struct chore *chore = find(call->chores, wanted);
+    if (chore == NULL)
+        chore = ask_new(call, wanted);
+    bool done = chore != NULL && chore->done;
+    call->later |= !done;
+    return done ? chore : NULL;
 }
 
 const struct chore *chore_body(struct call *call)

@@ -13,6 +13,8 @@
 #include "call.h"
 #include "comparison.h"
 
+enum { CHORES_BYTES_MAX = 32 << 20 }; // of the inputs of one call: more than a body and CALL_PARSED_MAX
+
 enum chore_kind { CHORE_BODY, CHORE_PARSE, CHORE_COMPARE };
 
 // A schema's text with the texts it refers to, dependencies first.
@@ -46,12 +48,16 @@ struct chore {
 struct chores {
     struct chore *first, **end;
     size_t bytes;          // of all inputs
+    bool spot_only;        // set before a run: nothing may be noted for a job
     _Atomic bool stopping; // the results are not wanted any more
 };
 
+// None yet. A call without (NULL) gets its own.
+struct chores *chores_new(void);
 void chores_destroy(struct chores **chores); // NULL is fine
 
-// NULL: noted. What is returned is the call's and stays until call_fini.
+// NULL: noted, or refused: nothing is copied then. A call whose inputs are too large is answered 42209. What
+// is returned is the call's and stays until call_fini.
 const struct chore *chore_body(struct call *call);
 const struct chore *chore_parse(struct call *call, const struct chore_input *input, enum schema_text form,
                                 bool fresh);

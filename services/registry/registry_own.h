@@ -12,6 +12,7 @@
 #include "protos/registry.pb-c.h"
 #include "keys.h"
 #include "registry.h"
+#include "seats.h"
 
 enum registry_drain { DRAIN_NONE, DRAIN_HANDOVER, DRAIN_WORK, DRAIN_LEAVING, DRAIN_DONE };
 
@@ -51,6 +52,7 @@ struct registry {
     struct contacts peers;      // other registries
     struct job_queue *thinkers; // does what is too dear for the loop, one after the other
     size_t thinking_bytes;      // of schemas there
+    struct seats seats;         // of the requests that have something done there
 
     struct registry_work *first; // under way
     size_t work_count;
@@ -61,8 +63,8 @@ struct registry {
     void *drained_context;
 
     struct timer gauges;
-    struct metric requests, forwarded, failed, passed_over, thoughts;                   // counters
-    struct metric subjects, schemas, owner, waiting, thinking, keys_held, associations; // gauges
+    struct metric requests, forwarded, failed, passed_over, thoughts;                             // counters
+    struct metric subjects, schemas, owner, waiting, thinking, seatless, keys_held, associations; // gauges
 };
 
 // Whether the topic exists. The first write has it made.

@@ -77,6 +77,7 @@ static void on_gauges(struct timer *timer)
     metric_set(&registry->owner, schemas->ledger != NULL && ledger_ready(schemas->ledger));
     metric_set(&registry->waiting, (int64_t)registry->work_count);
     metric_set(&registry->thinking, (int64_t)registry->thinking_bytes);
+    metric_set(&registry->seatless, (int64_t)registry->seats.waiting);
     metric_set(&registry->keys_held, (int64_t)keys_count(registry->keys));
     metric_set(&registry->associations, (int64_t)associations_count(state_associations(registry->state)));
     timer_start_ms(registry->env, &registry->gauges, GAUGES_MS);
@@ -104,6 +105,8 @@ void registry_report_start(struct registry *registry)
          METRIC_GAUGE},
         {&registry->thinking, "millrace_registry_job_bytes", "Bytes of schemas with such jobs.",
          METRIC_GAUGE},
+        {&registry->seatless, "millrace_registry_job_waiters",
+         "Operations that wait until they may have such a job.", METRIC_GAUGE},
         {&registry->subjects, "millrace_registry_subjects", "Subjects with a version, deleted ones too.",
          METRIC_GAUGE},
         {&registry->schemas, "millrace_registry_schemas", "Schemas with an id.", METRIC_GAUGE},
@@ -123,7 +126,8 @@ void registry_report_stop(struct registry *registry)
     struct metric *const all[] = {&registry->requests,    &registry->forwarded, &registry->failed,
                                   &registry->passed_over, &registry->subjects,  &registry->schemas,
                                   &registry->owner,       &registry->waiting,   &registry->thoughts,
-                                  &registry->thinking,    &registry->keys_held, &registry->associations};
+                                  &registry->thinking,    &registry->keys_held, &registry->associations,
+                                  &registry->seatless};
     timer_stop(registry->env, &registry->gauges);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         metric_remove(registry->env->metrics, all[i]);

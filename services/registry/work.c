@@ -6,7 +6,8 @@
 // the client that asks next finds it.
 //
 // What is too dear for the loop (chores.h) is done by a job of a thread of its own, one request after the
-// other; then the operation is run again, from the beginning, on the state of that moment.
+// other; then the operation is run again, from the beginning, on the state of that moment. Only so many
+// requests at a time have such jobs (seats.h); the next waits with nothing copied for it.
 //
 // When the outcome of a write is not known (the owner is gone, its ledger was dropped) it is tried again if a
 // second run gives the same answer; a deletion does not, and is answered 50002, as is whatever waits for its
@@ -25,12 +26,12 @@ enum {
     RETRY_MS_MAX = 100,
     FORWARD_MARGIN_MS = 200,
     MISS_MS = 1000,
-    WORK_SPOT_MAX = 32 << 10, // (tune) bytes of schemas one run looks at on the loop: a millisecond or two
-    THINKING_BYTES_MAX = 256 << 20 // of schemas with jobs, those that wait for the thread included
+    WORK_SPOT_MAX = 32 << 10 // (tune) bytes of schemas one run looks at on the loop: a millisecond or two
 };
 
 enum work_phase {
     WORK_WAITING,    // for what it takes to run, or for the timer to try again
+    WORK_STANDING,   // for a seat, until the timer
     WORK_THINKING,   // a job does its chores, until the timer
     WORK_COMMITTING, // the ledger, until the timer
     WORK_FORWARDED,  // to the owner
@@ -51,6 +52,9 @@ struct registry_work {
     struct call_host host;
     int64_t position;                        // WORK_ARRIVING
     struct thinking *thinking;               // WORK_THINKING
+    struct seat_wait seat;                   // WORK_STANDING
+    bool seated;                             // its chores may have jobs
+    bool not_here;                           // what it registers is not in the state of this process
     bool inside;                             // registry_run has not returned
     bool ended;                              // ... and it is done already
     bool asked_owner;                        // of a read that found nothing here
@@ -59,7 +63,7 @@ struct registry_work {
     struct registry_work *next, *previous;
 };
 
-// A job, and the chores it does, which are its own until it is done.
+// A job, and the chores it does, which are its own until it is done; so is the seat, if the work ends before.
 struct thinking {
     struct job job;
     struct registry *registry;
@@ -70,6 +74,28 @@ struct thinking {
 
 // ---- ending ----
 
+// Who gets the seat goes on at the next turn.
+static void leave_seat(struct registry *registry)
+{
+    struct seat_wait *next = seats_leave(&registry->seats);
+    if (next == NULL)
+        return;
+    struct registry_work *work =
+        (struct registry_work *)((char *)next - offsetof(struct registry_work, seat));
+    work->seated = true;
+    work->phase = WORK_WAITING;
+    timer_start_ms(registry->env, &work->timer, 0);
+}
+
+// What was looked at is not needed any more.
+static void forget_chores(struct registry_work *work)
+{
+    chores_destroy(&work->call->chores);
+    if (work->seated)
+        leave_seat(work->registry);
+    work->seated = false;
+}
+
 static void stop_thinking(struct registry_work *work)
 {
     if (work->thinking == NULL)
@@ -77,6 +103,7 @@ static void stop_thinking(struct registry_work *work)
     work->thinking->chores->stopping = true;
     work->thinking->work = NULL;
     work->thinking = NULL;
+    work->seated = false; // its job has it
 }
 
 static void unlink_work(struct registry_work *work)
@@ -87,6 +114,8 @@ static void unlink_work(struct registry_work *work)
         work->next->previous = work->previous;
     registry->work_count--;
     stop_thinking(work);
+    seats_cancel(&registry->seats, &work->seat);
+    forget_chores(work);
     timer_stop(registry->env, &work->timer);
     ledger_wait_cancel(&work->wait);
     rpc_cancel(registry->rpc, work);
@@ -165,6 +194,7 @@ static void thought(struct job *job)
         work_go_on(work);
     } else {
         chores_destroy(&thinking->chores);
+        leave_seat(thinking->registry);
     }
     mem_free(thinking);
 }
@@ -190,19 +220,35 @@ static void begin_thinking(struct registry_work *work)
 // Whether the operation came to its end on the spot.
 static bool run_on_the_spot(struct registry_work *work)
 {
-    call_reset(work->call);
-    operation_run(work->call);
-    return !work->call->later;
+    struct call *call = work->call;
+    call_reset(call);
+    if (call->chores == NULL)
+        call->chores = chores_new();
+    call->chores->spot_only = !work->seated && work->registry->seats.taken == SEATS_MAX;
+    operation_run(call);
+    return !call->later;
 }
 
-// What did not. The work may be gone when this returns: its time may be over.
-static void run_later(struct registry_work *work)
+static void stand(struct registry_work *work)
 {
     struct registry *registry = work->registry;
-    if (registry->thinking_bytes + work->call->chores->bytes > THINKING_BYTES_MAX)
-        try_later(work);
-    else
+    chores_destroy(&work->call->chores);
+    if (!seats_wait(&registry->seats, &work->seat)) {
+        fail(work, 503, "Too many requests wait until their schemas are looked at");
+        return;
+    }
+    work->phase = WORK_STANDING;
+    timer_start_ms(registry->env, &work->timer, left_ms(work) > 0 ? left_ms(work) : 0);
+}
+
+// What did not. The work may be gone when this returns: too many may wait.
+static void run_later(struct registry_work *work)
+{
+    work->seated = work->seated || seats_take(&work->registry->seats);
+    if (work->seated)
         begin_thinking(work);
+    else
+        stand(work);
 }
 
 // Runs the operation. False: it could not come to an end on the spot; it goes on by itself, or has ended, and
@@ -277,6 +323,7 @@ static void run_as_owner(struct registry_work *work)
         try_later(work);
         return;
     }
+    forget_chores(work);
     enum status status = append(store, work->call);
     if (status != ST_OK) {
         append_failed(work, status);
@@ -405,6 +452,14 @@ static void write_elsewhere(struct registry_work *work)
         forward(work, owner, left_ms(work) - FORWARD_MARGIN_MS);
 }
 
+// The owner is to decide; what is here is not looked at again.
+static void not_here(struct registry_work *work)
+{
+    forget_chores(work);
+    work->not_here = true;
+    write_elsewhere(work);
+}
+
 // Most registrations are of schemas that are there already: those are answered without a write.
 static void register_elsewhere(struct registry_work *work)
 {
@@ -416,7 +471,7 @@ static void register_elsewhere(struct registry_work *work)
     else if (work->call->code == 200 && work->call->reply.len > 0)
         end(work);
     else
-        write_elsewhere(work);
+        not_here(work);
 }
 
 // How long the owner may take to answer a read, so that there is time left to pass it on.
@@ -432,6 +487,7 @@ static void read_here(struct registry_work *work)
     const struct image_node *owner = registry_owner(work->store);
     if (!run(work))
         return;
+    forget_chores(work);
     bool denied = work->call->code == 404 && !work->asked_owner;
     bool ask = owner != NULL && miss_ms(work) > 0;
     if (denied && !ask && work->call->operation == &operation_locate && registry_has_topic(work->store)) {
@@ -456,7 +512,7 @@ static void attempt(struct registry_work *work)
         run_as_owner(work);
     else if (rpc || ledger != NULL)
         try_later(work);
-    else if (work->call->operation->run == op_register && has_state(work))
+    else if (work->call->operation->run == op_register && has_state(work) && !work->not_here)
         register_elsewhere(work);
     else if (work->call->operation->write)
         write_elsewhere(work);
@@ -471,7 +527,7 @@ static void on_timer(struct timer *timer)
     struct registry_work *work = timer->context;
     if (work->phase == WORK_ARRIVING)
         end(work); // there, or late
-    else if (work->phase == WORK_THINKING)
+    else if (work->phase == WORK_THINKING || work->phase == WORK_STANDING)
         fail(work, 50002, "The schemas could not be looked at in time");
     else if (work->phase == WORK_COMMITTING)
         fail(work, 50002, "Whether it is committed is not known in time");

@@ -3,6 +3,7 @@
 // state when the job is done.
 #include <criterion/criterion.h>
 
+#include "base/mem.h"
 #include "chores.h"
 #include "desk.h"
 
@@ -128,4 +129,37 @@ Test(chores, stopped_ones_stay_undone)
     chores_work(call.chores);
     cr_assert_not_null(chore_body(&call));
     call_fini(&call);
+}
+
+Test(chores, what_is_refused_is_not_copied)
+{
+    struct call call;
+    call_init(&call);
+    call.spot_max = 2;
+    call.body = slice_str("[1]");
+    call.chores = chores_new();
+    call.chores->spot_only = true;
+    cr_assert_null(chore_body(&call));
+    cr_assert(call.later);
+    cr_assert_null(call.chores->first);
+    call.body = slice_str("[]");
+    cr_assert_not_null(chore_body(&call), "what is small is done");
+    call_fini(&call);
+}
+
+Test(chores, inputs_have_a_limit)
+{
+    struct call call;
+    char *large = mem_calloc(1, CHORES_BYTES_MAX);
+    call_init(&call);
+    call.spot_max = 0;
+    call.body = slice_of(large, CHORES_BYTES_MAX);
+    cr_assert_null(chore_body(&call));
+    cr_assert_eq(call.chores->bytes, CHORES_BYTES_MAX);
+    call.body = slice_of("", 1);
+    cr_assert_null(chore_body(&call));
+    cr_assert_eq(call.chores->bytes, CHORES_BYTES_MAX);
+    cr_assert_gt(call.parsed, CALL_PARSED_MAX, "which is answered 42209");
+    call_fini(&call);
+    mem_free(large);
 }

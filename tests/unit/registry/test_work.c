@@ -2,6 +2,7 @@
 // Requests that have to wait for what is done off the loop.
 #include <criterion/criterion.h>
 
+#include "chores.h"
 #include "work_world.h"
 
 static struct work_world world;
@@ -20,7 +21,8 @@ TestSuite(work, .init = open_world, .fini = close_world);
 
 Test(work, a_registration_whose_time_is_over_is_left_alone)
 {
-    world.registry.thinking_bytes = 256 << 20; // others have it all
+    for (int i = 0; i < SEATS_MAX; i++) // others have them all
+        cr_assert(seats_take(&world.registry.seats));
     const struct work_ask *ask = work_world_ask_take(&world, "register", "s", work_world_body(1, 40000));
     work_world_wait(&world, REGISTRY_RUN_MS / 2);
     cr_assert_not(ask->done);
@@ -28,5 +30,82 @@ Test(work, a_registration_whose_time_is_over_is_left_alone)
     cr_assert(ask->done);
     cr_assert_eq(ask->code, 500, "%d %s", ask->code, ask->answer);
     cr_assert_not(ask->there_only, "nothing may be written to the call when it is done");
-    world.registry.thinking_bytes = 0;
+}
+
+// A question that this process answers: the schema is looked at, in two jobs.
+static struct work_ask *ask_dear(int number)
+{
+    return work_world_ask_take(&world, "compatible-with-all", "s", work_world_body(number, 40000));
+}
+
+static size_t copied(void)
+{
+    size_t bytes = world.registry.thinking_bytes;
+    for (int i = 0; i < world.ask_count; i++)
+        bytes += world.asks[i].call.chores != NULL ? world.asks[i].call.chores->bytes : 0;
+    return bytes;
+}
+
+static void run_all(void)
+{
+    while (work_world_job(&world)) {
+        cr_assert_leq(copied(), SEATS_MAX * 90000);
+        work_world_wait(&world, 0);
+    }
+}
+
+Test(work, only_so_many_have_jobs_and_the_others_hold_nothing)
+{
+    for (int i = 0; i < 100; i++)
+        ask_dear(i);
+    cr_assert_eq(work_world_jobs(&world), SEATS_MAX);
+    cr_assert_leq(copied(), SEATS_MAX * 41000);
+    cr_assert_eq(world.registry.seats.waiting, 100 - SEATS_MAX);
+    work_world_wait(&world, 1000);
+    cr_assert_eq(work_world_jobs(&world), SEATS_MAX, "and do not try in vain");
+    run_all();
+    for (int i = 0; i < 100; i++)
+        cr_assert(world.asks[i].done && world.asks[i].code == 200, "%d %s", i, world.asks[i].answer);
+    cr_assert_eq(world.registry.seats.taken, 0);
+}
+
+Test(work, the_line_has_an_end)
+{
+    for (int i = 0; i < SEATS_MAX + SEATS_WAITING_MAX; i++)
+        cr_assert_not(ask_dear(i)->done);
+    const struct work_ask *last = ask_dear(SEATS_MAX + SEATS_WAITING_MAX);
+    cr_assert(last->done);
+    cr_assert_eq(last->code, 503);
+    const struct work_ask *small =
+        work_world_ask_take(&world, "compatible-with-all", "s", work_world_body(1, 9));
+    cr_assert(small->done && small->code == 200, "what is small needs no seat");
+    run_all();
+    cr_assert_eq(world.registry.work_count, 0);
+}
+
+Test(work, a_seat_is_free_when_the_job_of_one_that_has_ended_is_over)
+{
+    for (int i = 0; i < 2 * SEATS_MAX; i++)
+        ask_dear(i);
+    work_world_wait(&world, REGISTRY_RUN_MS + 1);
+    for (int i = 0; i < 2 * SEATS_MAX; i++)
+        cr_assert(world.asks[i].done && world.asks[i].code == 500);
+    const struct work_ask *next = ask_dear(100);
+    cr_assert_eq(work_world_jobs(&world), SEATS_MAX, "the memory of the old ones is still there");
+    run_all();
+    cr_assert(next->done && next->code == 200);
+    cr_assert_eq(world.registry.seats.taken, 0);
+}
+
+Test(work, all_end_when_the_registry_stops)
+{
+    for (int i = 0; i < 2 * SEATS_MAX; i++)
+        ask_dear(i);
+    work_world_job(&world);
+    work_stop(&world.registry);
+    while (work_world_job(&world))
+        ;
+    cr_assert_eq(world.registry.seats.taken, 0);
+    cr_assert_eq(world.registry.seats.waiting, 0);
+    cr_assert_eq(world.registry.thinking_bytes, 0);
 }
