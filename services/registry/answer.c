@@ -3,10 +3,12 @@
 #include "answer.h"
 
 #include "http/json.h"
+#include "operations.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 
 // ---- paths ----
 
@@ -169,6 +171,13 @@ bool answer_pass_on(struct call *call, const struct call *inner)
     buf_clear(&call->reply);
     buf_append(&call->reply, inner->reply.data, inner->reply.len);
     return false;
+}
+
+bool answer_unknown(struct call *call)
+{
+    bool deletes = strcmp(call->operation->method, "DELETE") == 0;
+    return call_fail(call, 50002, "Whether the %s was carried out is not known",
+                     deletes ? "deletion" : "request");
 }
 
 void answer_separate(struct buf *out, int64_t *count)

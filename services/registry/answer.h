@@ -31,6 +31,10 @@ bool answer_read_body(struct call *call, cJSON **body);
 // Answers with what a part of the call (operation_run_inside) was answered. Always false.
 bool answer_pass_on(struct call *call, const struct call *inner);
 
+// Answers 50002: whether the call, which writes and may not be run again, was carried out is not known.
+// Always false.
+bool answer_unknown(struct call *call);
+
 // Begins an array element.
 void answer_separate(struct buf *out, int64_t *count);
 

@@ -10,12 +10,13 @@
 // requests at a time have such jobs (seats.h); the next waits with nothing copied for it.
 //
 // When the outcome of a write is not known (the owner is gone, its ledger was dropped) it is tried again if a
-// second run gives the same answer; a deletion does not, and is answered 50002, as is whatever waits for its
-// commit when its time is over.
+// second run gives the same answer; others (deletions, new keys) are not, and are answered 50002, as is
+// whatever waits for its commit when its time is over.
 #include "registry_own.h"
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "answer.h"
 #include "chores.h"
 #include "locate.h"
 
@@ -165,12 +166,18 @@ static void try_later(struct registry_work *work)
     work->retry_ms = work->retry_ms * 2 < RETRY_MS_MAX ? work->retry_ms * 2 : RETRY_MS_MAX;
 }
 
+static void end_unknown(struct registry_work *work)
+{
+    answer_unknown(work->call);
+    end(work);
+}
+
 static void outcome_unknown(struct registry_work *work)
 {
     if (!work->call->operation->write || work->call->operation->again)
         try_later(work);
     else
-        fail(work, 50002, "Whether the deletion was carried out is not known");
+        end_unknown(work);
 }
 
 // ---- off the loop ----

@@ -2,6 +2,7 @@
 // Requests that have to wait for what is done off the loop.
 #include <criterion/criterion.h>
 
+#include "answer.h"
 #include "chores.h"
 #include "work_world.h"
 
@@ -108,4 +109,24 @@ Test(work, all_end_when_the_registry_stops)
     cr_assert_eq(world.registry.seats.taken, 0);
     cr_assert_eq(world.registry.seats.waiting, 0);
     cr_assert_eq(world.registry.thinking_bytes, 0);
+}
+
+static bool unknown_says(const char *operation, const char *text)
+{
+    struct call call;
+    call_init(&call);
+    call.operation = operation_find(operation);
+    answer_unknown(&call);
+    buf_append(&call.reply, "", 1);
+    bool says = call.code == 500 && strstr((const char *)call.reply.data, text) != NULL;
+    call_fini(&call);
+    return says;
+}
+
+Test(work, what_is_not_known_is_said_of_what_was_asked)
+{
+    cr_assert(unknown_says("delete-kek", "Whether the deletion was"));
+    cr_assert(unknown_says("create-kek", "Whether the request was"));
+    cr_assert(unknown_says("create-dek", "Whether the request was"));
+    cr_assert(unknown_says("mutate-associations", "Whether the request was"));
 }
