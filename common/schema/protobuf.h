@@ -44,9 +44,10 @@ enum protobuf_label { PROTOBUF_NONE, PROTOBUF_OPTIONAL, PROTOBUF_REQUIRED, PROTO
 struct protobuf_file {
     struct slice name, package;
     bool proto3;
-    struct protobuf_message *messages; // in the order of the file, which payloads count by
+    struct protobuf_message *messages;        // in the order of the file, which payloads count by
+    const struct protobuf_message **declared; // the same without those that stand for maps
     struct protobuf_enum *enums;
-    uint32_t message_count, enum_count;
+    uint32_t message_count, declared_count, enum_count;
 };
 
 struct protobuf_field {
@@ -67,8 +68,9 @@ struct protobuf_message {
     struct protobuf_field *fields; // by number
     struct slice *oneofs;          // names; those that stand for an optional of proto3 are empty
     struct protobuf_message *messages;
+    const struct protobuf_message **declared; // the same without those that stand for maps
     struct protobuf_enum *enums;
-    uint32_t field_count, oneof_count, message_count, enum_count, required_count;
+    uint32_t field_count, oneof_count, message_count, declared_count, enum_count, required_count;
     bool map_entry; // made by the compiler for a map
 };
 

@@ -133,22 +133,26 @@ static enum status take_index(struct wire *wire, int64_t *index)
     return ST_OK;
 }
 
+// Messages, those that stand for maps among them or not.
+struct listed {
+    const struct protobuf_message *all, *const *declared;
+    uint32_t count, declared_count;
+};
+
 // The index-th message, NULL when there are fewer.
-static const struct protobuf_message *nth(const struct protobuf_message *list, uint32_t count, int64_t index,
-                                          bool entries)
+static const struct protobuf_message *nth(const struct listed *list, int64_t index, bool entries)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if ((entries || !list[i].map_entry) && index-- == 0)
-            return &list[i];
-    return NULL;
+    if (index < 0 || index >= (entries ? list->count : list->declared_count))
+        return NULL;
+    return entries ? &list->all[index] : list->declared[index];
 }
 
 // Takes the list of indexes. MALFORMED, TRUNCATED: it is none, or there is no such message.
 static enum status take_message(const struct protobuf_file *file, bool entries, struct slice *payload,
                                 const struct protobuf_message **message)
 {
-    const struct protobuf_message *found = NULL, *list = file->messages;
-    uint32_t listed = file->message_count;
+    const struct protobuf_message *found = NULL;
+    struct listed list = {file->messages, file->declared, file->message_count, file->declared_count};
     struct wire wire = wire_of(*payload);
     int64_t levels = 0, index = 0;
     enum status status = take_index(&wire, &levels);
@@ -156,11 +160,12 @@ static enum status take_message(const struct protobuf_file *file, bool entries, 
         status = ST_MALFORMED;
     for (int64_t i = 0; status == ST_OK && i < (levels > 0 ? levels : 1); i++) {
         status = levels > 0 ? take_index(&wire, &index) : ST_OK;
-        found = status == ST_OK && index >= 0 ? nth(list, listed, index, entries) : NULL;
+        found = status == ST_OK ? nth(&list, index, entries) : NULL;
         if (status == ST_OK && found == NULL)
             status = ST_MALFORMED;
-        list = found != NULL ? found->messages : NULL;
-        listed = found != NULL ? found->message_count : 0;
+        if (found != NULL)
+            list = (struct listed){found->messages, found->declared, found->message_count,
+                                   found->declared_count};
     }
     *message = found;
     *payload = slice_of(wire.at, (size_t)(wire.end - wire.at));

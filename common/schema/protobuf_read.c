@@ -238,6 +238,18 @@ struct below { // where messages are declared
 static enum status read_messages(struct reading *r, struct slice bytes, uint32_t number, struct below below,
                                  struct protobuf_message **messages, uint32_t *found);
 
+// Those of a list that stand for no map, which some payloads count by.
+static enum status list_declared(struct reading *r, const struct protobuf_message *messages, uint32_t found,
+                                 const struct protobuf_message ***declared, uint32_t *count)
+{
+    if ((*declared = room(r, found, sizeof **declared)) == NULL)
+        return r->error->code;
+    for (uint32_t i = 0; i < found; i++)
+        if (!messages[i].map_entry)
+            (*declared)[(*count)++] = &messages[i];
+    return ST_OK;
+}
+
 static enum status read_message(struct reading *r, struct slice bytes, struct below below,
                                 struct protobuf_message *message)
 {
@@ -258,6 +270,9 @@ static enum status read_message(struct reading *r, struct slice bytes, struct be
         status = read_enums(r, bytes, MESSAGE_ENUM, inside.outer, &message->enums, &message->enum_count);
     if (status == ST_OK)
         status = read_messages(r, bytes, MESSAGE_NESTED, inside, &message->messages, &message->message_count);
+    if (status == ST_OK)
+        status = list_declared(r, message->messages, message->message_count, &message->declared,
+                               &message->declared_count);
     return status;
 }
 
@@ -290,6 +305,9 @@ static enum status read_file(struct reading *r, struct slice bytes, struct proto
     file->proto3 = slice_is(syntax, "proto3");
     struct below below = {.file = file, .outer = file->package};
     enum status status = read_messages(r, bytes, FILE_MESSAGE, below, &file->messages, &file->message_count);
+    if (status == ST_OK)
+        status =
+            list_declared(r, file->messages, file->message_count, &file->declared, &file->declared_count);
     if (status == ST_OK)
         status = read_enums(r, bytes, FILE_ENUM, file->package, &file->enums, &file->enum_count);
     return status;

@@ -2,6 +2,7 @@
 #include "schema/protobuf.h"
 
 #include <criterion/criterion.h>
+#include <time.h>
 
 #define BYTES(...) slice_of((const uint8_t[]){__VA_ARGS__}, sizeof(const uint8_t[]){__VA_ARGS__})
 
@@ -95,6 +96,23 @@ Test(protobuf_payload, messages_that_stand_for_maps_count_or_not)
     cr_assert_eq(check(text, BYTES(4, 0, 0, 0x08, 1)), ST_OK); // T's first, as Java counts
     cr_assert_eq(check(text, BYTES(4, 0, 2, 0x0a, 0)), ST_MALFORMED);
     cr_assert_eq(check(text, BYTES(4, 0, 4)), ST_MALFORMED);
+}
+
+// 20,000 payloads of the last of 30,000 messages.
+Test(protobuf_payload, many_messages_do_not_slow_a_payload_down, .timeout = 60)
+{
+    struct buf text;
+    buf_init(&text, SCHEMA_TEXT_MAX);
+    for (int i = 0; i < 30000; i++)
+        buf_printf(&text, "message M%d{}", i);
+    buf_put_u8(&text, '\0');
+    struct schema *schema = parse((char *)text.data);
+    clock_t from = clock();
+    for (int i = 0; i < 20000; i++) // zigzag of 29,999
+        cr_assert_eq(schema_payload_check(schema, BYTES(2, 0xde, 0xd4, 0x03)), ST_OK);
+    cr_expect_lt(clock() - from, CLOCKS_PER_SEC / 4);
+    schema_free(schema);
+    buf_fini(&text);
 }
 
 // n messages, or groups, in one another.
