@@ -3,6 +3,7 @@
 #include "chores.h"
 
 #include "base/assert.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "http/json.h"
 
@@ -22,6 +23,7 @@ struct chores *chores_new(void)
 {
     struct chores *chores = mem_calloc(1, sizeof *chores);
     chores->end = &chores->first;
+    map_init(&chores->by_hash, 0);
     return chores;
 }
 
@@ -35,6 +37,7 @@ void chores_destroy(struct chores **pointer)
         next = chore->next;
         chore_free(chore);
     }
+    map_fini(&chores->by_hash);
     mem_free(chores);
 }
 
@@ -64,11 +67,25 @@ static bool same(const struct chore *a, const struct chore *b)
            a->with == b->with && input_equal(&a->input, &b->input);
 }
 
+static uint64_t chore_hash(const struct chore *chore)
+{
+    const struct chore_input *input = &chore->input;
+    const int kinds[] = {(int)chore->kind, (int)chore->form, chore->fresh, (int)chore->level,
+                         (int)input->format};
+    uint64_t hash = hash_bytes(0, kinds, sizeof kinds);
+    hash = hash_bytes(hash, input->text.data, input->text.len);
+    for (size_t i = 0; i < input->reference_count; i++) {
+        hash = hash_bytes(hash, input->references[i].name.data, input->references[i].name.len);
+        hash = hash_bytes(hash, input->references[i].text.data, input->references[i].text.len);
+    }
+    return hash;
+}
+
 static struct chore *find(const struct chores *chores, const struct chore *wanted)
 {
-    struct chore *chore = chores->first;
+    struct chore *chore = map_get_u64(&chores->by_hash, chore_hash(wanted));
     while (chore != NULL && !same(chore, wanted))
-        chore = chore->next;
+        chore = chore->same_hash;
     return chore;
 }
 
@@ -102,6 +119,7 @@ static struct chore *note(struct call *call, const struct chore *wanted)
     buf_init(&chore->text, SCHEMA_TOTAL_MAX);
     messages_init(&chore->messages);
     call->chores->bytes += input_bytes(&chore->input);
+    chore->same_hash = map_put_u64(&call->chores->by_hash, chore_hash(chore), chore);
     *call->chores->end = chore;
     call->chores->end = &chore->next;
     return chore;

@@ -10,6 +10,7 @@
 #ifndef REGISTRY_CHORES_H
 #define REGISTRY_CHORES_H
 
+#include "base/map.h"
 #include "call.h"
 #include "comparison.h"
 
@@ -43,10 +44,12 @@ struct chore {
     struct buf text;           // PARSE: as printed
     struct messages messages;  // COMPARE: also why the older one cannot be read
     struct chore *next;
+    struct chore *same_hash; // made before it
 };
 
 struct chores {
     struct chore *first, **end;
+    struct map by_hash;    // of what they are made of: the last chore
     size_t bytes;          // of all inputs
     bool spot_only;        // set before a run: nothing may be noted for a job
     _Atomic bool stopping; // the results are not wanted any more

@@ -8,6 +8,7 @@
 #include "desk.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define A1 "{\"type\":\"record\",\"name\":\"A\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"
 #define A2                                                                                                   \
@@ -162,4 +163,30 @@ Test(chores, inputs_have_a_limit)
     cr_assert_gt(call.parsed, CALL_PARSED_MAX, "which is answered 42209");
     call_fini(&call);
     mem_free(large);
+}
+
+static bool compare_known(struct call *call, int number)
+{
+    char text[200];
+    snprintf(text, sizeof text, "{\"type\":\"fixed\",\"name\":\"F\",\"size\":%06d}", number);
+    struct chore_input old = {.format = SCHEMA_AVRO, .text = slice_str(text)};
+    return chore_compare(call, NULL, LEVEL_FULL_TRANSITIVE, &old) != NULL;
+}
+
+Test(chores, many_are_found_in_time_that_does_not_grow_with_their_square)
+{
+    enum { MANY = 20000 };
+    struct call call;
+    call_init(&call);
+    call.spot_max = 0;
+    clock_t begin = clock();
+    for (int i = 0; i < 2 * MANY; i++)
+        cr_assert_not(compare_known(&call, i % MANY));
+    double seconds = (double)(clock() - begin) / CLOCKS_PER_SEC;
+    cr_assert_lt(seconds, 5, "%.2f s", seconds);
+    size_t count = 0;
+    for (const struct chore *chore = call.chores->first; chore != NULL; chore = chore->next)
+        count++;
+    cr_assert_eq(count, MANY, "what was asked before is found");
+    call_fini(&call);
 }
