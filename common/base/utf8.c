@@ -25,3 +25,16 @@ bool utf8_valid(struct slice text)
             return false;
     return true;
 }
+
+size_t utf8_put(uint8_t *out, uint32_t point)
+{
+    if (point < 0x80) {
+        out[0] = (uint8_t)point;
+        return 1;
+    }
+    size_t len = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
+    for (size_t i = len - 1; i > 0; i--, point >>= 6)
+        out[i] = (uint8_t)(0x80 | (point & 0x3f));
+    out[0] = (uint8_t)((len == 2 ? 0xc0 : len == 3 ? 0xe0 : 0xf0) | point);
+    return len;
+}

@@ -10,4 +10,8 @@ size_t utf8_length(const uint8_t *at, size_t left);
 
 bool utf8_valid(struct slice text);
 
+// Writes the sequence of a code point (up to U+10FFFF; a surrogate is the caller's matter) to out, which has
+// room for 4 bytes; how many it is.
+size_t utf8_put(uint8_t *out, uint32_t point);
+
 #endif

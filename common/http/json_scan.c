@@ -128,19 +128,6 @@ static enum status scan_escape(struct json_scan *scan, uint32_t *code)
     return *code != 0 ? ST_OK : ST_MALFORMED;
 }
 
-static size_t put_code(char *out, uint32_t code)
-{
-    if (code < 0x80) {
-        out[0] = (char)code;
-        return 1;
-    }
-    size_t len = code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-    for (size_t i = len - 1; i > 0; i--, code >>= 6)
-        out[i] = (char)(0x80 | (code & 0x3f));
-    out[0] = (char)(0xf00 >> len | code);
-    return len;
-}
-
 static bool is_plain(uint8_t c)
 {
     return c - 0x20u < 0x60u && c != '"' && c != '\\';
@@ -190,7 +177,7 @@ enum status json_scan_string(struct json_scan *scan, char *out, size_t *out_len)
         enum status status = scan_escape(scan, &code);
         if (status != ST_OK)
             return status;
-        len += out != NULL ? put_code(out + len, code) : 0;
+        len += out != NULL ? utf8_put((uint8_t *)out + len, code) : 0;
     }
     *out_len = len;
     return ST_OK;

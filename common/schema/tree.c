@@ -127,19 +127,6 @@ static int hex4(struct reader *r)
     return value;
 }
 
-static size_t put_utf8(uint8_t *out, uint32_t point)
-{
-    if (point < 0x80) {
-        out[0] = (uint8_t)point;
-        return 1;
-    }
-    size_t len = point < 0x800 ? 2 : point < 0x10000 ? 3 : 4;
-    for (size_t i = len - 1; i > 0; i--, point >>= 6)
-        out[i] = (uint8_t)(0x80 | (point & 0x3f));
-    out[0] = (uint8_t)((len == 2 ? 0xc0 : len == 3 ? 0xe0 : 0xf0) | point);
-    return len;
-}
-
 // \uXXXX behind its "u". Half a surrogate pair alone has no UTF-8 and is refused.
 static enum status read_unicode(struct reader *r, uint8_t *out, size_t *len)
 {
@@ -153,7 +140,7 @@ static enum status read_unicode(struct reader *r, uint8_t *out, size_t *len)
             return wrong(r, "\\u is followed by half a character");
         point = 0x10000 + ((point - 0xd800) << 10) + ((uint32_t)low - 0xdc00);
     }
-    *len += put_utf8(out + *len, point);
+    *len += utf8_put(out + *len, point);
     return ST_OK;
 }
 
