@@ -319,15 +319,21 @@ void op_undelete_dek_version(struct call *call)
     call->code = 204;
 }
 
+// The place of a subject that has versions, deleted ones too. False: the answer is set.
+static bool read_versions(struct call *call, struct place *place)
+{
+    if (!read_place(call, true, place))
+        return false;
+    if (latest(place, true) == NULL)
+        key_not_found(call, place->subject);
+    return latest(place, true) != NULL;
+}
+
 void op_delete_dek(struct call *call)
 {
     struct place place;
-    if (!read_place(call, true, &place))
+    if (!read_versions(call, &place))
         return;
-    if (latest(&place, true) == NULL) {
-        key_not_found(call, place.subject);
-        return;
-    }
     for (size_t i = 0; i < place.kek->dek_count && call_flag(call, "permanent"); i++)
         if (is_at(place.kek->deks[i], &place) && !may_erase(call, place.kek->deks[i]))
             return;
@@ -340,13 +346,7 @@ void op_delete_dek(struct call *call)
 void op_undelete_dek(struct call *call)
 {
     struct place place;
-    if (!read_place(call, true, &place))
-        return;
-    if (latest(&place, true) == NULL) {
-        key_not_found(call, place.subject);
-        return;
-    }
-    if (!kek_there(call, place.kek))
+    if (!read_versions(call, &place) || !kek_there(call, place.kek))
         return;
     for (size_t i = 0; i < place.kek->dek_count; i++)
         if (is_at(place.kek->deks[i], &place))
