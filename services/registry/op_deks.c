@@ -324,9 +324,10 @@ static bool read_versions(struct call *call, struct place *place)
 {
     if (!read_place(call, true, place))
         return false;
-    if (latest(place, true) == NULL)
+    bool any = latest(place, true) != NULL;
+    if (!any)
         key_not_found(call, place->subject);
-    return latest(place, true) != NULL;
+    return any;
 }
 
 void op_delete_dek(struct call *call)
