@@ -336,3 +336,18 @@ enum cli_exit admin_coordinator_of(struct admin *admin, int8_t key_type, const c
             return admin_refused("coordinator of", key, error, slice_of(NULL, 0));
     }
 }
+
+enum cli_exit admin_delete_each(struct admin *admin, const struct cli_many *names,
+                                const struct admin_options *options,
+                                enum cli_exit (*delete_one)(struct admin *admin, const char *name))
+{
+    enum cli_exit code = CLI_DONE;
+    for (int i = 0; code == CLI_DONE && i < names->count; i++) {
+        code = delete_one(admin, names->items[i]);
+        if (code == CLI_DONE && !options->json)
+            printf("deleted %s\n", names->items[i]);
+    }
+    if (code == CLI_DONE && options->json)
+        printf("{\"deleted\":%d}\n", names->count);
+    return code;
+}

@@ -53,6 +53,11 @@ enum { ADMIN_ARGS_OWN_MAX = 20 };
 
 enum cli_exit admin_command(const struct admin_command *command, int argc, char **argv);
 
+// Deletes what the names stand for, one after the other up to the first that fails, and says so.
+enum cli_exit admin_delete_each(struct admin *admin, const struct cli_many *names,
+                                const struct admin_options *options,
+                                enum cli_exit (*delete_one)(struct admin *admin, const char *name));
+
 const char *admin_bootstrap(const struct admin_options *options);
 
 // Connects to the first bootstrap broker that answers. A message is printed when none does.

@@ -278,16 +278,7 @@ static enum cli_exit delete_one(struct admin *admin, const char *name)
 
 static enum cli_exit delete_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
-    const struct admin_options *options = context;
-    enum cli_exit code = CLI_DONE;
-    for (int i = 0; code == CLI_DONE && i < positional->count; i++) {
-        code = delete_one(admin, positional->items[i]);
-        if (code == CLI_DONE && !options->json)
-            printf("deleted %s\n", positional->items[i]);
-    }
-    if (code == CLI_DONE && options->json)
-        printf("{\"deleted\":%d}\n", positional->count);
-    return code;
+    return admin_delete_each(admin, positional, context, delete_one);
 }
 
 static enum cli_exit group_delete(int argc, char **argv)

@@ -334,17 +334,7 @@ static enum cli_exit delete_one(struct admin *admin, const char *name)
 
 static enum cli_exit delete_run(struct admin *admin, const struct cli_many *positional, void *context)
 {
-    const struct admin_options *options = context;
-    for (int i = 0; i < positional->count; i++) {
-        enum cli_exit code = delete_one(admin, positional->items[i]);
-        if (code != CLI_DONE)
-            return code;
-        if (!options->json)
-            printf("deleted %s\n", positional->items[i]);
-    }
-    if (options->json)
-        printf("{\"deleted\":%d}\n", positional->count);
-    return CLI_DONE;
+    return admin_delete_each(admin, positional, context, delete_one);
 }
 
 static enum cli_exit topic_delete(int argc, char **argv)
