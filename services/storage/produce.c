@@ -77,6 +77,16 @@ static void produce_end(struct produce *produce)
         storage_answer_none(request);
 }
 
+// What is said of a batch that does not follow the one before it (refused.h).
+static int16_t out_of_order(struct produce_item *item, int64_t producer_id)
+{
+    struct produce *produce = item->produce;
+    if (!refused_to_repeat(produce->request->conn->peer, env_of(produce), producer_id))
+        return KAFKA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    item->answer->error_message = slice_str("a batch before it was refused and is to be sent again first");
+    return KAFKA_ERR_NOT_ENOUGH_REPLICAS;
+}
+
 static void item_set_error(struct produce_item *item, int16_t error)
 {
     struct produce *produce = item->produce;
@@ -85,8 +95,12 @@ static void item_set_error(struct produce_item *item, int16_t error)
     if (error == KAFKA_ERR_NONE)
         return;
     item->answer->base_offset = item->answer->log_append_time_ms = item->answer->log_start_offset = -1;
-    if (batch_parse(item->records, &header) == ST_OK && header.producer_id >= 0)
-        refused_note(produce->request->conn->peer, env_of(produce), header.producer_id);
+    if (batch_parse(item->records, &header) != ST_OK || header.producer_id < 0)
+        return;
+    if (error == KAFKA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER)
+        item->answer->error_code = out_of_order(item, header.producer_id);
+    else
+        refused_note(produce->request->conn->peer, env_of(produce), header.producer_id, error);
 }
 
 static void item_give_back(struct produce_item *item)

@@ -72,8 +72,9 @@ def packed(codec, body, count, timestamp=0, max_timestamp=None, producer=-1, seq
 
 
 class Connection:
-    def __init__(self, cluster):
-        self.socket = socket.create_connection(("127.0.0.1", cluster.storage[0].kafka_port), timeout=30)
+    def __init__(self, cluster, node=None):
+        port = (node or cluster.storage[0]).kafka_port
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
 
     def send(self, topic, records, version=7):
         name = topic.encode()
