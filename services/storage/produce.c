@@ -24,6 +24,7 @@ enum {
     GUARD_ROUNDS_MAX = 16,    // how often a batch asks about schemas, each time about others
     ADDING_VERSION = 12,      // KIP-890: partitions are added to the transaction by what is written to them
     LEADER_HINT_VERSION = 10, // KIP-951
+    NEW_LEADER_US = 10000000, // clients of the old leader come with what they have to send again
     TOPIC_ID_VERSION = 13     // KIP-516
 };
 
@@ -77,13 +78,26 @@ static void produce_end(struct produce *produce)
         storage_answer_none(request);
 }
 
+static struct replica *item_replica(const struct produce_item *item)
+{
+    return partitions_find(storage_partitions(item->produce->request->storage), item->topic_id,
+                           item->answer->index);
+}
+
+// Leaders have changed a moment ago.
+static bool leads_since_lately(const struct replica *replica, struct env *env)
+{
+    return replica->state.leader_epoch > 0 && env_now_us(env) - replica->role_us < NEW_LEADER_US;
+}
+
 // What is said of a batch that does not follow the one before it (refused.h).
 static int16_t out_of_order(struct produce_item *item, int64_t producer_id)
 {
-    struct produce *produce = item->produce;
-    if (!refused_to_repeat(produce->request->conn->peer, env_of(produce), producer_id))
+    struct env *env = env_of(item->produce);
+    if (!refused_to_repeat(item->produce->request->conn->peer, env, producer_id) &&
+        !leads_since_lately(item_replica(item), env)) // it is there: it has just judged the batch
         return KAFKA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-    item->answer->error_message = slice_str("a batch before it was refused and is to be sent again first");
+    item->answer->error_message = slice_str("a batch before it is to be sent again first");
     return KAFKA_ERR_NOT_ENOUGH_REPLICAS;
 }
 
@@ -362,12 +376,6 @@ static void item_checked(struct produce_item *item, struct replica *replica, con
 }
 
 // ---- the line of a partition: batches in the order of their arrival, some of them on the pool ----
-
-static struct replica *item_replica(const struct produce_item *item)
-{
-    return partitions_find(storage_partitions(item->produce->request->storage), item->topic_id,
-                           item->answer->index);
-}
 
 static int16_t refused_error(const struct produce_item *item, int16_t error)
 {

@@ -27,6 +27,7 @@ static void role_changed(struct replica *replica)
     struct partitions *partitions = replica->partitions;
     DIAG_DEBUG(&partitions->options.env->diag, "leader changed partition=%s leader=%d epoch=%d",
                replica_name(replica), replica->state.leader, replica->state.leader_epoch);
+    replica->role_us = env_now_us(partitions->options.env);
     wait_fail(&replica->commit_waits, ST_NOT_LEADER);
     wait_fail(&replica->flush_waits, ST_NOT_LEADER);
     wait_cancel(&replica->room);

@@ -50,6 +50,7 @@ struct replica {
     bool missing;   // its log may be in a directory that is missing: it has none
     bool cutting;   // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
+    int64_t role_us; // when it took its role or the leader epoch
     struct replica_settings settings;
     struct log *log;   // NULL while an older log of this name is being deleted
     struct move *move; // to another directory, see moves.h; NULL: none

@@ -6,10 +6,10 @@
 # raise its epoch (rd_kafka_idemp_drain_epoch_bump) and write what other partitions have already, twice.
 import pytest
 
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from produce import Connection, batch
 
-UNKNOWN_TOPIC_OR_PARTITION, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, OUT_OF_ORDER = 3, 10, 19, 45
+UNKNOWN_TOPIC_OR_PARTITION, NOT_LEADER, MESSAGE_TOO_LARGE, NOT_ENOUGH_REPLICAS, OUT_OF_ORDER = 3, 6, 10, 19, 45
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,37 @@ def test_batch_behind_one_that_found_too_few_replicas_is_to_be_sent_again():
             cluster.wait_isr("r", 2, 1, 30)
             assert connection.produce("r", batch(4711, 2))[0] == NOT_ENOUGH_REPLICAS
             assert [connection.produce("r", batch(4711, n)) for n in (1, 2)] == [(0, 1), (0, 2)]
+
+
+def test_batch_behind_one_that_came_before_the_node_led_is_to_be_sent_again():
+    with Cluster(storage=2, settings={"all": {"default.replication.factor": 2}}) as cluster:
+        cluster.create_topic("l")
+        leader = cluster.leader("l")
+        follower = next(node for node in cluster.storage if node != leader)
+        with Connection(cluster, leader) as connection:
+            assert connection.produce("l", batch(4711, 0)) == (0, 0)
+        with Connection(cluster, follower) as connection:
+            assert connection.produce("l", batch(4711, 1))[0] == NOT_LEADER
+            leader.kill()
+            cluster.wait_isr("l", 1, 1, 30)
+            assert connection.produce("l", batch(4711, 2))[0] == NOT_ENOUGH_REPLICAS
+            assert [connection.produce("l", batch(4711, n)) for n in (1, 2)] == [(0, 1), (0, 2)]
+
+
+def test_batch_that_reaches_a_new_leader_before_the_one_before_it_is_to_be_sent_again():
+    with Cluster(storage=2, settings={"all": {"default.replication.factor": 2}}) as cluster:
+        cluster.create_topic("n")
+        leader = cluster.leader("n")
+        follower = next(node for node in cluster.storage if node != leader)
+        with Connection(cluster, leader) as connection:
+            assert connection.produce("n", batch(4711, 0)) == (0, 0)
+            assert connection.produce("n", batch(4711, 2))[0] == OUT_OF_ORDER
+        leader.kill()
+        cluster.wait_isr("n", 1, 1, 30)
+        with Connection(cluster, follower) as connection:
+            assert connection.produce("n", batch(4711, 2))[0] == NOT_ENOUGH_REPLICAS
+            assert [connection.produce("n", batch(4711, n)) for n in (1, 2)] == [(0, 1), (0, 2)]
+            wait_until(lambda: connection.produce("n", batch(4711, 4))[0] == OUT_OF_ORDER, 30, "the truth")
 
 
 def test_producer_nothing_is_known_of_may_begin_anywhere(started):
