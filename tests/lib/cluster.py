@@ -10,6 +10,7 @@
 #         cluster.storage[0].kill()
 import ctypes
 import errno
+import fcntl
 import json
 import os
 import random
@@ -32,7 +33,7 @@ RAW = os.path.join(BUILD, "lib", "raw")
 LOG_TAIL_LINES = 25
 # Below the range the system takes for outgoing connections, so that a daemon finds its port again after a restart.
 PORTS = (20000, 31999)
-_ports_given = set()
+_ports_given, _ports_file = set(), []
 
 
 def program(name):
@@ -44,10 +45,25 @@ def have(*names):
     return all(os.access(program(name), os.X_OK) for name in names)
 
 
+def _claim(port):
+    """Keeps the port for this process until it ends, also while the daemon it is for is down: a test that runs beside
+    would take it meanwhile. A lock of one byte for each port, in a file all tests of the machine share."""
+    if port in _ports_given:
+        return False
+    if not _ports_file:
+        name = os.path.join(tempfile.gettempdir(), "millrace-test-ports")
+        _ports_file.append(os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666))
+    try:
+        fcntl.lockf(_ports_file[0], fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
 def free_port():
     for _ in range(1000):
         port = random.randint(*PORTS)
-        if port in _ports_given:
+        if not _claim(port):
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -3,8 +3,11 @@
 # counted.
 import importlib.machinery
 import importlib.util
+import json
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -28,6 +31,15 @@ def test_ports_are_free_and_never_given_twice():
     for port in ports:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
+
+
+def test_ports_are_not_given_to_two_processes(monkeypatch):
+    monkeypatch.setattr(cluster, "PORTS", (19000, 19009))
+    here = [cluster.free_port() for _ in range(5)]
+    script = "import cluster; cluster.PORTS = (19000, 19009); print([cluster.free_port() for _ in range(5)])"
+    there = subprocess.run([sys.executable, "-c", script], cwd=os.path.dirname(cluster.__file__), check=True,
+                           capture_output=True, text=True).stdout
+    assert not set(here) & set(json.loads(there))
 
 
 def test_tap_lines_are_counted_one_by_one():
