@@ -20,10 +20,7 @@ from scenario import check
 PARTITIONS = 3
 MEMBERS = "ab"
 STILL_SECONDS = 120  # the output has nothing new for so long: it has come to a halt
-# librdkafka 2.16 gives up a broker that Metadata does not name, but waits for it with offsets of a transaction that were
-# on their way there, up to the limit that python/transform.py sets for each step, unless another broker goes or comes.
-# Metadata names one for 9 s after it has gone.
-LEAVE_SECONDS = 100
+LEAVE_SECONDS = 100  # for what python/transform.py may wait for when it is told to
 FAILURES_MAX = 5  # of members that end by an error of their own; they are started again
 
 
@@ -193,8 +190,10 @@ class Run:
                   found, STILL_SECONDS, [member.count() for member in self.members])
             time.sleep(1)
 
-    def check_members(self):
+    def check_members(self, say):
         failures = [text for member in self.members for text in member.failures]
+        for text in failures:
+            say(f"exactly once: a member ended by itself: {text}")
         check(len(failures) <= FAILURES_MAX, "%d members ended by themselves, the last one: %s", len(failures),
               failures[-1] if failures else "")
         return len(failures)
@@ -210,7 +209,7 @@ class Run:
         self.wait_output()
         for member in self.members:
             member.end()
-        failed = self.check_members()
+        failed = self.check_members(say)
         self.check_output(self.output())
         say(f"exactly once: {self.name}: {self.records} records, {storm.kills} daemons killed, {storm.replaced} members "
             f"replaced, {failed} ended by themselves, committed {[member.count() for member in self.members]}")

@@ -6,6 +6,14 @@ import sys
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
+# Nothing ends send_offsets_to_transaction in librdkafka 2.16: rdkafka_coord.c looks at the time of no coordinator request
+# (its issue 5456), and goes on with one only when some broker comes or goes. One that was for a broker whose handle it has
+# ended (rd_kafka_broker_decommission) so waits for ever (issue 5511). It ends the handles of all brokers, and starts with
+# bootstrap.servers again, when it counts every one of them as down (rd_kafka_broker_set_state, KIP-1102): also those that
+# are back and that it has not tried since, for which it takes up to reconnect.backoff.max.ms, 10 s. So any cluster can
+# have a member stay there that loses a broker every few seconds. The transaction is over after transaction.timeout.ms.
+OFFSETS_SECONDS = 45
+
 
 def told(*fields):
     print(*fields, sep="\t", flush=True)
@@ -16,13 +24,22 @@ def rewind(consumer):
         consumer.seek(TopicPartition(one.topic, one.partition, max(one.offset, 0)))
 
 
+def send_offsets(producer, offsets, group):
+    """Ends the process when the call does not end; its successor has the same transactional id."""
+    faulthandler.dump_traceback_later(OFFSETS_SECONDS, exit=True)
+    try:
+        producer.send_offsets_to_transaction(offsets, group, 30)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
 def copy(consumer, producer, topic, records, abort):
     done = {}
     producer.begin_transaction()
     for record in records:
         producer.produce(topic, record.value(), record.key())
         done[record.partition()] = TopicPartition(record.topic(), record.partition(), record.offset() + 1)
-    producer.send_offsets_to_transaction(list(done.values()), consumer.consumer_group_metadata(), 30)
+    send_offsets(producer, list(done.values()), consumer.consumer_group_metadata())
     if abort:
         producer.flush(30)
         producer.abort_transaction(30)
