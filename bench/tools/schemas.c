@@ -41,12 +41,12 @@ static size_t put_order(uint8_t *out, int string_bytes)
 
 static struct guard_books books_make(struct guard_cache *cache, enum guard_level level)
 {
-    static const struct guard_id id = {{0, 0, 0, 0, 1}};
+    static const struct schema_id id = {{0, 0, 0, 0, 1}};
     struct guard_rule rule = {.level = level};
     struct guard_told told = {.verdict = GUARD_GOOD};
     struct schema_error error;
     guard_cache_init(cache, 100, 1 << 20, 1);
-    struct guard_side *side = guard_cache_side(cache, (struct uuid){{1}}, GUARD_VALUE, rule);
+    struct guard_side *side = guard_cache_side(cache, (struct uuid){{1}}, SCHEMA_VALUE, rule);
     if (level == GUARD_FULL)
         schema_parse(SCHEMA_AVRO, slice_str(ORDER), NULL, 0, &error, &told.schema);
     guard_side_tell(side, &id, &told, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// millrace consume: prints records through librdkafka, alone or as a member of a group; sides with a schema's
-// id before them as JSON.
+// millrace consume: prints records through librdkafka, alone or as a member of a group; sides that name their
+// schema as JSON.
 #include "client.h"
 #include "commands.h"
 #include "group_reset.h"
@@ -20,11 +20,13 @@ enum { WAIT_MS = 100, METADATA_MS = 30000, LINE_MAX_BYTES = 64 << 20 };
 // A record's key or value.
 struct side {
     const char *name;
-    bool schemas; // its bytes name a schema
+    int which;    // SCHEMA_KEY, SCHEMA_VALUE
+    bool schemas; // it names a schema
     struct schema_reader reader;
     struct slice bytes; // of the record at hand; data NULL: it has none
     struct buf json;    // what that is, if schemas
-    int32_t id;
+    struct schema_id id;
+    bool known; // the id is the record's
 };
 
 struct consume {
@@ -41,17 +43,45 @@ struct consume {
 
 // ---- what is read ----
 
+// The record's header with the schema's id of that side; data NULL: it has none.
+static struct slice header_of(const rd_kafka_message_t *message, const struct side *side)
+{
+    rd_kafka_headers_t *headers;
+    const void *value;
+    size_t len;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+        rd_kafka_header_get_last(headers, schema_claim_headers[side->which], &value, &len) !=
+            RD_KAFKA_RESP_ERR_NO_ERROR)
+        return (struct slice){0};
+    return value != NULL ? slice_of(value, len) : slice_str("");
+}
+
+// FAILED: *error says why.
+static enum cli_exit side_decode(struct side *side, struct slice header, struct schema_error *error)
+{
+    struct schema_claim claim;
+    if (schema_claim_take(header, side->bytes, &claim) != ST_OK) {
+        snprintf(error->text, sizeof error->text, "no schema's id %s%s",
+                 header.data != NULL ? "in its header " : "before it and no header ",
+                 schema_claim_headers[side->which]);
+        return CLI_FAILED;
+    }
+    side->id = claim.id;
+    side->known = true;
+    return schema_reader_json(&side->reader, &claim, error, &side->json);
+}
+
 // Reads one side of a record. FAILED, told with the record's place: its bytes are no value of a schema.
 static enum cli_exit side_read(struct side *side, const rd_kafka_message_t *message, const void *data,
                                size_t len)
 {
     struct schema_error error;
     side->bytes = slice_of(data, len);
-    side->id = -1;
+    side->known = false;
     buf_clear(&side->json);
     if (!side->schemas || data == NULL)
         return CLI_DONE;
-    enum cli_exit code = schema_reader_json(&side->reader, side->bytes, &side->id, &error, &side->json);
+    enum cli_exit code = side_decode(side, header_of(message, side), &error);
     side->bytes = buf_slice(&side->json);
     if (code == CLI_FAILED)
         cli_fail(code, "partition %d, offset %lld: %s: %s", message->partition, (long long)message->offset,
@@ -65,8 +95,10 @@ static enum cli_exit record_read(struct consume *consume, const rd_kafka_message
     return code == CLI_DONE ? side_read(&consume->value, message, message->payload, message->len) : code;
 }
 
+// A number where the record has one, a guid as text.
 static void put_side(struct buf *out, const struct side *side)
 {
+    char id[SCHEMA_ID_TEXT];
     buf_printf(out, ",\"%s\":", side->name);
     if (side->bytes.data == NULL)
         buf_printf(out, "null");
@@ -74,8 +106,9 @@ static void put_side(struct buf *out, const struct side *side)
         buf_append(out, side->bytes.data, side->bytes.len);
     else
         json_put_string(out, side->bytes);
-    if (side->id >= 0)
-        buf_printf(out, ",\"%s_schema\":%d", side->name, side->id);
+    if (side->known)
+        buf_printf(out, schema_id_is_guid(&side->id) ? ",\"%s_schema\":\"%s\"" : ",\"%s_schema\":%s",
+                   side->name, schema_id_text(&side->id, id));
 }
 
 static void record_print_json(const struct consume *consume, const rd_kafka_message_t *message)
@@ -322,8 +355,10 @@ static enum cli_exit consume_check(struct consume *consume)
 
 enum cli_exit cmd_consume(int argc, char **argv)
 {
-    struct consume consume = {
-        .partition = -1, .offset = -1, .key = {.name = "key"}, .value = {.name = "value"}};
+    struct consume consume = {.partition = -1,
+                              .offset = -1,
+                              .key = {.name = "key", .which = SCHEMA_KEY},
+                              .value = {.name = "value", .which = SCHEMA_VALUE}};
     const struct cli_arg args[] = {
         {"--from-beginning|-B", CLI_FLAG, &consume.from_beginning, 0, 0, NULL,
          "from the first record (new ones only)"},

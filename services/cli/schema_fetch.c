@@ -94,8 +94,10 @@ static enum cli_exit gather(struct fetching *fetching, const char *referring, co
     return code;
 }
 
-static enum cli_exit parse(struct fetching *fetching, const cJSON *answer, int32_t id, struct schema **schema)
+static enum cli_exit parse(struct fetching *fetching, const cJSON *answer, const struct schema_id *id,
+                           struct schema **schema)
 {
+    char name[SCHEMA_ID_TEXT];
     const char *type = json_string(answer, "schemaType");
     struct slice text;
     struct schema_error error;
@@ -104,22 +106,34 @@ static enum cli_exit parse(struct fetching *fetching, const cJSON *answer, int32
     if (code != CLI_DONE)
         return code;
     if (type != NULL && schema_format_find(slice_str(type), &format) != ST_OK)
-        return cli_fail(CLI_FAILED, "schema %d is of type %.100s, which is not known here", id, type);
+        return cli_fail(CLI_FAILED, "schema %s is of type %.100s, which is not known here",
+                        schema_id_text(id, name), type);
     if (schema_parse(format, text, fetching->references, fetching->count, &error, schema) == ST_OK)
         return CLI_DONE;
-    return cli_fail(CLI_FAILED, "schema %d cannot be used: %s", id, error.text);
+    return cli_fail(CLI_FAILED, "schema %s cannot be used: %s", schema_id_text(id, name), error.text);
 }
 
-enum cli_exit schema_fetch(const struct schema_options *options, int32_t id, const char *subject,
-                           struct schema **schema, size_t *bytes)
+// A number is one of the subject's context; a guid is the same in all.
+static void ask_for(struct schema_request *request, const struct schema_id *id, const char *subject)
+{
+    char name[SCHEMA_ID_TEXT];
+    bool guid = schema_id_is_guid(id);
+    schema_request_init(request, "GET", guid ? "/schemas/guids" : "/schemas/ids", NULL);
+    buf_printf(&request->path, "/%s", schema_id_text(id, name));
+    if (guid)
+        return;
+    buf_printf(&request->path, "?subject=");
+    http_put_segment(&request->path, subject);
+}
+
+enum cli_exit schema_fetch(const struct schema_options *options, const struct schema_id *id,
+                           const char *subject, struct schema **schema, size_t *bytes)
 {
     struct schema_request request;
     cJSON *answer;
     struct fetching fetching = {.options = options};
     *schema = NULL;
-    schema_request_init(&request, "GET", "/schemas/ids", NULL);
-    buf_printf(&request.path, "/%d?subject=", id);
-    http_put_segment(&request.path, subject);
+    ask_for(&request, id, subject);
     enum cli_exit code = schema_ask(options, &request, &answer);
     if (code == CLI_DONE) {
         fetching.references = mem_calloc(SCHEMA_REFERENCES_MAX, sizeof *fetching.references);

@@ -8,13 +8,14 @@
 #include "schema.h"
 
 #include "base/map.h"
+#include "schema/claim.h"
 #include "schema/schema.h"
 
 enum { SCHEMA_READER_SCHEMAS = 1000, SCHEMA_READER_BYTES = 64 << 20 };
 
 // How a schema is had: schema_fetch, or what a test has instead.
-typedef enum cli_exit schema_fetch_fn(const struct schema_options *options, int32_t id, const char *subject,
-                                      struct schema **schema, size_t *bytes);
+typedef enum cli_exit schema_fetch_fn(const struct schema_options *options, const struct schema_id *id,
+                                      const char *subject, struct schema **schema, size_t *bytes);
 
 struct schema_reader {
     const struct schema_options *options;
@@ -22,6 +23,7 @@ struct schema_reader {
     const char *subject; // in whose context ids are
     struct map known;    // id → struct known, what was used last at the end
     size_t bytes;
+    struct buf joined; // a payload whose beginning is in a header
 };
 
 // options and subject must outlive the reader.
@@ -29,9 +31,9 @@ void schema_reader_init(struct schema_reader *reader, const struct schema_option
                         schema_fetch_fn *fetch, const char *subject);
 void schema_reader_fini(struct schema_reader *reader);
 
-// Appends the JSON of bytes. *id: by which schema, -1 when bytes do not say. FAILED: *error says why, the
-// record is at fault, or its schema; ABSENT, TIMEOUT: the registry does not answer (told).
-enum cli_exit schema_reader_json(struct schema_reader *reader, struct slice bytes, int32_t *id,
+// Appends the JSON of a side of a record. FAILED: *error says why, the record is at fault, or its schema;
+// ABSENT, TIMEOUT: the registry does not answer (told).
+enum cli_exit schema_reader_json(struct schema_reader *reader, const struct schema_claim *claim,
                                  struct schema_error *error, struct buf *json);
 
 #endif

@@ -2,22 +2,10 @@
 // See schema_wire.h.
 #include "schema_wire.h"
 
-#include "base/bytes.h"
-
-enum status schema_wire_take(struct slice *bytes, int32_t *id)
-{
-    if (bytes->len < SCHEMA_WIRE_HEADER || bytes->data[0] != 0)
-        return ST_MALFORMED;
-    *id = (int32_t)load_be32(bytes->data + 1);
-    *bytes = slice_of(bytes->data + SCHEMA_WIRE_HEADER, bytes->len - SCHEMA_WIRE_HEADER);
-    return ST_OK;
-}
-
-enum status schema_wire_encode(const struct schema *schema, int32_t id, struct slice json,
+enum status schema_wire_encode(const struct schema *schema, const struct schema_id *id, struct slice json,
                                struct schema_error *error, struct buf *out)
 {
-    buf_put_u8(out, 0);
-    buf_put_be32(out, (uint32_t)id);
+    buf_append(out, id->bytes, schema_id_size(id));
     return schema_payload_from_json(schema, json, error, out);
 }
 

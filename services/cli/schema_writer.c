@@ -101,16 +101,18 @@ static enum cli_exit side_open(struct schema_side *side, const struct naming *na
 {
     struct schema_spec spec;
     size_t bytes;
+    int32_t number;
     buf_init(&side->bytes, PAYLOAD_MAX);
     if (text == NULL)
         return CLI_DONE;
     enum cli_exit code = schema_spec_parse(text, &spec);
     if (code == CLI_DONE)
-        code = name_id(naming, &spec, &side->id);
+        code = name_id(naming, &spec, &number);
     const char *subject = spec.kind == SCHEMA_SPEC_SUBJECT ? spec.subject : naming->subject;
-    if (code == CLI_DONE)
-        code = schema_fetch(&naming->writing->registry, side->id, subject, &side->schema, &bytes);
-    return code;
+    if (code != CLI_DONE)
+        return code;
+    side->id = schema_id_of(number);
+    return schema_fetch(&naming->writing->registry, &side->id, subject, &side->schema, &bytes);
 }
 
 // Options that would change nothing are refused rather than left unread.
@@ -166,7 +168,7 @@ enum cli_exit schema_side_encode(struct schema_side *side, int64_t line, struct 
     if (side->schema == NULL)
         return CLI_DONE;
     buf_clear(&side->bytes);
-    enum status status = schema_wire_encode(side->schema, side->id, *text, &error, &side->bytes);
+    enum status status = schema_wire_encode(side->schema, &side->id, *text, &error, &side->bytes);
     *text = buf_slice(&side->bytes);
     if (status == ST_OK)
         return CLI_DONE;

@@ -5,6 +5,7 @@
 
 #include "schema.h"
 
+#include "schema/claim.h"
 #include "schema/schema.h"
 
 // What the command line says.
@@ -56,7 +57,7 @@ struct schema_writing {
 struct schema_side {
     const char *name;      // "key" or "value", for messages
     struct schema *schema; // NULL: bytes as they are
-    int32_t id;
+    struct schema_id id;
     struct buf bytes; // what was made last
 };
 

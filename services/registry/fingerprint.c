@@ -4,8 +4,8 @@
 
 #include "base/assert.h"
 #include "base/mem.h"
+#include "schema/claim.h"
 
-#include <ctype.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 
@@ -98,24 +98,11 @@ void fingerprint_format(const uint8_t guid[STATE_GUID_SIZE], char text[FINGERPRI
     }
 }
 
-static int digit(char c)
-{
-    if (!isxdigit((unsigned char)c))
-        return -1;
-    return isdigit((unsigned char)c) ? c - '0' : tolower((unsigned char)c) - 'a' + 10;
-}
-
 bool fingerprint_parse(const char *text, uint8_t guid[STATE_GUID_SIZE])
 {
-    for (int i = 0; i < STATE_GUID_SIZE; i++) {
-        if (dash_before(i) && *text++ != '-')
-            return false;
-        int high = digit(text[0]);
-        int low = high < 0 ? -1 : digit(text[1]);
-        if (low < 0)
-            return false;
-        guid[i] = (uint8_t)(high << 4 | low);
-        text += 2;
-    }
-    return *text == '\0';
+    struct schema_id id;
+    if (schema_id_parse(slice_str(text), &id) != ST_OK)
+        return false;
+    memcpy(guid, id.bytes + 1, STATE_GUID_SIZE);
+    return true;
 }

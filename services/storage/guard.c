@@ -3,7 +3,6 @@
 // until one says yes or no; any of them answers from memory, and asks the owner before it says no.
 #include "guard.h"
 
-#include "base/bytes.h"
 #include "base/mem.h"
 #include "cluster/contacts.h"
 #include "protos/registry.pb-c.h"
@@ -11,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { TRIES_MAX = 3, ASK_KEY_SIZE = 16 + 1 + GUARD_ID_SIZE };
+enum { TRIES_MAX = 3, ASK_KEY_SIZE = 16 + 1 + SCHEMA_ID_SIZE };
 
 struct ask {
     struct job job; // parses the schema
@@ -21,7 +20,7 @@ struct ask {
     char *name;
     int side;
     struct guard_rule rule;
-    struct guard_id id;
+    struct schema_id id;
     struct wait_list waits;
     struct timer timer; // until the next try
     int64_t deadline_us;
@@ -201,19 +200,18 @@ static void ask_send(struct ask *ask)
     const struct image_node *registry = registry_in_turn(guard);
     int64_t left_ms = (ask->deadline_us - env_now_us(guard->env)) / 1000;
     Millrace__LocateRequest request = MILLRACE__LOCATE_REQUEST__INIT;
-    char text[GUARD_ID_TEXT];
+    char text[SCHEMA_ID_TEXT];
     if (registry == NULL || left_ms <= 0) {
         ask_again(ask);
         return;
     }
-    guard_id_text(&ask->id, text);
-    request.has_id = ask->id.bytes[0] == 0;
+    request.has_id = !schema_id_is_guid(&ask->id);
     if (request.has_id)
-        request.id = (int32_t)load_be32(ask->id.bytes + 1);
+        request.id = schema_id_number(&ask->id);
     else
-        request.guid = text + sizeof "guid"; // behind "guid "
+        request.guid = (char *)(uintptr_t)schema_id_text(&ask->id, text);
     request.topic = ask->name;
-    request.key = ask->side == GUARD_KEY;
+    request.key = ask->side == SCHEMA_KEY;
     request.strategy = (Millrace__SubjectStrategy)ask->rule.strategy;
     request.packed = ask->rule.level == GUARD_FULL;
     struct rpc_options options = {.deadline_ms = left_ms < GUARD_TRY_MS ? left_ms : GUARD_TRY_MS};
@@ -222,17 +220,18 @@ static void ask_send(struct ask *ask)
                                &request, ask_on_reply, ask);
 }
 
-static struct slice ask_key(uint8_t key[ASK_KEY_SIZE], struct uuid topic, int side, const struct guard_id *id)
+static struct slice ask_key(uint8_t key[ASK_KEY_SIZE], struct uuid topic, int side,
+                            const struct schema_id *id)
 {
     memcpy(key, topic.bytes, 16);
     key[16] = (uint8_t)side;
-    memcpy(key + 17, id->bytes, GUARD_ID_SIZE);
+    memcpy(key + 17, id->bytes, SCHEMA_ID_SIZE);
     return slice_of(key, ASK_KEY_SIZE);
 }
 
 // The question about an id, begun when it is not under way. NULL: there are too many.
 static struct ask *ask_about(struct guard *guard, const struct guard_topic *topic, int side,
-                             const struct guard_id *id)
+                             const struct schema_id *id)
 {
     uint8_t bytes[ASK_KEY_SIZE];
     struct slice key = ask_key(bytes, topic->id, side, id);
@@ -276,7 +275,7 @@ bool guard_ask(struct guard *guard, const struct guard_topic *topic, const struc
 static void ask_about_old(struct guard *guard, const struct guard_topic *topic, int side,
                           struct guard_side *known, int64_t now_us)
 {
-    struct guard_id ids[GUARD_MISSING_MAX];
+    struct schema_id ids[GUARD_MISSING_MAX];
     size_t count = guard_side_due(known, now_us, ids, GUARD_MISSING_MAX);
     for (size_t i = 0; i < count; i++)
         ask_about(guard, topic, side, &ids[i]);
@@ -286,7 +285,7 @@ struct guard_books guard_books_of(struct guard *guard, const struct guard_topic 
 {
     struct guard_books books = {{NULL, NULL}};
     int64_t now_us = env_now_us(guard->env);
-    for (int i = 0; i < GUARD_SIDES; i++) {
+    for (int i = 0; i < SCHEMA_SIDES; i++) {
         if (topic->rules->sides[i].level == GUARD_NONE)
             continue;
         struct guard_side *side = guard_cache_side(&guard->cache, topic->id, i, topic->rules->sides[i]);

@@ -3,11 +3,8 @@
 // them when it is asked for one and something has changed or become old.
 #include "guard_cache.h"
 
-#include "base/bytes.h"
 #include "base/mem.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { SIDE_KEY_SIZE = 17, ENTRY_BYTES = 256 };
@@ -22,30 +19,6 @@ struct guard_side {
     int64_t due_us; // the first entry is to be asked about again
     struct guard_side *next, *previous;
 };
-
-// ---- ids ----
-
-size_t guard_id_read(struct slice bytes, struct guard_id *id)
-{
-    static const size_t sizes[] = {1 + 4, 1 + 16};
-    size_t size = bytes.len > 0 && bytes.data[0] < 2 ? sizes[bytes.data[0]] : SIZE_MAX;
-    if (bytes.len < size)
-        return 0;
-    *id = (struct guard_id){{0}};
-    memcpy(id->bytes, bytes.data, size);
-    return size;
-}
-
-const char *guard_id_text(const struct guard_id *id, char text[GUARD_ID_TEXT])
-{
-    const uint8_t *b = id->bytes + 1;
-    if (id->bytes[0] == 0)
-        snprintf(text, GUARD_ID_TEXT, "id %" PRId32, (int32_t)load_be32(b));
-    else
-        snprintf(text, GUARD_ID_TEXT, "guid %08x-%04x-%04x-%04x-%04x%08x", load_be32(b), load_be16(b + 4),
-                 load_be16(b + 6), load_be16(b + 8), load_be16(b + 10), load_be32(b + 12));
-    return text;
-}
 
 // ---- entries and books ----
 
@@ -81,15 +54,15 @@ static int by_id(const void *left, const void *right)
 {
     const struct guard_entry *a = *(struct guard_entry *const *)left;
     const struct guard_entry *b = *(struct guard_entry *const *)right;
-    return memcmp(a->id.bytes, b->id.bytes, GUARD_ID_SIZE);
+    return memcmp(a->id.bytes, b->id.bytes, SCHEMA_ID_SIZE);
 }
 
-const struct guard_entry *guard_book_find(const struct guard_book *book, const struct guard_id *id)
+const struct guard_entry *guard_book_find(const struct guard_book *book, const struct schema_id *id)
 {
     size_t from = 0, to = book->count;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        int order = memcmp(id->bytes, book->entries[middle]->id.bytes, GUARD_ID_SIZE);
+        int order = memcmp(id->bytes, book->entries[middle]->id.bytes, SCHEMA_ID_SIZE);
         if (order == 0)
             return book->entries[middle];
         *(order < 0 ? &to : &from) = order < 0 ? middle : middle + 1;
@@ -106,7 +79,7 @@ static int64_t later(int64_t now_us, int64_t ms)
 
 static void forget(struct guard_side *side, struct guard_entry *entry)
 {
-    map_remove(&side->entries, slice_of(entry->id.bytes, GUARD_ID_SIZE));
+    map_remove(&side->entries, slice_of(entry->id.bytes, SCHEMA_ID_SIZE));
     side->cache->entries--;
     side->cache->bytes -= entry->bytes;
     side->changed = true;
@@ -243,7 +216,7 @@ struct guard_book *guard_side_book(struct guard_side *side, int64_t now_us)
     return guard_book_ref(side->book);
 }
 
-size_t guard_side_due(struct guard_side *side, int64_t now_us, struct guard_id *ids, size_t max)
+size_t guard_side_due(struct guard_side *side, int64_t now_us, struct schema_id *ids, size_t max)
 {
     size_t count = 0;
     void *value;
@@ -292,9 +265,9 @@ static void enforce(struct guard_side *told, const struct guard_entry *newest)
     }
 }
 
-static struct guard_entry *entry_of(const struct guard_side *side, const struct guard_id *id)
+static struct guard_entry *entry_of(const struct guard_side *side, const struct schema_id *id)
 {
-    return map_get(&side->entries, slice_of(id->bytes, GUARD_ID_SIZE));
+    return map_get(&side->entries, slice_of(id->bytes, SCHEMA_ID_SIZE));
 }
 
 static void put(struct guard_side *side, struct guard_entry *entry)
@@ -303,7 +276,7 @@ static void put(struct guard_side *side, struct guard_entry *entry)
     struct guard_entry *before = entry_of(side, &entry->id);
     if (before != NULL)
         forget(side, before);
-    map_put(&side->entries, slice_of(entry->id.bytes, GUARD_ID_SIZE), entry);
+    map_put(&side->entries, slice_of(entry->id.bytes, SCHEMA_ID_SIZE), entry);
     cache->entries++;
     cache->bytes += entry->bytes;
     side->changed = true;
@@ -320,7 +293,7 @@ static size_t counted(const struct guard_cache *cache, size_t bytes)
     return ENTRY_BYTES + bytes < share ? ENTRY_BYTES + bytes : share;
 }
 
-void guard_side_tell(struct guard_side *side, const struct guard_id *id, const struct guard_told *told,
+void guard_side_tell(struct guard_side *side, const struct schema_id *id, const struct guard_told *told,
                      int64_t now_us)
 {
     bool good = told->verdict == GUARD_GOOD, silent = told->verdict == GUARD_SILENCE;
@@ -337,7 +310,7 @@ void guard_side_tell(struct guard_side *side, const struct guard_id *id, const s
     put(side, entry);
 }
 
-void guard_side_silence(struct guard_side *side, const struct guard_id *id, int64_t now_us)
+void guard_side_silence(struct guard_side *side, const struct schema_id *id, int64_t now_us)
 {
     struct guard_entry *entry = entry_of(side, id);
     if (entry == NULL || entry->verdict != GUARD_GOOD) {

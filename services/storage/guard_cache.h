@@ -14,6 +14,7 @@
 
 #include "base/map.h"
 #include "base/uuid.h"
+#include "schema/claim.h"
 #include "schema/schema.h"
 
 enum {
@@ -29,7 +30,6 @@ enum {
 enum guard_level { GUARD_NONE, GUARD_ID, GUARD_FULL };
 // Numbers of millrace.SubjectStrategy in protos/registry.proto.
 enum guard_strategy { GUARD_TOPIC_NAME, GUARD_RECORD_NAME, GUARD_TOPIC_RECORD_NAME };
-enum { GUARD_KEY, GUARD_VALUE, GUARD_SIDES };
 
 struct guard_rule {
     enum guard_level level; // confluent.*.schema.validation, millrace.*.schema.validation
@@ -39,21 +39,8 @@ struct guard_rule {
 // What a topic asks of its records.
 struct guard_rules {
     bool any; // one of the sides is looked at
-    struct guard_rule sides[GUARD_SIDES];
+    struct guard_rule sides[SCHEMA_SIDES];
 };
-
-// A schema's id as records carry it (Confluent's SchemaId): 0 and four bytes, or 1 and the 16 of a guid; what
-// is left is zero.
-enum { GUARD_ID_SIZE = 17 };
-struct guard_id {
-    uint8_t bytes[GUARD_ID_SIZE];
-};
-
-// Reads an id at the beginning of bytes; its length, or 0 when there is none.
-size_t guard_id_read(struct slice bytes, struct guard_id *id);
-enum { GUARD_ID_TEXT = 48 };
-// "id 7", "guid 0f..-..". Returns text.
-const char *guard_id_text(const struct guard_id *id, char text[GUARD_ID_TEXT]);
 
 enum guard_verdict {
     GUARD_GOOD,
@@ -72,7 +59,7 @@ struct guard_told {
 };
 
 struct guard_entry {
-    struct guard_id id;
+    struct schema_id id;
     enum guard_verdict verdict;
     struct schema *schema;
     char *subject, *fault;
@@ -93,7 +80,7 @@ struct guard_book {
 struct guard_book *guard_book_ref(struct guard_book *book); // NULL is fine
 void guard_book_unref(struct guard_book **book);            // NULL inside is fine
 // NULL: nothing is known of the id.
-const struct guard_entry *guard_book_find(const struct guard_book *book, const struct guard_id *id);
+const struct guard_entry *guard_book_find(const struct guard_book *book, const struct schema_id *id);
 
 struct guard_side;
 struct guard_cache {
@@ -117,12 +104,12 @@ struct guard_side *guard_cache_find(struct guard_cache *cache, struct uuid topic
 struct guard_book *guard_side_book(struct guard_side *side, int64_t now_us);
 
 // Ids that are used and ought to be asked about again; at most max. Each is told once in GUARD_DENIED_MS.
-size_t guard_side_due(struct guard_side *side, int64_t now_us, struct guard_id *ids, size_t max);
+size_t guard_side_due(struct guard_side *side, int64_t now_us, struct schema_id *ids, size_t max);
 
 // A registry has answered, or none has. What is beyond the limits goes: first all of the side used least,
 // never what is told now.
-void guard_side_tell(struct guard_side *side, const struct guard_id *id, const struct guard_told *told,
+void guard_side_tell(struct guard_side *side, const struct schema_id *id, const struct guard_told *told,
                      int64_t now_us);
-void guard_side_silence(struct guard_side *side, const struct guard_id *id, int64_t now_us);
+void guard_side_silence(struct guard_side *side, const struct schema_id *id, int64_t now_us);
 
 #endif

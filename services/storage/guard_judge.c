@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// See guard_judge.h. Where the id is: in a header (Confluent's HeaderSchemaIdSerializer), else in
-// front of the payload (PrefixSchemaIdSerializer); in both places SchemaId.fromBytes takes an id or a guid.
+// See guard_judge.h. Where a record's id is, says schema/claim.h.
 #include "guard_judge.h"
 
 #include "base/mem.h"
 
-static const char *const parts[GUARD_SIDES] = {[GUARD_KEY] = "key", [GUARD_VALUE] = "value"};
-static const char *const headers[GUARD_SIDES] = {
-    [GUARD_KEY] = "__key_schema_id", [GUARD_VALUE] = "__value_schema_id"};
+static const char *const parts[SCHEMA_SIDES] = {[SCHEMA_KEY] = "key", [SCHEMA_VALUE] = "value"};
 static const char *const names[GUARD_REASONS] = {
     [GUARD_BARE] = "no_id",      [GUARD_HEADER] = "bad_header",      [GUARD_NOBODYS] = "unknown_id",
     [GUARD_FOREIGN] = "subject", [GUARD_SEALED] = "unusable_schema", [GUARD_PAYLOAD] = "payload"};
@@ -21,7 +18,7 @@ const char *guard_reason_name(enum guard_reason reason)
 
 bool guard_books_full(const struct guard_books *books)
 {
-    for (int i = 0; i < GUARD_SIDES; i++)
+    for (int i = 0; i < SCHEMA_SIDES; i++)
         if (books->sides[i] != NULL && books->sides[i]->level == GUARD_FULL)
             return true;
     return false;
@@ -29,7 +26,7 @@ bool guard_books_full(const struct guard_books *books)
 
 bool guard_books_dear(const struct guard_books *books)
 {
-    for (int i = 0; i < GUARD_SIDES; i++)
+    for (int i = 0; i < SCHEMA_SIDES; i++)
         if (books->sides[i] != NULL && books->sides[i]->dear)
             return true;
     return false;
@@ -37,13 +34,13 @@ bool guard_books_dear(const struct guard_books *books)
 
 void guard_books_ref(const struct guard_books *books)
 {
-    for (int i = 0; i < GUARD_SIDES; i++)
+    for (int i = 0; i < SCHEMA_SIDES; i++)
         guard_book_ref(books->sides[i]);
 }
 
 void guard_books_unref(struct guard_books *books)
 {
-    for (int i = 0; i < GUARD_SIDES; i++)
+    for (int i = 0; i < SCHEMA_SIDES; i++)
         guard_book_unref(&books->sides[i]);
 }
 
@@ -51,18 +48,11 @@ void guard_books_unref(struct guard_books *books)
 
 struct judge {
     const struct guard_books *books;
-    const struct guard_entry *last[GUARD_SIDES]; // found for the record before, mostly the same again
-    struct guard_report *report;                 // NULL: nothing to tell yet
+    const struct guard_entry *last[SCHEMA_SIDES]; // found for the record before, mostly the same again
+    struct guard_report *report;                  // NULL: nothing to tell yet
     size_t spare;
     struct buf joined; // a payload whose beginning is in a header
     int32_t record;
-};
-
-// What of a record says that it has a schema, and is of it.
-struct claim {
-    struct guard_id id;
-    struct slice lead; // behind an id in a header: Protobuf's message indexes, which else begin the payload
-    struct slice payload;
 };
 
 static struct guard_report *report_of(struct judge *judge)
@@ -83,7 +73,7 @@ static void add_fault(struct judge *judge, const struct guard_fault *fault)
     report->faults[report->fault_count++].record = judge->record;
 }
 
-static void add_missing(struct judge *judge, int side, const struct guard_id *id)
+static void add_missing(struct judge *judge, int side, const struct schema_id *id)
 {
     struct guard_report *report = report_of(judge);
     for (int i = 0; i < report->missing_count; i++)
@@ -93,7 +83,7 @@ static void add_missing(struct judge *judge, int side, const struct guard_id *id
         report->missing[report->missing_count++] = (struct guard_missing){.side = side, .id = *id};
 }
 
-static const struct guard_entry *find(struct judge *judge, int side, const struct guard_id *id)
+static const struct guard_entry *find(struct judge *judge, int side, const struct schema_id *id)
 {
     const struct guard_entry *last = judge->last[side];
     if (last == NULL || memcmp(&last->id, id, sizeof *id) != 0)
@@ -102,48 +92,33 @@ static const struct guard_entry *find(struct judge *judge, int side, const struc
     return last;
 }
 
-// The last header of that name, as Confluent's deserializer takes it. False: there is none.
+// False: the record has no such header. One that is null is one without an id.
 static bool find_header(const struct record *record, int side, struct slice *value)
 {
     struct record rest = *record;
     struct record_header header;
     bool found = false;
     while (record_next_header(&rest, &header))
-        if (slice_is(header.key, headers[side])) {
-            *value = header.value;
+        if (slice_is(header.key, schema_claim_headers[side])) {
+            *value = header.value.data != NULL ? header.value : slice_str("");
             found = true;
         }
     return found;
 }
 
 // False: the side's part has no id, *reason says why.
-static bool take_claim(const struct record *record, int side, struct slice part, struct claim *claim,
+static bool take_claim(const struct record *record, int side, struct slice part, struct schema_claim *claim,
                        enum guard_reason *reason)
 {
-    struct slice header;
+    struct slice header = {0};
     bool in_header = record->header_count > 0 && find_header(record, side, &header);
-    struct slice bytes = in_header ? header : part;
-    size_t size = guard_id_read(bytes, &claim->id);
-    struct slice rest = slice_of(bytes.data + size, bytes.len - size);
     *reason = in_header ? GUARD_HEADER : GUARD_BARE;
-    claim->lead = in_header ? rest : (struct slice){0};
-    claim->payload = in_header ? part : rest;
-    return size > 0;
+    return schema_claim_take(header, part, claim) == ST_OK;
 }
 
-static struct slice whole_payload(struct judge *judge, const struct claim *claim)
+static void judge_payload(struct judge *judge, struct guard_fault *fault, const struct schema_claim *claim)
 {
-    if (claim->lead.len == 0)
-        return claim->payload;
-    buf_clear(&judge->joined);
-    buf_append(&judge->joined, claim->lead.data, claim->lead.len);
-    buf_append(&judge->joined, claim->payload.data, claim->payload.len);
-    return buf_slice(&judge->joined);
-}
-
-static void judge_payload(struct judge *judge, struct guard_fault *fault, const struct claim *claim)
-{
-    struct slice payload = whole_payload(judge, claim);
+    struct slice payload = schema_claim_payload(claim, &judge->joined);
     struct schema_error error = {.code = ST_LIMIT,
                                  .text = "it is deeper or has more values than is looked at"};
     enum status status = schema_payload_check_many(fault->entry->schema, payload, &judge->spare);
@@ -160,7 +135,7 @@ static void judge_payload(struct judge *judge, struct guard_fault *fault, const 
     add_fault(judge, fault);
 }
 
-static void judge_entry(struct judge *judge, struct guard_fault *fault, const struct claim *claim)
+static void judge_entry(struct judge *judge, struct guard_fault *fault, const struct schema_claim *claim)
 {
     static const enum guard_reason reasons[] = {[GUARD_UNKNOWN] = GUARD_NOBODYS,
                                                 [GUARD_UNREGISTERED] = GUARD_FOREIGN,
@@ -182,9 +157,9 @@ static void judge_entry(struct judge *judge, struct guard_fault *fault, const st
 // Null has no schema and is always taken: in a compacted topic it deletes the key.
 static void judge_part(struct judge *judge, const struct record *record, int side)
 {
-    struct slice part = side == GUARD_KEY ? record->key : record->value;
+    struct slice part = side == SCHEMA_KEY ? record->key : record->value;
     struct guard_fault fault = {.side = side};
-    struct claim claim = {.id = {{0}}};
+    struct schema_claim claim = {.id = {{0}}};
     if (judge->books->sides[side] == NULL || part.data == NULL)
         return;
     bool claims = take_claim(record, side, part, &claim, &fault.reason);
@@ -213,7 +188,7 @@ struct guard_report *guard_judge(const struct guard_books *books, const struct b
     struct record record;
     buf_init(&judge.joined, records.len);
     for (; !stopped(stop) && batch_next(&reader, &record) == ST_OK; judge.record++)
-        for (int side = 0; side < GUARD_SIDES; side++)
+        for (int side = 0; side < SCHEMA_SIDES; side++)
             judge_part(&judge, &record, side);
     if (stopped(stop))
         report_of(&judge)->spent = true;
@@ -235,16 +210,19 @@ void guard_report_free(struct guard_report **pointer)
 const char *guard_fault_text(struct arena *arena, const char *topic, const struct guard_fault *fault)
 {
     const char *part = parts[fault->side];
-    char id[GUARD_ID_TEXT];
+    char text[SCHEMA_ID_TEXT];
+    const char *id = arena_printf(arena, "%s %s", schema_id_is_guid(&fault->id) ? "guid" : "id",
+                                  schema_id_text(&fault->id, text));
     const char *subject = fault->entry != NULL && fault->entry->subject != NULL ? fault->entry->subject : "";
     const char *why = fault->entry != NULL && fault->entry->fault != NULL ? fault->entry->fault : "";
-    guard_id_text(&fault->id, id);
+    if (id == NULL)
+        return NULL;
     switch (fault->reason) {
     case GUARD_BARE:
         return arena_printf(arena, "the %s of a record of topic %s begins with no schema id", part, topic);
     case GUARD_HEADER:
         return arena_printf(arena, "the header %s of a record of topic %s is no schema id",
-                            headers[fault->side], topic);
+                            schema_claim_headers[fault->side], topic);
     case GUARD_NOBODYS:
         return arena_printf(arena, "topic %s: the %s's schema (%s) is not known to the registry", topic, part,
                             id);

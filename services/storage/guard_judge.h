@@ -19,12 +19,12 @@ enum {
 
 // What a topic's records are judged by; NULL: that side is not looked at.
 struct guard_books {
-    struct guard_book *sides[GUARD_SIDES];
+    struct guard_book *sides[SCHEMA_SIDES];
 };
 
 static inline bool guard_books_any(const struct guard_books *books)
 {
-    return books->sides[GUARD_KEY] != NULL || books->sides[GUARD_VALUE] != NULL;
+    return books->sides[SCHEMA_KEY] != NULL || books->sides[SCHEMA_VALUE] != NULL;
 }
 // Whether a side's payloads are looked at; and whether that may take long.
 bool guard_books_full(const struct guard_books *books);
@@ -47,14 +47,14 @@ struct guard_fault {
     int32_t record; // index in the batch
     int side;
     enum guard_reason reason;
-    struct guard_id id;              // not with BARE and HEADER
+    struct schema_id id;             // not with BARE and HEADER
     const struct guard_entry *entry; // in the book; NULL with BARE and HEADER
     char *why;                       // PAYLOAD: where and what is wrong, of the first ones; NULL: not told
 };
 
 struct guard_missing {
     int side;
-    struct guard_id id;
+    struct schema_id id;
 };
 
 // At least one of bad, missing, silence and spent is something.

@@ -110,12 +110,12 @@ static void read_guard(const struct reader *reader, struct guard_rules *rules)
 {
     static const struct {
         const char *confluent, *millrace, *strategy;
-    } keys[GUARD_SIDES] = {[GUARD_KEY] = {"confluent.key.schema.validation", "millrace.key.schema.validation",
-                                          "confluent.key.subject.name.strategy"},
-                           [GUARD_VALUE] = {"confluent.value.schema.validation",
-                                            "millrace.value.schema.validation",
-                                            "confluent.value.subject.name.strategy"}};
-    for (int i = 0; i < GUARD_SIDES; i++) {
+    } keys[SCHEMA_SIDES] = {
+        [SCHEMA_KEY] = {"confluent.key.schema.validation", "millrace.key.schema.validation",
+                        "confluent.key.subject.name.strategy"},
+        [SCHEMA_VALUE] = {"confluent.value.schema.validation", "millrace.value.schema.validation",
+                          "confluent.value.subject.name.strategy"}};
+    for (int i = 0; i < SCHEMA_SIDES; i++) {
         struct guard_rule *rule = &rules->sides[i];
         rule->level = GUARD_NONE;
         if (says(reader, keys[i].confluent, "true") || says(reader, keys[i].millrace, "id"))
@@ -124,7 +124,8 @@ static void read_guard(const struct reader *reader, struct guard_rules *rules)
             rule->level = GUARD_FULL;
         rule->strategy = strategy_of(word(reader, keys[i].strategy, NULL, ""));
     }
-    rules->any = rules->sides[GUARD_KEY].level != GUARD_NONE || rules->sides[GUARD_VALUE].level != GUARD_NONE;
+    rules->any =
+        rules->sides[SCHEMA_KEY].level != GUARD_NONE || rules->sides[SCHEMA_VALUE].level != GUARD_NONE;
 }
 
 void settings_topic(const struct image *image, const char *topic, int32_t node_id,

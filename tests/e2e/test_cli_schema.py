@@ -11,6 +11,7 @@ import threading
 import pytest
 
 import cluster as lib
+from produce import Connection, packed, records
 from rest import Registry, record
 
 pytestmark = pytest.mark.skipif(
@@ -173,6 +174,33 @@ def test_a_record_that_is_no_value_is_told_by_its_place(cluster, registry, cli, 
     error = cli("consume", topic, "--offset", 3, "-e", "--value-schema", code=1)
     assert "partition 0, offset 3: value: not a value of schema %d (AVRO)" % number in error
     assert read(cli, topic, "--value-schema", "--skip-errors") == LINES
+
+
+def guid_of(registry, subject):
+    answer = registry.get("/subjects/%s/versions/1" % subject, **{"Confluent-Accept-Unknown-Properties": "true"})
+    return answer.json["guid"]
+
+
+def test_a_schema_named_in_a_header(cluster, registry, cli, topic):
+    """As Confluent's HeaderSchemaIdSerializer writes it: a guid, behind it Protobuf's message indexes."""
+    text = 'syntax = "proto3"; message First { string name = 1; } message Second { int32 number = 1; }'
+    registry.id_of(topic + "-key", '"string"')
+    registry.id_of(topic + "-value", text, schemaType="PROTOBUF")
+    key, value = (guid_of(registry, topic + side) for side in ("-key", "-value"))
+
+    def header(side, guid, rest=b""):
+        return b"__%s_schema_id" % side, b"\1" + bytes.fromhex(guid.replace("-", "")) + rest
+
+    with Connection(cluster) as connection:
+        for headers in ([header(b"key", key), header(b"value", value, b"\2\2")],
+                        [header(b"key", key), (b"__value_schema_id", b"\1short")]):
+            batch = packed("none", records([b"\x08\7"], key=b"\4ab", headers=headers), 1)
+            assert connection.produce(topic, batch)[0] == 0
+    got = json.loads(cli("consume", topic, "-B", "-n", "1", "--key-schema", "--value-schema", "--json"))
+    assert (got["key"], got["value"]) == ("ab", {"number": 7})
+    assert (got["key_schema"], got["value_schema"]) == (key, value)
+    error = cli("consume", topic, "--offset", 1, "-e", "--value-schema", code=1)
+    assert "partition 0, offset 1: value: no schema's id in its header __value_schema_id" in error
 
 
 def test_a_record_without_value_is_null(cluster, cli, topic):

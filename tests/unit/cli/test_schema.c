@@ -132,32 +132,22 @@ static struct schema *parsed(const char *text)
 Test(schema_wire, there_and_back)
 {
     static const uint8_t expected[] = {0, 0, 0, 1, 2, 6};
+    const struct schema_id id = schema_id_of(258);
+    struct schema_claim claim;
     struct schema *schema = parsed("\"long\"");
     struct schema_error error;
     struct buf out, json;
-    int32_t id;
     buf_init(&out, 100);
     buf_init(&json, 100);
-    cr_assert_eq(schema_wire_encode(schema, 258, slice_str("3"), &error, &out), ST_OK);
+    cr_assert_eq(schema_wire_encode(schema, &id, slice_str("3"), &error, &out), ST_OK);
     cr_expect(slice_equal(buf_slice(&out), slice_of(expected, sizeof expected)));
-    struct slice bytes = buf_slice(&out);
-    cr_assert_eq(schema_wire_take(&bytes, &id), ST_OK);
-    cr_expect_eq(id, 258);
-    cr_assert_eq(schema_wire_decode(schema, bytes, &json), ST_OK);
+    cr_assert_eq(schema_claim_take((struct slice){0}, buf_slice(&out), &claim), ST_OK);
+    cr_assert_eq(schema_wire_decode(schema, claim.payload, &json), ST_OK);
     cr_expect(slice_is(buf_slice(&json), "3"));
-    cr_expect_eq(schema_wire_encode(schema, 258, slice_str("{}"), &error, &out), ST_MALFORMED);
+    cr_expect_eq(schema_wire_encode(schema, &id, slice_str("{}"), &error, &out), ST_MALFORMED);
     buf_fini(&out);
     buf_fini(&json);
     schema_free(schema);
-}
-
-Test(schema_wire, what_has_no_header_is_refused)
-{
-    int32_t id;
-    struct slice shorter = slice_of("\0\0\0\1", 4), other = slice_of("\1\0\0\0\1", 5), empty = {0};
-    cr_expect_eq(schema_wire_take(&shorter, &id), ST_MALFORMED);
-    cr_expect_eq(schema_wire_take(&other, &id), ST_MALFORMED);
-    cr_expect_eq(schema_wire_take(&empty, &id), ST_MALFORMED);
 }
 
 // ---- reading ----
@@ -169,28 +159,26 @@ struct fetched {
     enum cli_exit code;
 };
 
-static enum cli_exit fetch(const struct schema_options *options, int32_t id, const char *subject,
-                           struct schema **schema, size_t *bytes)
+static enum cli_exit fetch(const struct schema_options *options, const struct schema_id *id,
+                           const char *subject, struct schema **schema, size_t *bytes)
 {
     struct fetched *fetched = (struct fetched *)options;
     fetched->count++;
     *schema = NULL;
     *bytes = fetched->bytes;
     cr_expect_str_eq(subject, "t-value");
-    if (fetched->code == CLI_DONE && id != fetched->refused)
+    if (fetched->code == CLI_DONE && schema_id_number(id) != fetched->refused)
         *schema = parsed("\"long\"");
     return fetched->code != CLI_DONE ? fetched->code : *schema != NULL ? CLI_DONE : CLI_FAILED;
 }
 
 static enum cli_exit read_one(struct schema_reader *reader, int32_t number)
 {
-    uint8_t bytes[] = {0, 0, 0, (uint8_t)(number >> 8), (uint8_t)number, 2};
+    const struct schema_claim claim = {.id = schema_id_of(number), .payload = slice_of("\2", 1)};
     struct schema_error error;
     struct buf json;
-    int32_t id;
     buf_init(&json, 100);
-    enum cli_exit code = schema_reader_json(reader, slice_of(bytes, sizeof bytes), &id, &error, &json);
-    cr_expect_eq(id, number);
+    enum cli_exit code = schema_reader_json(reader, &claim, &error, &json);
     cr_expect(code == CLI_DONE ? slice_is(buf_slice(&json), "1") : code != CLI_FAILED || *error.text != '\0');
     buf_fini(&json);
     return code;
@@ -255,14 +243,30 @@ Test(schema_reader, bytes_that_are_no_value_say_why)
     struct fetched fetched = {.refused = -1};
     struct schema_reader reader;
     struct schema_error error;
+    const struct schema_claim claim = {.id = schema_id_of(5)};
     struct buf json;
-    int32_t id;
     buf_init(&json, 100);
     schema_reader_init(&reader, &fetched.options, fetch, "t-value");
-    cr_expect_eq(schema_reader_json(&reader, slice_str("hello"), &id, &error, &json), CLI_FAILED);
-    cr_expect(id == -1 && strstr(error.text, "no schema's id") != NULL);
-    cr_expect_eq(schema_reader_json(&reader, slice_of("\0\0\0\0\5", 5), &id, &error, &json), CLI_FAILED);
-    cr_expect(id == 5 && strstr(error.text, "schema 5 (AVRO)") != NULL, "%s", error.text);
+    cr_expect_eq(schema_reader_json(&reader, &claim, &error, &json), CLI_FAILED);
+    cr_expect(strstr(error.text, "schema 5 (AVRO)") != NULL, "%s", error.text);
+    buf_fini(&json);
+    schema_reader_fini(&reader);
+}
+
+Test(schema_reader, a_guid_is_not_the_number_that_begins_like_it_and_its_lead_is_payload)
+{
+    struct fetched fetched = {.refused = -1};
+    struct schema_reader reader;
+    struct schema_error error;
+    struct schema_claim claim = {.lead = slice_of("\2", 1)};
+    struct buf json;
+    buf_init(&json, 100);
+    schema_reader_init(&reader, &fetched.options, fetch, "t-value");
+    cr_assert_eq(schema_id_parse(slice_str("00000000-0000-0000-0000-000000000000"), &claim.id), ST_OK);
+    cr_expect_eq(read_one(&reader, 0), CLI_DONE);
+    cr_expect_eq(schema_reader_json(&reader, &claim, &error, &json), CLI_DONE);
+    cr_expect(slice_is(buf_slice(&json), "1"));
+    cr_expect_eq(fetched.count, 2);
     buf_fini(&json);
     schema_reader_fini(&reader);
 }

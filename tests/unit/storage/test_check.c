@@ -252,8 +252,8 @@ static const struct guard_rule full = {.level = GUARD_FULL};
 // A side with id 1, of a JSON schema that takes 5,000 steps for any value.
 static struct guard_side *learn_costly(struct guard_cache *cache)
 {
-    struct guard_side *side = guard_cache_side(cache, (struct uuid){{1}}, GUARD_VALUE, full);
-    struct guard_id id = {{0, 0, 0, 0, 1}};
+    struct guard_side *side = guard_cache_side(cache, (struct uuid){{1}}, SCHEMA_VALUE, full);
+    struct schema_id id = {{0, 0, 0, 0, 1}};
     struct guard_told costly = {.verdict = GUARD_GOOD};
     struct schema_error error;
     struct buf text;
@@ -334,7 +334,7 @@ Test(check, one_that_is_ended_looks_at_no_further_payload)
     struct check_rules all = rules();
     struct block *block = make_costly();
     guard_cache_init(&cache, 100, 1 << 20, 7);
-    all.guard.sides[GUARD_VALUE] = guard_side_book(learn_costly(&cache), 0);
+    all.guard.sides[SCHEMA_VALUE] = guard_side_book(learn_costly(&cache), 0);
     double whole = time_check(block, &all, false);
     cr_expect_lt(time_check(block, &all, true), whole / 4, "%f s for all", whole);
     guard_books_unref(&all.guard);

@@ -10,34 +10,34 @@ static struct guard_cache cache;
 static const struct guard_rule by_id = {.level = GUARD_ID};
 static const struct uuid topic = {{1}}, other = {{2}};
 
-static struct guard_id id_of(uint32_t number)
+static struct schema_id id_of(uint32_t number)
 {
-    return (struct guard_id){
+    return (struct schema_id){
         {0, (uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
 }
 
 static struct guard_side *values(struct uuid of)
 {
-    return guard_cache_side(&cache, of, GUARD_VALUE, by_id);
+    return guard_cache_side(&cache, of, SCHEMA_VALUE, by_id);
 }
 
 static void tell(struct guard_side *side, uint32_t number, enum guard_verdict verdict, int64_t now_us)
 {
-    struct guard_id id = id_of(number);
+    struct schema_id id = id_of(number);
     struct guard_told told = {.verdict = verdict, .subject = "s"};
     guard_side_tell(side, &id, &told, now_us);
 }
 
 static void silence(struct guard_side *side, uint32_t number, int64_t now_us)
 {
-    struct guard_id id = id_of(number);
+    struct schema_id id = id_of(number);
     guard_side_silence(side, &id, now_us);
 }
 
 // The verdict in a book of that time; -1: nothing is known.
 static int known(struct guard_side *side, uint32_t number, int64_t now_us)
 {
-    struct guard_id id = id_of(number);
+    struct schema_id id = id_of(number);
     struct guard_book *book = guard_side_book(side, now_us);
     const struct guard_entry *entry = guard_book_find(book, &id);
     int verdict = entry != NULL ? (int)entry->verdict : -1;
@@ -47,7 +47,7 @@ static int known(struct guard_side *side, uint32_t number, int64_t now_us)
 
 static size_t due(struct guard_side *side, int64_t now_us)
 {
-    struct guard_id ids[4];
+    struct schema_id ids[4];
     return guard_side_due(side, now_us, ids, 4);
 }
 
@@ -64,24 +64,6 @@ static void stop(void)
 }
 
 TestSuite(guard_cache, .init = start, .fini = stop);
-
-Test(guard_cache, ids_are_read_as_they_stand_in_records)
-{
-    static const uint8_t plain[] = {0, 0, 0, 0, 7, 99};
-    uint8_t guid[17] = {1,    0x0f, 0x1e, 0x2d, 0x3c, 0x4b, 0x5a, 0x69, 0x78,
-                        0x87, 0x96, 0xa5, 0xb4, 0xc3, 0xd2, 0xe1, 0xf0};
-    struct guard_id id;
-    char text[GUARD_ID_TEXT];
-    cr_expect_eq(guard_id_read(slice_of(plain, sizeof plain), &id), 5);
-    cr_expect_str_eq(guard_id_text(&id, text), "id 7");
-    cr_expect_eq(guard_id_read(slice_of(plain, 4), &id), 0);
-    cr_expect_eq(guard_id_read(slice_of(guid, sizeof guid), &id), 17);
-    cr_expect_str_eq(guard_id_text(&id, text), "guid 0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0");
-    cr_expect_eq(guard_id_read(slice_of(guid, 16), &id), 0);
-    guid[0] = 2;
-    cr_expect_eq(guard_id_read(slice_of(guid, sizeof guid), &id), 0);
-    cr_expect_eq(guard_id_read(slice_of("", 0), &id), 0);
-}
 
 Test(guard_cache, what_is_denied_counts_for_a_moment)
 {
@@ -128,7 +110,7 @@ Test(guard_cache, what_was_good_stays_good_while_no_registry_answers)
 Test(guard_cache, a_book_does_not_change)
 {
     struct guard_side *side = values(topic);
-    struct guard_id id = id_of(1);
+    struct schema_id id = id_of(1);
     tell(side, 1, GUARD_UNKNOWN, 0);
     struct guard_book *before = guard_side_book(side, 0);
     tell(side, 1, GUARD_GOOD, 1);
@@ -157,12 +139,12 @@ Test(guard_cache, another_rule_forgets_what_was_known)
     struct guard_side *side = values(topic);
     tell(side, 1, GUARD_GOOD, 0);
     struct guard_rule full = {.level = GUARD_FULL};
-    cr_expect(guard_cache_find(&cache, topic, GUARD_VALUE, by_id) == side);
-    cr_expect(guard_cache_find(&cache, topic, GUARD_VALUE, full) == NULL);
-    cr_expect(guard_cache_find(&cache, topic, GUARD_KEY, by_id) == NULL);
-    side = guard_cache_side(&cache, topic, GUARD_VALUE, full);
+    cr_expect(guard_cache_find(&cache, topic, SCHEMA_VALUE, by_id) == side);
+    cr_expect(guard_cache_find(&cache, topic, SCHEMA_VALUE, full) == NULL);
+    cr_expect(guard_cache_find(&cache, topic, SCHEMA_KEY, by_id) == NULL);
+    side = guard_cache_side(&cache, topic, SCHEMA_VALUE, full);
     cr_expect_eq(known(side, 1, 0), -1);
-    cr_expect(guard_cache_find(&cache, topic, GUARD_VALUE, by_id) == NULL);
+    cr_expect(guard_cache_find(&cache, topic, SCHEMA_VALUE, by_id) == NULL);
     struct guard_book *book = guard_side_book(side, 0);
     cr_expect_eq(book->level, GUARD_FULL);
     guard_book_unref(&book);
@@ -175,7 +157,7 @@ Test(guard_cache, the_least_used_side_goes_first)
     tell(values(topic), 1, GUARD_GOOD, 0);
     for (uint32_t i = 2; i <= 100; i++)
         tell(values(topic), i, GUARD_GOOD, 0);
-    cr_expect(guard_cache_find(&cache, other, GUARD_VALUE, by_id) == NULL);
+    cr_expect(guard_cache_find(&cache, other, SCHEMA_VALUE, by_id) == NULL);
     cr_expect_eq(cache.entries, 100);
     tell(values(topic), 101, GUARD_GOOD, 0);
     cr_expect_eq(cache.entries, 100);
@@ -185,7 +167,7 @@ Test(guard_cache, the_least_used_side_goes_first)
 
 static void tell_sized(uint32_t number, size_t bytes)
 {
-    struct guard_id id = id_of(number);
+    struct schema_id id = id_of(number);
     struct guard_told told = {.verdict = GUARD_GOOD, .bytes = bytes};
     guard_side_tell(values(topic), &id, &told, 0);
 }

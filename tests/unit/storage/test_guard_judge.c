@@ -15,9 +15,9 @@ static struct guard_books books;
 static struct buf batch;
 static const struct uuid topic = {{1}};
 
-static struct guard_id id_of(uint8_t number)
+static struct schema_id id_of(uint8_t number)
 {
-    return (struct guard_id){{0, 0, 0, 0, number}};
+    return (struct schema_id){{0, 0, 0, 0, number}};
 }
 
 static struct schema *parse(const char *text)
@@ -30,7 +30,7 @@ static struct schema *parse(const char *text)
 
 static void tell(struct guard_side *side, uint8_t number, enum guard_verdict verdict, struct schema *schema)
 {
-    struct guard_id id = id_of(number);
+    struct schema_id id = id_of(number);
     struct guard_told told = {
         .verdict = verdict, .schema = schema, .subject = "t-value", .fault = "it is broken"};
     guard_side_tell(side, &id, &told, 0);
@@ -41,7 +41,7 @@ static void open_books(enum guard_level level)
     struct guard_rule rule = {.level = level};
     bool full = level == GUARD_FULL;
     guard_cache_init(&cache, 100, 1 << 20, 7);
-    for (int i = 0; i < GUARD_SIDES; i++) {
+    for (int i = 0; i < SCHEMA_SIDES; i++) {
         struct guard_side *side = guard_cache_side(&cache, topic, i, rule);
         tell(side, GOOD, GUARD_GOOD, full ? parse(POINT) : NULL);
         tell(side, MANY, GUARD_GOOD, full ? parse(NULLS) : NULL);
@@ -51,7 +51,7 @@ static void open_books(enum guard_level level)
         tell(side, SILENT, GUARD_SILENCE, NULL);
     }
     books =
-        (struct guard_books){{NULL, guard_side_book(guard_cache_side(&cache, topic, GUARD_VALUE, rule), 0)}};
+        (struct guard_books){{NULL, guard_side_book(guard_cache_side(&cache, topic, SCHEMA_VALUE, rule), 0)}};
 }
 
 static void start(void)
@@ -150,10 +150,10 @@ Test(guard_judge, only_sides_with_a_book_are_looked_at)
     struct batch_record record = {.key = slice_str("plain"), .value = VALUE("\1", "")};
     cr_expect_null(judge(&record, 1, 0));
     struct guard_rule rule = {.level = GUARD_ID};
-    books.sides[GUARD_KEY] = guard_side_book(guard_cache_side(&cache, topic, GUARD_KEY, rule), 0);
+    books.sides[SCHEMA_KEY] = guard_side_book(guard_cache_side(&cache, topic, SCHEMA_KEY, rule), 0);
     struct guard_report *report = judge(&record, 1, 0);
     cr_assert_not_null(report);
-    cr_expect_eq(report->faults[0].side, GUARD_KEY);
+    cr_expect_eq(report->faults[0].side, SCHEMA_KEY);
     guard_report_free(&report);
     record.key = (struct slice){0};
     cr_expect_null(judge(&record, 1, 0), "a record without key");
@@ -164,11 +164,11 @@ Test(guard_judge, what_nothing_is_known_of_is_missing_once)
     struct batch_record records[] = {
         {.value = VALUE("\6", "a")}, {.value = VALUE("\1", "a")}, {.value = VALUE("\6", "b")}};
     struct guard_report *report = judge(records, 3, 0);
-    struct guard_id id = id_of(MISSING);
+    struct schema_id id = id_of(MISSING);
     cr_assert_not_null(report);
     cr_expect_eq(report->bad, 0);
     cr_expect_eq(report->missing_count, 1);
-    cr_expect_eq(report->missing[0].side, GUARD_VALUE);
+    cr_expect_eq(report->missing[0].side, SCHEMA_VALUE);
     cr_expect_eq(memcmp(&report->missing[0].id, &id, sizeof id), 0);
     guard_report_free(&report);
 }
@@ -247,13 +247,13 @@ Test(guard_judge, a_guid_in_a_header)
 {
     uint8_t guid[17] = {1, 9, 9};
     struct guard_rule rule = {.level = GUARD_ID};
-    struct guard_side *side = guard_cache_side(&cache, topic, GUARD_VALUE, rule);
-    struct guard_id id;
-    guard_id_read(slice_of(guid, sizeof guid), &id);
+    struct guard_side *side = guard_cache_side(&cache, topic, SCHEMA_VALUE, rule);
+    struct schema_id id;
+    schema_id_read(slice_of(guid, sizeof guid), &id);
     struct guard_told told = {.verdict = GUARD_GOOD};
     guard_side_tell(side, &id, &told, 0);
     guard_books_unref(&books);
-    books.sides[GUARD_VALUE] = guard_side_book(side, 0);
+    books.sides[SCHEMA_VALUE] = guard_side_book(side, 0);
     struct record_header headers[] = {
         {.key = slice_str("__value_schema_id"), .value = slice_of(guid, sizeof guid)}};
     cr_expect_null(judge_header(slice_str("plain"), headers, 1));
@@ -318,7 +318,7 @@ Test(guard_full, values_without_bytes_have_a_budget_for_the_whole_batch)
 static void learn_costly(void)
 {
     struct guard_side *side =
-        guard_cache_side(&cache, topic, GUARD_VALUE, (struct guard_rule){.level = GUARD_FULL});
+        guard_cache_side(&cache, topic, SCHEMA_VALUE, (struct guard_rule){.level = GUARD_FULL});
     struct schema *schema;
     struct schema_error error;
     struct buf text;
@@ -331,7 +331,7 @@ static void learn_costly(void)
     buf_fini(&text);
     tell(side, COSTLY, GUARD_GOOD, schema);
     guard_books_unref(&books);
-    books.sides[GUARD_VALUE] = guard_side_book(side, 0);
+    books.sides[SCHEMA_VALUE] = guard_side_book(side, 0);
 }
 
 Test(guard_full, values_of_a_costly_schema_have_a_budget_for_the_whole_batch)
