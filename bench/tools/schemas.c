@@ -41,7 +41,7 @@ static size_t put_order(uint8_t *out, int string_bytes)
 
 static struct guard_books books_make(struct guard_cache *cache, enum guard_level level)
 {
-    static const struct schema_id id = {{0, 0, 0, 0, 1}};
+    struct guard_id id = {.schema = schema_id_of(1)};
     struct guard_rule rule = {.level = level};
     struct guard_told told = {.verdict = GUARD_GOOD};
     struct schema_error error;

@@ -115,8 +115,7 @@ const struct protobuf_field *protobuf_field(const struct protobuf_message *messa
 enum status protobuf_check(const struct schema *reader, const struct schema *writer,
                            struct schema_findings *findings);
 
-// The payload begins with Confluent's list of message indexes (MessageIndexes.java): how many, then each, as
-// zigzag varints; a single 0 stands for the first message.
+// The payload begins with the message's index (protobuf_index.h).
 enum status protobuf_payload_check(const struct schema *schema, struct slice payload);
 
 // The same; *message is what the payload is of, and *payload what follows the list.

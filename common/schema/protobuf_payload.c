@@ -5,7 +5,7 @@
 #include "schema/protobuf.h"
 
 #include "base/utf8.h"
-#include "base/varint.h"
+#include "schema/protobuf_index.h"
 #include "schema/protobuf_wire.h"
 
 static enum status check_message(const struct protobuf_message *message, struct wire *wire, uint32_t group,
@@ -122,68 +122,19 @@ static enum status check_message(const struct protobuf_message *message, struct 
     return status;
 }
 
-// ---- which message ----
-
-static enum status take_index(struct wire *wire, int64_t *index)
-{
-    int used = varint64_get(wire->at, (size_t)(wire->end - wire->at), index);
-    if (used <= 0)
-        return used == 0 ? ST_TRUNCATED : ST_MALFORMED;
-    wire->at += used;
-    return ST_OK;
-}
-
-// Messages, those that stand for maps among them or not.
-struct listed {
-    const struct protobuf_message *all, *const *declared;
-    uint32_t count, declared_count;
-};
-
-// The index-th message, NULL when there are fewer.
-static const struct protobuf_message *nth(const struct listed *list, int64_t index, bool entries)
-{
-    if (index < 0 || index >= (entries ? list->count : list->declared_count))
-        return NULL;
-    return entries ? &list->all[index] : list->declared[index];
-}
-
-// Takes the list of indexes. MALFORMED, TRUNCATED: it is none, or there is no such message.
-static enum status take_message(const struct protobuf_file *file, bool entries, struct slice *payload,
-                                const struct protobuf_message **message)
-{
-    const struct protobuf_message *found = NULL;
-    struct listed list = {file->messages, file->declared, file->message_count, file->declared_count};
-    struct wire wire = wire_of(*payload);
-    int64_t levels = 0, index = 0;
-    enum status status = take_index(&wire, &levels);
-    if (status == ST_OK && (levels < 0 || levels > PROTOBUF_NEST_MAX))
-        status = ST_MALFORMED;
-    for (int64_t i = 0; status == ST_OK && i < (levels > 0 ? levels : 1); i++) {
-        status = levels > 0 ? take_index(&wire, &index) : ST_OK;
-        found = status == ST_OK ? nth(&list, index, entries) : NULL;
-        if (status == ST_OK && found == NULL)
-            status = ST_MALFORMED;
-        if (found != NULL)
-            list = (struct listed){found->messages, found->declared, found->message_count,
-                                   found->declared_count};
-    }
-    *message = found;
-    *payload = slice_of(wire.at, (size_t)(wire.end - wire.at));
-    return status;
-}
-
-// Clients do not agree on whether the messages that stand for maps count: Java's go by the text, where there
-// are none, Python's by descriptors. A payload that is good in either way is good.
+// A payload that is good in either way of counting is good.
 enum status protobuf_payload_message(const struct schema *schema, struct slice *payload,
                                      const struct protobuf_message **message)
 {
-    enum status status = ST_OK, first = ST_OK;
+    struct protobuf_index index;
+    struct slice rest = *payload;
+    enum status status = protobuf_index_take(&rest, &index), first = ST_OK;
+    if (status != ST_OK)
+        return status;
     for (int without = 0; without < 2; without++) {
-        struct slice rest = *payload;
-        status = take_message(protobuf_of(schema)->main, without == 0, &rest, message);
+        *message = protobuf_index_find(protobuf_of(schema)->main, &index, without == 0);
         struct wire wire = wire_of(rest);
-        if (status == ST_OK)
-            status = check_message(*message, &wire, 0, 0);
+        status = *message != NULL ? check_message(*message, &wire, 0, 0) : ST_MALFORMED;
         if (status == ST_OK) {
             *payload = rest;
             return ST_OK;

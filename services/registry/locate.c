@@ -62,5 +62,7 @@ void locate_serve(struct registry *registry, const Millrace__LocateRequest *requ
     argue(call, "key", request->key ? "true" : "false");
     argue(call, "strategy", strategy_text(request->strategy));
     argue(call, "packed", request->packed ? "true" : "false");
+    if (request->message != NULL)
+        argue(call, "message", request->message);
     registry_run_until(registry, call, rpc_call_deadline_us(rpc_call), located, locating);
 }

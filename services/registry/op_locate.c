@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whether records of a topic may have a schema: it exists, and a version of the subject that the topic's
-// strategy names has it. The answer is a Located of protos/registry.proto, with code 404 when they may not.
+// strategy names has it; where the schema's messages name it, the one that records are of. The answer is a
+// Located of protos/registry.proto, with code 404 when they may not.
 // By guid a schema is looked for in every context, by id in the default one, as ids are per context.
 #include "fingerprint.h"
 #include "http/json.h"
 #include "operations.h"
 #include "protos/registry.pb-c.h"
 #include "schema/pack.h"
+#include "schema/protobuf_index.h"
 #include "submission.h"
 
 #include <stdlib.h>
@@ -18,22 +20,40 @@ struct search {
     struct schema_error error;
 };
 
+static bool by_topic(const struct call *call)
+{
+    return strcmp(call_query(call, "strategy"), "TOPIC_NAME") == 0;
+}
+
+// The full name of the message that records are of; empty: there is none. entries: see protobuf_index_find.
+static struct slice message_name(const struct call *call, const struct schema *parsed, bool entries)
+{
+    struct protobuf_index index;
+    if (protobuf_index_parse(call_query(call, "message"), &index) != ST_OK)
+        return (struct slice){0};
+    const struct protobuf_message *found = protobuf_index_find(protobuf_of(parsed)->main, &index, entries);
+    return found != NULL && !found->map_entry ? slice_str(found->full) : (struct slice){0};
+}
+
 // The schema's subject without its context; NULL: its name is not known, located.fault says why.
-static const char *subject_of(struct search *search, const struct state_schema *schema)
+static const char *subject_of(struct search *search, const struct state_schema *schema, bool entries)
 {
     struct call *call = search->call;
-    const char *topic = call_query(call, "topic"), *strategy = call_query(call, "strategy");
-    if (strcmp(strategy, "TOPIC_NAME") == 0)
+    const char *topic = call_query(call, "topic");
+    if (by_topic(call))
         return arena_printf(&call->arena, "%s-%s", topic, call_flag(call, "key") ? "key" : "value");
     const struct schema *parsed = submission_stored(call, schema->first, &search->error);
-    struct slice name = parsed != NULL ? schema_name(parsed) : (struct slice){0};
+    bool of_message = parsed != NULL && schema_format(parsed) == SCHEMA_PROTOBUF;
+    struct slice name = parsed == NULL ? (struct slice){0}
+                        : of_message   ? message_name(call, parsed, entries)
+                                       : schema_name(parsed);
     if (parsed == NULL)
         search->located.fault = search->error.text;
     else if (name.len == 0)
-        search->located.fault = "the schema has no name";
+        search->located.fault = of_message ? "the schema has no such message" : "the schema has no name";
     if (name.len == 0)
         return NULL;
-    bool alone = strcmp(strategy, "RECORD_NAME") == 0;
+    bool alone = strcmp(call_query(call, "strategy"), "RECORD_NAME") == 0;
     return arena_printf(&call->arena, "%s%s%.*s", alone ? "" : topic, alone ? "" : "-", (int)name.len,
                         (const char *)name.data);
 }
@@ -46,11 +66,11 @@ static const char *resolve_alias(struct call *call, const char *subject)
 }
 
 // A live version of the subject that is the schema; NULL: none.
-static const struct state_version *look(struct search *search, const struct state_schema *schema)
+static const struct state_version *look_under(struct search *search, const struct state_schema *schema,
+                                              bool entries)
 {
     struct call *call = search->call;
-    search->located.exists = true;
-    const char *plain = subject_of(search, schema);
+    const char *plain = subject_of(search, schema, entries);
     const char *name =
         plain == NULL
             ? NULL
@@ -64,6 +84,26 @@ static const struct state_version *look(struct search *search, const struct stat
     const struct state_version *version =
         subject != NULL && subject->context == schema->context ? state_version_of(subject, schema) : NULL;
     return version != NULL && !version->deleted ? version : NULL;
+}
+
+// Whether the subject depends on a message that was not told.
+static bool lacks_message(const struct call *call, const struct state_schema *schema)
+{
+    return !by_topic(call) && call_query(call, "message") == NULL && strcmp(schema->type, "PROTOBUF") == 0;
+}
+
+// An index counts in either way, as payloads do (protobuf_payload_message).
+static const struct state_version *look(struct search *search, const struct state_schema *schema)
+{
+    Millrace__Located *located = &search->located;
+    located->exists = true;
+    located->has_by_message = located->by_message = lacks_message(search->call, schema);
+    if (located->by_message)
+        return NULL;
+    const struct state_version *found = look_under(search, schema, true);
+    if (found != NULL || call_query(search->call, "message") == NULL)
+        return found;
+    return look_under(search, schema, false);
 }
 
 static const struct state_version *look_by_id(struct search *search)
@@ -110,7 +150,7 @@ void op_locate(struct call *call)
     search.located.registered = version != NULL;
     if (version != NULL && call_flag(call, "packed"))
         put_packed(&search, version);
-    call->code = version != NULL ? 200 : 404;
+    call->code = version != NULL || search.located.by_message ? 200 : 404;
     size_t size = millrace__located__get_packed_size(&search.located);
     if (buf_reserve(&call->reply, size) == ST_OK)
         call->reply.len += millrace__located__pack(&search.located, call->reply.data + call->reply.len);

@@ -10,7 +10,7 @@
 
 #include <stdio.h>
 
-enum { TRIES_MAX = 3, ASK_KEY_SIZE = 16 + 1 + SCHEMA_ID_SIZE };
+enum { TRIES_MAX = 3, ASK_KEY_SIZE = 16 + 1 + sizeof(struct guard_id) };
 
 struct ask {
     struct job job; // parses the schema
@@ -20,7 +20,7 @@ struct ask {
     char *name;
     int side;
     struct guard_rule rule;
-    struct schema_id id;
+    struct guard_id id;
     struct wait_list waits;
     struct timer timer; // until the next try
     int64_t deadline_us;
@@ -100,6 +100,8 @@ static enum guard_verdict verdict_of(const struct ask *ask)
 {
     if (!ask->located->exists)
         return GUARD_UNKNOWN;
+    if (ask->located->by_message && ask->id.message[0] == '\0') // one that is told is not asked for again
+        return GUARD_BY_MESSAGE;
     if (!ask->located->registered)
         return GUARD_UNREGISTERED;
     return ask->rule.level == GUARD_FULL && ask->schema == NULL ? GUARD_UNREADABLE : GUARD_GOOD;
@@ -205,11 +207,12 @@ static void ask_send(struct ask *ask)
         ask_again(ask);
         return;
     }
-    request.has_id = !schema_id_is_guid(&ask->id);
+    request.has_id = !schema_id_is_guid(&ask->id.schema);
     if (request.has_id)
-        request.id = schema_id_number(&ask->id);
+        request.id = schema_id_number(&ask->id.schema);
     else
-        request.guid = (char *)(uintptr_t)schema_id_text(&ask->id, text);
+        request.guid = (char *)(uintptr_t)schema_id_text(&ask->id.schema, text);
+    request.message = ask->id.message[0] != '\0' ? ask->id.message : NULL;
     request.topic = ask->name;
     request.key = ask->side == SCHEMA_KEY;
     request.strategy = (Millrace__SubjectStrategy)ask->rule.strategy;
@@ -220,18 +223,17 @@ static void ask_send(struct ask *ask)
                                &request, ask_on_reply, ask);
 }
 
-static struct slice ask_key(uint8_t key[ASK_KEY_SIZE], struct uuid topic, int side,
-                            const struct schema_id *id)
+static struct slice ask_key(uint8_t key[ASK_KEY_SIZE], struct uuid topic, int side, const struct guard_id *id)
 {
     memcpy(key, topic.bytes, 16);
     key[16] = (uint8_t)side;
-    memcpy(key + 17, id->bytes, SCHEMA_ID_SIZE);
+    memcpy(key + 17, id, sizeof *id);
     return slice_of(key, ASK_KEY_SIZE);
 }
 
 // The question about an id, begun when it is not under way. NULL: there are too many.
 static struct ask *ask_about(struct guard *guard, const struct guard_topic *topic, int side,
-                             const struct schema_id *id)
+                             const struct guard_id *id)
 {
     uint8_t bytes[ASK_KEY_SIZE];
     struct slice key = ask_key(bytes, topic->id, side, id);
@@ -275,7 +277,7 @@ bool guard_ask(struct guard *guard, const struct guard_topic *topic, const struc
 static void ask_about_old(struct guard *guard, const struct guard_topic *topic, int side,
                           struct guard_side *known, int64_t now_us)
 {
-    struct schema_id ids[GUARD_MISSING_MAX];
+    struct guard_id ids[GUARD_MISSING_MAX];
     size_t count = guard_side_due(known, now_us, ids, GUARD_MISSING_MAX);
     for (size_t i = 0; i < count; i++)
         ask_about(guard, topic, side, &ids[i]);

@@ -20,6 +20,17 @@ struct guard_side {
     struct guard_side *next, *previous;
 };
 
+static struct slice key_of(const struct guard_id *id)
+{
+    return slice_of(id, sizeof *id);
+}
+
+// Whether it stays true for a while.
+static bool lasts(enum guard_verdict verdict)
+{
+    return verdict == GUARD_GOOD || verdict == GUARD_BY_MESSAGE;
+}
+
 // ---- entries and books ----
 
 static void entry_unref(struct guard_entry *entry)
@@ -54,15 +65,15 @@ static int by_id(const void *left, const void *right)
 {
     const struct guard_entry *a = *(struct guard_entry *const *)left;
     const struct guard_entry *b = *(struct guard_entry *const *)right;
-    return memcmp(a->id.bytes, b->id.bytes, SCHEMA_ID_SIZE);
+    return memcmp(&a->id, &b->id, sizeof a->id);
 }
 
-const struct guard_entry *guard_book_find(const struct guard_book *book, const struct schema_id *id)
+const struct guard_entry *guard_book_find(const struct guard_book *book, const struct guard_id *id)
 {
     size_t from = 0, to = book->count;
     while (from < to) {
         size_t middle = (from + to) / 2;
-        int order = memcmp(id->bytes, book->entries[middle]->id.bytes, SCHEMA_ID_SIZE);
+        int order = memcmp(id, &book->entries[middle]->id, sizeof *id);
         if (order == 0)
             return book->entries[middle];
         *(order < 0 ? &to : &from) = order < 0 ? middle : middle + 1;
@@ -79,7 +90,7 @@ static int64_t later(int64_t now_us, int64_t ms)
 
 static void forget(struct guard_side *side, struct guard_entry *entry)
 {
-    map_remove(&side->entries, slice_of(entry->id.bytes, SCHEMA_ID_SIZE));
+    map_remove(&side->entries, key_of(&entry->id));
     side->cache->entries--;
     side->cache->bytes -= entry->bytes;
     side->changed = true;
@@ -199,7 +210,7 @@ static void make_book(struct guard_side *side, int64_t now_us)
         struct guard_entry *entry = value;
         if (now_us < entry->until_us)
             book_add(book, entry, now_us);
-        else if (entry->verdict != GUARD_GOOD) // a good one counts again when no registry answers
+        else if (!lasts(entry->verdict)) // one that lasts counts again when no registry answers
             forget(side, entry);
     }
     side->due_us = 0; // looked for anew
@@ -216,7 +227,7 @@ struct guard_book *guard_side_book(struct guard_side *side, int64_t now_us)
     return guard_book_ref(side->book);
 }
 
-size_t guard_side_due(struct guard_side *side, int64_t now_us, struct schema_id *ids, size_t max)
+size_t guard_side_due(struct guard_side *side, int64_t now_us, struct guard_id *ids, size_t max)
 {
     size_t count = 0;
     void *value;
@@ -225,7 +236,7 @@ size_t guard_side_due(struct guard_side *side, int64_t now_us, struct schema_id 
     side->due_us = INT64_MAX;
     for (struct map_entry *at = NULL; map_next(&side->entries, &at, NULL, &value);) {
         struct guard_entry *entry = value;
-        if (entry->verdict != GUARD_GOOD || now_us >= entry->until_us)
+        if (!lasts(entry->verdict) || now_us >= entry->until_us)
             continue;
         if (now_us >= entry->fresh_us && count < max) {
             entry->fresh_us = later(now_us, GUARD_DENIED_MS);
@@ -265,9 +276,9 @@ static void enforce(struct guard_side *told, const struct guard_entry *newest)
     }
 }
 
-static struct guard_entry *entry_of(const struct guard_side *side, const struct schema_id *id)
+static struct guard_entry *entry_of(const struct guard_side *side, const struct guard_id *id)
 {
-    return map_get(&side->entries, slice_of(id->bytes, SCHEMA_ID_SIZE));
+    return map_get(&side->entries, key_of(id));
 }
 
 static void put(struct guard_side *side, struct guard_entry *entry)
@@ -276,7 +287,7 @@ static void put(struct guard_side *side, struct guard_entry *entry)
     struct guard_entry *before = entry_of(side, &entry->id);
     if (before != NULL)
         forget(side, before);
-    map_put(&side->entries, slice_of(entry->id.bytes, SCHEMA_ID_SIZE), entry);
+    map_put(&side->entries, key_of(&entry->id), entry);
     cache->entries++;
     cache->bytes += entry->bytes;
     side->changed = true;
@@ -293,10 +304,10 @@ static size_t counted(const struct guard_cache *cache, size_t bytes)
     return ENTRY_BYTES + bytes < share ? ENTRY_BYTES + bytes : share;
 }
 
-void guard_side_tell(struct guard_side *side, const struct schema_id *id, const struct guard_told *told,
+void guard_side_tell(struct guard_side *side, const struct guard_id *id, const struct guard_told *told,
                      int64_t now_us)
 {
-    bool good = told->verdict == GUARD_GOOD, silent = told->verdict == GUARD_SILENCE;
+    bool good = lasts(told->verdict), silent = told->verdict == GUARD_SILENCE;
     struct guard_entry *entry = mem_calloc(1, sizeof *entry);
     *entry = (struct guard_entry){.id = *id,
                                   .verdict = told->verdict,
@@ -310,10 +321,10 @@ void guard_side_tell(struct guard_side *side, const struct schema_id *id, const 
     put(side, entry);
 }
 
-void guard_side_silence(struct guard_side *side, const struct schema_id *id, int64_t now_us)
+void guard_side_silence(struct guard_side *side, const struct guard_id *id, int64_t now_us)
 {
     struct guard_entry *entry = entry_of(side, id);
-    if (entry == NULL || entry->verdict != GUARD_GOOD) {
+    if (entry == NULL || !lasts(entry->verdict)) {
         struct guard_told told = {.verdict = GUARD_SILENCE};
         guard_side_tell(side, id, &told, now_us);
         return;

@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "base/uuid.h"
 #include "schema/claim.h"
+#include "schema/protobuf_index.h"
 #include "schema/schema.h"
 
 enum {
@@ -42,8 +43,16 @@ struct guard_rules {
     struct guard_rule sides[SCHEMA_SIDES];
 };
 
+// What a registry is asked about: a schema, and where the strategy goes by the record's type and the schema
+// is of Protobuf, which of its messages. All bytes count, there are none between.
+struct guard_id {
+    struct schema_id schema;
+    char message[PROTOBUF_INDEX_TEXT]; // protobuf_index_text, zeroes behind; "": none is told
+};
+
 enum guard_verdict {
     GUARD_GOOD,
+    GUARD_BY_MESSAGE,   // it depends on the message, about which there is a question of its own
     GUARD_UNKNOWN,      // there is no such schema
     GUARD_UNREGISTERED, // no live version of the subject has it
     GUARD_UNREADABLE,   // GUARD_FULL: payloads cannot be checked, see fault
@@ -59,7 +68,7 @@ struct guard_told {
 };
 
 struct guard_entry {
-    struct schema_id id;
+    struct guard_id id;
     enum guard_verdict verdict;
     struct schema *schema;
     char *subject, *fault;
@@ -80,7 +89,7 @@ struct guard_book {
 struct guard_book *guard_book_ref(struct guard_book *book); // NULL is fine
 void guard_book_unref(struct guard_book **book);            // NULL inside is fine
 // NULL: nothing is known of the id.
-const struct guard_entry *guard_book_find(const struct guard_book *book, const struct schema_id *id);
+const struct guard_entry *guard_book_find(const struct guard_book *book, const struct guard_id *id);
 
 struct guard_side;
 struct guard_cache {
@@ -104,12 +113,12 @@ struct guard_side *guard_cache_find(struct guard_cache *cache, struct uuid topic
 struct guard_book *guard_side_book(struct guard_side *side, int64_t now_us);
 
 // Ids that are used and ought to be asked about again; at most max. Each is told once in GUARD_DENIED_MS.
-size_t guard_side_due(struct guard_side *side, int64_t now_us, struct schema_id *ids, size_t max);
+size_t guard_side_due(struct guard_side *side, int64_t now_us, struct guard_id *ids, size_t max);
 
 // A registry has answered, or none has. What is beyond the limits goes: first all of the side used least,
 // never what is told now.
-void guard_side_tell(struct guard_side *side, const struct schema_id *id, const struct guard_told *told,
+void guard_side_tell(struct guard_side *side, const struct guard_id *id, const struct guard_told *told,
                      int64_t now_us);
-void guard_side_silence(struct guard_side *side, const struct schema_id *id, int64_t now_us);
+void guard_side_silence(struct guard_side *side, const struct guard_id *id, int64_t now_us);
 
 #endif

@@ -49,7 +49,8 @@ void guard_books_unref(struct guard_books *books)
 struct judge {
     const struct guard_books *books;
     const struct guard_entry *last[SCHEMA_SIDES]; // found for the record before, mostly the same again
-    struct guard_report *report;                  // NULL: nothing to tell yet
+    const struct guard_entry *last_message[SCHEMA_SIDES];
+    struct guard_report *report; // NULL: nothing to tell yet
     size_t spare;
     struct buf joined; // a payload whose beginning is in a header
     int32_t record;
@@ -73,7 +74,7 @@ static void add_fault(struct judge *judge, const struct guard_fault *fault)
     report->faults[report->fault_count++].record = judge->record;
 }
 
-static void add_missing(struct judge *judge, int side, const struct schema_id *id)
+static void add_missing(struct judge *judge, int side, const struct guard_id *id)
 {
     struct guard_report *report = report_of(judge);
     for (int i = 0; i < report->missing_count; i++)
@@ -83,13 +84,13 @@ static void add_missing(struct judge *judge, int side, const struct schema_id *i
         report->missing[report->missing_count++] = (struct guard_missing){.side = side, .id = *id};
 }
 
-static const struct guard_entry *find(struct judge *judge, int side, const struct schema_id *id)
+static const struct guard_entry *find(struct judge *judge, int side, const struct guard_id *id)
 {
-    const struct guard_entry *last = judge->last[side];
-    if (last == NULL || memcmp(&last->id, id, sizeof *id) != 0)
-        last = guard_book_find(judge->books->sides[side], id);
-    judge->last[side] = last;
-    return last;
+    bool message = id->message[0] != '\0';
+    const struct guard_entry **last = message ? &judge->last_message[side] : &judge->last[side];
+    if (*last == NULL || memcmp(&(*last)->id, id, sizeof *id) != 0)
+        *last = guard_book_find(judge->books->sides[side], id);
+    return *last;
 }
 
 // False: the record has no such header. One that is null is one without an id.
@@ -135,6 +136,24 @@ static void judge_payload(struct judge *judge, struct guard_fault *fault, const 
     add_fault(judge, fault);
 }
 
+static void judge_id(struct judge *judge, struct guard_fault *fault, const struct schema_claim *claim);
+
+// The record's subject is named by the message that it says it is.
+static void judge_message(struct judge *judge, struct guard_fault *fault, const struct schema_claim *claim)
+{
+    struct protobuf_index index;
+    struct slice payload = schema_claim_payload(claim, &judge->joined);
+    if (protobuf_index_take(&payload, &index) == ST_OK &&
+        protobuf_index_text(&index, fault->id.message) == ST_OK) {
+        judge_id(judge, fault, claim);
+        return;
+    }
+    fault->reason = GUARD_PAYLOAD;
+    if (report_of(judge)->fault_count < GUARD_EXPLAINED_MAX)
+        fault->why = mem_strdup("it does not begin with the index of a message");
+    add_fault(judge, fault);
+}
+
 static void judge_entry(struct judge *judge, struct guard_fault *fault, const struct schema_claim *claim)
 {
     static const enum guard_reason reasons[] = {[GUARD_UNKNOWN] = GUARD_NOBODYS,
@@ -145,6 +164,9 @@ static void judge_entry(struct judge *judge, struct guard_fault *fault, const st
         if (fault->entry->schema != NULL)
             judge_payload(judge, fault, claim);
         return;
+    case GUARD_BY_MESSAGE:
+        judge_message(judge, fault, claim);
+        return;
     case GUARD_SILENCE:
         report_of(judge)->silence = true;
         return;
@@ -152,6 +174,15 @@ static void judge_entry(struct judge *judge, struct guard_fault *fault, const st
         fault->reason = reasons[fault->entry->verdict];
         add_fault(judge, fault);
     }
+}
+
+static void judge_id(struct judge *judge, struct guard_fault *fault, const struct schema_claim *claim)
+{
+    fault->entry = find(judge, fault->side, &fault->id);
+    if (fault->entry == NULL)
+        add_missing(judge, fault->side, &fault->id);
+    else
+        judge_entry(judge, fault, claim);
 }
 
 // Null has no schema and is always taken: in a compacted topic it deletes the key.
@@ -163,16 +194,11 @@ static void judge_part(struct judge *judge, const struct record *record, int sid
     if (judge->books->sides[side] == NULL || part.data == NULL)
         return;
     bool claims = take_claim(record, side, part, &claim, &fault.reason);
-    fault.id = claim.id;
-    if (!claims) {
-        add_fault(judge, &fault);
-        return;
-    }
-    fault.entry = find(judge, side, &fault.id);
-    if (fault.entry == NULL)
-        add_missing(judge, side, &fault.id);
+    fault.id.schema = claim.id;
+    if (claims)
+        judge_id(judge, &fault, &claim);
     else
-        judge_entry(judge, &fault, &claim);
+        add_fault(judge, &fault);
 }
 
 static bool stopped(const _Atomic bool *stop)
@@ -211,8 +237,8 @@ const char *guard_fault_text(struct arena *arena, const char *topic, const struc
 {
     const char *part = parts[fault->side];
     char text[SCHEMA_ID_TEXT];
-    const char *id = arena_printf(arena, "%s %s", schema_id_is_guid(&fault->id) ? "guid" : "id",
-                                  schema_id_text(&fault->id, text));
+    const char *id = arena_printf(arena, "%s %s", schema_id_is_guid(&fault->id.schema) ? "guid" : "id",
+                                  schema_id_text(&fault->id.schema, text));
     const char *subject = fault->entry != NULL && fault->entry->subject != NULL ? fault->entry->subject : "";
     const char *why = fault->entry != NULL && fault->entry->fault != NULL ? fault->entry->fault : "";
     if (id == NULL)

@@ -47,14 +47,14 @@ struct guard_fault {
     int32_t record; // index in the batch
     int side;
     enum guard_reason reason;
-    struct schema_id id;             // not with BARE and HEADER
+    struct guard_id id;              // not with BARE and HEADER
     const struct guard_entry *entry; // in the book; NULL with BARE and HEADER
     char *why;                       // PAYLOAD: where and what is wrong, of the first ones; NULL: not told
 };
 
 struct guard_missing {
     int side;
-    struct schema_id id;
+    struct guard_id id;
 };
 
 // At least one of bad, missing, silence and spent is something.

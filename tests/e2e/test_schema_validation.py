@@ -135,6 +135,23 @@ def test_subjects_by_strategy(cluster, registry, connection):
     assert refused.returncode != 0
 
 
+def test_the_message_of_a_record_names_its_subject(cluster, registry, connection):
+    """Not the first one of the file: the one that the index in front of the payload names."""
+    text = 'syntax = "proto3"; package msg; message First { int32 a = 1; } message Second { int32 b = 1; }'
+    mine = registry.id_of("msg.Second", text, schemaType="PROTOBUF")
+    create(cluster, "messages", **BY_ID, **{"confluent.value.subject.name.strategy": STRATEGY + "RecordNameStrategy"})
+    first = connection.produce_reason("messages", batch([framed(mine, b"\0\x08\7")]))
+    assert first[0] == INVALID_RECORD and 'no version of subject "msg.First"' in first[2]
+    assert connection.produce("messages", batch([framed(mine, b"\2\2\x08\7")])) == (0, 0)
+    guid = b"\1" + bytes.fromhex(guid_of(registry, "msg.Second").replace("-", ""))
+    for index, error in [(b"\2\2", 0), (b"\0", INVALID_RECORD), (b"", INVALID_RECORD)]:
+        sent = batch([b""], headers=[(b"__value_schema_id", guid + index)])
+        assert connection.produce("messages", sent)[0] == error, index
+    cluster.cli("config", "set", "millrace.value.schema.validation=full", "--topic", "messages")
+    wait_until(lambda: connection.produce("messages", batch([framed(mine, b"\2\2\x0a\1x")]))[0] == INVALID_RECORD, 10)
+    assert connection.produce("messages", batch([framed(mine, b"\2\2\x08\7")]))[0] == 0
+
+
 def test_settings_changed_while_running(cluster, registry, connection):
     create(cluster, "changed")
     mine = registry.id_of("changed-value", record("Changed", "x"))

@@ -31,7 +31,7 @@ static void close_desk(void)
 TestSuite(locating, .init = open_desk, .fini = close_desk);
 
 struct question {
-    const char *id, *guid, *topic, *strategy;
+    const char *id, *guid, *topic, *strategy, *message;
     bool key, packed;
 };
 
@@ -49,7 +49,8 @@ static Millrace__Located *ask(struct question question, int *code)
     call.query[1] = (struct call_pair){"strategy", question.strategy ? question.strategy : "TOPIC_NAME"};
     call.query[2] = (struct call_pair){"key", question.key ? "true" : "false"};
     call.query[3] = (struct call_pair){"packed", question.packed ? "true" : "false"};
-    call.query_count = 4;
+    call.query[4] = (struct call_pair){"message", question.message};
+    call.query_count = question.message != NULL ? 5 : 4;
     operation_run(&call);
     cr_assert_eq(call.record_count, 0);
     *code = call.code;
@@ -97,6 +98,38 @@ Test(locating, by_the_name_of_the_record)
         ask((struct question){.id = "2", .topic = "t", .strategy = "RECORD_NAME"}, &code);
     cr_expect(located->exists && !located->registered);
     cr_expect_str_eq(located->fault, "the schema has no name");
+    millrace__located__free_unpacked(located, NULL);
+}
+
+#define MESSAGES                                                                                             \
+    "{\"schemaType\":\"PROTOBUF\",\"schema\":\"syntax = \\\"proto3\\\"; package p; message First {} "        \
+    "message Second { map<string, int32> counts = 1; message Inner {} }\"}"
+
+Test(locating, by_the_name_of_the_message_that_records_are_of)
+{
+    const struct question asked = {.id = "1", .topic = "t", .strategy = "RECORD_NAME"};
+    struct question one = asked;
+    int code;
+    desk_ask(&desk, "register", "p.Second", NULL, MESSAGES);
+    desk_ask(&desk, "register", "t-p.Second.Inner", NULL, MESSAGES);
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    Millrace__Located *located = ask(one, &code);
+    cr_expect(code == 200 && located->exists && located->by_message && !located->registered);
+    millrace__located__free_unpacked(located, NULL);
+    one.message = "0";
+    expect(one, true, false, "p.First");
+    one.message = "1";
+    expect(one, true, true, "p.Second");
+    one.strategy = "TOPIC_RECORD_NAME";
+    expect(one, true, false, "t-p.Second");
+    one.message = "1.1";
+    expect(one, true, true, "t-p.Second.Inner");
+    one.message = "1.0"; // where the map's entry does not count
+    expect(one, true, true, "t-p.Second.Inner");
+    one.message = "7";
+    located = ask(one, &code);
+    cr_expect(code == 404 && !located->registered);
+    cr_expect_str_eq(located->fault, "the schema has no such message");
     millrace__located__free_unpacked(located, NULL);
 }
 

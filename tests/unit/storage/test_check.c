@@ -253,7 +253,7 @@ static const struct guard_rule full = {.level = GUARD_FULL};
 static struct guard_side *learn_costly(struct guard_cache *cache)
 {
     struct guard_side *side = guard_cache_side(cache, (struct uuid){{1}}, SCHEMA_VALUE, full);
-    struct schema_id id = {{0, 0, 0, 0, 1}};
+    struct guard_id id = {.schema = schema_id_of(1)};
     struct guard_told costly = {.verdict = GUARD_GOOD};
     struct schema_error error;
     struct buf text;

@@ -10,10 +10,9 @@ static struct guard_cache cache;
 static const struct guard_rule by_id = {.level = GUARD_ID};
 static const struct uuid topic = {{1}}, other = {{2}};
 
-static struct schema_id id_of(uint32_t number)
+static struct guard_id id_of(uint32_t number)
 {
-    return (struct schema_id){
-        {0, (uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number}};
+    return (struct guard_id){.schema = schema_id_of((int32_t)number)};
 }
 
 static struct guard_side *values(struct uuid of)
@@ -23,21 +22,21 @@ static struct guard_side *values(struct uuid of)
 
 static void tell(struct guard_side *side, uint32_t number, enum guard_verdict verdict, int64_t now_us)
 {
-    struct schema_id id = id_of(number);
+    struct guard_id id = id_of(number);
     struct guard_told told = {.verdict = verdict, .subject = "s"};
     guard_side_tell(side, &id, &told, now_us);
 }
 
 static void silence(struct guard_side *side, uint32_t number, int64_t now_us)
 {
-    struct schema_id id = id_of(number);
+    struct guard_id id = id_of(number);
     guard_side_silence(side, &id, now_us);
 }
 
 // The verdict in a book of that time; -1: nothing is known.
 static int known(struct guard_side *side, uint32_t number, int64_t now_us)
 {
-    struct schema_id id = id_of(number);
+    struct guard_id id = id_of(number);
     struct guard_book *book = guard_side_book(side, now_us);
     const struct guard_entry *entry = guard_book_find(book, &id);
     int verdict = entry != NULL ? (int)entry->verdict : -1;
@@ -47,7 +46,7 @@ static int known(struct guard_side *side, uint32_t number, int64_t now_us)
 
 static size_t due(struct guard_side *side, int64_t now_us)
 {
-    struct schema_id ids[4];
+    struct guard_id ids[4];
     return guard_side_due(side, now_us, ids, 4);
 }
 
@@ -110,7 +109,7 @@ Test(guard_cache, what_was_good_stays_good_while_no_registry_answers)
 Test(guard_cache, a_book_does_not_change)
 {
     struct guard_side *side = values(topic);
-    struct schema_id id = id_of(1);
+    struct guard_id id = id_of(1);
     tell(side, 1, GUARD_UNKNOWN, 0);
     struct guard_book *before = guard_side_book(side, 0);
     tell(side, 1, GUARD_GOOD, 1);
@@ -167,7 +166,7 @@ Test(guard_cache, the_least_used_side_goes_first)
 
 static void tell_sized(uint32_t number, size_t bytes)
 {
-    struct schema_id id = id_of(number);
+    struct guard_id id = id_of(number);
     struct guard_told told = {.verdict = GUARD_GOOD, .bytes = bytes};
     guard_side_tell(values(topic), &id, &told, 0);
 }

@@ -3,6 +3,7 @@
 #include "guard_judge.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define POINT "{\"type\":\"record\",\"name\":\"P\",\"fields\":[{\"name\":\"x\",\"type\":\"int\"}]}"
@@ -15,9 +16,9 @@ static struct guard_books books;
 static struct buf batch;
 static const struct uuid topic = {{1}};
 
-static struct schema_id id_of(uint8_t number)
+static struct guard_id id_of(uint8_t number)
 {
-    return (struct schema_id){{0, 0, 0, 0, number}};
+    return (struct guard_id){.schema = schema_id_of(number)};
 }
 
 static struct schema *parse(const char *text)
@@ -30,7 +31,7 @@ static struct schema *parse(const char *text)
 
 static void tell(struct guard_side *side, uint8_t number, enum guard_verdict verdict, struct schema *schema)
 {
-    struct schema_id id = id_of(number);
+    struct guard_id id = id_of(number);
     struct guard_told told = {
         .verdict = verdict, .schema = schema, .subject = "t-value", .fault = "it is broken"};
     guard_side_tell(side, &id, &told, 0);
@@ -164,7 +165,7 @@ Test(guard_judge, what_nothing_is_known_of_is_missing_once)
     struct batch_record records[] = {
         {.value = VALUE("\6", "a")}, {.value = VALUE("\1", "a")}, {.value = VALUE("\6", "b")}};
     struct guard_report *report = judge(records, 3, 0);
-    struct schema_id id = id_of(MISSING);
+    struct guard_id id = id_of(MISSING);
     cr_assert_not_null(report);
     cr_expect_eq(report->bad, 0);
     cr_expect_eq(report->missing_count, 1);
@@ -248,8 +249,8 @@ Test(guard_judge, a_guid_in_a_header)
     uint8_t guid[17] = {1, 9, 9};
     struct guard_rule rule = {.level = GUARD_ID};
     struct guard_side *side = guard_cache_side(&cache, topic, SCHEMA_VALUE, rule);
-    struct schema_id id;
-    schema_id_read(slice_of(guid, sizeof guid), &id);
+    struct guard_id id = {.message = ""};
+    schema_id_read(slice_of(guid, sizeof guid), &id.schema);
     struct guard_told told = {.verdict = GUARD_GOOD};
     guard_side_tell(side, &id, &told, 0);
     guard_books_unref(&books);
@@ -261,6 +262,40 @@ Test(guard_judge, a_guid_in_a_header)
     struct guard_report *report = judge_header(slice_str("plain"), headers, 1);
     cr_assert_not_null(report);
     cr_expect_eq(report->missing_count, 1);
+    guard_report_free(&report);
+}
+
+// ---- messages ----
+
+static void tell_message(struct guard_side *side, const char *message, enum guard_verdict verdict)
+{
+    struct guard_id id = id_of(MISSING);
+    struct guard_told told = {.verdict = verdict, .subject = "p.Second", .fault = "it has no such message"};
+    snprintf(id.message, sizeof id.message, "%s", message);
+    guard_side_tell(side, &id, &told, 0);
+}
+
+Test(guard_judge, where_the_message_names_the_subject_it_is_asked_about_by_its_index)
+{
+    struct guard_rule rule = {.level = GUARD_ID};
+    struct guard_side *side = guard_cache_side(&cache, topic, SCHEMA_VALUE, rule);
+    tell_message(side, "", GUARD_BY_MESSAGE);
+    tell_message(side, "0", GUARD_GOOD);
+    tell_message(side, "1.0", GUARD_UNREGISTERED);
+    guard_books_unref(&books);
+    books.sides[SCHEMA_VALUE] = guard_side_book(side, 0);
+    cr_expect(good(VALUE("\6", "\0rest")));
+    cr_expect(good(VALUE("\6", "\2\0rest")), "the first message in its long form");
+    expect_fault(VALUE("\6", "\4\2\0rest"), GUARD_FOREIGN,
+                 "topic t: no version of subject \"p.Second\" has the value's schema (id 6): it has no such "
+                 "message");
+    expect_fault(
+        VALUE("\6", ""), GUARD_PAYLOAD,
+        "topic t: the value is not of its schema (id 6, subject \"p.Second\"): it does not begin with "
+        "the index of a message");
+    struct guard_report *report = judge_value(VALUE("\6", "\2\6rest"));
+    cr_assert(report != NULL && report->missing_count == 1);
+    cr_expect_str_eq(report->missing[0].id.message, "3");
     guard_report_free(&report);
 }
 

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// See protobuf_index.h.
+#include "schema/protobuf_index.h"
+
+#include "base/varint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static enum status take_number(struct slice *payload, int64_t max, int32_t *number)
+{
+    int64_t value;
+    int used = varint64_get(payload->data, payload->len, &value);
+    if (used <= 0)
+        return used == 0 ? ST_TRUNCATED : ST_MALFORMED;
+    *payload = slice_of(payload->data + used, payload->len - (size_t)used);
+    *number = (int32_t)value;
+    return value >= 0 && value <= max ? ST_OK : ST_MALFORMED;
+}
+
+enum status protobuf_index_take(struct slice *payload, struct protobuf_index *index)
+{
+    int32_t count;
+    enum status status = take_number(payload, PROTOBUF_NEST_MAX, &count);
+    if (status != ST_OK)
+        return status;
+    index->count = count > 0 ? (uint32_t)count : 1;
+    index->levels[0] = 0;
+    for (int32_t i = 0; status == ST_OK && i < count; i++)
+        status = take_number(payload, INT32_MAX, &index->levels[i]);
+    return status;
+}
+
+// Messages, those that stand for maps among them or not.
+struct listed {
+    const struct protobuf_message *all, *const *declared;
+    uint32_t count, declared_count;
+};
+
+// NULL when there are fewer.
+static const struct protobuf_message *nth(const struct listed *list, int32_t index, bool entries)
+{
+    if ((uint32_t)index >= (entries ? list->count : list->declared_count))
+        return NULL;
+    return entries ? &list->all[index] : list->declared[index];
+}
+
+const struct protobuf_message *protobuf_index_find(const struct protobuf_file *file,
+                                                   const struct protobuf_index *index, bool entries)
+{
+    struct listed list = {file->messages, file->declared, file->message_count, file->declared_count};
+    const struct protobuf_message *found = NULL;
+    for (uint32_t i = 0; i < index->count; i++) {
+        found = nth(&list, index->levels[i], entries);
+        if (found == NULL)
+            return NULL;
+        list = (struct listed){found->messages, found->declared, found->message_count, found->declared_count};
+    }
+    return found;
+}
+
+enum status protobuf_index_text(const struct protobuf_index *index, char text[PROTOBUF_INDEX_TEXT])
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < index->count && len < PROTOBUF_INDEX_TEXT; i++)
+        len += (size_t)snprintf(text + len, PROTOBUF_INDEX_TEXT - len, "%s%d", i > 0 ? "." : "",
+                                index->levels[i]);
+    return len < PROTOBUF_INDEX_TEXT ? ST_OK : ST_LIMIT;
+}
+
+enum status protobuf_index_parse(const char *text, struct protobuf_index *index)
+{
+    for (index->count = 0; index->count < PROTOBUF_NEST_MAX; text++) {
+        char *end;
+        long number = *text >= '0' && *text <= '9' ? strtol(text, &end, 10) : -1;
+        if (number < 0 || number > INT32_MAX)
+            return ST_MALFORMED;
+        index->levels[index->count++] = (int32_t)number;
+        text = end;
+        if (*text == '\0')
+            return ST_OK;
+        if (*text != '.')
+            return ST_MALFORMED;
+    }
+    return ST_MALFORMED;
+}
