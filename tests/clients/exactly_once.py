@@ -25,8 +25,8 @@ FAILURES_MAX = 5  # of members that end by an error of their own; they are start
 
 
 def gone(path):
-    """What is missing, or None."""
-    return None if path.exists() else str(path)
+    """That it is missing, or None."""
+    return None if path.exists() else f"{path} is missing"
 
 
 def java(folder, *versions):
