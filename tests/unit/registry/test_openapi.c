@@ -10,6 +10,7 @@ enum { ROUTES_MAX = 200 };
 
 struct route {
     char path[120], method[8], operation[40];
+    bool format, unprocessable; // takes the argument, can be answered 422
 };
 
 static struct route routes[ROUTES_MAX];
@@ -36,7 +37,12 @@ static size_t indent(struct slice line)
     return at;
 }
 
-// Paths are two columns in, methods four, what they have six.
+static bool contains(struct slice line, const char *text)
+{
+    return memmem(line.data, line.len, text, strlen(text)) != NULL;
+}
+
+// Paths are two columns in, methods four, what they have six, a parameter or an answer eight.
 static void read_line(struct slice line, char path[120])
 {
     static const char name[] = "operationId: ";
@@ -53,6 +59,9 @@ static void read_line(struct slice line, char path[120])
         word_of(slice_of(text.data + sizeof name - 1, text.len - sizeof name + 1), route->operation,
                 sizeof route->operation);
         route_count++;
+    } else if (columns == 8 && route_count > 0) {
+        routes[route_count - 1].format |= contains(line, "/QueryFormat\"");
+        routes[route_count - 1].unprocessable |= contains(line, "\"422\":");
     }
 }
 
@@ -91,4 +100,16 @@ Test(openapi, names_the_routes_of_the_table_and_no_others)
         cr_expect_not_null(operation_find(routes[i].operation), "%s %s is in openapi.yaml only",
                            routes[i].method, routes[i].path);
     cr_expect_eq(route_count, operation_count);
+}
+
+// To print a schema in another form it is parsed, which may be more than a request may have parsed (42209).
+Test(openapi, what_parses_schemas_can_be_answered_422)
+{
+    size_t found = 0;
+    read_all();
+    for (size_t i = 0; i < route_count; i++) {
+        found += routes[i].format;
+        cr_expect(!routes[i].format || routes[i].unprocessable, "%s has no 422", routes[i].operation);
+    }
+    cr_expect_eq(found, 8);
 }
