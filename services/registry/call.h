@@ -13,7 +13,7 @@
 #include "settings.h"
 
 enum {
-    CALL_QUERY_MAX = 24,        // query arguments of one request
+    CALL_QUERY_MAX = 26,        // query arguments of one request, those its context adds included
     CALL_ARENA_MAX = 24 << 20,  // memory one request may take for texts
     CALL_REPLY_MAX = 12 << 20,  // bytes of an answer; above: 50001
     CALL_PARSED_MAX = 16 << 20, // bytes of schema texts one request may have parsed; above: 42209

@@ -13,7 +13,12 @@
 #include <stdlib.h>
 #include <strings.h>
 
-enum { ROUTES_MAX = HTTP_ROUTES_MAX, REQUEST_TEXTS_MAX = 1 << 20, ADDRESS_MAX = 300 };
+enum {
+    ROUTES_MAX = HTTP_ROUTES_MAX,
+    REQUEST_TEXTS_MAX = 1 << 20,
+    ARGUMENTS_MAX = 24, // of a request; its context may add two (move_query)
+    ADDRESS_MAX = 300,
+};
 
 struct rest {
     struct env *env;
@@ -146,6 +151,14 @@ static void add_query(const char *name, const char *value, void *context)
             .name = arena_strndup(&serving->texts, name, len), .value = keep(serving, value)};
 }
 
+// False: there are too many to be heeded, all of them.
+static bool read_query(struct serving *serving)
+{
+    _Static_assert(ARGUMENTS_MAX + 2 <= CALL_QUERY_MAX, "one too many is seen, and two can be added");
+    http_query_each(serving->request, add_query, serving);
+    return serving->call.query_count <= ARGUMENTS_MAX;
+}
+
 static bool query_kept(const struct call *call)
 {
     for (size_t i = 0; i < call->query_count; i++)
@@ -207,7 +220,6 @@ static bool fill(struct serving *serving)
     call->context = serving->prefix == NULL ? path_text(serving, "context", "{context}") : NULL;
     call->body = http_body(serving->request);
     call->unknown_fields = http_header(serving->request, "Confluent-Accept-Unknown-Properties") != NULL;
-    http_query_each(serving->request, add_query, serving);
     call->subject = within(serving, subject != NULL ? subject : "");
     if (serving->prefix != NULL && subject == NULL) {
         move_query(serving, "subject");
@@ -247,6 +259,8 @@ static void handle(struct http_request *request, void *context)
         refuse(serving, 406, "HTTP 406 Not Acceptable");
     } else if (http_body(request).len > 0 && !content_type_good(http_header(request, "Content-Type"))) {
         refuse(serving, 415, "HTTP 415 Unsupported Media Type");
+    } else if (!read_query(serving)) {
+        refuse(serving, 414, "The request has too many arguments");
     } else if (!fill(serving)) {
         refuse(serving, 414, "The names in the request are too long");
     } else if (serving->prefix != NULL && strchr(serving->prefix, ':') != NULL) {

@@ -101,6 +101,14 @@ def test_every_list_has_pages(registry):
         assert registry.get(path + mark + "offset=1000").json == [], path
 
 
+def test_arguments_beyond_the_limit_are_refused_not_dropped(registry):
+    registry.id_of("counted", record("C", "x"))
+    for path in ("/subjects", "/contexts/.none/subjects"):
+        few, many = ("%s?%s" % (path, "&".join("a%d=" % i for i in range(count))) for count in (24, 25))
+        assert ("counted" in registry.get(few).json) == (path == "/subjects"), path
+        assert registry.get(many).error == 414 and "arguments" in registry.get(many).text, path
+
+
 def test_methods_and_media_types_the_server_does_not_have(registry):
     assert registry.ask("PUT", "/subjects").status == 405 and registry.ask("PUT", "/subjects").error == 405
     assert "GET" in registry.ask("PUT", "/subjects").headers["Allow"]
