@@ -141,8 +141,19 @@ static void put_packed(struct search *search, const struct state_version *versio
     located->packed = (ProtobufCBinaryData){.len = search->packed.len, .data = search->packed.data};
 }
 
+// Another process may be of another version: what it leaves out is refused.
+static bool complete(const struct call *call)
+{
+    return (call->id != NULL || call->guid != NULL) && call_query(call, "topic") != NULL &&
+           call_query(call, "strategy") != NULL;
+}
+
 void op_locate(struct call *call)
 {
+    if (!complete(call)) {
+        call_fail(call, 400, "A schema is located by id or guid, with topic and strategy");
+        return;
+    }
     struct search search = {.call = call, .located = MILLRACE__LOCATED__INIT};
     search.located.subject = "";
     buf_init(&search.packed, SCHEMA_PACK_MAX);

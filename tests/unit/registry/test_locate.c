@@ -247,3 +247,23 @@ Test(locate_rpc, a_question_ends_with_its_callers_patience, .timeout = 60)
     config_destroy(&config);
     env_posix_destroy(&env);
 }
+
+Test(locating, what_another_process_leaves_out_is_refused)
+{
+    const char *const names[] = {"topic", "strategy"};
+    desk_register(&desk, "t-value", "\"int\"");
+    for (size_t given = 0; given < 8; given++) {
+        struct call call;
+        call_init(&call);
+        call.operation = operation_find("locate");
+        call.state = desk.state;
+        call.settings = &desk.settings;
+        call.id = (given & 4) != 0 ? "1" : NULL;
+        for (size_t i = 0; i < 2; i++)
+            if ((given & 1U << i) != 0)
+                call.query[call.query_count++] = (struct call_pair){names[i], i == 0 ? "t" : "TOPIC_NAME"};
+        operation_run(&call);
+        cr_expect_eq(call.code, given == 7 ? 200 : 400, "%zu: %d", given, call.code);
+        call_fini(&call);
+    }
+}
