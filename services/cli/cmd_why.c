@@ -233,9 +233,10 @@ static enum cli_exit group(int argc, char **argv)
 
 static enum cli_exit topic(int argc, char **argv)
 {
-    return run(argc, argv, (struct command){.subject = "topic", .find = why_topic},
-               "why topic NAME [options]",
-               "Says why partitions are offline or under-replicated. Exit code 5 when a cause was found.");
+    return run(
+        argc, argv, (struct command){.subject = "topic", .find = why_topic}, "why topic NAME [options]",
+        "Says why partitions are offline or under-replicated, or refuse records for their schema. Exit "
+        "code 5 when a cause was found.");
 }
 
 static enum cli_exit txn(int argc, char **argv)

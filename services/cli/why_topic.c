@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why partitions of a topic are offline or under-replicated: what Metadata says, then what the leader knows
-// of each follower, and the follower of its own log. See why.h.
+// Why partitions of a topic are offline or under-replicated, or take no records: what Metadata says, then
+// what the leader knows of each follower, and the follower of its own log. See why.h.
 #include "why.h"
 
 #include "base/mem.h"
@@ -8,6 +8,8 @@
 
 #include <stdio.h>
 #include <string.h>
+
+enum { SCHEMA_RECENT_MS = 600000 };
 
 typedef struct kafka_metadata_response_metadata_response_partition partition_t;
 
@@ -96,6 +98,26 @@ static bool has(const int32_t *nodes, int32_t count, int32_t node)
     return false;
 }
 
+// Records that the leader refuses for their schema (services/storage/refusal_past.h). What is long over is no
+// reason now: the last refusal may be a few of a client's attempts old.
+static void say_schemas(struct why *why, const char *topic, const partition_t *partition,
+                        const cJSON *schemas)
+{
+    int64_t refused_ms = why_number(schemas, "refused_ms"), silent_ms = why_number(schemas, "unanswered_ms");
+    if (silent_ms >= 0)
+        why_say(
+            why, "schema_unanswered",
+            "%s-%d: records are not taken, since no schema registry has said for %s whether they may have "
+            "their schema; clients repeat them.",
+            topic, partition->partition_index, why_time(silent_ms).text);
+    if (refused_ms >= 0 && refused_ms < SCHEMA_RECENT_MS)
+        why_say(why, "schema_refused",
+                "%s-%d: records are refused for their schema, %lld since the leader began, the last one %s "
+                "ago: %s.",
+                topic, partition->partition_index, (long long)why_number(schemas, "refused"),
+                why_time(refused_ms).text, why_string(schemas, "why"));
+}
+
 static void look_at(struct why *why, const char *topic, const partition_t *partition)
 {
     cJSON *leader = replica_of(why, partition->leader_id, topic, partition->partition_index);
@@ -119,6 +141,7 @@ static void look_at(struct why *why, const char *topic, const partition_t *parti
             "%s-%d: %lld replicas are in sync and min.insync.replicas wants %lld: writes with acks=all are "
             "refused.",
             topic, partition->partition_index, (long long)isr, (long long)needed);
+    say_schemas(why, topic, partition, json_get(leader, "schemas"));
     cJSON_Delete(leader);
 }
 

@@ -10,6 +10,7 @@
 #include "isr.h"
 #include "lost.h"
 #include "partitions_state.h"
+#include "refusal_past.h"
 #include "report.h"
 #include "settings.h"
 #include "stream_in.h"
@@ -347,6 +348,7 @@ static void replica_free(struct replica *replica)
     watch_drop(replica);
     admission_forget(replica);
     partition_fini(&replica->state);
+    refusal_past_free(&replica->refused);
     mem_free(replica->topic);
     mem_free(replica);
 }

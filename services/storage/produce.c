@@ -13,6 +13,7 @@
 #include "lookup.h"
 #include "partitions.h"
 #include "refusal.h"
+#include "refusal_past.h"
 #include "refused.h"
 #include "storage.h"
 
@@ -344,15 +345,18 @@ static bool is_duplicate(const struct replica *replica, const struct check_resul
 // Nothing is appended unless its schemas are known to be good. While no registry answers the client hears
 // NOT_ENOUGH_REPLICAS, which every client repeats, and which none takes for a batch that may have been
 // written, as with a transaction whose coordinator does not answer.
-static void item_guarded(struct produce_item *item, const struct replica *replica,
+static void item_guarded(struct produce_item *item, struct replica *replica,
                          const struct guard_report *report)
 {
+    int64_t now_us = env_now_us(env_of(item->produce));
     if (report->bad == 0) {
+        refusal_past_silence(&replica->refused, now_us);
         item_refuse(item, KAFKA_ERR_NOT_ENOUGH_REPLICAS, "no schema registry answers");
         return;
     }
     guard_count_refused(guard_of(item), report);
     refusal_schemas(item->answer, &item->produce->request->arena, replica->topic, report);
+    refusal_past_schemas(&replica->refused, report->bad, item->answer->error_message, now_us);
     item_done(item, KAFKA_ERR_INVALID_RECORD);
 }
 
@@ -370,6 +374,7 @@ static void item_checked(struct produce_item *item, struct replica *replica, con
     } else if (result->guard != NULL && !is_duplicate(replica, result)) {
         item_guarded(item, replica, result->guard);
     } else {
+        refusal_past_taken(&replica->refused);
         take_verdict(item, rules, result);
         item_append(item, replica);
     }

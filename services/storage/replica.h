@@ -76,6 +76,8 @@ struct replica {
 
     struct subscription *subscriptions; // leader: who follows, stream_out.c's list
 
+    struct refusal_past *refused; // leader: records refused for their schema; NULL: none yet
+
     bool balancing; // it is being reassigned by the balancer (pace.c)
 
     bool watched; // in the partitions' list, see watch.h

@@ -5,6 +5,7 @@
 #include "http/json.h"
 #include "pace.h"
 #include "partitions_state.h"
+#include "refusal_past.h"
 #include "request.h"
 #include "share_groups.h"
 #include "storage.h"
@@ -77,6 +78,17 @@ static void put_log(struct buf *out, const struct replica *replica)
     buf_printf(out, ",\"log\":\"%s\",\"damaged\":%s", text, truth(replica->damaged_at >= 0));
 }
 
+// Records refused for their schema, and for how long no registry has answered about it.
+static void put_refused(struct buf *out, const struct refusal_past *past, int64_t now_us)
+{
+    buf_printf(out, ",\"schemas\":{\"refused\":%" PRId64, past->records);
+    put_or_null(out, ",\"refused_ms\":", past->refused_us >= 0 ? (now_us - past->refused_us) / 1000 : -1);
+    put_or_null(out, ",\"unanswered_ms\":", past->silent_us >= 0 ? (now_us - past->silent_us) / 1000 : -1);
+    buf_printf(out, ",\"why\":");
+    json_put_string(out, slice_str(past->why != NULL ? past->why : ""));
+    buf_printf(out, "}");
+}
+
 static void put_replica(struct buf *out, struct replica *replica)
 {
     static const char *const roles[] = {"offline", "follower", "leader"};
@@ -91,6 +103,8 @@ static void put_replica(struct buf *out, struct replica *replica)
                state->leader_epoch, state->log_start, state->high_watermark, state->log_end, state->flushed,
                partition_isr_size(state), partition_isr_needed(state));
     put_log(out, replica);
+    if (state->role == PARTITION_LEADER && replica->refused != NULL)
+        put_refused(out, replica->refused, env_now_us(replica->partitions->options.env));
     buf_printf(out, ",\"replicas\":[");
     for (int i = 0; state->role == PARTITION_LEADER && i < state->replica_count; i++) {
         buf_printf(out, i > 0 ? "," : "");

@@ -16,6 +16,8 @@ import consumer_member
 import share_member
 from cluster import Cluster, wait_until
 from member import Member
+from produce import Connection, packed, records
+from rest import Registry
 from transactional import Producer
 
 FOUND = 5
@@ -519,3 +521,28 @@ def test_feature_levels_are_lowered_and_raised(one):
     wait_until(lambda: level() == 1)
     one.cli("features", "upgrade", "transaction.version=2")
     wait_until(lambda: level() == 2)
+
+
+# ---- schemas of records ----
+
+def test_records_refused_for_their_schema_are_told_and_so_is_a_registry_that_is_silent():
+    with Cluster(coordinators=0, registries=1) as cluster, Connection(cluster) as connection:
+        number = Registry(cluster.registries[0].url).id_of("s-value", '"int"')
+        cluster.cli("topic", "create", "s", "--partitions", 1, "--config", "confluent.value.schema.validation=true")
+
+        def sent(schema):
+            value = b"\0" + schema.to_bytes(4, "big")
+            return connection.produce("s", packed("none", records([value]), 1))[0]
+
+        assert sent(number) == 0
+        assert why(cluster, "topic", "s") == {}
+        assert sent(number + 1) == 87
+        text = why(cluster, "topic", "s")["schema_refused"]
+        assert re.search(r"s-0: .*refused for their schema, 1 since .* ago: topic s: .*\(id %d\) is not known" %
+                         (number + 1), text), text
+        cluster.registries[0].stop()
+        wait_until(lambda: sent(number + 2) == 19, 20)
+        assert "no schema registry has said" in why(cluster, "topic", "s")["schema_unanswered"]
+        cluster.registries[0].start()
+        wait_until(lambda: sent(number + 2) == 87, 30)
+        assert "schema_unanswered" not in why(cluster, "topic", "s")
