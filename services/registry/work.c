@@ -497,8 +497,10 @@ static void read_here(struct registry_work *work)
     forget_chores(work);
     bool denied = work->call->code == 404 && !work->asked_owner;
     bool ask = owner != NULL && miss_ms(work) > 0;
-    if (denied && !ask && work->call->operation == &operation_locate && registry_has_topic(work->store)) {
-        try_later(work); // nobody owns the schemas now, or there is no time left
+    if (denied && !ask && work->call->operation == &operation_locate) {
+        if (!registry_has_topic(work->store))
+            registry_need_topic(work->store); // it may be there, and this process not have heard of it
+        try_later(work);                      // or nobody owns the schemas now, or there is no time left
         return;
     }
     if (!denied || !ask) {

@@ -130,3 +130,28 @@ Test(work, what_is_not_known_is_said_of_what_was_asked)
     cr_assert(unknown_says("create-dek", "Whether the request was"));
     cr_assert(unknown_says("mutate-associations", "Whether the request was"));
 }
+
+static void on_located(struct call *call, void *context)
+{
+    *(int *)context = call->code;
+}
+
+// The topic may be there and this process not have heard of it: a broker would refuse a record for a second.
+Test(work, no_schema_is_denied_before_the_topic_is_known)
+{
+    struct call call;
+    int code = 0;
+    call_init(&call);
+    call.operation = &operation_locate;
+    call.id = "1";
+    call.query[call.query_count++] = (struct call_pair){"topic", "t"};
+    call.query[call.query_count++] = (struct call_pair){"strategy", "TOPIC_NAME"};
+    world.registry.stores[STORE_SCHEMAS].needing = (void *)&world; // it has been asked for
+    registry_run_until(&world.registry, &call, world.now_us + 2000 * 1000, on_located, &code);
+    work_world_wait(&world, 1000);
+    cr_expect_eq(code, 0);
+    work_world_wait(&world, 2000);
+    cr_expect_eq(code, 500);
+    world.registry.stores[STORE_SCHEMAS].needing = NULL;
+    call_fini(&call);
+}
