@@ -9,7 +9,11 @@
 
 #define TAGS "confluent:tags"
 
-enum { TAGS_MAX = 1000, INTEGER_BITS = 53 }; // tags of one entity; what a double holds exactly
+enum {
+    TAGS_MAX = 1000,        // of one entity
+    TAGS_TOTAL_MAX = 10000, // of all entities of one request, each of which is looked for among those there
+    INTEGER_BITS = 53       // what a double holds exactly
+};
 
 // Told of every record and every field with its path.
 typedef bool entity_fn(struct call *call, cJSON *object, const char *path, bool field, void *context);
@@ -89,13 +93,11 @@ static bool is_field(const cJSON *entity)
     return type != NULL && strcmp(type, "SR_FIELD") == 0;
 }
 
-static bool names(const cJSON *change, const char *path, bool field)
+// A record and a field of one path are two entities.
+static struct slice entity_key(struct call *call, const char *path, bool field)
 {
-    const cJSON *entity = json_get(change, "schemaEntity");
-    const char *its = json_string(entity, "entityPath");
-    if (its != NULL && *its == '.')
-        its++;
-    return its != NULL && strcmp(its, path) == 0 && is_field(entity) == field;
+    const char *key = arena_printf(&call->arena, "%c%s", field ? 'f' : 'r', path);
+    return slice_str(key != NULL ? key : "");
 }
 
 static int tag_at(const cJSON *tags, const char *text)
@@ -109,50 +111,78 @@ static int tag_at(const cJSON *tags, const char *text)
 
 // ---- changing ----
 
+// What is to be done with one entity; more of the same entity behind it.
+struct wish {
+    const cJSON *tags;
+    bool add; // else take away
+    struct wish *next;
+};
+
+// A schema may have as many fields as fit its text: wishes are found by their entity.
 struct change {
-    const cJSON *add, *remove;
+    struct map wishes;
     size_t found; // of the entities that are named
 };
+
+// Those of a list in front of what is there, in its order: what is taken away goes before what is added.
+static bool change_wish(struct call *call, struct change *change, const cJSON *list, bool add)
+{
+    for (const cJSON *at = list != NULL && list->child != NULL ? list->child->prev : NULL; at != NULL;
+         at = at != list->child ? at->prev : NULL) {
+        const cJSON *entity = json_get(at, "schemaEntity");
+        const char *path = json_string(entity, "entityPath");
+        struct wish *wish = arena_calloc(&call->arena, 1, sizeof *wish);
+        struct slice key = entity_key(call, *path == '.' ? path + 1 : path, is_field(entity));
+        if (wish == NULL || key.len == 0)
+            return no_memory(call);
+        *wish = (struct wish){json_get(at, "tags"), add, map_get(&change->wishes, key)};
+        map_put(&change->wishes, key, wish);
+    }
+    return true;
+}
+
+static void grant(cJSON *object, const struct wish *wish)
+{
+    cJSON *own = (cJSON *)json_get(object, TAGS);
+    if (!cJSON_IsArray(own) && wish->add) {
+        cJSON_DeleteItemFromObjectCaseSensitive(object, TAGS);
+        own = cJSON_AddArrayToObject(object, TAGS);
+    }
+    for (const cJSON *tag = wish->tags->child; tag != NULL && cJSON_IsArray(own); tag = tag->next) {
+        int there = tag_at(own, tag->valuestring);
+        if (wish->add && there < 0 && cJSON_GetArraySize(own) < TAGS_MAX)
+            cJSON_AddItemToArray(own, cJSON_CreateString(tag->valuestring));
+        else if (!wish->add && there >= 0)
+            cJSON_DeleteItemFromArray(own, there);
+    }
+    if (cJSON_IsArray(own) && own->child == NULL)
+        cJSON_DeleteItemFromObjectCaseSensitive(object, TAGS);
+}
 
 static bool change_entity(struct call *call, cJSON *object, const char *path, bool field, void *context)
 {
     struct change *change = context;
-    const cJSON *lists[] = {change->remove, change->add};
-    for (int i = 0; i < 2; i++)
-        for (const cJSON *at = lists[i] != NULL ? lists[i]->child : NULL; at != NULL; at = at->next) {
-            if (!names(at, path, field))
-                continue;
-            change->found++;
-            cJSON *own = (cJSON *)json_get(object, TAGS);
-            if (!cJSON_IsArray(own) && lists[i] == change->add) {
-                cJSON_DeleteItemFromObjectCaseSensitive(object, TAGS);
-                own = cJSON_AddArrayToObject(object, TAGS);
-            }
-            const cJSON *tags = json_get(at, "tags");
-            for (const cJSON *tag = tags->child; tag != NULL && cJSON_IsArray(own); tag = tag->next) {
-                int there = tag_at(own, tag->valuestring);
-                if (lists[i] == change->add && there < 0 && cJSON_GetArraySize(own) < TAGS_MAX)
-                    cJSON_AddItemToArray(own, cJSON_CreateString(tag->valuestring));
-                else if (lists[i] == change->remove && there >= 0)
-                    cJSON_DeleteItemFromArray(own, there);
-            }
-            if (cJSON_IsArray(own) && own->child == NULL)
-                cJSON_DeleteItemFromObjectCaseSensitive(object, TAGS);
-        }
+    struct slice key = entity_key(call, path, field);
+    if (key.len == 0)
+        return no_memory(call);
+    for (const struct wish *wish = map_get(&change->wishes, key); wish != NULL; wish = wish->next) {
+        change->found++;
+        grant(object, wish);
+    }
     return true;
 }
 
 // The number of entities a list names; -1: answered.
 static int64_t list_good(struct call *call, const cJSON *list)
 {
-    int64_t count = 0;
+    int64_t count = 0, all = 0;
     if (list == NULL || cJSON_IsNull(list))
         return 0;
     for (const cJSON *at = cJSON_IsArray(list) ? list->child : list; at != NULL; at = at->next, count++) {
         const cJSON *tags = json_get(at, "tags");
         bool good = cJSON_IsObject(at) && cJSON_IsArray(list) && cJSON_IsArray(tags) && count < TAGS_MAX &&
                     json_string(json_get(at, "schemaEntity"), "entityPath") != NULL &&
-                    cJSON_GetArraySize(tags) <= TAGS_MAX;
+                    (all += cJSON_GetArraySize(tags)) <= TAGS_TOTAL_MAX;
         for (const cJSON *tag = good ? tags->child : NULL; tag != NULL; tag = tag->next)
             good = good && cJSON_IsString(tag);
         if (!good) {
@@ -203,12 +233,15 @@ const char *tags_change(struct call *call, const char *text, const cJSON *add, c
     int64_t to_add = list_good(call, add), to_remove = to_add < 0 ? -1 : list_good(call, remove);
     if (to_remove < 0)
         return NULL;
-    struct change change = {.add = to_add > 0 ? add : NULL, .remove = to_remove > 0 ? remove : NULL};
+    struct change change = {.found = 0};
+    map_init(&change.wishes, 0);
     if (json_parse(slice_str(text), &schema, &at) != ST_OK)
         call_fail(call, 42201, "The schema is no JSON that can be tagged");
-    else
+    else if (change_wish(call, &change, to_add > 0 ? add : NULL, true) &&
+             change_wish(call, &change, to_remove > 0 ? remove : NULL, false))
         out = changed(call, schema, &change, (size_t)(to_add + to_remove));
     cJSON_Delete(schema);
+    map_fini(&change.wishes);
     return out;
 }
 

@@ -3,7 +3,10 @@
 #include "desk.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static struct desk desk;
 
@@ -85,4 +88,47 @@ Test(tags, what_cannot_be_tagged_is_refused)
     cr_assert(has("40402"));
     desk_ask(&desk, "tag-version", "big/1", NULL, "{\"tagsToAdd\":[" ENTITY("B", "SR_RECORD") "[\"T\"]}]}");
     cr_assert(has("42201"), "a number that would be changed: %s", desk.answer);
+}
+
+// The loop is not held for the product of the two: before, 32,000 fields and 1,000 entities took seconds.
+Test(tags, many_fields_and_many_entities_are_no_matter)
+{
+    enum { FIELDS = 20000, ENTITIES = 1000, ROOM = 4 << 20 };
+    char *text = malloc(ROOM), *body = malloc(ROOM);
+    int at = snprintf(text, ROOM, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[");
+    for (int i = 0; i < FIELDS; i++)
+        at += snprintf(text + at, (size_t)(ROOM - at), "%s{\"name\":\"f%d\",\"type\":\"int\"}",
+                       i > 0 ? "," : "", i);
+    snprintf(text + at, (size_t)(ROOM - at), "]}");
+    cr_assert_gt(desk_register(&desk, "s", text), 0);
+    at = snprintf(body, ROOM, "{\"tagsToAdd\":[");
+    for (int i = 0; i < ENTITIES; i++)
+        at += snprintf(body + at, (size_t)(ROOM - at), "%s" ENTITY("R.f%d", "SR_FIELD") "[\"T\"]}",
+                       i > 0 ? "," : "", FIELDS - 1 - i);
+    snprintf(body + at, (size_t)(ROOM - at), "]}");
+    clock_t began = clock();
+    desk_ask(&desk, "tag-version", "s/1", NULL, body);
+    cr_expect_lt((double)(clock() - began) / CLOCKS_PER_SEC, 1.5);
+    cr_assert_eq(desk.code, 200, "%.300s", desk.answer);
+    cr_expect(has("confluent:tags"));
+    free(text);
+    free(body);
+}
+
+Test(tags, a_request_has_a_limit_of_tags)
+{
+    enum { ENTITIES = 11, TAGS = 1000, ROOM = 1 << 20 };
+    char *body = malloc(ROOM);
+    int at = snprintf(body, ROOM, "{\"tagsToAdd\":[");
+    desk_register(&desk, "s", schema);
+    for (int i = 0; i < ENTITIES; i++) {
+        at += snprintf(body + at, (size_t)(ROOM - at), "%s" ENTITY("n.R", "SR_RECORD") "[", i > 0 ? "," : "");
+        for (int t = 0; t < TAGS; t++)
+            at += snprintf(body + at, (size_t)(ROOM - at), "%s\"T%d\"", t > 0 ? "," : "", t);
+        at += snprintf(body + at, (size_t)(ROOM - at), "]}");
+    }
+    snprintf(body + at, (size_t)(ROOM - at), "]}");
+    desk_ask(&desk, "tag-version", "s/1", NULL, body);
+    cr_expect_eq(desk.code, 422);
+    free(body);
 }
