@@ -124,13 +124,19 @@ static struct association *association_new(const struct association_fields *fiel
     return association;
 }
 
-static enum status apply(struct associations *all, struct slice key_bytes,
+// The same for the record and its tombstone: goes by the key alone.
+static char *name_of(const cJSON *key, const struct association_fields *fields)
+{
+    return mem_printf("%s%c%s%c%s%c%s%c%s", fields->resource_name, 1, fields->resource_namespace, 1,
+                      fields->resource_type, 1, fields->type, 1, text_or(key, "subject", ""));
+}
+
+static enum status apply(struct associations *all, struct slice key_bytes, const cJSON *key,
                          const struct association_fields *fields, bool tombstone)
 {
     if (*fields->resource_name == '\0' || *fields->type == '\0')
         return ST_MALFORMED;
-    char *name = mem_printf("%s%c%s%c%s%c%s%c%s", fields->resource_name, 1, fields->resource_namespace, 1,
-                            fields->resource_type, 1, fields->type, 1, fields->subject);
+    char *name = name_of(key, fields);
     struct association *old = map_get(&all->all, slice_str(name));
     if (old != NULL)
         unlink_all(all, old);
@@ -154,7 +160,7 @@ enum status associations_apply(struct associations *all, struct slice key, const
     if (json_parse(key, &json, &at) != ST_OK)
         return ST_MALFORMED;
     struct association_fields fields = fields_of(json, value);
-    enum status status = apply(all, key, &fields, value == NULL);
+    enum status status = apply(all, key, json, &fields, value == NULL);
     cJSON_Delete(json);
     return status;
 }

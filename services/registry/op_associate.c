@@ -229,6 +229,21 @@ static const char *schema_there(struct associating *now, const struct wish *wish
     return schema;
 }
 
+// The same the other way round: what is found by the id would not be found any more.
+static bool known_alike(struct associating *now)
+{
+    const struct associations *all = state_associations(now->call->state);
+    const struct association_resource *resource = &now->resource;
+    const struct association *at = associations_first(all, BY_RESOURCE_NAME, resource->name);
+    for (; at != NULL; at = at->next[BY_RESOURCE_NAME])
+        if (strcmp(at->is.resource_type, resource->type) == 0 &&
+            strcmp(at->is.resource_namespace, resource->name_space) == 0 &&
+            (resource->id == NULL || strcmp(at->is.resource_id, resource->id) != 0))
+            return call_fail(now->call, 40903, "'%s' of '%s' has an association as the resource '%s' already",
+                             resource->name, resource->name_space, at->is.resource_id);
+    return true;
+}
+
 // A resource has one name: records have it in their keys, so that with another one an association would be
 // there twice.
 static bool named_alike(struct associating *now)
@@ -408,7 +423,10 @@ static bool write_wish(struct associating *now, struct wish *wish)
         return true;
     buf_init(&key, CALL_RECORD_BYTES_MAX);
     buf_init(&value, CALL_RECORD_BYTES_MAX);
-    association_put_key(&key, &wish->made);
+    if (old != NULL && strcmp(old->is.subject, wish->subject) == 0)
+        buf_append(&key, old->record_key, strlen(old->record_key)); // an older registry writes another one
+    else
+        association_put_key(&key, &wish->made);
     association_put_value(&value, &wish->made);
     call_put(call, buf_slice(&key), buf_slice(&value));
     buf_fini(&key);
@@ -431,7 +449,7 @@ static void answer(struct associating *now)
 
 static bool decide(struct associating *now)
 {
-    if (!named_alike(now))
+    if (!named_alike(now) || !known_alike(now))
         return false;
     for (size_t i = 0; i < now->count; i++)
         if (!may_be(now, &now->wishes[i]))

@@ -151,6 +151,45 @@ Test(associations, a_resource_has_one_name)
     cr_assert(has("STRONG") && !has("WEAK"), "%s", desk.answer);
 }
 
+Test(associations, a_name_has_one_resource)
+{
+    static const char *const others[] = {"\"resourceId\":\"r2\",", ""};
+    desk_register(&desk, "s", "\"int\"");
+    cr_assert_eq(create("{\"subject\":\"s\"}"), 200);
+    size_t records = desk.log.len;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char text[512];
+        snprintf(
+            text, sizeof text,
+            "{%s\"resourceName\":\"t\",\"resourceNamespace\":\"ns\",\"associations\":[{\"subject\":\"s\"}]}",
+            others[i]);
+        cr_expect_neq(code("create-association", NULL, NULL, text), 200, "%s: %s", text, desk.answer);
+    }
+    cr_expect_eq(code("put-association", "r2", NULL, body("{\"subject\":\"s\"}")), 40903, "%s", desk.answer);
+    cr_expect_eq(desk.log.len, records);
+    desk_ask(&desk, "resource-associations", "r1", NULL, NULL);
+    cr_expect(has("\"subject\":\"s\""), "%s", desk.answer);
+}
+
+// Its key has no subject, nor has the tombstone that ends it.
+Test(associations, one_of_an_older_registry_can_be_changed_and_ended)
+{
+    static const char key[] = "{\"keytype\":\"ASSOC\",\"tenant\":\"default\",\"resourceName\":\"t\","
+                              "\"resourceNamespace\":\"ns\",\"resourceType\":\"topic\",\"associationType\":"
+                              "\"value\",\"magic\":0}";
+    desk_register(&desk, "s", "\"int\"");
+    cr_assert_eq(desk_apply(&desk, key,
+                            "{\"subject\":\"s\",\"guid\":\"g\",\"tenant\":\"default\",\"resourceName\":\"t\","
+                            "\"resourceNamespace\":\"ns\",\"resourceId\":\"r1\",\"resourceType\":\"topic\","
+                            "\"associationType\":\"value\",\"lifecycle\":\"WEAK\",\"frozen\":false}"),
+                 ST_OK);
+    cr_assert_eq(put("{\"subject\":\"s\",\"lifecycle\":\"STRONG\"}"), 200, "%s", desk.answer);
+    cr_expect(strstr(desk_record(&desk, key), "STRONG") != NULL, "under its own key");
+    cr_expect_eq(code("delete-associations", "r1", NULL, NULL), 204, "%s", desk.answer);
+    desk_ask(&desk, "resource-associations", "r1", NULL, NULL);
+    cr_expect(!has("\"subject\""), "%s", desk.answer);
+}
+
 Test(associations, a_strong_one_is_alone)
 {
     desk_register(&desk, "s", "\"int\"");
