@@ -54,9 +54,12 @@ class Printer
         to->section();
         options(own.options());
         to->section();
-        types(own.message_type(), file.linked.message_type(), own.enum_type(), {});
+        const Scope scope(own.message_type(), file.linked.message_type());
+        std::set<std::string> declared;
+        groups(own.extension(), &declared);
+        types(own.message_type(), file.linked.message_type(), own.enum_type(), declared);
         to->section();
-        extends(own.extension(), file.linked.extension());
+        extends(own.extension(), file.linked.extension(), scope);
         to->section();
         for (int i = 0; i < own.service_size(); i++)
             service({own.service(i), file.linked.service(i)});
@@ -169,27 +172,38 @@ class Printer
     using Field = Two<pb::FieldDescriptorProto>;
     using Nested = List<pb::DescriptorProto>;
 
+    // Messages declared in one place, to be found by name.
+    struct Scope {
+        const Nested &written, &linked;
+        std::unordered_map<std::string, int> numbers;
+
+        Scope(const Nested &written, const Nested &linked) : written(written), linked(linked)
+        {
+            for (int i = 0; i < written.size() && i < linked.size(); i++)
+                numbers.emplace(written.Get(i).name(), i);
+        }
+
+        // -1: none of that name.
+        int named(const std::string &name) const
+        {
+            auto found = numbers.find(name);
+            return found != numbers.end() ? found->second : -1;
+        }
+    };
+
     // A message with what is asked for by name or number.
     struct Message {
         const pb::DescriptorProto &written, &linked;
-        std::unordered_map<std::string, int> nested;
+        const Scope scope;
         std::vector<std::vector<int>> oneofs; // which fields
 
         Message(const pb::DescriptorProto &written, const pb::DescriptorProto &linked)
-            : written(written), linked(linked), oneofs(written.oneof_decl_size())
+            : written(written), linked(linked), scope(written.nested_type(), linked.nested_type()),
+              oneofs(written.oneof_decl_size())
         {
-            for (int i = 0; i < written.nested_type_size() && i < linked.nested_type_size(); i++)
-                nested.emplace(written.nested_type(i).name(), i);
             for (int i = 0; i < written.field_size(); i++)
                 if (written.field(i).has_oneof_index())
                     oneofs.at(written.field(i).oneof_index()).push_back(i);
-        }
-
-        // Number of the nested type, -1: none of that name.
-        int named(const std::string &name) const
-        {
-            auto found = nested.find(name);
-            return found != nested.end() ? found->second : -1;
         }
 
         Field field(int i) const
@@ -240,7 +254,7 @@ class Printer
     void field(const Field &field, const Message *outer) const
     {
         const auto &name = field.written.type_name();
-        int nested = outer != nullptr && !name.empty() ? outer->named(name) : -1;
+        int nested = outer != nullptr && !name.empty() ? outer->scope.named(name) : -1;
         if (nested >= 0 && outer->written.nested_type(nested).options().map_entry())
             to->line(map(outer->written.nested_type(nested), outer->linked.nested_type(nested)) +
                      tail(field.written));
@@ -256,16 +270,24 @@ class Printer
                type({written.field(1), linked.field(1)}) + "> ";
     }
 
-    // A group's message is declared by its field.
-    void group(const Field &field, const Message &outer) const
+    // A group's message is declared by its field, where that stands.
+    void group(const Field &field, const Scope &scope) const
     {
-        int nested = outer.named(field.written.type_name());
+        int nested = scope.named(field.written.type_name());
         if (nested < 0)
             throw std::runtime_error("a group without a message");
         to->open(label(field.written, false) + "group " + field.written.type_name() + " = " +
                  std::to_string(field.written.number()) + bracket(field.written.options()));
-        sections({outer.written.nested_type(nested), outer.linked.nested_type(nested)});
+        sections({scope.written.Get(nested), scope.linked.Get(nested)});
         to->close();
+    }
+
+    // Adds the names of the messages that these fields declare.
+    static void groups(const List<pb::FieldDescriptorProto> &fields, std::set<std::string> *names)
+    {
+        for (const auto &one : fields)
+            if (one.type() == pb::FieldDescriptorProto::TYPE_GROUP)
+                names->insert(one.type_name());
     }
 
     using Numbered = std::pair<int, int>; // number, index
@@ -294,7 +316,7 @@ class Printer
         between();
         to->section();
         for (int i : groups)
-            group(message.field(i), message);
+            group(message.field(i), message.scope);
     }
 
     // ---- messages ----
@@ -387,10 +409,10 @@ class Printer
         const auto &own = message.written;
         std::set<std::string> declared; // by fields
         std::vector<int> alone;
+        groups(own.field(), &declared);
+        groups(own.extension(), &declared);
         for (int i = 0; i < own.field_size(); i++) {
             const auto &one = own.field(i);
-            if (one.type() == pb::FieldDescriptorProto::TYPE_GROUP)
-                declared.insert(one.type_name());
             if (!one.has_oneof_index() || one.proto3_optional())
                 alone.push_back(i);
         }
@@ -407,7 +429,7 @@ class Printer
         to->section();
         types(own.nested_type(), message.linked.nested_type(), own.enum_type(), declared);
         to->section();
-        extends(own.extension(), message.linked.extension());
+        extends(own.extension(), message.linked.extension(), message.scope);
     }
 
     // Messages, then enums. declared: by fields already.
@@ -444,17 +466,18 @@ class Printer
         to->close();
     }
 
-    // Extensions of one message behind one another are one statement.
-    void extends(const List<pb::FieldDescriptorProto> &written,
-                 const List<pb::FieldDescriptorProto> &linked) const
+    // Extensions of one message behind one another are one statement. scope: where they stand.
+    void extends(const List<pb::FieldDescriptorProto> &written, const List<pb::FieldDescriptorProto> &linked,
+                 const Scope &scope) const
     {
         for (int i = 0; i < written.size() && !bare; i++) {
             const Field one = {written.Get(i), linked.Get(i)};
-            if (one.written.type() == pb::FieldDescriptorProto::TYPE_GROUP)
-                throw std::runtime_error("groups in extensions are not supported");
             if (i == 0 || written.Get(i - 1).extendee() != one.written.extendee())
                 to->open("extend " + (normal ? one.linked.extendee() : one.written.extendee()));
-            field(one, nullptr);
+            if (one.written.type() == pb::FieldDescriptorProto::TYPE_GROUP)
+                group(one, scope);
+            else
+                field(one, nullptr);
             if (i + 1 == written.size() || written.Get(i + 1).extendee() != one.written.extendee())
                 to->close();
         }

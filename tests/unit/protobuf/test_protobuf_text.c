@@ -180,6 +180,11 @@ Test(protobuf_text, a_printed_text_prints_as_itself)
         "\"\\n'\"]; }"
         "oneof o { group H = 5 { optional int32 x = 1; } int32 y = 6; } extensions 100 to 199, 300 to max;"
         "extend T { optional int32 e = 100; } } extend T { repeated T f = 101; }",
+        "message T { extensions 100 to max; message N {} extend T { repeated group In = 100 { optional N n = "
+        "1;"
+        "} optional int32 e = 101; } message M {} } message U {} extend T { optional group Out = 102 "
+        "[deprecated ="
+        " true] { optional int32 x = 1; } optional group Other = 103 { } } message V {}",
         P3
         "import \"confluent/meta.proto\"; option (confluent.file_meta).doc = \"a\\\\b\\xff\\0\";"
         "message T { option (confluent.message_meta) = { doc: 'x' 'y', tags: ['a', \"b\"] params < key: 'k' "
@@ -196,6 +201,15 @@ Test(protobuf_text, a_printed_text_prints_as_itself)
             form(once, which, twice);
             cr_expect_str_eq(once, twice);
         }
+}
+
+Test(protobuf_text, a_group_among_extensions_declares_its_message)
+{
+    static char out[TEXT];
+    form("message T { extensions 5 to 9; } extend T { optional group G = 5 { optional int32 x = 1; } }",
+         SCHEMA_TEXT_PLAIN, out);
+    cr_expect_str_eq(out, "\nmessage T {\n  extensions 5 to 9;\n}\n\nextend T {\n  optional group G = 5 {\n"
+                          "    optional int32 x = 1;\n  }\n}\n");
 }
 
 Test(protobuf_text, extensions_and_the_options_of_others_can_be_left_out)
