@@ -31,32 +31,52 @@ enum status protobuf_index_take(struct slice *payload, struct protobuf_index *in
     return status;
 }
 
-// Messages, those that stand for maps among them or not.
-struct listed {
+// Messages of one level, those that stand for maps among them or not.
+struct level {
     const struct protobuf_message *all, *const *declared;
     uint32_t count, declared_count;
 };
 
-// NULL when there are fewer.
-static const struct protobuf_message *nth(const struct listed *list, int32_t index, bool entries)
+// entries: how many of those that stand for maps are counted before it; -1: as the descriptor here has them.
+static const struct protobuf_message *nth(const struct level *level, int32_t index, int32_t entries)
 {
-    if ((uint32_t)index >= (entries ? list->count : list->declared_count))
-        return NULL;
-    return entries ? &list->all[index] : list->declared[index];
+    uint32_t at = (uint32_t)index, there = level->count - level->declared_count;
+    uint32_t before = (uint32_t)entries < there ? (uint32_t)entries : there;
+    if (entries < 0)
+        return at < level->count ? &level->all[at] : NULL;
+    return at >= before && at - before < level->declared_count ? level->declared[at - before] : NULL;
 }
 
-const struct protobuf_message *protobuf_index_find(const struct protobuf_file *file,
-                                                   const struct protobuf_index *index, bool entries)
+static const struct protobuf_message *find(const struct protobuf_file *file,
+                                           const struct protobuf_index *index, int32_t entries)
 {
-    struct listed list = {file->messages, file->declared, file->message_count, file->declared_count};
+    struct level level = {file->messages, file->declared, file->message_count, file->declared_count};
     const struct protobuf_message *found = NULL;
     for (uint32_t i = 0; i < index->count; i++) {
-        found = nth(&list, index->levels[i], entries);
+        found = nth(&level, index->levels[i], entries);
         if (found == NULL)
             return NULL;
-        list = (struct listed){found->messages, found->declared, found->message_count, found->declared_count};
+        level = (struct level){found->messages, found->declared, found->message_count, found->declared_count};
     }
     return found;
+}
+
+static void add(struct protobuf_meant *meant, const struct protobuf_message *message)
+{
+    if (message == NULL || message->map_entry)
+        return;
+    for (uint32_t i = 0; i < meant->count; i++)
+        if (meant->items[i] == message)
+            return;
+    meant->items[meant->count++] = message;
+}
+
+void protobuf_index_meant(const struct protobuf_file *file, const struct protobuf_index *index,
+                          struct protobuf_meant *meant)
+{
+    meant->count = 0;
+    for (int32_t entries = -1; entries < PROTOBUF_MEANT_MAX - 1; entries++)
+        add(meant, find(file, index, entries));
 }
 
 enum status protobuf_index_text(const struct protobuf_index *index, char text[PROTOBUF_INDEX_TEXT])

@@ -15,10 +15,19 @@ struct protobuf_index {
 // Takes the list off payload. MALFORMED, TRUNCATED: it is none.
 enum status protobuf_index_take(struct slice *payload, struct protobuf_index *index);
 
-// The message; NULL: there is none. Clients do not agree on whether the messages that stand for maps count:
-// Java's go by the text, where there are none, Python's by descriptors. entries: they do.
-const struct protobuf_message *protobuf_index_find(const struct protobuf_file *file,
-                                                   const struct protobuf_index *index, bool entries);
+// Messages that an index may mean, likeliest first.
+enum { PROTOBUF_MEANT_MAX = 10 };
+struct protobuf_meant {
+    uint32_t count;
+    const struct protobuf_message *items[PROTOBUF_MEANT_MAX]; // each once
+};
+
+// Clients do not agree on whether the messages that stand for maps count: Java's go by the text, where there
+// are none, Python's by the descriptor that protoc made, where each stands behind the messages declared
+// before its field. A registry's text has fields before messages and does not say how many those were: one
+// number of them after the other is taken to be counted, the same at each level.
+void protobuf_index_meant(const struct protobuf_file *file, const struct protobuf_index *index,
+                          struct protobuf_meant *meant);
 
 enum { PROTOBUF_INDEX_TEXT = 47 }; // its NUL included
 // "0", "1.0.2": one text for each index. LIMIT: it would be longer.

@@ -122,24 +122,26 @@ static enum status check_message(const struct protobuf_message *message, struct 
     return status;
 }
 
-// A payload that is good in either way of counting is good.
+// A payload that is good as one of the messages it may be is good.
 enum status protobuf_payload_message(const struct schema *schema, struct slice *payload,
                                      const struct protobuf_message **message)
 {
     struct protobuf_index index;
+    struct protobuf_meant meant;
     struct slice rest = *payload;
-    enum status status = protobuf_index_take(&rest, &index), first = ST_OK;
+    enum status status = protobuf_index_take(&rest, &index), first = ST_MALFORMED;
     if (status != ST_OK)
         return status;
-    for (int without = 0; without < 2; without++) {
-        *message = protobuf_index_find(protobuf_of(schema)->main, &index, without == 0);
+    protobuf_index_meant(protobuf_of(schema)->main, &index, &meant);
+    for (uint32_t i = 0; i < meant.count; i++) {
         struct wire wire = wire_of(rest);
-        status = *message != NULL ? check_message(*message, &wire, 0, 0) : ST_MALFORMED;
+        *message = meant.items[i];
+        status = check_message(*message, &wire, 0, 0);
         if (status == ST_OK) {
             *payload = rest;
             return ST_OK;
         }
-        first = without == 0 ? status : first;
+        first = i == 0 ? status : first;
     }
     return first;
 }

@@ -25,18 +25,19 @@ static bool by_topic(const struct call *call)
     return strcmp(call_query(call, "strategy"), "TOPIC_NAME") == 0;
 }
 
-// The full name of the message that records are of; empty: there is none. entries: see protobuf_index_find.
-static struct slice message_name(const struct call *call, const struct schema *parsed, bool entries)
+// The full name of what records are of, which their message's index may mean; empty: there is none.
+static struct slice message_name(const struct call *call, const struct schema *parsed, uint32_t which)
 {
     struct protobuf_index index;
+    struct protobuf_meant meant;
     if (protobuf_index_parse(call_query(call, "message"), &index) != ST_OK)
         return (struct slice){0};
-    const struct protobuf_message *found = protobuf_index_find(protobuf_of(parsed)->main, &index, entries);
-    return found != NULL && !found->map_entry ? slice_str(found->full) : (struct slice){0};
+    protobuf_index_meant(protobuf_of(parsed)->main, &index, &meant);
+    return which < meant.count ? slice_str(meant.items[which]->full) : (struct slice){0};
 }
 
 // The schema's subject without its context; NULL: its name is not known, located.fault says why.
-static const char *subject_of(struct search *search, const struct state_schema *schema, bool entries)
+static const char *subject_of(struct search *search, const struct state_schema *schema, uint32_t which)
 {
     struct call *call = search->call;
     const char *topic = call_query(call, "topic");
@@ -45,11 +46,11 @@ static const char *subject_of(struct search *search, const struct state_schema *
     const struct schema *parsed = submission_stored(call, schema->first, &search->error);
     bool of_message = parsed != NULL && schema_format(parsed) == SCHEMA_PROTOBUF;
     struct slice name = parsed == NULL ? (struct slice){0}
-                        : of_message   ? message_name(call, parsed, entries)
+                        : of_message   ? message_name(call, parsed, which)
                                        : schema_name(parsed);
     if (parsed == NULL)
         search->located.fault = search->error.text;
-    else if (name.len == 0)
+    else if (name.len == 0 && which == 0)
         search->located.fault = of_message ? "the schema has no such message" : "the schema has no name";
     if (name.len == 0)
         return NULL;
@@ -67,10 +68,10 @@ static const char *resolve_alias(struct call *call, const char *subject)
 
 // A live version of the subject that is the schema; NULL: none.
 static const struct state_version *look_under(struct search *search, const struct state_schema *schema,
-                                              bool entries)
+                                              uint32_t which)
 {
     struct call *call = search->call;
-    const char *plain = subject_of(search, schema, entries);
+    const char *plain = subject_of(search, schema, which);
     const char *name =
         plain == NULL
             ? NULL
@@ -79,11 +80,13 @@ static const struct state_version *look_under(struct search *search, const struc
         name = resolve_alias(call, name);
     if (name == NULL)
         return NULL;
-    search->located.subject = (char *)name;
     const struct state_subject *subject = state_subject(call->state, name);
     const struct state_version *version =
         subject != NULL && subject->context == schema->context ? state_version_of(subject, schema) : NULL;
-    return version != NULL && !version->deleted ? version : NULL;
+    bool live = version != NULL && !version->deleted;
+    if (live || search->located.subject[0] == '\0')
+        search->located.subject = (char *)name; // where there is none, the likeliest one is told
+    return live ? version : NULL;
 }
 
 // Whether the subject depends on a message that was not told.
@@ -92,18 +95,17 @@ static bool lacks_message(const struct call *call, const struct state_schema *sc
     return !by_topic(call) && call_query(call, "message") == NULL && strcmp(schema->type, "PROTOBUF") == 0;
 }
 
-// An index counts in either way, as payloads do (protobuf_payload_message).
+// What an index may mean is looked for in turn, as payloads are (protobuf_payload_message).
 static const struct state_version *look(struct search *search, const struct state_schema *schema)
 {
     Millrace__Located *located = &search->located;
+    uint32_t tries = call_query(search->call, "message") != NULL ? PROTOBUF_MEANT_MAX : 1;
+    const struct state_version *found = NULL;
     located->exists = true;
     located->has_by_message = located->by_message = lacks_message(search->call, schema);
-    if (located->by_message)
-        return NULL;
-    const struct state_version *found = look_under(search, schema, true);
-    if (found != NULL || call_query(search->call, "message") == NULL)
-        return found;
-    return look_under(search, schema, false);
+    for (uint32_t i = 0; i < tries && found == NULL && !located->by_message; i++)
+        found = look_under(search, schema, i);
+    return found;
 }
 
 static const struct state_version *look_by_id(struct search *search)

@@ -98,6 +98,21 @@ Test(protobuf_payload, messages_that_stand_for_maps_count_or_not)
     cr_assert_eq(check(text, BYTES(4, 0, 4)), ST_MALFORMED);
 }
 
+// protoc puts what stands for a map behind the messages declared before its field; a registry's text has all
+// fields first. Of "message A {} map m; message B {} map n; message C {}" B is the third for Python.
+Test(protobuf_payload, messages_that_stand_for_maps_may_have_been_between_others)
+{
+    static const char text[] =
+        "syntax = \"proto3\"; message T { map<string, int32> m = 1; map<string, int32> n = 2;"
+        "message A { bool on = 1; } message B { string text = 1; } message C { int32 number = 1; } }";
+    cr_assert_eq(check(text, BYTES(4, 0, 4, 0x0a, 1, 'x')), ST_OK);
+    cr_assert_eq(check(text, BYTES(4, 0, 0, 0x08, 1)), ST_OK);
+    cr_assert_eq(check(text, BYTES(4, 0, 8, 0x08, 1)), ST_OK);
+    cr_assert_eq(check(text, BYTES(4, 0, 0, 0x0a, 1, 'x')), ST_MALFORMED,
+                 "the first is A, however it is counted");
+    cr_assert_eq(check(text, BYTES(4, 0, 8, 0x0a, 1, 'x')), ST_MALFORMED);
+}
+
 // 20,000 payloads of the last of 30,000 messages.
 Test(protobuf_payload, many_messages_do_not_slow_a_payload_down, .timeout = 60)
 {
