@@ -56,11 +56,12 @@ static const struct {
 
 const struct tree *part_keyword(const struct part *part, const char *name)
 {
-    for (size_t i = 0; i < sizeof since / sizeof *since; i++)
+    const struct tree *found = tree_get(part->node, slice_str(name)); // most are not there: no table then
+    for (size_t i = 0; found != NULL && i < sizeof since / sizeof *since; i++)
         if (strcmp(since[i].name, name) == 0 &&
             (part->resource->draft < since[i].first || part->resource->draft > since[i].last))
             return NULL;
-    return tree_get(part->node, slice_str(name));
+    return found;
 }
 
 // Parts of one object while they are found.
