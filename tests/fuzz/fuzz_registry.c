@@ -3,16 +3,18 @@
 // every line of the input is a request, "operation\twhere\targuments\tbody", all of them one after the other.
 // where: the parts of the path in the order of the routes' braces, separated by "|"; arguments: "a=b&c=d";
 // operation "record" applies the key `where` with the value `body` as if another registry had written it.
-// What an operation writes must be readable, and no answer may be one of the server's own failures unless a
-// limit or a key service says so.
+// What an operation writes must be readable, no answer may be one of the server's own failures unless a limit
+// or a key service says so, and openapi.yaml has the status of each.
 #include "base/assert.h"
 #include "chores.h"
+#include "openapi.h"
 #include "operations.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
-enum { LINES_MAX = 12, TEXT_MAX = 64 << 10, NOW_MS = 1700000000 };
+enum { LINES_MAX = 12, TEXT_MAX = 64 << 10, OPERATIONS_MAX = 128, NOW_MS = 1700000000 };
 
 struct world {
     struct state *state;
@@ -78,6 +80,33 @@ static void add_query(struct call *call, char *text)
     }
 }
 
+// What openapi.yaml says of an operation: from its id to the next one's.
+static struct slice description_of(const struct operation *operation)
+{
+    static struct slice known[OPERATIONS_MAX];
+    struct slice *known_here = &known[operation - operations];
+    if (known_here->len == 0) {
+        char id[64];
+        int len = snprintf(id, sizeof id, "operationId: %s\n", operation->name);
+        const uint8_t *end = openapi_text + openapi_text_len;
+        const uint8_t *at = memmem(openapi_text, openapi_text_len, id, (size_t)len);
+        ASSERT(at != NULL && operation_count <= OPERATIONS_MAX);
+        const uint8_t *next = memmem(at + len, (size_t)(end - at) - (size_t)len, "operationId: ", 13);
+        *known_here = slice_of(at, (size_t)((next != NULL ? next : end) - at));
+    }
+    return *known_here;
+}
+
+static bool described(const struct call *call)
+{
+    char status[16];
+    int len = snprintf(status, sizeof status, "\"%d\":", call->code);
+    if (call->code == 500 || call->operation == &operation_locate)
+        return true;
+    struct slice text = description_of(call->operation);
+    return memmem(text.data, text.len, status, (size_t)len) != NULL;
+}
+
 static void run(struct world *world, struct call *call)
 {
     operation_run(call);
@@ -87,7 +116,7 @@ static void run(struct world *world, struct call *call)
         call_reset(call);
         operation_run(call);
     }
-    ASSERT(call->code >= 200 && call->code <= 500);
+    ASSERT(call->code >= 200 && call->code <= 500 && described(call));
     apply(world, call);
 }
 
@@ -128,6 +157,17 @@ static void line(struct world *world, char *text)
                 query, text);
 }
 
+// Made once: it costs more than most inputs.
+static struct settings default_settings(void)
+{
+    static struct config *config;
+    if (config == NULL) {
+        config = config_new();
+        config_declare(config, registry_config_rows, registry_config_count);
+    }
+    return settings_of(config);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
@@ -135,16 +175,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     if (len > TEXT_MAX)
         return 0;
     char *text = strndup((const char *)data, len), *at = text;
-    struct config *config = config_new();
-    config_declare(config, registry_config_rows, registry_config_count);
-    struct world world = {.state = state_new(), .keys = keys_new(), .settings = settings_of(config)};
+    struct world world = {.state = state_new(), .keys = keys_new(), .settings = default_settings()};
     world.settings.local_secret = "secret";
     ASSERT(text != NULL);
     for (int i = 0; i < LINES_MAX && *at != '\0'; i++)
         line(&world, cut(&at, '\n'));
     keys_destroy(&world.keys);
     state_destroy(&world.state);
-    config_destroy(&config);
     free(text);
     return 0;
 }
