@@ -9,7 +9,7 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-enum { LOG_MAX = 16 << 20, TEXT_MAX = 64 << 10 };
+enum { LOG_MAX = 16 << 20, TEXT_MAX = 2 << 20 };
 
 void desk_open(struct desk *desk)
 {

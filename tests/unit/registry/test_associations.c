@@ -165,7 +165,10 @@ Test(associations, a_name_has_one_resource)
             others[i]);
         cr_expect_neq(code("create-association", NULL, NULL, text), 200, "%s: %s", text, desk.answer);
     }
-    cr_expect_eq(code("put-association", "r2", NULL, body("{\"subject\":\"s\"}")), 40903, "%s", desk.answer);
+    cr_expect_eq(
+        code("put-association", "r2", NULL,
+             "{\"resourceName\":\"t\",\"resourceNamespace\":\"ns\",\"associations\":[{\"subject\":\"s\"}]}"),
+        40903, "%s", desk.answer);
     cr_expect_eq(desk.log.len, records);
     desk_ask(&desk, "resource-associations", "r1", NULL, NULL);
     cr_expect(has("\"subject\":\"s\""), "%s", desk.answer);

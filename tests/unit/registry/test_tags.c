@@ -90,7 +90,7 @@ Test(tags, what_cannot_be_tagged_is_refused)
     cr_assert(has("42201"), "a number that would be changed: %s", desk.answer);
 }
 
-// The loop is not held for the product of the two: before, 32,000 fields and 1,000 entities took seconds.
+// The loop is not held for the product of the two: before, 32,000 fields took seconds.
 Test(tags, many_fields_and_many_entities_are_no_matter)
 {
     enum { FIELDS = 20000, ENTITIES = 1000, ROOM = 4 << 20 };
@@ -110,7 +110,7 @@ Test(tags, many_fields_and_many_entities_are_no_matter)
     desk_ask(&desk, "tag-version", "s/1", NULL, body);
     cr_expect_lt((double)(clock() - began) / CLOCKS_PER_SEC, 1.5);
     cr_assert_eq(desk.code, 200, "%.300s", desk.answer);
-    cr_expect(has("confluent:tags"));
+    cr_expect(strstr(desk_ask(&desk, "get-version", "s/2", NULL, NULL), "confluent:tags") != NULL);
     free(text);
     free(body);
 }
