@@ -3,6 +3,7 @@
 // of draft 7, as in Confluent's registry. What is stored is the text as Jackson prints it with exact
 // decimals, members in their order; normalized, members are sorted. A payload is JSON text, so that
 // converting it is checking it.
+#include "schema/fields.h"
 #include "schema/jschema_compare.h"
 
 #include "base/mem.h"
@@ -49,6 +50,12 @@ static enum status json_validate(const struct schema *schema, struct schema_erro
             return schema_fail(error, ST_MALFORMED, "/properties: the name %.*s begins with $$",
                                (int)(at->name.len < 100 ? at->name.len : 100), (const char *)at->name.data);
     return ST_OK;
+}
+
+bool json_has_field(const struct schema *schema, struct slice name)
+{
+    const struct tree *properties = tree_get(parsed_of(schema)->root, slice_str("properties"));
+    return properties != NULL && properties->kind == TREE_OBJECT && tree_get(properties, name) != NULL;
 }
 
 // JsonSchema.name().

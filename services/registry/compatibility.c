@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "contract.h"
 #include "http/json.h"
+#include "reserved.h"
 
 enum { MESSAGE_MAX = 64 << 10 };
 
@@ -48,7 +49,10 @@ void compatibility_check(struct call *call, const struct compatibility *rules,
                          const struct submission *submission, const struct state_version *const *versions,
                          size_t count, struct messages *messages)
 {
-    bool done = rules->level == LEVEL_NONE;
+    if (rules->validate_fields)
+        reserved_check(submission->parsed->schema, submission->content.metadata,
+                       count > 0 ? versions[count - 1]->schema->metadata : NULL, messages);
+    bool done = rules->level == LEVEL_NONE || messages->count > 0;
     for (size_t i = count; i > 0 && !done; i--) {
         const struct state_version *version = versions[i - 1];
         if (rules->group != NULL &&

@@ -11,13 +11,13 @@ struct compatibility {
     enum level level;
     const char
         *group; // property of the metadata that must be equal for versions to be compared; NULL: all are
-    bool validate_fields; // only told
+    bool validate_fields; // reserved.h
 };
 struct compatibility compatibility_of(const struct call *call, const char *subject);
 
 // Compares a parsed submission with versions, ascending, of which deleted ones have been left out. Stops at
-// the first version, from the newest on, that does not fit. What is left to a job (chores.h) adds nothing,
-// and the call is run again.
+// the first version, from the newest on, that does not fit; reserved names are looked at before. What is left
+// to a job (chores.h) adds nothing, and the call is run again.
 void compatibility_check(struct call *call, const struct compatibility *rules,
                          const struct submission *submission, const struct state_version *const *versions,
                          size_t count, struct messages *messages);

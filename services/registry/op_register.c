@@ -176,10 +176,11 @@ static bool fits(struct registering *now)
     struct compatibility rules = compatibility_of(call, call->subject);
     struct messages messages;
     size_t count = 0;
-    if (now->mode == MODE_IMPORT || now->subject == NULL || now->subject->live == 0)
+    size_t room = now->subject != NULL ? now->subject->live : 0;
+    if (now->mode == MODE_IMPORT)
         return true;
-    const struct state_version **live = arena_calloc(&call->arena, now->subject->live, sizeof *live);
-    for (size_t i = 0; live != NULL && i < now->subject->count; i++)
+    const struct state_version **live = arena_calloc(&call->arena, room + 1, sizeof *live);
+    for (size_t i = 0; room > 0 && live != NULL && i < now->subject->count; i++)
         if (!now->subject->versions[i]->deleted)
             live[count++] = now->subject->versions[i];
     if (live == NULL)

@@ -194,6 +194,31 @@ Test(registering, metadata_and_rules_are_stored_answered_and_part_of_what_a_sche
                  42210);
 }
 
+#define RESERVES(schema, names)                                                                              \
+    "{" schema ",\"metadata\":{\"properties\":{\"confluent:reserved\":\"" names "\"}}}"
+#define OF_AVRO                                                                                              \
+    "\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"R\\\",\\\"fields\\\":[{\\\"name\\\":"        \
+    "\\\"city\\\",\\\"type\\\":\\\"int\\\"}]}\""
+#define OF_JSON "\"schemaType\":\"JSON\",\"schema\":\"{\\\"properties\\\":{\\\"city\\\":{}}}\""
+#define OF_PROTOBUF                                                                                          \
+    "\"schemaType\":\"PROTOBUF\",\"schema\":\"syntax = \\\"proto3\\\"; message R { int32 city = 1; }\""
+
+Test(registering, reserved_names_are_kept_free_when_fields_are_validated)
+{
+    static const char *const taken[] = {RESERVES(OF_AVRO, "name, city"), RESERVES(OF_JSON, "city"),
+                                        RESERVES(OF_PROTOBUF, " city ")};
+    cr_expect_eq(error("register", "before", NULL, taken[0]), 0, "only when it is asked for");
+    desk_ask(&desk, "put-config", NULL, NULL, "{\"compatibility\":\"NONE\",\"validateFields\":true}");
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        cr_expect_eq(error("register", "s", NULL, taken[i]), 40901, "%zu: %s", i, desk.answer);
+        cr_expect_not_null(strstr(desk.answer, "FIELD_CONFLICTS_WITH_RESERVED_FIELD"));
+    }
+    cr_expect_eq(error("register", "s", NULL, RESERVES(OF_AVRO, "name,street")), 0, "%s", desk.answer);
+    cr_expect_eq(error("register", "s", NULL, RESERVES(OF_JSON, "street")), 40901);
+    cr_expect_not_null(strstr(desk.answer, "RESERVED_FIELD_REMOVED"));
+    cr_expect_eq(error("register", "s", NULL, RESERVES(OF_JSON, "street,name,more")), 0, "%s", desk.answer);
+}
+
 // The head, count rules with names of their own numbered from `from` on, the tail.
 static const char *many(struct buf *out, const char *head, int from, int count, const char *tail)
 {
