@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 #include "log/internal.h"
+#include "log/leftover.h"
 #include "log/replay.h"
 #include "log/swap.h"
 
@@ -199,10 +200,13 @@ void log_set_note_siblings(struct log_set *set, const struct uuid *ids, int coun
 
 // ---- what is there ----
 
-static bool ends_with(const char *name, const char *suffix)
+static void add_dir(struct opening *opening, const char *name)
 {
-    size_t len = strlen(name), suffix_len = strlen(suffix);
-    return len >= suffix_len && strcmp(name + len - suffix_len, suffix) == 0;
+    if (opening->count == opening->cap) {
+        opening->cap = opening->cap ? opening->cap * 2 : 16;
+        opening->dirs = mem_realloc(opening->dirs, (size_t)opening->cap * sizeof *opening->dirs);
+    }
+    opening->dirs[opening->count++] = mem_strdup(name);
 }
 
 static bool list_entry(const char *name, void *context)
@@ -216,16 +220,13 @@ static bool list_entry(const char *name, void *context)
     struct log_path path = log_path_join(set->path, name);
     if (path_info(set->env, path.text, &info) != ST_OK || !info.directory)
         return true;
-    char replaced[LOG_NAME_MAX];
-    if (ends_with(name, "-delete"))
+    enum log_dir_kind kind = log_dir_kind(name);
+    if (kind == LOG_DIR_DELETE)
         log_remove_dir_later(set, name);
-    else if (log_name_ok(name) || log_future_split(name, replaced)) {
-        if (opening->count == opening->cap) {
-            opening->cap = opening->cap ? opening->cap * 2 : 16;
-            opening->dirs = mem_realloc(opening->dirs, (size_t)opening->cap * sizeof *opening->dirs);
-        }
-        opening->dirs[opening->count++] = mem_strdup(name);
-    }
+    else if (kind == LOG_DIR_STRAY)
+        DIAG_WARN(&set->env->diag, "files that were set aside are left alone dir=%s", path.text);
+    else if (kind != LOG_DIR_OTHER)
+        add_dir(opening, name);
     return true;
 }
 

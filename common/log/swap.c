@@ -125,7 +125,8 @@ void log_swap_forget(struct env *env, const char *dir, int64_t base)
 struct leftovers {
     int64_t *swaps; // bases of .log.swap files
     int count, cap;
-    char **names; // .cleaned files, and indexes that a swap has or may have
+    int64_t cleaned; // base of the first .log.cleaned file, INT64_MAX: none
+    char **names;    // .cleaned files, and indexes that a swap has or may have
     int name_count, name_cap;
 };
 
@@ -139,6 +140,9 @@ static bool list_leftover(const char *name, void *context)
 {
     struct leftovers *left = context;
     int64_t swap = log_segment_name_base(name, ".log.swap");
+    int64_t cleaned = log_segment_name_base(name, ".log.cleaned");
+    if (cleaned >= 0 && cleaned < left->cleaned)
+        left->cleaned = cleaned;
     if (swap >= 0) {
         if (left->count == left->cap) {
             left->cap = left->cap ? left->cap * 2 : 4;
@@ -183,6 +187,23 @@ static enum status carry_on(struct env *env, const char *dir, int64_t base)
     return status == ST_OK ? complete(env, dir, base, end) : status;
 }
 
+// Kafka splits a segment whose offsets do not fit its index into several, which become .swap from the last
+// one on: one that replaces no file of its own, with one before it that is still .cleaned, was not decided
+// (LogLoader), and what it is made from is there.
+static bool is_split(struct env *env, const char *dir, const struct leftovers *left, int64_t base)
+{
+    struct log_path own = log_path_join(dir, log_segment_name(base, ".log").text);
+    struct file_info info;
+    return base > left->cleaned && path_info(env, own.text, &info) == ST_NOT_FOUND;
+}
+
+static enum status settle(struct env *env, const char *dir, const struct leftovers *left, int64_t base)
+{
+    if (is_split(env, dir, left, base))
+        return log_file_remove(env, dir, log_segment_name(base, ".log.swap").text);
+    return carry_on(env, dir, base);
+}
+
 static void leftovers_fini(struct leftovers *left)
 {
     for (int i = 0; i < left->name_count; i++)
@@ -193,12 +214,12 @@ static void leftovers_fini(struct leftovers *left)
 
 enum status log_swap_recover(struct env *env, const char *dir)
 {
-    struct leftovers left = {0};
+    struct leftovers left = {.cleaned = INT64_MAX};
     enum status status = path_list(env, dir, list_leftover, &left);
     if (status == ST_NOT_FOUND)
         status = ST_OK;
     for (int i = 0; i < left.count && status == ST_OK; i++)
-        status = carry_on(env, dir, left.swaps[i]);
+        status = settle(env, dir, &left, left.swaps[i]);
     // An index whose log file was not yet .swap belongs to a swap that was not decided.
     for (int i = 0; i < left.name_count && status == ST_OK; i++)
         status = log_file_remove(env, dir, left.names[i]);

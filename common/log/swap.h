@@ -21,7 +21,8 @@ enum status log_swap_files(struct env *env, const char *dir, int64_t base, int64
 // Removes the .cleaned files of a segment that is not wanted; what fails is left for the next start.
 void log_swap_forget(struct env *env, const char *dir, int64_t base);
 
-// Before a log is loaded: see above. ST_CORRUPT: a decided swap's log file cannot be read.
+// Before a log is loaded: see above. Of what Kafka has left, parts of a split that was not decided go,
+// too. ST_CORRUPT: a decided swap's log file cannot be read.
 enum status log_swap_recover(struct env *env, const char *dir);
 
 #endif
