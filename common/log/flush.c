@@ -83,6 +83,10 @@ static void collect_log(struct log_round *round, struct log *log)
     if (log->ring.flushed == log->ring.count && !log_part_unsealed(log))
         return; // a truncation took what made it dirty
     round->set->journal_wanted = true;
+    if (log_undecided(log)) {
+        log->held = true;
+        return;
+    }
     bool small = may_join_group(round, log);
     if (small && fits_group(round, log)) {
         log_parts_collect_journal(&round->parts, log);

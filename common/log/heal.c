@@ -49,6 +49,8 @@ static enum status try_disk(const struct log *log)
     if (!log->on_disk)
         return path_sync_dir(env, log->set->path); // its directory's entry is not durable for certain
     enum status status = log_make_directory(log, true);
+    if (status == ST_OK)
+        status = log_origin_decide(log);
     return status == ST_OK ? path_sync_dir(env, log->path) : status;
 }
 
@@ -128,6 +130,7 @@ static void healed(struct heal *heal)
     struct log *log = heal->log;
     struct log_set *set = log->set;
     log->lost = heal->report.lost;
+    log_origin_decided(log);
     if (log->lost) {
         install_lost(heal);
     } else {

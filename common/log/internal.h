@@ -12,6 +12,7 @@
 #include "log/files.h"
 #include "log/journal.h"
 #include "log/lent.h"
+#include "log/origin.h"
 #include "log/retention.h"
 #include "log/set.h"
 #include "log/state.h"
@@ -107,9 +108,10 @@ struct log {
     struct log_cursors *cursors; // where cold reads ended; NULL: there was none
     struct log_known known;      // what of its files is sent without being read
     enum status status;
-    bool on_disk; // the directory exists
-    bool future;  // see log_create_future
-    bool on_hold; // see log_hold
+    bool on_disk;             // the directory exists
+    bool future;              // see log_create_future
+    struct log_origin origin; // for how it came from another directory, see future.c
+    bool on_hold;             // see log_hold
     bool lost, stalled, busy;
     bool deleted;    // log_delete was called
     bool gone;       // and has been answered: the last cold read frees it
@@ -287,6 +289,13 @@ int64_t log_roll_after_ms(const struct log *log, struct log_segment *segment);
 // The name of the log a directory's name says it is to replace; false: it is no such directory's.
 bool log_future_split(const char *dir, char name[LOG_NAME_MAX]);
 bool log_future_exists(const struct log_set *set, const char *name);
+// Gives the directory of a copy that was never decided a future log's name again, dir. Blocking; start-up.
+enum status log_future_return(struct log_set *set, const char *name, char dir[LOG_NAME_MAX]);
+// Whether a crash would still find the other directory's log in its place: no round takes anything of it.
+bool log_undecided(const struct log *log);
+// Ends that on disk, for whoever runs on the flusher, and then on the loop.
+enum status log_origin_decide(const struct log *log);
+void log_origin_decided(struct log *log);
 
 // ---- flush.c ----
 void log_retry_fire(struct timer *timer);
@@ -453,7 +462,8 @@ void log_resume_forget(struct log *log);
 void log_reclaim_each_doomed(struct log_set *set, void (*each)(const char *name, void *context),
                              void *context);
 
-// ---- open.c, close.c ----
+// ---- open.c, close.c, metrics.c ----
+void log_set_init_metrics(struct log_set *set);
 void log_set_each_metric(struct log_set *set,
                          void (*act)(struct metric_registry *registry, struct metric *metric));
 void log_remove_dir(struct env *env, const char *path);           // what fails is left for the next start

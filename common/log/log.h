@@ -239,14 +239,27 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
 void log_raise_start(struct log *log, int64_t start, log_done_fn *done, void *context);
 
 // The directory of a future log, which must have files, takes the partition's own name. From then on the node
-// has it twice: should it die, the next start decides (both directories hold all that was acknowledged).
-void log_take_name(struct log *future, log_done_fn *done, void *context);
+// has it twice, in the directory of the log it is to replace, old, too, and says so (log/origin.h): a start
+// that finds it like this takes it for a future log again.
+void log_take_name(struct log *future, const struct log *old, log_done_fn *done, void *context);
 
 // The set finds an installed future log by its name from now on: it is one like any other. What only the log
 // whose place it takes still knows comes along: producers and epochs whose records are gone. Its compaction
-// begins anew. The old one is good for nothing but log_delete afterwards. Both have the same start and end,
-// and the future log is durable to it.
-void log_promote(struct log *future, struct log *old);
+// begins anew. The old one is good for nothing but log_delete afterwards, and for that not before done has
+// said ST_OK: then it is durable that the copy counts, and before that nothing appended to it is. Both have
+// the same start and end, both are durable to it, and old has settled a move of its own (log_moved_from).
+// After another status the log is offline; it is decided when it heals.
+void log_promote(struct log *future, struct log *old, log_done_fn *done, void *context);
+bool log_is_decided(const struct log *log); // false: promoted, and that is not durable yet
+
+// Whether the log is known, durably, to have taken the place of the other one, of its name in another
+// directory.
+bool log_replaces(const struct log *log, const struct log *other);
+// The id of the data directory that a log was moved from, zero: from none, or log_settle was called.
+struct uuid log_moved_from(const struct log *log);
+// The log that it was moved from is gone for good, and a later one of that directory must not be taken for
+// it: forgotten soon after. If that fails the log goes offline.
+void log_settle(struct log *log);
 
 // Takes the log out of the set and keeps its files: the directory is renamed durably to Kafka's name for a
 // stray, "NAME.UNIQUE-stray", which no start looks at. done as log_delete's.

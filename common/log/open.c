@@ -304,12 +304,17 @@ static bool is_nameless(const struct log *log, enum status id_status)
     return id_status != ST_OK && (path_list(log->set->env, log->path, note_segment, &any) != ST_OK || any);
 }
 
+static void tell_lost(const struct log *log, const struct known *known, const char *why)
+{
+    DIAG_ERROR(&log->set->env->diag, "partition is lost: %s log=%s recovery_point=%lld", why, log->name,
+               (long long)known->recovery_point);
+}
+
 static void mark_lost(struct log *log, const struct known *known, const char *why)
 {
     log->lost = true;
     log->recovery_point = log->synced = known->recovery_point;
-    DIAG_ERROR(&log->set->env->diag, "partition is lost: %s log=%s recovery_point=%lld", why, log->name,
-               (long long)known->recovery_point);
+    tell_lost(log, known, why);
 }
 
 // Until its files can be read (heal.c) the log is what the checkpoints say of it, and they go on saying so.
@@ -386,7 +391,31 @@ static enum status load_log(struct opening *opening, struct log *log, struct kno
     return status;
 }
 
-static void recover_log(struct opening *opening, const char *dir)
+static void recover_files(struct opening *opening, struct log *log, struct known *known)
+{
+    struct log_set *set = opening->set;
+    struct log_load_report report;
+    enum status status = load_log(opening, log, known, &report);
+    if (status == ST_OK && report.lost) {
+        log_state_fini(&log->state);
+        log_state_init(&log->state, set->config.producers_max);
+        mark_lost(log, known, short_of_point);
+        return;
+    }
+    if (status != ST_OK) {
+        mark_unread(log, known, status);
+        return;
+    }
+    install_state(log, known);
+    if (report.damaged > 0)
+        DIAG_ERROR(&set->env->diag, "records are damaged, reads of them fail log=%s batches=%d", log->name,
+                   report.damaged);
+    if (report.dropped_bytes > 0)
+        DIAG_WARN(&set->env->diag, "recovery cut the log's end log=%s end=%lld dropped_bytes=%lld why=\"%s\"",
+                  log->name, (long long)log->state.end, (long long)report.dropped_bytes, report.why);
+}
+
+static struct log *recover_log(struct opening *opening, const char *dir)
 {
     struct log_set *set = opening->set;
     char name[LOG_NAME_MAX];
@@ -402,30 +431,45 @@ static void recover_log(struct opening *opening, const char *dir)
     enum status id_status = load_id(log);
     if (id_status == ST_IO)
         opening->kept = id_status; // what the journal holds for it cannot be told
-    if (is_nameless(log, id_status)) {
+    if (!is_nameless(log, id_status)) {
+        recover_files(opening, log, known);
+    } else {
         log->id = (struct uuid){{0}};
         mark_lost(log, known, "its partition.metadata cannot be read");
+    }
+    return log;
+}
+
+// A damaged one tells nothing: which of two directories counts is then told by what is in them.
+static void load_origin(struct opening *opening, const char *dir, struct log_origin *origin)
+{
+    struct log_set *set = opening->set;
+    struct log_path path = log_path_join(set->path, dir);
+    enum status status = log_origin_load(set->env, path.text, origin);
+    if (status == ST_MALFORMED || status == ST_UNSUPPORTED)
+        DIAG_WARN(&set->env->diag, "millrace-origin cannot be used dir=%s status=%s", path.text,
+                  status_name(status));
+    else if (status != ST_OK)
+        opening->kept = status;
+}
+
+// A copy that had the partition's name when the node died, and not its place yet, is a future log again.
+static void recover_named(struct opening *opening, int i)
+{
+    struct log_origin origin;
+    char dir[LOG_NAME_MAX];
+    load_origin(opening, opening->dirs[i], &origin);
+    if (uuid_is_zero(origin.directory_id) || origin.decided) {
+        recover_log(opening, opening->dirs[i])->origin = origin;
         return;
     }
-    struct log_load_report report;
-    enum status status = load_log(opening, log, known, &report);
-    if (status == ST_OK && report.lost) {
-        log_state_fini(&log->state);
-        log_state_init(&log->state, set->config.producers_max);
-        mark_lost(log, known, short_of_point);
-        return;
-    }
+    enum status status = log_future_return(opening->set, opening->dirs[i], dir);
     if (status != ST_OK) {
-        mark_unread(log, known, status);
+        opening->kept = status;
         return;
     }
-    install_state(log, known);
-    if (report.damaged > 0)
-        DIAG_ERROR(&set->env->diag, "records are damaged, reads of them fail log=%s batches=%d", name,
-                   report.damaged);
-    if (report.dropped_bytes > 0)
-        DIAG_WARN(&set->env->diag, "recovery cut the log's end log=%s end=%lld dropped_bytes=%lld why=\"%s\"",
-                  name, (long long)log->state.end, (long long)report.dropped_bytes, report.why);
+    mem_free(opening->dirs[i]);
+    opening->dirs[i] = mem_strdup(dir);
 }
 
 // A crash may leave more than one of a name, or one beside the log itself: of a move that was given up. The
@@ -456,7 +500,7 @@ static void recover_all(struct opening *opening)
         note_resumed(log, known_of(opening, log->name));
     for (int i = 0; i < opening->count; i++)
         if (log_name_ok(opening->dirs[i]))
-            recover_log(opening, opening->dirs[i]);
+            recover_named(opening, i);
     for (int i = 0; i < opening->count; i++)
         if (!log_name_ok(opening->dirs[i]))
             recover_future(opening, opening->dirs[i]);
@@ -580,74 +624,6 @@ static void opening_fini(struct opening *opening)
     mem_free(opening->dirs);
 }
 
-static void init_metrics(struct log_set *set)
-{
-    set->m_rounds =
-        (struct metric){.name = "millrace_log_flush_rounds_total", .help = "Flush rounds finished."};
-    set->m_syncs = (struct metric){.name = "millrace_log_syncs_total",
-                                   .help = "Files, directories and file systems synced by rounds."};
-    set->m_flush_us = (struct metric){
-        .name = "millrace_log_flush_seconds", .help = "Duration of flush rounds.", .kind = METRIC_HISTOGRAM};
-    set->m_tail_bytes = (struct metric){.name = "millrace_log_tail_bytes",
-                                        .help = "Record bytes not yet written to segments.",
-                                        .kind = METRIC_GAUGE};
-    set->m_written_bytes =
-        (struct metric){.name = "millrace_log_written_bytes_total", .help = "Record bytes written."};
-    set->m_journal_bytes =
-        (struct metric){.name = "millrace_log_journal_bytes_total", .help = "Bytes written to the journal."};
-    set->m_journal_blocks = (struct metric){.name = "millrace_log_journal_blocks",
-                                            .help = "Blocks of the journal in use, of 4.",
-                                            .kind = METRIC_GAUGE};
-    set->m_backlog_bytes = (struct metric){.name = "millrace_log_backlog_bytes",
-                                           .help = "Record bytes in the journal and not yet in segments.",
-                                           .kind = METRIC_GAUGE};
-    set->m_write_backs =
-        (struct metric){.name = "millrace_log_write_backs_total", .help = "Write-backs finished."};
-    set->m_segments_removed = (struct metric){.name = "millrace_log_segments_removed_total",
-                                              .help = "Segments that retention or DeleteRecords removed."};
-    set->m_removed_bytes =
-        (struct metric){.name = "millrace_log_removed_bytes_total",
-                        .help = "Record bytes of removed segments, given back to the disk."};
-    set->m_doomed_bytes = (struct metric){.name = "millrace_log_doomed_bytes",
-                                          .help = "Record bytes of removed segments still on the disk.",
-                                          .kind = METRIC_GAUGE};
-    set->m_resting = (struct metric){.name = "millrace_log_retention_paused",
-                                     .help = "1 while time retention rests because the clock has leapt.",
-                                     .kind = METRIC_GAUGE};
-    set->m_offline = (struct metric){.name = "millrace_log_offline",
-                                     .help = "Partitions that their disk has failed.",
-                                     .kind = METRIC_GAUGE};
-    set->m_healed = (struct metric){.name = "millrace_log_healed_total",
-                                    .help = "Times that a failed partition was read anew and is back."};
-    set->m_heal_failures = (struct metric){.name = "millrace_log_heal_failures_total",
-                                           .help = "Times that its disk still failed when it was tried."};
-    set->m_checkpoint_failures = (struct metric){.name = "millrace_log_checkpoint_failures_total",
-                                                 .help = "Checkpoints that could not be written."};
-    set->m_resumed = (struct metric){.name = "millrace_log_resumed_total",
-                                     .help = "Logs made from the manifest, without opening their files."};
-    set->m_lent_bytes = (struct metric){.name = "millrace_log_lent_bytes",
-                                        .help = "Memory of cold reads that answers hold.",
-                                        .kind = METRIC_GAUGE};
-    log_set_each_metric(set, metric_add);
-}
-
-void log_set_each_metric(struct log_set *set,
-                         void (*act)(struct metric_registry *registry, struct metric *metric))
-{
-    struct metric *all[] = {&set->m_rounds,           &set->m_syncs,         &set->m_flush_us,
-                            &set->m_tail_bytes,       &set->m_written_bytes, &set->m_journal_bytes,
-                            &set->m_journal_blocks,   &set->m_backlog_bytes, &set->m_write_backs,
-                            &set->m_segments_removed, &set->m_removed_bytes, &set->m_doomed_bytes,
-                            &set->m_resting,          &set->m_lent_bytes,    &set->m_offline,
-                            &set->m_healed,           &set->m_heal_failures, &set->m_checkpoint_failures,
-                            &set->m_resumed};
-    for (size_t i = 0; set->env->metrics != NULL && i < sizeof all / sizeof all[0]; i++) {
-        all[i]->labels = set->config.labels;
-        act(set->env->metrics, all[i]);
-    }
-    log_verified_each_metric(set->verified, set->config.labels, act);
-}
-
 enum status log_set_open(struct env *env, const char *path, const struct log_set_config *config,
                          struct log_set **result)
 {
@@ -665,7 +641,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     map_init(&set->leaving, 0);
     set->lent = log_lent_new();
     set->verified = log_verified_new(env, config->verified_ms, config->verified_bytes_max);
-    init_metrics(set);
+    log_set_init_metrics(set);
     set->flusher = env_queue_new(env, "flusher", 1);
     set->writer = env_queue_new(env, "writer", 1);
     set->saver = env_queue_new(env, "saver", 1);

@@ -53,8 +53,9 @@ static bool may_resume(const struct log *log)
 {
     const struct log_state *state = &log->state;
     const struct log_ended *ended = &state->producers.ended;
-    if (!log->resumed || log->future || log->lost || log->status != ST_OK || log->written != state->end ||
-        log->start_saved != log->start || state->producers.open_first != NULL || ended->head < ended->count)
+    if (!log->resumed || log->future || !uuid_is_zero(log->origin.directory_id) || log->lost ||
+        log->status != ST_OK || log->written != state->end || log->start_saved != log->start ||
+        state->producers.open_first != NULL || ended->head < ended->count)
         return false;
     for (int i = 0; i < state->count; i++)
         if (!is_settled(state->segments[i], i + 1 == state->count))

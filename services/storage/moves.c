@@ -2,7 +2,7 @@
 // See moves.h. A move is one state machine that looks anew at both logs at each step: whatever has happened
 // to the replica's log meanwhile (truncated, begun anew, its start moved) happens to the copy next. Near the
 // end the copy's directory takes the partition's name, then appends are held for the moment in which the last
-// bytes are made durable.
+// bytes are made durable. The old log is removed once it is durable that the copy counts (log_promote).
 #include "moves.h"
 
 #include "base/mem.h"
@@ -49,6 +49,7 @@ struct move {
     struct wait_list made_waits;
     bool installed; // the copy has the partition's name
     bool anew;      // the copy does not continue the log
+    int next_dir;   // when old is gone it is to move there, -1: nowhere
 };
 
 struct moves {
@@ -100,7 +101,8 @@ static struct move *move_new(struct replica *replica, struct log *future)
 {
     struct moves *moves = replica->partitions->moves;
     struct move *move = mem_calloc(1, sizeof *move);
-    *move = (struct move){.moves = moves, .replica = replica, .future = future, .previous = moves->last};
+    *move = (struct move){
+        .moves = moves, .replica = replica, .future = future, .previous = moves->last, .next_dir = -1};
     *(moves->last != NULL ? &moves->last->next : &moves->first) = move;
     moves->last = move;
     replica->move = move;
@@ -155,15 +157,17 @@ static void move_rest(struct move *move, int64_t us)
     move->again_us = now_of(move) + us;
 }
 
-// Whoever waits for a job of it finds out by the replica's absence.
+// Whoever waits for a job of it finds out by the replica's absence. The old log goes when it is decided that
+// it may.
 static void move_end(struct move *move, struct log *goes)
 {
     struct replica *replica = move->replica;
+    bool undecided = move->old != NULL && move->state == MOVE_BUSY;
     move_release(move);
     wait_reached(&move->made_waits, MADE);
     replica->move = NULL;
     move->replica = NULL;
-    if (goes != NULL)
+    if (!undecided)
         partitions_drop_log(replica->partitions, goes);
     if (move->state != MOVE_BUSY)
         move_free(move);
@@ -360,10 +364,11 @@ static void copy_flush(struct move *move)
     partitions_flush(move->moves->partitions);
 }
 
-void moves_durable(struct replica *replica)
+// Of the replica's own log it is of interest at the end alone.
+void moves_durable(struct replica *replica, const struct log *log)
 {
     struct move *move = replica->move;
-    if (move == NULL || move->state != MOVE_FLUSHING)
+    if (move == NULL || move->state != MOVE_FLUSHING || (log == replica->log && move->hold_us == 0))
         return;
     move->state = MOVE_READY;
     moves_soon(move->moves);
@@ -390,6 +395,20 @@ static void on_installed(struct log *log, enum status status, void *context)
         move->installed = status == ST_OK;
 }
 
+// A failed disk of the copy's directory is tried again (heal.c); until then the old log stays, and if the
+// replica is gone meanwhile, the next start removes it.
+static void on_decided(struct log *log, enum status status, void *context)
+{
+    struct move *move = context;
+    struct moves *moves = move->moves;
+    if (move->replica == NULL && status == ST_OK && !moves->stopped)
+        partitions_drop_log(moves->partitions, move->old);
+    if (!move_resumes(move) || status == ST_OK)
+        return;
+    move->next_dir = -1;
+    wait_fail(&move->made_waits, status);
+}
+
 // From here on the copy is the replica's log. The old one stays until the reads that look at it are over.
 static void move_exchange(struct move *move)
 {
@@ -397,7 +416,8 @@ static void move_exchange(struct move *move)
     struct log *old = replica->log;
     DIAG_INFO(&env_of(move->moves)->diag, "moved to another directory partition=%s to=%s end=%" PRId64,
               replica_name(replica), log_set_path(log_owner_set(move->future)), log_end(old));
-    log_promote(move->future, old);
+    move->state = MOVE_BUSY;
+    log_promote(move->future, old, on_decided, move);
     log_note_high_watermark(move->future, replica->state.high_watermark);
     log_attach(old, NULL);
     replica->log = move->future;
@@ -416,22 +436,65 @@ static bool is_quiet(const struct log *log)
     return log_start_saved(log) == log_start(log);
 }
 
+// What the log has and is not durable in its own directory would be missing after a crash before it is
+// decided that the copy counts.
 static void move_finish(struct move *move)
 {
     const struct log *log = move->replica->log;
     if (!move->installed) {
         move->state = MOVE_BUSY;
-        log_take_name(move->future, on_installed, move);
-    } else if (!is_quiet(log) || !is_quiet(move->future)) {
+        log_take_name(move->future, log, on_installed, move);
+    } else if (log_flushed(log) < log_end(log)) {
+        copy_flush(move);
+    } else if (!is_quiet(log) || !is_quiet(move->future) || !uuid_is_zero(log_moved_from(log))) {
         move_rest(move, SOON_US);
     } else {
         move_exchange(move);
     }
 }
 
+// Nothing of the copy goes before it is the log, and all of it is durable then, whatever the topic says.
+static struct log_config copy_config(const struct replica *replica)
+{
+    struct log_config config = replica_log_config(replica);
+    config.deletes = config.compact = false;
+    config.flush_before_ack = true;
+    config.delete_delay_ms = 0; // its directory is to be renamed
+    return config;
+}
+
+// What is read of the old log meanwhile is read again.
+static void move_on(struct move *move)
+{
+    struct replica *replica = move->replica;
+    struct moves *moves = move->moves;
+    struct log_set *to = dirs_set(moves->partitions->options.dirs, move->next_dir);
+    struct log_config config = copy_config(replica);
+    partitions_drop_log(moves->partitions, move->old);
+    move->old = NULL;
+    move->next_dir = -1;
+    bool there = log_owner_set(replica->log) == to;
+    enum status status =
+        there ? ST_OK
+              : log_create_future(to, log_name(replica->log), replica->topic_id, &config, &move->future);
+    if (there || status != ST_OK) {
+        wait_fail(&move->made_waits, status);
+        replica->move = NULL;
+        move_free(move);
+        return;
+    }
+    log_attach(move->future, replica);
+    move->installed = move->anew = false;
+    move_make(move);
+}
+
 static void move_retire(struct move *move)
 {
-    if (!log_is_read(move->old) || now_of(move) - move->old_us > RETIRE_US_MAX)
+    if (!log_is_decided(move->replica->log))
+        move_rest(move, REST_US);
+    else if (move->next_dir >= 0)
+        move_on(move);
+    else if (!log_is_read(move->old) || now_of(move) - move->old_us > RETIRE_US_MAX)
         move_end(move, move->old);
     else
         move_rest(move, SOON_US);
@@ -526,16 +589,6 @@ static void moves_fire(struct timer *timer)
 
 // ---- beginning and end ----
 
-// Nothing of the copy goes before it is the log, and all of it is durable then, whatever the topic says.
-static struct log_config copy_config(const struct replica *replica)
-{
-    struct log_config config = replica_log_config(replica);
-    config.deletes = config.compact = false;
-    config.flush_before_ack = true;
-    config.delete_delay_ms = 0; // its directory is to be renamed
-    return config;
-}
-
 enum status moves_request(struct replica *replica, int dir)
 {
     const struct dirs *dirs = replica->partitions->options.dirs;
@@ -543,6 +596,11 @@ enum status moves_request(struct replica *replica, int dir)
     struct move *move = replica->move;
     if (!dirs_whole(dirs))
         return ST_IO;
+    if (move != NULL && move->old != NULL && move->state == MOVE_BUSY) {
+        move->next_dir = dir;
+        move->made = false;
+        return ST_OK;
+    }
     if (move != NULL && (move->old != NULL || log_owner_set(move->future) != to))
         moves_give_up(replica);
     if (replica->move != NULL || log_owner_set(replica->log) == to)

@@ -2,8 +2,8 @@
 // Replicas that move to another data directory of their node while they serve (KIP-113, Kafka's
 // ReplicaAlterLogDirsThread): the log is copied into a future log there (log_create_future), batch by batch
 // like a follower's; when the copy has everything it takes the log's place, and the old one is removed. A
-// replica is in one of the two directories at every moment, and after a crash; a move goes on where a start
-// finds its copy.
+// replica is in one of the two directories at every moment, and after a crash, whose directories say in which
+// (twins.h); a move goes on where a start finds its copy.
 #ifndef STORAGE_MOVES_H
 #define STORAGE_MOVES_H
 
@@ -42,8 +42,8 @@ void moves_give_up(struct replica *replica);
 // The copy a replica's log is moved to by; NULL: none.
 const struct log *moves_future(const struct replica *replica);
 
-// A flush round of the copy's directory has ended for it.
-void moves_durable(struct replica *replica);
+// A flush round has ended for the replica's log, or for its copy.
+void moves_durable(struct replica *replica, const struct log *log);
 
 // ---- where a replica to come is to be made (Kafka's preferred directories; forgotten at a restart) ----
 void moves_prefer(struct moves *moves, struct uuid topic, int32_t index, int dir);

@@ -16,6 +16,7 @@
 #include "stream_in.h"
 #include "stream_in_state.h"
 #include "stream_out.h"
+#include "twins.h"
 #include "watch.h"
 
 #include <inttypes.h>
@@ -71,8 +72,7 @@ static void partitions_on_durable(struct log *log, enum status status)
     struct partitions *partitions = replica->partitions;
     if (log == replica->log)
         replica_durable(replica, status);
-    else
-        moves_durable(replica);
+    moves_durable(replica, log);
     if (status == ST_OK || status == ST_NO_SPACE)
         return;
     reports_soon(partitions->reports);
@@ -138,8 +138,11 @@ static void log_on_deleted(struct log *log, enum status status, void *context)
     if (status != ST_OK)
         DIAG_ERROR(&partitions->options.env->diag, "cannot remove a partition's files why=%s",
                    status_text(status));
-    if (!partitions->closing)
-        open_waiting(partitions);
+    if (partitions->closing)
+        return;
+    if (status == ST_OK)
+        twins_removed(partitions, log);
+    open_waiting(partitions);
 }
 
 void partitions_drop_log(struct partitions *partitions, struct log *log)
@@ -575,46 +578,6 @@ static void stray_take(struct partitions *partitions, struct log *log)
     }
 }
 
-// Whether a has more of the partition than b.
-static bool has_more(const struct log *a, const struct log *b)
-{
-    if (log_lost(a) != log_lost(b))
-        return log_lost(b);
-    int32_t epoch = log_last_epoch(a), other = log_last_epoch(b);
-    return epoch != other ? epoch > other : log_end(a) >= log_end(b);
-}
-
-// Whether a has every record of b: of one leader epoch the same offset is the same record.
-static bool has_all(const struct log *a, const struct log *b)
-{
-    int32_t epoch;
-    int64_t end;
-    if (log_lost(a) || log_lost(b) || log_status(a) != ST_OK || !uuid_equal(log_id(a), log_id(b)))
-        return false;
-    log_epoch_end(a, log_last_epoch(b), &epoch, &end);
-    bool same = log_end(b) == log_start(b) || (epoch == log_last_epoch(b) && log_end(b) <= end);
-    return same && log_start(a) <= log_start(b);
-}
-
-// A partition in two directories: one was missing when it was made anew in the other, and whichever stays has
-// to catch up before it counts; or a move between the two (moves.h) was not over, then one has everything.
-static struct log *twin_set_aside(struct partitions *partitions, struct log *log)
-{
-    struct dirs *dirs = partitions->options.dirs;
-    struct log *other = dirs_count(dirs) > 1 ? dirs_find(dirs, log_name(log)) : log;
-    if (other == log)
-        return log;
-    struct log *stays = has_more(log, other) ? log : other;
-    struct log *goes = stays == log ? other : log;
-    DIAG_WARN(&partitions->options.env->diag, "partition is in two directories log=%s used=%s", log_name(log),
-              log_set_path(log_owner_set(stays)));
-    if (has_all(stays, goes))
-        partitions_drop_log(partitions, goes);
-    else
-        partitions_keep_aside(partitions, goes);
-    return stays == log ? log : NULL;
-}
-
 // Logs on disk that the image does not place here any more: their topic was deleted or moved while we were
 // away, or their files lie.
 static void strays_take(struct partitions *partitions)
@@ -622,7 +585,7 @@ static void strays_take(struct partitions *partitions)
     struct log *next;
     for (struct log *log = dirs_next(partitions->options.dirs, NULL); log != NULL; log = next) {
         next = dirs_next(partitions->options.dirs, log);
-        log = twin_set_aside(partitions, log);
+        log = twins_set_aside(partitions, log);
         if (log == NULL)
             continue;
         const struct image_topic *topic = image_topic(partitions->options.image, log_id(log));
@@ -646,6 +609,7 @@ void partitions_start(struct partitions *partitions)
     dirs_retain(partitions->options.dirs, partitions_on_start);
     clean_configure(partitions);
     dirs_heal(partitions->options.dirs, partitions_may_heal, partitions_on_healed);
+    twins_settle(partitions);
     strays_take(partitions);
     partitions->starting = true;
     for (size_t i = 0; i < image_topic_count(image); i++) {

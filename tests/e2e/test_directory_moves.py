@@ -347,6 +347,43 @@ def test_of_a_partition_left_in_two_directories_one_stays(grows):
         assert not grows or folders(node) == [home + "/t-0"]
 
 
+def directory_id(node, name):
+    with open(os.path.join(path_of(node, name), "meta.properties"), encoding="utf-8") as file:
+        return next(line for line in file if line.startswith("directory.id="))[13:].strip()
+
+
+def write_origin(node, name, came_from, decided):
+    with open(os.path.join(path_of(node, name), "t-0", "millrace-origin"), "w", encoding="utf-8") as file:
+        file.write("version: 0\ndirectory_id: %s\ndecided: %d\n" % (directory_id(node, came_from), decided))
+
+
+@pytest.mark.parametrize("decided", [False, True])
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_a_move_cut_short_the_directories_say_which_one_counts(decided, names):
+    """As a power cut leaves it, on either side of the moment in which the copy takes the other one's place."""
+    old, new = names
+    with with_dirs() as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("t")
+        cluster.produce("t", ["%d" % n for n in range(100)])
+        move(node, old)
+        wait_moved(node, {0: old})
+        wait_folders(node, [old + "/t-0"])
+        node.kill()
+        node.start().wait_ready()  # the journal's records are in the segments
+        node.kill()
+        shutil.copytree(path_of(node, old) + "/t-0", path_of(node, new) + "/t-0")
+        write_origin(node, new, old, decided)
+        node.start().wait_ready()
+        wait_moved(node, {0: new})
+        wait_folders(node, [new + "/t-0"])
+        assert [int(value) for *_, value in cluster.consume("t")] == list(range(100))
+        origin = os.path.join(path_of(node, new), "t-0", "millrace-origin")
+        wait_until(lambda: not os.path.exists(origin), 20, "the move to be over")
+        assert move(node, old) == {0: 0}
+        wait_moved(node, {0: old})
+
+
 @pytest.mark.parametrize("power", [False, True])
 def test_accidents_while_replicas_move(power):
     rng = random.Random(11)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A log that takes the place of another directory's (KIP-113): copied, installed, promoted, the old one
-// removed, with appends before, between and behind. The n-th change of a file is the moment of death, for
-// every n: one of the two directories has all that was acknowledged, and the other one nothing that this one
-// lacks.
+// removed, with appends, a cut and a moved start before, between and behind. The n-th change of a file is the
+// moment of death, for every n: the directories say which of them is the log, it is as it was acknowledged,
+// and a move that was answered goes on or is over.
 #include "log_help.h"
 
 #include <criterion/criterion.h>
@@ -14,7 +14,11 @@ struct story {
     struct log_set *other;
     struct log *future;
     int64_t durable;
-    int64_t start;
+    int64_t start;     // acknowledged
+    int64_t cut;       // a truncation to here was asked for and not answered, -1: none
+    bool made;         // the move was answered
+    bool removed;      // so was the old log's removal
+    struct log *fresh; // in the place of the old one, at the end
 };
 
 static struct fake_env *fake(const struct story *story)
@@ -22,8 +26,12 @@ static struct fake_env *fake(const struct story *story)
     return fake_of(story->help.env);
 }
 
+// At once: a death may come before anything else is heard.
 static void on_durable(struct log *log, enum status status)
 {
+    struct help *help = log_user(log);
+    if (help != NULL && log == help->log && log_flushed(log) > help->acked)
+        help->acked = log_flushed(log);
 }
 
 static void open_other(struct story *story)
@@ -34,7 +42,7 @@ static void open_other(struct story *story)
 
 static void story_init(struct story *story, uint64_t seed, int32_t segment_bytes)
 {
-    *story = (struct story){0};
+    *story = (struct story){.cut = -1};
     help_init(&story->help, seed);
     story->help.config.log.segment_bytes = segment_bytes;
     story->help.producer_id = 77;
@@ -47,8 +55,7 @@ static void flush(struct story *story)
     struct help *help = &story->help;
     log_flush(log_owner_set(help->log), on_durable);
     fake_run(help->env);
-    if (log_flushed(help->log) > story->durable)
-        story->durable = log_flushed(help->log);
+    story->durable = help->acked;
 }
 
 static void append_some(struct story *story, int count, int32_t epoch)
@@ -117,25 +124,83 @@ static void begin(struct story *story)
                  ST_OK);
     log_truncate_fully(story->future, log_start_base(help->log), help_on_done, help);
     fake_run(help->env);
+    story->made = help->done == ST_OK;
 }
 
 static void install(struct story *story)
 {
-    log_take_name(story->future, help_on_done, &story->help);
+    log_take_name(story->future, story->help.log, help_on_done, &story->help);
     fake_run(story->help.env);
 }
 
+static void raise_start(struct story *story)
+{
+    struct help *help = &story->help;
+    int64_t start = log_flushed(help->log) - 3;
+    help->done = ST_COUNT;
+    log_raise_start(help->log, start, help_on_done, help);
+    fake_run(help->env);
+    if (help->done == ST_OK)
+        story->start = start;
+}
+
+static void cut(struct story *story)
+{
+    struct help *help = &story->help;
+    story->cut = log_flushed(help->log) - 1;
+    help->done = ST_COUNT;
+    log_truncate(help->log, story->cut, help_on_done, help);
+    fake_run(help->env);
+    if (help->done != ST_OK)
+        return;
+    story->cut = -1;
+    story->durable = help->acked = log_end(help->log);
+    help_forget_from(help, log_end(help->log));
+    help->sequence = (int32_t)log_end(help->log);
+}
+
+// A checkpoint of the other directory is under way, and changes of the log that is moved wait before the
+// exchange is written down.
 static void exchange(struct story *story)
 {
     struct help *help = &story->help;
     struct log *old = help->log;
-    log_promote(story->future, old);
+    help->done = ST_COUNT;
+    log_set_checkpoint(story->other, NULL, NULL);
+    log_promote(story->future, old, help_on_done, help);
     help->log = story->future;
     story->future = NULL;
     log_attach(old, NULL);
     log_attach(help->log, help);
-    log_set_checkpoint(story->other, NULL, NULL);
+    cr_assert_not(log_is_decided(help->log));
+    append_some(story, 3, 3);
+    flush(story);
+    if (!fake(story)->dead)
+        raise_start(story);
+    if (!fake(story)->dead)
+        cut(story);
+    append_some(story, 3, 4);
+    flush(story);
+    if (fake(story)->dead)
+        return;
+    cr_assert(log_is_decided(help->log) && log_replaces(help->log, old));
+    help->done = ST_COUNT;
     log_delete(old, help_on_done, help);
+    fake_run(help->env);
+    story->removed = help->done == ST_OK;
+}
+
+// The old directory gets a log of that name again, of which the new one must know nothing.
+static void settle(struct story *story)
+{
+    struct help *help = &story->help;
+    log_settle(help->log);
+    fake_run(help->env);
+    if (fake(story)->dead)
+        return;
+    cr_assert(uuid_is_zero(log_moved_from(help->log)));
+    cr_assert_eq(log_create(help->set, "t-0", log_id(help->log), &help->config.log, &story->fresh), ST_OK);
+    log_truncate_fully(story->fresh, 0, help_on_done, help);
     fake_run(help->env);
 }
 
@@ -163,6 +228,8 @@ static void act(struct story *story)
     append_some(story, 9, 4);
     if (!fake(story)->dead)
         flush(story);
+    if (!fake(story)->dead)
+        settle(story);
 }
 
 // ---- after an accident ----
@@ -176,13 +243,39 @@ static void crash(struct story *story, bool power, bool torn)
     help_crash(&story->help, power, torn);
 }
 
-// The log to go on with, as the node finds it (twin_set_aside in services/storage/partitions.c).
-static struct log *choose(struct story *story)
+// The log to go on with, as the node finds it (services/storage/twins.c).
+static struct log *choose(struct story *story, long at)
 {
     struct log *here = log_set_find(story->help.set, "t-0"), *there = log_set_find(story->other, "t-0");
     if (here == NULL || there == NULL)
         return here != NULL ? here : there;
-    return log_end(here) > log_end(there) ? here : there;
+    cr_assert_not(log_replaces(here, there));
+    cr_assert(log_replaces(there, here) || story->removed, "death at change %ld: nobody says which", at);
+    return there;
+}
+
+static void check_move(struct story *story, long at)
+{
+    struct log *future = log_set_next_future(story->other, NULL);
+    cr_assert(future == NULL || (log_set_next_future(story->other, future) == NULL && log_is_future(future)));
+    cr_assert(future == NULL || !log_lost(future), "the copy is lost after death at change %ld", at);
+    cr_assert(!story->made || future != NULL || log_set_find(story->other, "t-0") != NULL,
+              "the move is forgotten after death at change %ld", at);
+    cr_assert(!story->removed || story->help.log == log_set_find(story->other, "t-0"));
+}
+
+static void check_log(struct story *story, long at)
+{
+    struct help *help = &story->help;
+    int64_t least = story->durable;
+    if (story->cut >= 0 && story->cut < least)
+        least = story->cut - 2; // whole batches of up to three records
+    cr_assert_eq(log_status(help->log), ST_OK);
+    cr_assert_not(log_lost(help->log));
+    cr_assert_geq(log_end(help->log), least, "death at change %ld: ends at %lld, acknowledged %lld", at,
+                  (long long)log_end(help->log), (long long)least);
+    cr_assert_geq(log_start(help->log), story->start, "death at change %ld: the start is forgotten", at);
+    help_check_content(help);
 }
 
 static void check_after(struct story *story, long at)
@@ -190,18 +283,11 @@ static void check_after(struct story *story, long at)
     struct help *help = &story->help;
     help_open(help, false);
     open_other(story);
-    help->log = choose(story);
+    help->log = choose(story, at);
     cr_assert(help->log != NULL || story->durable == 0, "gone after death at change %ld", at);
-    struct log *future = log_set_next_future(story->other, NULL);
-    cr_assert(future == NULL || (log_set_next_future(story->other, future) == NULL && log_is_future(future)));
-    cr_assert(future == NULL || !log_lost(future), "the copy is lost after death at change %ld", at);
-    if (help->log == NULL)
-        return;
-    cr_assert_eq(log_status(help->log), ST_OK);
-    cr_assert_not(log_lost(help->log));
-    cr_assert_geq(log_end(help->log), story->durable, "death at change %ld: ends at %lld, acknowledged %lld",
-                  at, (long long)log_end(help->log), (long long)story->durable);
-    help_check_content(help);
+    check_move(story, at);
+    if (help->log != NULL)
+        check_log(story, at);
 }
 
 static bool die_at(long n, bool power, bool torn, int32_t segment_bytes)
@@ -256,6 +342,9 @@ Test(future, a_copy_goes_by_its_own_name_until_it_is_promoted)
     cr_assert_eq(help->done, ST_OK);
     cr_assert_null(log_set_find(story.other, "t-0"));
     exchange(&story);
+    settle(&story);
+    log_delete(story.fresh, help_on_done, help);
+    fake_run(help->env);
     cr_assert_eq(log_set_find(story.other, "t-0"), help->log);
     cr_assert_null(log_set_next_future(story.other, NULL));
     cr_assert_null(log_set_find(help->set, "t-0"));
@@ -273,6 +362,27 @@ Test(future, a_copy_goes_by_its_own_name_until_it_is_promoted)
     open_other(&story);
     help->log = log_set_find(story.other, "t-0");
     cr_assert_eq(help_check_content(help), count);
+    crash(&story, false, false);
+    help_fini(help);
+}
+
+Test(future, where_a_log_was_moved_from_is_known_after_a_clean_stop)
+{
+    struct story story;
+    story_init(&story, 1, 900000);
+    struct help *help = &story.help;
+    append_some(&story, 12, 1);
+    flush(&story);
+    begin(&story);
+    copy(&story);
+    install(&story);
+    exchange(&story);
+    log_set_close(story.other, close_other, &story.other);
+    fake_run(help->env);
+    open_other(&story);
+    help->log = log_set_find(story.other, "t-0");
+    cr_assert(uuid_equal(log_moved_from(help->log), log_set_directory_id(help->set)));
+    help_check_content(help);
     crash(&story, false, false);
     help_fini(help);
 }
