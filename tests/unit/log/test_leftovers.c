@@ -47,10 +47,10 @@ static void help_begin(struct help *help)
     help_crash(help, false, false);
 }
 
-static int64_t second_base(struct help *help)
+// Of the segment behind the one that begins at base.
+static int64_t next_base(struct help *help, int64_t base)
 {
     char path[128];
-    int64_t base = 0;
     do
         snprintf(path, sizeof path, "/data/t-0/%020lld.log", (long long)++base);
     while (!is_there(help, path) && base < 30);
@@ -65,6 +65,22 @@ static char *part(int64_t base, const char *suffix)
     char *path = paths[at++ % 4];
     snprintf(path, 128, "/data/t-0/%020lld%s", (long long)base, suffix);
     return path;
+}
+
+// A decided swap of two segments; its length.
+static size_t join(struct help *help, int64_t first, int64_t second)
+{
+    struct buf joined;
+    size_t len;
+    buf_init(&joined, 1 << 20);
+    buf_append(&joined, fake_file(help->env, part(first, ".log"))->data,
+               fake_file(help->env, part(first, ".log"))->len);
+    buf_append(&joined, fake_file(help->env, part(second, ".log"))->data,
+               fake_file(help->env, part(second, ".log"))->len);
+    put(help, part(first, ".log.swap"), joined.data, joined.len);
+    len = joined.len;
+    buf_fini(&joined);
+    return len;
 }
 
 Test(leftovers, directories_are_told_apart_by_their_names)
@@ -142,22 +158,15 @@ Test(leftovers, a_swap_that_was_decided_is_completed)
     for (int kafka = 0; kafka < 2; kafka++) {
         struct help help;
         help_begin(&help);
-        int64_t second = second_base(&help);
-        struct buf joined;
-        buf_init(&joined, 1 << 20);
-        buf_append(&joined, fake_file(help.env, part(0, ".log"))->data,
-                   fake_file(help.env, part(0, ".log"))->len);
-        buf_append(&joined, fake_file(help.env, part(second, ".log"))->data,
-                   fake_file(help.env, part(second, ".log"))->len);
-        put(&help, part(0, ".log.swap"), joined.data, joined.len);
+        int64_t second = next_base(&help, 0);
+        size_t len = join(&help, 0, second);
         if (kafka) // which had removed nothing yet
             copy(&help, part(0, ".index"), part(0, ".index.swap"));
         help_open(&help, false);
         cr_assert_not(is_there(&help, part(second, ".log")));
         cr_assert_not(is_there(&help, part(0, ".log.swap")) || is_there(&help, part(0, ".index.swap")));
-        cr_assert_eq(fake_file(help.env, part(0, ".log"))->len, joined.len);
+        cr_assert_eq(fake_file(help.env, part(0, ".log"))->len, len);
         cr_assert_eq(help_check_content(&help), 12);
-        buf_fini(&joined);
         help_fini(&help);
     }
 }
@@ -167,7 +176,7 @@ Test(leftovers, a_split_that_was_not_decided_is_undone)
 {
     struct help help;
     help_begin(&help);
-    int64_t second = second_base(&help);
+    int64_t second = next_base(&help, 0);
     copy(&help, part(0, ".log"), part(0, ".log.cleaned"));
     put(&help, part(1, ".log.swap"), "not a batch", 11);
     put(&help, part(1, ".index.swap"), "x", 1);
@@ -185,8 +194,9 @@ Test(leftovers, a_swap_behind_an_older_attempt_is_completed_all_the_same)
 {
     struct help help;
     help_begin(&help);
-    int64_t second = second_base(&help);
-    copy(&help, part(second, ".log"), part(second, ".log.swap"));
+    int64_t second = next_base(&help, 0), third = next_base(&help, second);
+    join(&help, second, third);
+    cr_assert_eq(path_unlink(help.env, part(third, ".log")), ST_OK); // the swap had come so far
     put(&help, part(0, ".log.cleaned"), "x", 1);
     help_open(&help, false);
     cr_assert_not(is_there(&help, part(0, ".log.cleaned")) || is_there(&help, part(second, ".log.swap")));
