@@ -113,6 +113,7 @@ struct log {
     struct log_origin origin; // for how it came from another directory, see future.c
     bool on_hold;             // see log_hold
     bool lost, stalled, busy;
+    bool nameless;   // lost for that alone: see log_nameless
     bool deleted;    // log_delete was called
     bool gone;       // and has been answered: the last cold read frees it
     bool dirty;      // in the set's dirty list

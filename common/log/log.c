@@ -193,6 +193,10 @@ void log_hold(struct log *log, bool held)
 {
     log->on_hold = held;
 }
+bool log_nameless(const struct log *log)
+{
+    return log->nameless;
+}
 bool log_is_read(const struct log *log)
 {
     return log->readers > 0;

@@ -77,6 +77,9 @@ enum status log_status(const struct log *log);
 // The files that recovery expected are gone or end below the recorded recovery point: the log must not be
 // taken for what it was. Refuses appends (ST_CORRUPT) until log_truncate_fully says where it starts anew.
 bool log_lost(const struct log *log);
+// It is lost in that nobody can say of which topic it is, partition.metadata cannot be read, while its files
+// are whole: log_identify brings it back.
+bool log_nameless(const struct log *log);
 bool log_is_read(const struct log *log);   // a read or look-up on the pool is under way
 bool log_has_files(const struct log *log); // its directory is there
 
@@ -267,6 +270,9 @@ void log_set_aside(struct log *log, log_done_fn *done, void *context);
 
 // Gives the log another id, in partition.metadata soon after; if that cannot be written the log goes offline.
 void log_adopt(struct log *log, struct uuid id);
+
+// The id of a nameless log is this one, as its owner knows from elsewhere: it is not lost any more.
+void log_identify(struct log *log, struct uuid id);
 
 // A log just created should have held records below `had`, which are not here: see log_lost.
 void log_declare_lost(struct log *log, int64_t had);

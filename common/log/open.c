@@ -428,14 +428,11 @@ static struct log *recover_log(struct opening *opening, const char *dir)
                              : log_new(set, name, (struct uuid){{0}}, &set->config.log);
     log->future = future;
     log->on_disk = true; // whatever comes of it, it stays listed
-    enum status id_status = load_id(log);
-    if (id_status == ST_IO)
-        opening->kept = id_status; // what the journal holds for it cannot be told
-    if (!is_nameless(log, id_status)) {
+    if (!is_nameless(log, load_id(log))) {
         recover_files(opening, log, known);
     } else {
         log->id = (struct uuid){{0}};
-        mark_lost(log, known, "its partition.metadata cannot be read");
+        log->lost = true; // see recover_nameless
     }
     return log;
 }
@@ -472,6 +469,42 @@ static void recover_named(struct opening *opening, int i)
     opening->dirs[i] = mem_strdup(dir);
 }
 
+// Of the logs of that partition number nobody else's topic id is unknown, too.
+static bool is_only_one(const struct log *log)
+{
+    bool only = true;
+    for (const struct log *other = log->set->first; other != NULL; other = other->next)
+        only = only && (other == log || !other->lost || !uuid_is_zero(other->id) ||
+                        other->partition != log->partition);
+    return only;
+}
+
+// Behind all others: what the journal has of nobody else may be this one's, whose id is then known. If there
+// is nothing of that kind the files are all there is of it, and its owner may say whose it is (log_identify).
+static void recover_nameless(struct opening *opening, struct log *log)
+{
+    static const char why[] = "its partition.metadata cannot be read";
+    struct known *known = known_of(opening, log->name);
+    struct uuid id = {{0}};
+    int unclaimed = log_replay_unclaimed(opening->replay, log->partition, &id);
+    if (unclaimed > 1 || (unclaimed == 1 && !is_only_one(log))) {
+        if (load_id(log) == ST_IO)
+            opening->kept = ST_IO; // another start may read it, as long as the journal is there
+        mark_lost(log, known, why);
+        return;
+    }
+    log->lost = false;
+    log->id = id;
+    if (unclaimed == 1 && log_make_directory(log, true) == ST_OK)
+        DIAG_ERROR(&log->set->env->diag, "topic id cannot be read, the journal has it log=%s", log->name);
+    recover_files(opening, log, known);
+    log->nameless = unclaimed == 0 && !log->lost && log->status == ST_OK;
+    log->lost = log->lost || unclaimed == 0;
+    log->config.deletes = log->config.compact = false;
+    if (log->nameless)
+        tell_lost(log, known, why);
+}
+
 // A crash may leave more than one of a name, or one beside the log itself: of a move that was given up. The
 // checkpoints and the journal speak of one log of a name.
 static void recover_future(struct opening *opening, const char *dir)
@@ -504,6 +537,9 @@ static void recover_all(struct opening *opening)
     for (int i = 0; i < opening->count; i++)
         if (!log_name_ok(opening->dirs[i]))
             recover_future(opening, opening->dirs[i]);
+    for (struct log *log = set->first; log != NULL; log = log->next)
+        if (log->on_disk && log->lost && !log->future && uuid_is_zero(log->id))
+            recover_nameless(opening, log);
     struct map_entry *at = NULL;
     struct slice key;
     void *value;

@@ -583,6 +583,13 @@ void log_adopt(struct log *log, struct uuid id)
     log_op_queue(op);
 }
 
+void log_identify(struct log *log, struct uuid id)
+{
+    ASSERT(log->nameless && log->lost && log->on_disk);
+    log->nameless = log->lost = false;
+    log_adopt(log, id);
+}
+
 void log_declare_lost(struct log *log, int64_t had)
 {
     ASSERT(log->state.end == 0 && !log->on_disk && had > 0);

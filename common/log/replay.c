@@ -24,6 +24,7 @@ struct found { // batches of one log in one group
 struct found_log {
     struct found *rows;
     int count, cap;
+    bool claimed; // by a log that is there
 };
 
 struct block_file {
@@ -414,10 +415,10 @@ static enum status write_item(struct log_replay *replay, const char *path, const
 
 // What the journal holds of a log. A damaged partition.metadata may name the log by an id that is not quite
 // its own.
-static const struct found_log *find_log(const struct log_replay *replay, struct uuid id, int32_t partition)
+static struct found_log *find_log(const struct log_replay *replay, struct uuid id, int32_t partition)
 {
     struct key key = key_of(id, partition);
-    const struct found_log *log = map_get(&replay->logs, slice_of(key.bytes, sizeof key.bytes));
+    struct found_log *log = map_get(&replay->logs, slice_of(key.bytes, sizeof key.bytes));
     struct map_entry *at = NULL;
     struct slice name;
     void *value;
@@ -434,10 +435,11 @@ static const struct found_log *find_log(const struct log_replay *replay, struct 
 enum status log_replay_apply(struct log_replay *replay, struct uuid id, int32_t partition, const char *path,
                              int64_t recovery_point, int64_t *end)
 {
-    const struct found_log *log = uuid_is_zero(id) ? NULL : find_log(replay, id, partition);
+    struct found_log *log = uuid_is_zero(id) ? NULL : find_log(replay, id, partition);
     *end = -1;
     if (log == NULL || log->count == 0)
         return ST_OK;
+    log->claimed = true;
     *end = log->rows[log->count - 1].end;
     for (int i = 0; i < log->count; i++) {
         if (log->rows[i].end <= recovery_point)
@@ -447,4 +449,20 @@ enum status log_replay_apply(struct log_replay *replay, struct uuid id, int32_t 
             return status == ST_NOT_FOUND ? ST_OK : status;
     }
     return ST_OK;
+}
+
+int log_replay_unclaimed(const struct log_replay *replay, int32_t partition, struct uuid *id)
+{
+    struct map_entry *at = NULL;
+    struct slice name;
+    void *value;
+    int count = 0;
+    while (map_next(&replay->logs, &at, &name, &value)) {
+        const struct found_log *log = value;
+        if (log->claimed || log->count == 0 || (int32_t)load_le32(name.data + sizeof id->bytes) != partition)
+            continue;
+        memcpy(id->bytes, name.data, sizeof id->bytes);
+        count++;
+    }
+    return count;
 }

@@ -22,6 +22,10 @@ void log_replay_destroy(struct log_replay **replay);
 enum status log_replay_apply(struct log_replay *replay, struct uuid id, int32_t partition, const char *path,
                              int64_t recovery_point, int64_t *end);
 
+// How many logs of that partition index the journal has batches of while nobody has asked for them; *id: the
+// last one's, untouched when there is none.
+int log_replay_unclaimed(const struct log_replay *replay, int32_t partition, struct uuid *id);
+
 // Removes the journal's files: every log is loaded and synced, and the recovery points are saved.
 enum status log_replay_remove(const struct log_replay *replay);
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int32_t lost_index(const char *log_name)
 {
@@ -25,6 +26,32 @@ bool lost_unnamed(struct dirs *dirs)
         if (log_lost(log) && uuid_is_zero(log_id(log)))
             return true;
     return false;
+}
+
+// Whether a log whose topic id cannot be read is certainly that of the topic which has its name now: no other
+// node could bring the partition, no other directory has it, and its records are of leaders that it had.
+static bool is_named_by(const struct dirs *dirs, const struct image_topic *topic, struct log *log)
+{
+    const struct image_partition *placed = image_topic_partition(topic, lost_index(log_name(log)));
+    if (!log_nameless(log) || placed == NULL || placed->isr.count != 1 ||
+        placed->isr.ids[0] != dirs_node_id(dirs))
+        return false;
+    for (struct log *other = dirs_next(dirs, NULL); other != NULL; other = dirs_next(dirs, other))
+        if (other != log && strcmp(log_name(other), log_name(log)) == 0)
+            return false;
+    return !dirs_missing(dirs) && log_last_epoch(log) <= placed->leader_epoch;
+}
+
+void lost_identify(struct env *env, struct dirs *dirs, const struct image *image)
+{
+    for (struct log *log = dirs_next(dirs, NULL); log != NULL; log = dirs_next(dirs, log)) {
+        const struct image_topic *topic = log_nameless(log) ? lost_topic(image, log) : NULL;
+        if (topic == NULL || !is_named_by(dirs, topic, log))
+            continue;
+        DIAG_ERROR(&env->diag, "topic id in partition.metadata is repaired by the name log=%s end=%lld",
+                   log_name(log), (long long)log_end(log));
+        log_identify(log, topic->id);
+    }
 }
 
 size_t lost_list(struct dirs *dirs, const struct image *image, struct member_lost **list)

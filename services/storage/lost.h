@@ -12,6 +12,10 @@
 // Whether some lost log has no files that say its topic's id: the image must be there to name it.
 bool lost_unnamed(struct dirs *dirs);
 
+// The image is known: logs of which only the topic's id cannot be read (log_nameless) are given that of the
+// topic with their name, where that can be no other's. The others stay lost.
+void lost_identify(struct env *env, struct dirs *dirs, const struct image *image);
+
 // Fills list (owned by the caller, mem_free) and returns its length. Logs of topics the image does not know
 // are left out: they are removed like any stray.
 size_t lost_list(struct dirs *dirs, const struct image *image, struct member_lost **list);

@@ -561,11 +561,13 @@ static void stray_set_aside(struct partitions *partitions, struct log *log, cons
 
 static void stray_take(struct partitions *partitions, struct log *log)
 {
-    bool in_isr;
+    bool in_isr = false;
     const struct image_topic *topic = placed_by_name(partitions, log, &in_isr);
     bool nameless = uuid_is_zero(log_id(log));
     bool empty = log_end(log) == 0 && !log_lost(log) && log_status(log) == ST_OK;
-    if (topic == NULL || empty) {
+    if (topic == NULL && nameless && log_has_files(log)) {
+        partitions_keep_aside(partitions, log); // whose it was is not known
+    } else if (topic == NULL || empty) {
         partitions_drop_log(partitions, log); // nobody of that name belongs here, or nothing is in it
     } else if (nameless) {
         return; // lost, and reported as such

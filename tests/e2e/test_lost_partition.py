@@ -3,7 +3,6 @@
 import glob
 import os
 import shutil
-import time
 
 import pytest
 
@@ -56,18 +55,39 @@ def damage_metadata(node):
         file.write(b"w")  # one bit of "version: 0"
 
 
-def test_records_without_a_readable_topic_id_are_not_removed():
+@pytest.mark.parametrize("kill", [False, True])
+@pytest.mark.parametrize("absent", [False, True])
+def test_the_only_replica_without_a_readable_topic_id_is_known_by_its_name(kill, absent):
+    # Killed, a part of the records may be in the journal alone, which then knows the id.
     with Cluster(controllers=1, storage=1, coordinators=1) as cluster:
+        for first in (0, 25):
+            cluster.produce("t", [("k", str(n)) for n in range(first, first + 25)])
+        node = cluster.leader("t")
+        path, good = topic_id_line(node)
+        (node.kill if kill else node.stop)()
+        if not kill:
+            node.forget_stop()
+        (os.unlink(path) if absent else damage_metadata(node))
+        node.start().wait_ready()
+        wait_until(lambda: cluster.partition("t")["leader"] == node.id, 20, "the partition to be led")
+        assert values(cluster) == list(range(50))
+        assert "is repaired by the name" in node.log() or (kill and "the journal has it" in node.log())
+        wait_until(lambda: os.path.exists(path) and topic_id_line(node)[1] == good, 5, "the file to be as before")
+
+
+def test_records_without_a_readable_topic_id_and_a_topic_are_not_removed():
+    with Cluster(controllers=1, storage=2, coordinators=1) as cluster:
+        cluster.create_topic("t", replication=1)
         cluster.produce("t", [("k", str(n)) for n in range(50)])
         node = cluster.leader("t")
         node.stop()
         node.forget_stop()
         damage_metadata(node)
-        node.start()
-        wait_until(lambda: cluster.partition("t")["leader"] == -1, 20, "the partition to be offline")
+        cluster.cli("topic", "delete", "t")
+        node.start().wait_ready()
         assert "partition is lost: its partition.metadata" in node.log()
-        time.sleep(1.5)  # several rounds of the node's clock, by which it used to remove them
-        assert os.path.getsize(os.path.join(directory(node, "t-0"), "%020d.log" % 0)) > 0
+        wait_until(lambda: strays(node), 10, "the files to be set aside")
+        assert [os.path.getsize(path) > 0 for path in strays(node)] == [True]
 
 
 def test_a_replica_without_a_readable_topic_id_is_filled_again():
