@@ -43,7 +43,7 @@ const struct configs_key configs_node_keys[] = {
     {"controller.quorum.fetch.timeout.ms", CONFIGS_INT, "2000", NULL, 0, I32, NULL, false, "How long a voter waits for the leader before an election.", CONFIGS_NO_QUORUM},
     {"controller.quorum.request.timeout.ms", CONFIGS_INT, "2000", NULL, 0, I32, NULL, false, "How long a voter waits for an answer.", CONFIGS_NO_QUORUM},
     {"controller.quorum.retry.backoff.ms", CONFIGS_INT, "20", NULL, 0, I32, NULL, false, "Pause before a request to a voter is repeated.", CONFIGS_NO_QUORUM},
-    {"controller.quorum.voters", CONFIGS_LIST, "", NULL, 0, 0, NULL, false, "id@host:port of the controllers.", CONFIGS_BY_CONTROLLER},
+    {"controller.quorum.voters", CONFIGS_LIST, "", NULL, 0, 0, NULL, false, "id@host:port of the controllers; with kraft.version 1 the metadata log says where voters are, and these are only asked when no voter is found there.", CONFIGS_BY_CONTROLLER},
     {"controller.quota.window.num", CONFIGS_INT, "11", NULL, 1, I32, NULL, false, "Samples kept for the rate of topic changes.", CONFIGS_NO_QUOTAS},
     {"controller.quota.window.size.seconds", CONFIGS_INT, "1", NULL, 1, I32, NULL, false, "Length of a sample of the rate of topic changes.", CONFIGS_NO_QUOTAS},
     {"controller.socket.timeout.ms", CONFIGS_INT, "30000", NULL, 0, 0, NULL, false, "Time-out of connections to the controllers.", CONFIGS_NO_PEERS},

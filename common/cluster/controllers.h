@@ -14,7 +14,7 @@
 struct rpc;
 struct controllers;
 
-enum { CONTROLLERS_MAX = 15 }; // endpoints kept, hints included
+enum { CONTROLLERS_MAX = 31 }; // endpoints kept, hints included
 
 // endpoints: "host:port,host:port" or "tcp://host:port,…", as in controller.quorum.bootstrap.servers;
 // "id@host:port" (controller.quorum.voters) too, which names the key that has to answer there; without an id

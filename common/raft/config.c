@@ -40,6 +40,14 @@ int raft_config_find_id(const struct raft_config *config, int32_t id)
     return -1;
 }
 
+bool raft_config_addressed(const struct raft_config *config)
+{
+    for (int i = 0; i < config->count; i++)
+        if (config->endpoints[i][0] == 0)
+            return false;
+    return config->count > 0;
+}
+
 void raft_config_insert(struct raft_config *config, struct raft_voter voter, const char *endpoint)
 {
     ASSERT(config->count < RAFT_VOTERS_MAX && raft_config_find_id(config, voter.id) < 0);

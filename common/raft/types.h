@@ -109,6 +109,10 @@ int raft_config_find(const struct raft_config *config, struct raft_voter voter);
 // The same by node id alone, whatever its directory.
 int raft_config_find_id(const struct raft_config *config, int32_t id);
 
+// Whether the address of every voter is in it, and so the configuration says where they are. False without
+// voters.
+bool raft_config_addressed(const struct raft_config *config);
+
 // Puts a voter in its place by id. endpoint: shorter than RAFT_ENDPOINT_SIZE. There is room, and nobody of
 // that id yet.
 void raft_config_insert(struct raft_config *config, struct raft_voter voter, const char *endpoint);

@@ -302,6 +302,13 @@ static const char *usable(const char *endpoint)
     return raft_endpoint_valid(slice_str(endpoint)) ? endpoint : "";
 }
 
+// Of this one for other controllers. Who configures the voters has said where they are.
+static const char *own_endpoint(const struct controller *controller)
+{
+    const struct voters_item *item = voters_find(&controller->voters, controller->node_id);
+    return usable(item->endpoint[0] != 0 ? item->endpoint : controller->options.rpc_endpoint);
+}
+
 enum status controller_new(const struct controller_options *options, struct controller **out)
 {
     struct controller *controller = mem_calloc(1, sizeof *controller);
@@ -309,7 +316,6 @@ enum status controller_new(const struct controller_options *options, struct cont
     controller->env = options->env;
     controller->config = options->config;
     controller->rpc = options->rpc;
-    snprintf(controller->endpoint, sizeof controller->endpoint, "%s", usable(options->rpc_endpoint));
     int64_t node_id = config_int(options->config, "node.id");
     controller->node_id = node_id >= 0 ? (int32_t)node_id : 0;
     enum status status =
@@ -328,6 +334,7 @@ enum status controller_new(const struct controller_options *options, struct cont
         mem_free(controller);
         return status;
     }
+    snprintf(controller->endpoint, sizeof controller->endpoint, "%s", own_endpoint(controller));
     rpc_set_node(controller->rpc, controller->node_id);
     controller->feed = feed_new(controller->env);
     controller->nodes = nodes_new();

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "cluster/controllers.h"
 #include "formation.h"
+#include "seeking.h"
+#include "voter_set.h"
 
 enum {
     SOON_MS = 100,     // while the directory is empty
@@ -19,6 +21,7 @@ struct joining {
     struct controllers *client; // NULL: nobody to ask
     int64_t config_index;       // of the voter set it was made with
     struct controllers_pending *call;
+    struct seeking *seeking;
 };
 
 static const char seeds_key[] = "controller.quorum.bootstrap.servers";
@@ -60,6 +63,8 @@ static void client_make(struct joining *joining)
     buf_init(&text, ENDPOINTS_MAX);
     for (size_t i = 0; i < config_list_count(controller->config, seeds_key); i++)
         put(&text, controller, config_list_at(controller->config, seeds_key, i));
+    for (int i = 0; i < controller->voters.count; i++)
+        put(&text, controller, controller->voters.items[i].endpoint);
     for (int i = 0; raft != NULL && i < raft_config(raft)->count; i++)
         put(&text, controller, raft_config(raft)->endpoints[i]);
     controllers_destroy(&joining->client);
@@ -74,6 +79,15 @@ static bool client_stale(const struct joining *joining)
     const struct quorum *quorum = joining->controller->quorum;
     int64_t now = quorum != NULL ? raft_config_index(quorum_raft(quorum)) : -1;
     return joining->client == NULL || joining->config_index != now;
+}
+
+// Whether formation.h looks after this one: configured controllers of a static quorum know one another.
+static bool is_static(const struct controller *controller)
+{
+    if (!controller->voters.given)
+        return false;
+    return controller->quorum == NULL ||
+           (raft_config(quorum_raft(controller->quorum))->count > 0 && !voter_set_dynamic(controller));
 }
 
 // Whether the active controller would learn something.
@@ -128,11 +142,17 @@ static void on_timer(struct timer *timer)
     struct joining *joining = timer->context;
     struct controller *controller = joining->controller;
     timer_start_ms(controller->env, timer, controller->quorum == NULL ? SOON_MS : LATER_MS);
-    if (controller->failed || joining->call != NULL || !has_news(controller))
+    if (controller->failed)
         return;
-    if (client_stale(joining))
+    seeking_tick(joining->seeking);
+    if (is_static(controller) || !has_news(controller))
+        return;
+    if (client_stale(joining) && joining->call == NULL)
         client_make(joining);
-    if (joining->client != NULL)
+    if (joining->client == NULL)
+        return;
+    seeking_ask(joining->seeking, joining->client);
+    if (joining->call == NULL)
         observe(joining);
 }
 
@@ -140,6 +160,7 @@ struct joining *joining_new(struct controller *controller)
 {
     struct joining *joining = mem_calloc(1, sizeof *joining);
     joining->controller = controller;
+    joining->seeking = seeking_new(controller);
     timer_init(&joining->timer, on_timer, joining);
     return joining;
 }
@@ -147,7 +168,7 @@ struct joining *joining_new(struct controller *controller)
 void joining_start(struct joining *joining)
 {
     struct controller *controller = joining->controller;
-    if (!controller->voters.given && controller->endpoint[0] != 0)
+    if (controller->endpoint[0] != 0)
         timer_start_us(controller->env, &joining->timer, 0);
 }
 
@@ -159,6 +180,7 @@ void joining_destroy(struct joining **out)
     timer_stop(joining->controller->env, &joining->timer);
     controllers_cancel(joining->client, &joining->call);
     controllers_destroy(&joining->client);
+    seeking_destroy(&joining->seeking);
     mem_free(joining);
     *out = NULL;
 }

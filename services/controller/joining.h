@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A controller that nobody has configured as a voter (controller.quorum.voters is empty) looks for the active
-// one, through controller.quorum.bootstrap.servers and the voters it knows, and says that it is there: so an
-// empty directory becomes part of the cluster and follows, and a voter that has moved is found again. Without
-// another server to ask, an empty directory begins a cluster of its own (formation.h).
+// A controller of a quorum that is not static looks for the active one, through the configured servers
+// (controller.quorum.bootstrap.servers, controller.quorum.voters) and the voters it knows, and says that it
+// is there: so an empty directory becomes part of the cluster and follows, also behind a leader that it was
+// not configured with, and a voter that has moved is found again. Without another server to ask, an empty
+// directory begins a cluster of its own (formation.h).
 #ifndef CONTROLLER_JOINING_H
 #define CONTROLLER_JOINING_H
 

@@ -30,7 +30,8 @@ struct quorum {
     struct raft_updates out;
     struct timer timer;
     struct reach *reach;
-    int64_t config_index; // of the configuration whose addresses are noted
+    int64_t config_index;      // of the configuration whose addresses are noted
+    struct raft_config config; // that one
     uint64_t durable;
     struct held *held, **held_tail;
     int held_count;
@@ -119,15 +120,26 @@ static void hold(struct quorum *quorum, const struct raft_message *message)
 
 // ---- steps ----
 
-// The addresses of the voter set in the log: whoever is in it must be reached from now on.
+static bool noted(const struct quorum *quorum, int32_t id, const char *endpoint)
+{
+    int at = raft_config_find_id(&quorum->config, id);
+    return at >= 0 && strcmp(quorum->config.endpoints[at], endpoint) == 0;
+}
+
+// The addresses of the voter set in the log: whoever is in it must be reached from now on. What it said
+// before counts no more: of several voters that move at once the log learns one after the other, and those
+// that are still to come are where they say in their messages.
 static void note_config(struct quorum *quorum)
 {
     const struct raft_config *config = raft_config(quorum->raft);
     if (quorum->config_index == raft_config_index(quorum->raft))
         return;
     quorum->config_index = raft_config_index(quorum->raft);
+    reach_bind(quorum->reach, !raft_config_addressed(config));
     for (int i = 0; i < config->count; i++)
-        reach_note(quorum->reach, config->voters[i].id, config->endpoints[i]);
+        if (!noted(quorum, config->voters[i].id, config->endpoints[i]))
+            reach_note(quorum->reach, config->voters[i].id, config->endpoints[i]);
+    quorum->config = *config;
 }
 
 static void carry_out(struct quorum *quorum)

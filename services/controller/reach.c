@@ -10,7 +10,7 @@
 struct place {
     struct reach *reach;
     int32_t id; // -1: free
-    bool fixed; // configured
+    bool configured;
     char endpoint[RAFT_ENDPOINT_SIZE];
     struct rpc_peer *rpc;
     bool probing;
@@ -26,6 +26,7 @@ struct reach {
     struct env *env;
     struct rpc *rpc;
     int32_t self;
+    bool bound; // to the configuration
     reach_fn *on_gone;
     void *context;
     struct place places[REACH_MAX];
@@ -103,7 +104,7 @@ static void place_close(struct place *place)
     probe_forget(place->reach, place);
     rpc_peer_watch(place->rpc, NULL, NULL);
     rpc_peer_release(&place->rpc);
-    *place = (struct place){.reach = place->reach, .id = -1};
+    *place = (struct place){.reach = place->reach, .id = -1, .configured = place->configured};
 }
 
 // A free one, else the longest unused that is not configured.
@@ -113,7 +114,7 @@ static struct place *place_take(struct reach *reach)
     if (oldest != NULL)
         return oldest;
     for (int i = 0; i < REACH_MAX; i++)
-        if (!reach->places[i].fixed && (oldest == NULL || reach->places[i].used < oldest->used))
+        if (!reach->places[i].configured && (oldest == NULL || reach->places[i].used < oldest->used))
             oldest = &reach->places[i];
     ASSERT(oldest != NULL); // fewer can be configured
     place_close(oldest);
@@ -124,12 +125,17 @@ void reach_note(struct reach *reach, int32_t id, const char *endpoint)
 {
     ASSERT(id >= 0 && strlen(endpoint) < RAFT_ENDPOINT_SIZE);
     struct place *place = place_of(reach, id);
-    if (id == reach->self || endpoint[0] == 0 || (place != NULL && place->fixed) ||
+    if (id == reach->self || endpoint[0] == 0 || (place != NULL && place->configured && reach->bound) ||
         (place != NULL && strcmp(place->endpoint, endpoint) == 0))
         return;
     if (place != NULL)
         place_close(place);
     place_open(place != NULL ? place : place_take(reach), id, endpoint);
+}
+
+void reach_bind(struct reach *reach, bool bound)
+{
+    reach->bound = bound;
 }
 
 struct rpc_peer *reach_peer(struct reach *reach, int32_t id)
@@ -155,7 +161,8 @@ struct reach *reach_new(struct env *env, struct rpc *rpc, const struct voters *v
                         reach_fn *on_gone, void *context)
 {
     struct reach *reach = mem_calloc(1, sizeof *reach);
-    *reach = (struct reach){.env = env, .rpc = rpc, .self = self, .on_gone = on_gone, .context = context};
+    *reach = (struct reach){
+        .env = env, .rpc = rpc, .self = self, .bound = true, .on_gone = on_gone, .context = context};
     for (int i = 0; i < REACH_MAX; i++)
         reach->places[i] = (struct place){.reach = reach, .id = -1};
     for (int i = 0; i < voters->count; i++) {
@@ -163,7 +170,7 @@ struct reach *reach_new(struct env *env, struct rpc *rpc, const struct voters *v
         if (item->id == self)
             continue;
         place_open(&reach->places[i], item->id, item->endpoint);
-        reach->places[i].fixed = true;
+        reach->places[i].configured = true;
     }
     return reach;
 }

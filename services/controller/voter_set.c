@@ -14,11 +14,7 @@ static const struct raft_config *config_of(const struct controller *controller)
 
 bool voter_set_dynamic(const struct controller *controller)
 {
-    const struct raft_config *config = config_of(controller);
-    for (int i = 0; i < config->count; i++)
-        if (config->endpoints[i][0] == 0)
-            return false;
-    return config->count > 0;
+    return raft_config_addressed(config_of(controller));
 }
 
 bool voter_set_expects(const struct controller *controller)
@@ -64,8 +60,8 @@ void voter_set_tick(struct controller *controller)
     bool dynamic = voter_set_dynamic(controller);
     if (!metadata_active(controller->metadata))
         return;
-    if (controller->endpoint[0] != 0 && !controller->voters.given &&
-        (dynamic || config_of(controller)->count == 1))
+    if (controller->endpoint[0] != 0 &&
+        (dynamic || (!controller->voters.given && config_of(controller)->count == 1)))
         move(controller, self, controller->endpoint);
     if (dynamic)
         level_follows(controller);

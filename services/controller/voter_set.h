@@ -19,7 +19,7 @@ bool voter_set_expects(const struct controller *controller);
 // static, or when another change is under way: whoever moved says it again.
 void voter_set_move(struct controller *controller, struct raft_voter voter, const char *endpoint);
 
-// Leader: puts its own address into the log where it is missing or has changed, unless voters are configured;
+// Leader: puts its own address into the log where it is missing or has changed, unless the quorum is static;
 // and kraft.version follows what the log has.
 void voter_set_tick(struct controller *controller);
 

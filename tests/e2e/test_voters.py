@@ -246,3 +246,111 @@ def test_configured_voters_become_changeable_by_kraft_version_1():
             controller.start().wait_ready()
         assert quorum.voters() == [3001, 3002, 3003]
         works(cluster, "on")
+
+
+def follows(quorum, node_id):
+    """Whether a controller without a vote has what is committed."""
+    found, _ = quorum.describe()
+    return any(row["ReplicaId"] == node_id and row["LogEndOffset"] >= found["HighWatermark"] - 1
+               for row in found["Observers"])
+
+
+def lists(cluster, *listed):
+    """controller.quorum.voters of these controllers has these controllers and no others."""
+    for controller in listed:
+        controller.settings["controller.quorum.voters"] = ",".join(
+            "%d@127.0.0.1:%d" % (one.id, one.rpc_port) for one in listed)
+
+
+def knows_where_voters_are(quorum):
+    _, nodes = quorum.describe()
+    return len(nodes) == len(quorum.voters()) and all(
+        node["Listeners"][0]["Port"] == quorum.cluster.node(node["NodeId"]).rpc_port for node in nodes)
+
+
+def restart_at_new_ports(cluster, **relisted):
+    """Every daemon is stopped, controllers come back elsewhere and are configured with that."""
+    for daemon in cluster.daemons:
+        daemon.kill()
+    for controller in cluster.controllers:
+        controller.rpc_port = lib.free_port()
+    if relisted.get("listed"):
+        lists(cluster, *cluster.controllers)
+    cluster.restart_all()
+    quorum = Quorum(cluster)
+    lib.wait_until(lambda: knows_where_voters_are(quorum), what="the new addresses of all voters")
+    works(cluster, "moved")
+    cluster.controllers[0].kill()  # nodes were told, too
+    works(cluster, "on")
+
+
+def test_a_listed_controller_follows_a_leader_outside_its_list():
+    cluster = lib.Cluster(controllers=2, coordinators=0, dynamic=True)
+    first, second = cluster.controllers
+    lists(cluster, first)
+    with cluster:
+        quorum = Quorum(cluster)
+        cluster.cli("features", "upgrade", "kraft.version=1")
+        quorum.added(second.id)
+        assert quorum.remove(first.id) == 0
+        lib.wait_until(lambda: quorum.voters() == [second.id] and quorum.leader() is second,
+                       what="the controller that is not in the list to lead")
+        lib.wait_until(lambda: follows(quorum, first.id), what="the listed controller to follow")
+        first.restart()
+        first.wait_ready()
+        works(cluster, "on")
+        lib.wait_until(lambda: follows(quorum, first.id), what="the listed controller to follow again")
+        quorum.added(first.id)
+        assert quorum.voters() == [first.id, second.id]
+
+
+def test_a_listed_voter_follows_a_leader_that_has_moved():
+    cluster = lib.Cluster(controllers=3, coordinators=0)
+    lists(cluster, *cluster.controllers)
+    with cluster:
+        quorum = Quorum(cluster)
+        cluster.cli("features", "upgrade", "kraft.version=1")
+        moved = cluster.controllers[0]
+        moved.kill()
+        moved.rpc_port = lib.free_port()  # the others' lists are old from here on
+        lists(cluster, moved)
+        moved.settings["controller.quorum.bootstrap.servers"] = ",".join(
+            "127.0.0.1:%d" % one.rpc_port for one in cluster.controllers[1:])
+        moved.start()
+        lib.wait_until(lambda: knows_where_voters_are(quorum), what="the new address")
+        for other in cluster.controllers[1:]:
+            other.restart()
+            other.wait_ready()
+        cluster.controllers[1].kill()  # the majority needs the one that has moved
+        works(cluster, "on")
+
+
+def test_all_voters_move_at_once():
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True) as cluster:
+        three_voters(cluster)
+        restart_at_new_ports(cluster)
+
+
+def test_all_listed_voters_move_at_once():
+    with lib.Cluster(controllers=3, coordinators=0) as cluster:
+        restart_at_new_ports(cluster)
+
+
+def test_all_voters_of_a_list_that_no_longer_binds_move_at_once():
+    cluster = lib.Cluster(controllers=3, coordinators=0)
+    lists(cluster, *cluster.controllers)
+    with cluster:
+        cluster.cli("features", "upgrade", "kraft.version=1")
+        restart_at_new_ports(cluster, listed=True)
+
+
+def test_who_finds_no_majority_says_where_it_looks():
+    with lib.Cluster(controllers=3, coordinators=0, dynamic=True) as cluster:
+        three_voters(cluster)
+        last = cluster.controllers[2]
+        for controller in cluster.controllers[:2]:
+            controller.kill()
+        lib.wait_until(lambda: "no active controller for" in last.log(), what="a line in the log", every=0.2)
+        told = next(line for line in last.log().splitlines() if "no active controller for" in line)
+        for controller in cluster.controllers[:2]:
+            assert "%d at tcp://127.0.0.1:%d" % (controller.id, controller.rpc_port) in told, told
