@@ -16,10 +16,14 @@ static const struct rule {
     const char *key, *least, *most; // node keys; NULL: none
     const char *above;              // must be larger than this key of the group
 } rules[] = {
+    {"consumer.assignment.interval.ms", "group.consumer.min.assignment.interval.ms",
+     "group.consumer.max.assignment.interval.ms", NULL},
     {"consumer.heartbeat.interval.ms", "group.consumer.min.heartbeat.interval.ms",
      "group.consumer.max.heartbeat.interval.ms", NULL},
     {"consumer.session.timeout.ms", "group.consumer.min.session.timeout.ms",
      "group.consumer.max.session.timeout.ms", "consumer.heartbeat.interval.ms"},
+    {"share.assignment.interval.ms", "group.share.min.assignment.interval.ms",
+     "group.share.max.assignment.interval.ms", NULL},
     {"share.heartbeat.interval.ms", "group.share.min.heartbeat.interval.ms",
      "group.share.max.heartbeat.interval.ms", NULL},
     {"share.session.timeout.ms", "group.share.min.session.timeout.ms", "group.share.max.session.timeout.ms",
@@ -30,6 +34,8 @@ static const struct rule {
      "group.share.max.delivery.count.limit", NULL},
     {"share.partition.max.record.locks", "group.share.min.partition.max.record.locks",
      "group.share.max.partition.max.record.locks", NULL},
+    {"streams.assignment.interval.ms", "group.streams.min.assignment.interval.ms",
+     "group.streams.max.assignment.interval.ms", NULL},
     {"streams.heartbeat.interval.ms", "group.streams.min.heartbeat.interval.ms",
      "group.streams.max.heartbeat.interval.ms", NULL},
     {"streams.session.timeout.ms", "group.streams.min.session.timeout.ms",

@@ -82,12 +82,20 @@ def test_group_configs_have_the_limits_of_nodes_and_of_one_another(side):
     for short, text, words in (("share.delivery.count.limit", "1", "Value must be at least 2"),
                                ("share.delivery.count.limit", "11", "group.share.max.delivery.count.limit"),
                                ("share.partition.max.record.locks", "4001", "group.share.max.partition.max.record.locks"),
-                               ("share.renew.acknowledge.enable", "perhaps", "true or false")):
+                               ("share.renew.acknowledge.enable", "perhaps", "true or false"),
+                               ("consumer.assignment.interval.ms", "15001", "group.consumer.max.assignment.interval.ms"),
+                               ("streams.assignment.interval.ms", "-1", "Value must be at least 0")):
         code, message = alter(side, GROUP, "g", (short, SET, text))
         assert (code, words in message) == (INVALID_CONFIG, True), message
     assert alter(side, GROUP, "", (key, SET, "50000"))[0] == INVALID_REQUEST
     assert alter(side, GROUP, "g", ("nosuch", SET, "1")) == (INVALID_CONFIG, "Unknown group config name: nosuch")
     assert alter(side, GROUP, "g", ("nosuch", DELETE, None)) == (0, None)
+    for kind in ("consumer", "share", "streams"):  # KIP-1263: without effect, but scripts may set it
+        short = kind + ".assignment.interval.ms"
+        assert value(side, GROUP, "g", short) == ("0", DEFAULT)
+        assert alter(side, GROUP, "g", (short, SET, "1000")) == (0, None)
+        settles(side, GROUP, "g", short, ("1000", GROUP_SOURCE))
+        assert alter(side, GROUP, "g", (short, DELETE, None)) == (0, None)
     assert alter(side, GROUP, "g", (key, DELETE, None)) == (0, None)
     settles(side, GROUP, "g", key, ("45000", DEFAULT))
 
