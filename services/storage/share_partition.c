@@ -74,7 +74,11 @@ enum status share_partition_restore(struct share_partition *partition, const str
         if (!was_written(&batches[i], i > 0 ? batches[i - 1].last + 1 : 0))
             return ST_CORRUPT;
         append(partition, batches[i].first - 1, (struct share_fate){SHARE_AVAILABLE, 0});
+#ifndef PLANTED_SHARE_COUNT_FORGOTTEN
         append(partition, batches[i].last, batches[i].fate);
+#else
+        append(partition, batches[i].last, (struct share_fate){batches[i].fate.state, 0});
+#endif
     }
     share_partition_settled(partition);
     return ST_OK;

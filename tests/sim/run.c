@@ -341,8 +341,6 @@ static void heal_and_check(struct run *run)
         run->changers[i].actor.stopped = true;
     for (int i = 0; i < CONSUMERS; i++)
         run->consumers[i].steady = true;
-    for (int i = 0; i < SHARERS; i++)
-        run->sharers[i].steady = true;
     for (int i = 0; i < STREAMERS; i++)
         run->streamers[i].steady = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
@@ -354,6 +352,8 @@ static void heal_and_check(struct run *run)
         before[HISTORY_PRODUCERS + COMMITTERS + i] = run->transactors[i].next;
     for (int i = 0; i < REGISTRARS; i++)
         schemas[i] = run->registrars[i].acknowledged;
+    for (int i = 0; i < SHARERS; i++) // until now they have met what the faults have left
+        run->sharers[i].steady = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     if (!history_failed(&run->history))
         liveness_check(run, before);

@@ -88,10 +88,22 @@ static void look(struct share_book *book)
     }
 }
 
+static void look_at_kept(struct share_book *book)
+{
+    for (int p = 0; p < HISTORY_PARTITIONS; p++) {
+        const struct replica *replica = NULL;
+        for (int i = 0; i < CLUSTER_STORAGE && replica == NULL; i++)
+            replica = replica_of(book, i, p);
+        if (replica != NULL)
+            share_kept_look(book->cluster, slice_str(SHARE_GROUP), replica->topic_id, p, &book->logs[p].kept);
+    }
+}
+
 static void on_look(struct timer *timer)
 {
     struct share_book *book = timer->context;
     look(book);
+    look_at_kept(book);
     timer_start_ms(book->cluster->observer, &book->timer, LOOK_MS);
 }
 
@@ -117,6 +129,11 @@ static void look_at_gift(struct share_book *book, const struct share_gift *gift,
         history_violation(book->history, "share-over-is-over",
                           "t-%d offset %lld is delivered to member %d after it was acknowledged",
                           gift->partition, (long long)offset, gift->member);
+    bool counts = book->asked[gift->member][gift->partition] >= seen->counted_epoch;
+    if (counts && seen->counted_us < gift->sent_us && gift->deliveries <= seen->counted)
+        history_violation(book->history, "share-count-stays",
+                          "t-%d offset %lld is delivery %d, it was given back after %d", gift->partition,
+                          (long long)offset, gift->deliveries, seen->counted);
     if (gift->deliveries > SHARE_DELIVERIES || gift->deliveries < 1)
         history_violation(book->history, "share-delivery-limit", "t-%d offset %lld is delivery %d",
                           gift->partition, (long long)offset, gift->deliveries);
@@ -171,6 +188,19 @@ void share_book_over(struct share_book *book, int node, int partition, int64_t f
     }
     if (sure)
         world_count(book->history->world, COUNT_share_over);
+}
+
+void share_book_given_back(struct share_book *book, const struct share_return *back)
+{
+    int32_t epoch = epoch_of(book, back->node, back->partition);
+    for (int64_t offset = back->first; epoch != UNKNOWN && offset <= back->last; offset++) {
+        struct share_seen *seen = seen_at(book, back->partition, offset);
+        if (seen->counted >= back->deliveries)
+            continue;
+        seen->counted = back->deliveries;
+        seen->counted_us = book->history->world->now_us;
+        seen->counted_epoch = epoch;
+    }
 }
 
 void share_book_let_go(struct share_book *book, int partition, int64_t first, int64_t last)

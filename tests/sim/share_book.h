@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What members of the share group were given and what they were told became of it, and the checkers of share
 // groups: what was acknowledged never comes again, nobody gets what another one holds, nothing is delivered
-// too often or lost, and the start offset never goes back.
+// too often or lost, deliveries that were counted stay counted, and the start offset never goes back.
 #ifndef SIM_SHARE_BOOK_H
 #define SIM_SHARE_BOOK_H
 
-#include "cluster.h"
+#include "share_kept.h"
+
+#define SHARE_GROUP "sharers"
 
 enum { SHARE_LOCK_MS = 2000, SHARE_DELIVERIES = 5, SHARERS = 3 }; // of the storage nodes too
 
@@ -18,13 +20,16 @@ struct share_place {
 };
 
 struct share_seen {
-    int16_t deliveries; // most that were told; 0: never delivered
-    bool over;          // an answer said that it is
-    bool maybe;         // ... or was lost
-    int64_t over_us;    // when that answer came
-    int32_t over_epoch; // ... and an epoch of the leader that is not below the one it was given in
-    int holder;         // who has it by its own clock + 1; 0: nobody
-    int64_t until_us;   // its lock does not end before
+    int16_t deliveries;    // most that were told; 0: never delivered
+    bool over;             // an answer said that it is
+    bool maybe;            // ... or was lost
+    int64_t over_us;       // when that answer came
+    int32_t over_epoch;    // ... and an epoch of the leader that is not below the one it was given in
+    int16_t counted;       // deliveries when it was given back, as an answer said; 0: it was not
+    int64_t counted_us;    // when that answer came
+    int32_t counted_epoch; // as over_epoch
+    int holder;            // who has it by its own clock + 1; 0: nobody
+    int64_t until_us;      // its lock does not end before
     struct share_place place;
 };
 
@@ -39,6 +44,7 @@ struct share_book {
         int64_t begin; // where the group began, as far as was seen; at first the leader may not know of
                        // the group's configuration yet
         bool begun;
+        struct share_kept kept; // by the coordinators
     } logs[HISTORY_PARTITIONS];
     bool configured;        // the group begins at the first record
     bool suspects[SHARERS]; // somebody has what this member holds, unless its connection is gone
@@ -60,6 +66,13 @@ void share_book_given(struct share_book *book, const struct share_gift *gift);
 // They are over, as this node has said, or may be (the answer was lost).
 void share_book_over(struct share_book *book, int node, int partition, int64_t first, int64_t last,
                      bool sure);
+// They were given back after so many deliveries, as this node has said.
+struct share_return {
+    int node, partition;
+    int64_t first, last;
+    int16_t deliveries;
+};
+void share_book_given_back(struct share_book *book, const struct share_return *back);
 // The member is about to acknowledge them, whatever is answered.
 void share_book_let_go(struct share_book *book, int partition, int64_t first, int64_t last);
 // The member's session is gone, and with it what it held.

@@ -22,10 +22,9 @@ enum {
     DROPS_ONE_IN = 60,
     LATE_ONE_IN = 40,
     REPEATS_ONE_IN = 15,
+    BAD_ONE_IN = 97, // of the records
     GROUP_RESOURCE = 32
 };
-
-static const char GROUP[] = "sharers";
 
 static struct sharer *of(struct actor *actor)
 {
@@ -87,7 +86,7 @@ static void configure(struct sharer *sharer)
     config.name = slice_str("share.auto.offset.reset");
     config.value = slice_str("earliest");
     resource.resource_type = GROUP_RESOURCE;
-    resource.resource_name = slice_str(GROUP);
+    resource.resource_name = slice_str(SHARE_GROUP);
     resource.configs = &config;
     resource.configs_count = 1;
     request.resources = &resource;
@@ -121,7 +120,7 @@ static void beat(struct sharer *sharer)
     struct slice topic = slice_str("t");
     struct kafka_share_group_heartbeat_request request;
     kafka_defaults(&kafka_share_group_heartbeat_request_message, &request);
-    request.group_id = slice_str(GROUP);
+    request.group_id = slice_str(SHARE_GROUP);
     request.member_id = slice_str(sharer->id);
     request.member_epoch = sharer->epoch;
     request.subscribed_topic_names = &topic;
@@ -131,7 +130,27 @@ static void beat(struct sharer *sharer)
 
 // ---- what is said of records ----
 
-// Chooses what the next request says of the held records, all of one type.
+// Of what is held, those like the first one are said, the others stay for the next request.
+static void say(struct sharer *sharer)
+{
+    bool bad = sharer->held_count > 0 && sharer->held[0].bad;
+    int left = 0;
+    sharer->said_count = 0;
+    for (int i = 0; i < sharer->held_count; i++) {
+        const struct sharer_span span = sharer->held[i];
+        if (span.bad != bad) {
+            sharer->held[left++] = span;
+            continue;
+        }
+        sharer->said[sharer->said_count++] = span;
+        share_book_let_go(sharer->book, span.partition, span.first, span.last);
+    }
+    sharer->held_count = left;
+    if (bad && !sharer->steady)
+        sharer->said_type = SHARE_RELEASE;
+}
+
+// Chooses what the next request says of held records, all of one type.
 static void decide(struct sharer *sharer)
 {
     static const int8_t types[] = {SHARE_ACCEPT, SHARE_ACCEPT, SHARE_ACCEPT, SHARE_RELEASE, SHARE_REJECT};
@@ -140,25 +159,32 @@ static void decide(struct sharer *sharer)
     if (sharer->repeats)
         return;
     sharer->said_type = sharer->steady ? SHARE_ACCEPT : types[prng_below(&sharer->actor.prng, 5)];
-    sharer->said_count = sharer->held_count;
-    for (int i = 0; i < sharer->held_count; i++) {
-        sharer->said[i] = sharer->held[i];
-        share_book_let_go(sharer->book, sharer->said[i].partition, sharer->said[i].first,
-                          sharer->said[i].last);
-    }
-    sharer->held_count = 0;
+    say(sharer);
+}
+
+static void given_back(struct sharer *sharer, const struct sharer_span *span)
+{
+    share_book_given_back(sharer->book, &(struct share_return){.node = node_of(sharer),
+                                                               .partition = span->partition,
+                                                               .first = span->first,
+                                                               .last = span->last,
+                                                               .deliveries = span->deliveries});
 }
 
 // What one partition's answer means for what was said of it. A leader that loses its place while it writes
 // what was said does not know whether it is written; only a record that the member did not hold is certain.
 static void settle(struct sharer *sharer, int partition, int16_t error)
 {
-    bool counts = sharer->said_type != SHARE_RELEASE && error != KAFKA_ERR_INVALID_RECORD_STATE;
-    for (int i = 0; i < sharer->said_count && !sharer->repeats && counts; i++) {
+    bool back = sharer->said_type == SHARE_RELEASE;
+    for (int i = 0; i < sharer->said_count && !sharer->repeats; i++) {
         const struct sharer_span *span = &sharer->said[i];
-        if (span->partition == partition)
+        if (span->partition != partition)
+            continue;
+        if (!back && error != KAFKA_ERR_INVALID_RECORD_STATE)
             share_book_over(sharer->book, node_of(sharer), partition, span->first, span->last,
                             error == KAFKA_ERR_NONE);
+        if (back && error == KAFKA_ERR_NONE)
+            given_back(sharer, span);
     }
 }
 
@@ -215,7 +241,7 @@ static void acknowledge(struct sharer *sharer)
                 .partition_index = sharer->said[i].partition, .acknowledgement_batches = &batches[i]};
         parts[topic.partitions_count - 1].acknowledgement_batches_count++;
     }
-    request.group_id = slice_str(GROUP);
+    request.group_id = slice_str(SHARE_GROUP);
     request.member_id = slice_str(sharer->id);
     request.share_session_epoch = sharer->session;
     request.topics = &topic;
@@ -224,6 +250,25 @@ static void acknowledge(struct sharer *sharer)
 }
 
 // ---- fetching ----
+
+static bool is_bad(int64_t offset)
+{
+    return offset % BAD_ONE_IN == BAD_ONE_IN / 2;
+}
+
+// Bad records are spans of their own. What finds no room is left until its lock ends.
+static void hold(struct sharer *sharer, int partition,
+                 const struct kafka_share_fetch_response_acquired_records *got)
+{
+    int64_t first = got->first_offset;
+    while (first <= got->last_offset && sharer->held_count < SHARER_SPANS) {
+        struct sharer_span span = {partition, first, first, got->delivery_count, is_bad(first)};
+        while (!span.bad && span.last < got->last_offset && !is_bad(span.last + 1))
+            span.last++;
+        sharer->held[sharer->held_count++] = span;
+        first = span.last + 1;
+    }
+}
 
 static void take(struct sharer *sharer, const struct kafka_share_fetch_response_partition_data *part)
 {
@@ -236,9 +281,7 @@ static void take(struct sharer *sharer, const struct kafka_share_fetch_response_
                                                             .last = got->last_offset,
                                                             .sent_us = sharer->sent_us,
                                                             .deliveries = got->delivery_count});
-        if (sharer->held_count < SHARER_SPANS) // others are left until their locks end
-            sharer->held[sharer->held_count++] =
-                (struct sharer_span){part->partition_index, got->first_offset, got->last_offset};
+        hold(sharer, part->partition_index, got);
     }
 }
 
@@ -279,7 +322,7 @@ static void fetch(struct sharer *sharer)
     for (int32_t p = 0; sharer->session == 0 && p < HISTORY_PARTITIONS; p++)
         parts[topic.partitions_count++] =
             (struct kafka_share_fetch_request_fetch_partition){.partition_index = p};
-    request.group_id = slice_str(GROUP);
+    request.group_id = slice_str(SHARE_GROUP);
     request.member_id = slice_str(sharer->id);
     request.share_session_epoch = sharer->session;
     request.max_wait_ms = WAIT_MS;
@@ -316,7 +359,8 @@ static void sharer_step(struct actor *actor)
         drop(sharer);
     } else {
         decide(sharer);
-        if (sharer->said_count > 0 && (sharer->repeats || prng_below(&actor->prng, 2) == 0))
+        bool more = sharer->held_count > 0; // a fetch would bring others in between
+        if (sharer->said_count > 0 && (sharer->repeats || more || prng_below(&actor->prng, 2) == 0))
             acknowledge(sharer);
         else
             fetch(sharer);

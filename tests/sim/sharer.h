@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A member of a share group (KIP-932) that reads the topic t: heartbeats, opens a session at one storage node
 // after the other, fetches, and accepts, releases or rejects what it gets, with the next fetch or by itself;
-// it says the same twice, comes too late, drops its connection, or dies and comes back as another. What it
-// was given and told stands in a share_book.
+// it says the same twice, comes too late, drops its connection, or dies and comes back as another. Some
+// records are bad: every member gives them back, until they are delivered too often. What it was given and
+// told stands in a share_book.
 #ifndef SIM_SHARER_H
 #define SIM_SHARER_H
 
@@ -15,6 +16,8 @@ enum { SHARER_SPANS = 64 };
 struct sharer_span {
     int partition;
     int64_t first, last;
+    int16_t deliveries;
+    bool bad; // nobody can do anything with it
 };
 
 struct sharer {
