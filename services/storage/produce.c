@@ -95,8 +95,10 @@ static bool leads_since_lately(const struct replica *replica, struct env *env)
 static int16_t out_of_order(struct produce_item *item, int64_t producer_id)
 {
     struct env *env = env_of(item->produce);
+#ifndef PLANTED_OUT_OF_ORDER_BEHIND_REFUSED
     if (!refused_to_repeat(item->produce->request->conn->peer, env, producer_id) &&
         !leads_since_lately(item_replica(item), env)) // it is there: it has just judged the batch
+#endif
         return KAFKA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
     item->answer->error_message = slice_str("a batch before it is to be sent again first");
     return KAFKA_ERR_NOT_ENOUGH_REPLICAS;

@@ -5,7 +5,11 @@
 
 #include "world.h"
 
-enum { HISTORY_PARTITIONS = 3, HISTORY_PRODUCERS = 3 };
+enum {
+    HISTORY_PARTITIONS = 3,
+    HISTORY_SINGLE_PRODUCERS = 3,                                     // of one partition each
+    HISTORY_PRODUCERS = HISTORY_SINGLE_PRODUCERS + HISTORY_PARTITIONS // the others: one pipeliner's
+};
 
 struct history_ack {
     int producer;

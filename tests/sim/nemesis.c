@@ -127,6 +127,13 @@ static void power_cut_kind(struct nemesis *nemesis, enum daemon_kind kind)
             stop(nemesis, cluster_daemon(nemesis->cluster, i), true);
 }
 
+static void kill_all(struct nemesis *nemesis)
+{
+    for (int i = 0; i < nemesis->cluster->daemon_count; i++)
+        stop(nemesis, cluster_daemon(nemesis->cluster, i), false);
+    world_count(nemesis->cluster->world, COUNT_all_killed);
+}
+
 static void clock_jump(struct nemesis *nemesis)
 {
     struct daemon_sim *daemon = any_daemon(nemesis);
@@ -178,6 +185,9 @@ static void nemesis_step(struct timer *timer)
     case FAULT_CLOCK_JUMP:
         clock_jump(nemesis);
         break;
+    case FAULT_KILL_ALL:
+        kill_all(nemesis);
+        break;
     case FAULT_CLEAN_STOP:
         clean_stop(nemesis);
         break;
@@ -192,7 +202,7 @@ static void nemesis_step(struct timer *timer)
 static void plan_anywhere(struct nemesis *nemesis)
 {
     struct nemesis_plan *plan = &nemesis->plan;
-    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2, 2};
+    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2, 2, 1};
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i] * (int)nemesis_between(nemesis, 0, 2);
     plan->weights[FAULT_LINKS_HEAL] += plan->weights[FAULT_LINKS_CUT] / 2 + 1;
@@ -211,7 +221,7 @@ static void plan_anywhere(struct nemesis *nemesis)
 static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
 {
     struct nemesis_plan *plan = &nemesis->plan;
-    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5, 1};
+    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5, 1, 0};
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i];
     plan->kinds[kind] = 1;

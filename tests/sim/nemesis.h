@@ -22,6 +22,7 @@ enum nemesis_fault {
     FAULT_CLOCK_JUMP,
     FAULT_WEATHER,
     FAULT_CLEAN_STOP, // of a storage node
+    FAULT_KILL_ALL,   // all at once
     NEMESIS_FAULTS
 };
 

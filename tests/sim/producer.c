@@ -4,16 +4,12 @@
 #include "producer.h"
 
 #include "kafka/api.h"
-#include "kafka/batch.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/init_producer_id.h"
 #include "kafka/messages/metadata.h"
-#include "kafka/messages/produce.h"
 
-#include <stdio.h>
-
-enum { TOPIC_NAMES_VERSION = 12, PAUSE_MS_MAX = 20 };
+enum { PAUSE_MS_MAX = 20 };
 
 static struct producer *of(struct actor *actor)
 {
@@ -104,34 +100,16 @@ static void metadata_ask(struct actor *actor)
 
 static void record_send(struct producer *producer)
 {
-    char text[64];
-    struct batch_record record = {.timestamp = env_wall_ms(producer->actor.env)};
-    struct batch_spec spec = batch_spec_plain();
-    snprintf(text, sizeof text, "p%d-%lld", producer->index, (long long)producer->next);
-    record.value = slice_str(text);
-    spec.producer_id = producer->producer_id;
-    spec.producer_epoch = producer->producer_epoch;
-    spec.base_sequence = (int32_t)producer->next;
-    buf_clear(&producer->batch);
-    batch_build(&spec, &record, 1, &producer->batch);
+    struct record_said said = {.producer = producer->index,
+                               .number = producer->next,
+                               .partition = producer->partition,
+                               .producer_id = producer->producer_id,
+                               .producer_epoch = producer->producer_epoch,
+                               .sequence = (int32_t)producer->next};
+    record_request_build(&producer->request, producer->actor.env, &said);
     producer->actor.history->sent[producer->index] = producer->next;
-
-    struct kafka_produce_request_partition_produce_data partition;
-    struct kafka_produce_request_topic_produce_data topic;
-    struct kafka_produce_request request;
-    kafka_structure_defaults(&kafka_produce_request_partition_produce_data_type, &partition);
-    kafka_structure_defaults(&kafka_produce_request_topic_produce_data_type, &topic);
-    kafka_defaults(&kafka_produce_request_message, &request);
-    partition.index = producer->partition;
-    partition.records.bytes = buf_slice(&producer->batch);
-    topic.name = slice_str("t");
-    topic.partition_data = &partition;
-    topic.partition_data_count = 1;
-    request.acks = -1;
-    request.timeout_ms = 2000;
-    request.topic_data = &topic;
-    request.topic_data_count = 1;
-    actor_call(&producer->actor, KAFKA_API_PRODUCE, TOPIC_NAMES_VERSION, &request, on_produced);
+    actor_call(&producer->actor, KAFKA_API_PRODUCE, RECORD_REQUEST_VERSION, &producer->request.request,
+               on_produced);
 }
 
 static void producer_step(struct actor *actor)
@@ -163,5 +141,5 @@ void producer_init(struct producer *producer, struct env *env, struct history *h
 {
     *producer = (struct producer){.index = index, .partition = index % HISTORY_PARTITIONS};
     actor_init(&producer->actor, env, history, producer_step);
-    buf_init(&producer->batch, 4096);
+    buf_init(&producer->request.batch, 4096);
 }

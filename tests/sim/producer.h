@@ -5,6 +5,7 @@
 #define SIM_PRODUCER_H
 
 #include "actor.h"
+#include "record_request.h"
 
 enum producer_state { PRODUCER_ID, PRODUCER_LEADER, PRODUCER_SEND };
 
@@ -18,7 +19,7 @@ struct producer {
     int64_t next; // number of the record being sent
     int leader_port;
     bool finishing; // stop after the record under way is acknowledged
-    struct buf batch;
+    struct record_request request;
 };
 
 void producer_init(struct producer *producer, struct env *env, struct history *history, int index);

@@ -15,6 +15,7 @@
 #include "late.h"
 #include "member.h"
 #include "nemesis.h"
+#include "pipeliner.h"
 #include "producer.h"
 #include "reader.h"
 #include "reassigner.h"
@@ -52,7 +53,8 @@ struct run {
     struct nemesis nemesis;
     struct actor admin;
     bool topic_made;
-    struct producer producers[HISTORY_PRODUCERS];
+    struct producer producers[HISTORY_SINGLE_PRODUCERS];
+    struct pipeliner pipeliner;
     struct committer committers[COMMITTERS];
     struct member_sim members[MEMBERS];
     struct consumer_sim consumers[CONSUMERS];
@@ -177,7 +179,8 @@ static void actor_place(struct run *run, struct actor *actor)
 static void clients_begin(struct run *run, struct env *env)
 {
     static const char *const groups[COMMITTERS] = {"committer-a", "committer-b"};
-    for (int i = 0; i < HISTORY_PRODUCERS; i++) {
+    pipeliner_init(&run->pipeliner, env, &run->history, run->cluster.ports);
+    for (int i = 0; i < HISTORY_SINGLE_PRODUCERS; i++) {
         producer_init(&run->producers[i], env, &run->history, i);
         actor_place(run, &run->producers[i].actor);
     }
@@ -299,13 +302,20 @@ static void streamers_check(struct run *run)
                           (unsigned long long)active);
 }
 
+static int64_t next_record(const struct run *run, int producer)
+{
+    return producer < HISTORY_SINGLE_PRODUCERS
+               ? run->producers[producer].next
+               : run->pipeliner.lanes[producer - HISTORY_SINGLE_PRODUCERS].next;
+}
+
 // After healing every client gets on.
 static void liveness_check(struct run *run, const int64_t before[GETTING_ON])
 {
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
-        if (run->producers[i].next <= before[i])
+        if (next_record(run, i) <= before[i])
             history_violation(&run->history, "liveness", "producer %d is stuck at record %lld", i,
-                              (long long)run->producers[i].next);
+                              (long long)next_record(run, i));
     for (int i = 0; i < COMMITTERS; i++)
         if (run->committers[i].next <= before[HISTORY_PRODUCERS + i])
             history_violation(&run->history, "liveness", "%s is stuck at offset %lld",
@@ -345,7 +355,7 @@ static void heal_and_check(struct run *run)
         run->streamers[i].steady = true;
     run_for(run, HEAL_SECONDS / 2 * 1000000ll);
     for (int i = 0; i < HISTORY_PRODUCERS; i++)
-        before[i] = run->producers[i].next;
+        before[i] = next_record(run, i);
     for (int i = 0; i < COMMITTERS; i++)
         before[HISTORY_PRODUCERS + i] = run->committers[i].next;
     for (int i = 0; i < TRANSACTORS; i++)
@@ -359,7 +369,8 @@ static void heal_and_check(struct run *run)
         liveness_check(run, before);
     if (!history_failed(&run->history) && run->cluster.registry_count > 0)
         registrars_check(run, schemas);
-    for (int i = 0; i < HISTORY_PRODUCERS; i++)
+    run->pipeliner.finishing = true;
+    for (int i = 0; i < HISTORY_SINGLE_PRODUCERS; i++)
         run->producers[i].finishing = true;
     for (int i = 0; i < TRANSACTORS; i++)
         run->transactors[i].finishing = true;

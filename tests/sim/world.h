@@ -31,23 +31,24 @@ enum { WORLD_MACHINES_MAX = 16 };
     X(clock_jump)                                                                                            \
     X(restart)                                                                                               \
     X(stream_broken)                                                                                         \
-    X(controllers_regrouped) X(election_struck) X(rejoin_struck) X(leader_changed) X(isr_shrunk)             \
-        X(isr_grown) X(truncated) X(truncation_struck) X(power_cut_in_job) X(journal_replayed)               \
-            X(journal_block_given_back) X(controller_elected) X(controller_changed) X(metadata_committed)    \
-                X(metadata_overwritten) X(shard_moved) X(record_acknowledged) X(record_unknown)              \
-                    X(offset_committed) X(rebalance) X(reassignment_begun) X(reassignment_cancelled)         \
-                        X(replica_removed) X(disk_filled) X(space_refused) X(appends_refused)                \
-                            X(disk_emptied) X(disk_failing) X(io_error) X(sync_lost_bytes) X(disk_working)   \
-                                X(replica_failed) X(replica_mended) X(log_returned) X(bit_flipped)           \
-                                    X(damage_found) X(damage_refetched) X(checkpoint_remade)                 \
-                                        X(topic_id_repaired) X(batches_read) X(clean_stop) X(resumed)        \
-                                            X(transaction_committed) X(transaction_aborted)                  \
-                                                X(transaction_offset) X(late_request) X(cached_read)         \
-                                                    X(consumer_told) X(voter_added) X(voter_removed)         \
-                                                        X(share_given) X(share_over) X(tasks_told)           \
-                                                            X(tasks_committed) X(schema_registered)          \
-                                                                X(schema_read) X(registry_changed)           \
-                                                                    X(large_schema)
+    X(controllers_regrouped)                                                                                 \
+    X(election_struck) X(rejoin_struck) X(leader_changed) X(isr_shrunk) X(isr_grown) X(truncated)            \
+        X(truncation_struck) X(power_cut_in_job) X(journal_replayed) X(journal_block_given_back)             \
+            X(controller_elected) X(controller_changed) X(metadata_committed) X(metadata_overwritten)        \
+                X(shard_moved) X(record_acknowledged) X(record_unknown) X(offset_committed) X(rebalance)     \
+                    X(reassignment_begun) X(reassignment_cancelled) X(replica_removed) X(disk_filled)        \
+                        X(space_refused) X(appends_refused) X(disk_emptied) X(disk_failing) X(io_error)      \
+                            X(sync_lost_bytes) X(disk_working) X(replica_failed) X(replica_mended)           \
+                                X(log_returned) X(bit_flipped) X(damage_found) X(damage_refetched)           \
+                                    X(checkpoint_remade) X(topic_id_repaired) X(batches_read) X(clean_stop)  \
+                                        X(resumed) X(transaction_committed) X(transaction_aborted)           \
+                                            X(transaction_offset) X(late_request) X(cached_read)             \
+                                                X(consumer_told) X(voter_added) X(voter_removed)             \
+                                                    X(share_given) X(share_over) X(tasks_told)               \
+                                                        X(tasks_committed) X(schema_registered)              \
+                                                            X(schema_read) X(registry_changed)               \
+                                                                X(large_schema) X(batch_behind)              \
+                                                                    X(producer_renewed) X(all_killed)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
