@@ -26,7 +26,7 @@ def main():
     for archive in sorted(build.glob("libmr_*.a")) + sorted(build.glob("libsvc_*.a")):
         libraries.update(functions(archive))
     own = set()
-    for thing in (build / "tests/sim/CMakeFiles/sim.dir").glob("*.o"):
+    for thing in (build / "tests/sim/CMakeFiles/sim_parts.dir").glob("*.o"):
         own |= functions(thing).keys()
     simulator = functions(build / "bin/sim")
     wrong = sorted(own & libraries.keys())
