@@ -594,7 +594,9 @@ static void look_fire(struct timer *timer)
     *looks = (struct looks){.job = {.run = looks_run, .done = looks_done}, .set = set};
     for (; set->look_next != NULL && looks->count < LOOK_LOGS; set->look_next = set->look_next->next) {
         struct log *log = set->look_next;
-        if (!log->deleted && !log->busy && !log->adopting && log->status == ST_OK && log->on_disk)
+        // A copy's directory is about to change its name, and its files were read when this start found it.
+        if (!log->deleted && !log->busy && !log->adopting && log->status == ST_OK && log->on_disk &&
+            !log->future)
             take_sight(looks, log);
     }
     env_submit(set->env, set->env->pool, &looks->job);

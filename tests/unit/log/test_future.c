@@ -429,6 +429,31 @@ Test(future, a_copy_is_recovered_and_can_be_given_up)
     help_fini(help);
 }
 
+// The background's look at the files behind a start must not take the renaming for damage.
+Test(future, a_copy_found_at_a_start_takes_the_name_while_files_are_looked_at)
+{
+    struct story story;
+    story_init(&story, 1, 1500);
+    struct help *help = &story.help;
+    append_some(&story, 12, 1);
+    flush(&story);
+    begin(&story);
+    copy(&story);
+    crash(&story, true, false);
+    help_open(help, false);
+    open_other(&story);
+    story.future = log_set_next_future(story.other, NULL);
+    fake(&story)->pool_last = true;
+    fake(&story)->now_us += 3000000;
+    while (fake_fire(help->env))
+        continue;
+    install(&story);
+    cr_assert_eq(help->done, ST_OK);
+    cr_assert_eq(log_status(story.future), ST_OK, "%s", fake(&story)->last_line);
+    crash(&story, false, false);
+    help_fini(help);
+}
+
 Test(future, names_too_long_for_a_copys_directory_are_refused)
 {
     struct story story;
