@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+enum { ANSWER_MS = 200 }; // far below the caller's deadline (txn_outbox.c), as in storage's markers.c
+
 struct marking;
 
 // One shard of the request.
@@ -24,6 +26,7 @@ struct marking {
     struct part *parts;
     size_t count;
     size_t open; // parts without a status, and one while the request is taken in
+    struct timer limit;
 };
 
 static void marking_end(struct marking *marking)
@@ -32,6 +35,7 @@ static void marking_end(struct marking *marking)
     reply.status = marking->statuses;
     reply.n_status = marking->count;
     marking->closure(&reply, marking->call);
+    timer_stop(marking->coordinator->env, &marking->limit);
     mem_free(marking->statuses);
     mem_free(marking->parts);
     mem_free(marking);
@@ -44,6 +48,22 @@ static void part_done(void *context, enum status status)
     marking->statuses[part - marking->parts] = (int32_t)status;
     if (--marking->open == 0)
         marking_end(marking);
+}
+
+// A shard does not get on, perhaps for as long as its partition has no leader. Other transactions' ends are
+// told without it, and the late one is sent again, in a call of its own: that finds the shard's state without
+// the transaction, writes nothing (shard_end_txn) and waits as long as its caller does. So also a shard that
+// is slow all the time is heard of.
+static void marking_on_limit(struct timer *timer)
+{
+    struct marking *marking = timer->context;
+    for (size_t i = 0; i < marking->count; i++) {
+        if (marking->parts[i].wait.ledger == NULL)
+            continue;
+        ledger_wait_cancel(&marking->parts[i].wait);
+        marking->statuses[i] = ST_AGAIN;
+    }
+    marking_end(marking);
 }
 
 // A former owner of the transaction may still be sending.
@@ -97,7 +117,10 @@ void group_markers(struct coordinator *coordinator, const Millrace__WriteMarkers
         .coordinator = coordinator, .closure = closure, .call = call, .count = count, .open = count + 1};
     marking->statuses = mem_calloc(count + 1, sizeof *marking->statuses);
     marking->parts = mem_calloc(count + 1, sizeof *marking->parts);
+    timer_init(&marking->limit, marking_on_limit, marking);
     marker_parts_each(request, part_begin, marking);
     if (--marking->open == 0)
         marking_end(marking);
+    else if (request->n_markers > 1)
+        timer_start_ms(coordinator->env, &marking->limit, ANSWER_MS);
 }

@@ -307,7 +307,7 @@ static void serve_append(Millrace__Storage_Service *service, const Millrace__Led
     struct desk_log *log = log_of(desk, request->topic, request->partition);
     struct block *bytes = rpc_call_payload(call);
     struct batch_header header;
-    if (desk->appends_held)
+    if (desk->appends_held || (desk->held_shard >= 0 && log == &desk->logs[desk->held_shard]))
         return; // until its deadline, or for ever
     cr_assert_eq(batch_parse(block_slice(bytes), &header), ST_OK);
     cr_assert_lt(log->count, DESK_BATCHES);
@@ -429,6 +429,7 @@ void desk_start(struct desk *desk)
     memset(desk, 0, sizeof *desk);
     desk->refused_producer = -1;
     desk->late_partition = -1;
+    desk->held_shard = -1;
     cr_assert_eq(env_posix_new("desk", 1, &desk->env), ST_OK);
     desk->env->diag.level = DIAG_ERROR;
     desk->ops = *desk->env->ops;

@@ -41,6 +41,7 @@ struct desk {
     struct desk_log share_logs[DESK_SHARDS]; // of __share_group_state
     bool silent;                             // the metadata log is not told
     bool appends_held;                       // appends are not answered (and not written)
+    int32_t held_shard;                      // the same for this one of __consumer_offsets; -1: none
     bool opens_held;                         // ledgers cannot be opened
     bool markers_refused;
     int64_t refused_producer; // its markers are; -1: nobody's

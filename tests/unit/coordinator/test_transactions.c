@@ -19,6 +19,7 @@
 #include <criterion/criterion.h>
 
 static const char *current = "x"; // of the producer that the requests are of
+static const char *group = "g";   // its offsets are of
 static int64_t producer_id;
 static int16_t epoch;
 
@@ -483,7 +484,7 @@ static int16_t commit_offset(int16_t version, int64_t offset)
     struct kafka_txn_offset_commit_request request;
     kafka_defaults(&kafka_txn_offset_commit_request_message, &request);
     request.transactional_id = text(current);
-    request.group_id = text("g");
+    request.group_id = text(group);
     request.producer_id = producer_id;
     request.producer_epoch = epoch;
     request.topics = &topic;
@@ -612,6 +613,88 @@ Test(transactions, removed_offsets_that_waited_do_not_come_back)
         desk_take_over(&d);
         cr_expect_eq(committed("g"), -1);
     }
+}
+
+// What the coordinator answers to a call of some commit markers.
+struct marked {
+    int done;
+    size_t count;
+    int32_t status[2];
+};
+
+static void on_all_marked(const Millrace__WriteMarkersReply *reply, void *context)
+{
+    struct marked *marked = context;
+    marked->done++;
+    marked->count = reply != NULL ? reply->n_status : 0;
+    for (size_t i = 0; i < marked->count && i < 2; i++)
+        marked->status[i] = reply->status[i];
+}
+
+// The markers of the first count producers, each for its own group shard, in one call.
+static void mark(struct marked *marked, const int64_t producers[2], int32_t shards[2], size_t count)
+{
+    Millrace__MarkerTopic topics[2], *topic[2];
+    Millrace__Marker markers[2], *marker[2];
+    *marked = (struct marked){0};
+    for (size_t i = 0; i < count; i++) {
+        millrace__marker_topic__init(topic[i] = &topics[i]);
+        topics[i].name = "__consumer_offsets";
+        topics[i].partitions = &shards[i];
+        topics[i].n_partitions = 1;
+        millrace__marker__init(marker[i] = &markers[i]);
+        markers[i].producer_id = producers[i];
+        markers[i].producer_epoch = epoch;
+        markers[i].commit = true;
+        markers[i].owner_epoch = d.owner_epoch;
+        markers[i].started_ms = -1;
+        markers[i].topics = &topic[i];
+        markers[i].n_topics = 1;
+    }
+    Millrace__WriteMarkersRequest request = MILLRACE__WRITE_MARKERS_REQUEST__INIT;
+    request.markers = marker;
+    request.n_markers = count;
+    struct rpc_options options = {.deadline_ms = 10000};
+    millrace__coordinator__write_markers(rpc_on(d.peer, &millrace__coordinator__descriptor, &options),
+                                         &request, on_all_marked, marked);
+}
+
+static void await_marked(const struct marked *marked)
+{
+    for (int64_t end_us = env_now_us(d.env) + 5000000; marked->done == 0;) {
+        cr_assert_lt(env_now_us(d.env), end_us, "the markers are not answered");
+        env_posix_turn(d.env, 500);
+    }
+}
+
+Test(transactions, a_group_shard_that_does_not_get_on_holds_up_no_other_transaction)
+{
+    static const char *const ids[2] = {"x", "y"}, *const groups[2] = {"g", "f"};
+    int32_t shards[2] = {3, 2}; // of the groups
+    int64_t producers[2];
+    for (int i = 0; i < 2; i++) {
+        current = ids[i];
+        group = groups[i];
+        init();
+        cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+        producers[i] = producer_id;
+    }
+    d.held_shard = shards[0];
+    struct marked marked;
+    mark(&marked, producers, shards, 2);
+    await_marked(&marked);
+    cr_assert_eq(marked.count, 2);
+    cr_expect_eq(marked.status[0], ST_AGAIN);
+    cr_expect_eq(marked.status[1], ST_OK);
+    cr_expect_eq(committed("f"), 5);
+    mark(&marked, producers, shards, 1); // told again by itself it is waited for
+    desk_turns(&d, 600);
+    cr_expect_eq(marked.done, 0);
+    d.held_shard = -1;
+    while (marked.done == 0)
+        env_posix_turn(d.env, 500);
+    cr_expect_eq(marked.status[0], ST_OK);
+    cr_expect_eq(committed("g"), 5);
 }
 
 static void on_marked(const Millrace__WriteMarkersReply *reply, void *context)
