@@ -12,7 +12,6 @@ enum {
     TICK_MS_MAX = 10,
     NEW_ONE_IN = 4, // ticks of a lane
     RENEWS_ONE_IN = 1500,
-    LATE_US_MAX = 100000,
     CALL_MS = 8000
 };
 
@@ -59,26 +58,11 @@ static void links_sweep(struct pipeliner *pipeliner)
 
 // ---- batches ----
 
-// Those from this number on are sent again, with the numbers they have, when the client hears of it: until
-// then others follow what was refused.
-static void lane_goes_back(struct pipeliner *pipeliner, struct pipeliner_lane *lane, int64_t number)
+// Those from this number on are sent again, with the numbers they have.
+static void lane_goes_back(struct pipeliner_lane *lane, int64_t number)
 {
-    bool late = prng_below(&pipeliner->prng, 2) == 0;
-    if (lane->back < 0)
-        lane->back_us =
-            env_now_us(pipeliner->env) + (late ? (int64_t)prng_below(&pipeliner->prng, LATE_US_MAX) : 0);
-    lane->back = lane->back < 0 || number < lane->back ? number : lane->back;
-}
-
-static void lane_hears(struct pipeliner *pipeliner, struct pipeliner_lane *lane)
-{
-    if (lane->back < 0 || env_now_us(pipeliner->env) < lane->back_us)
-        return;
-    int64_t from = lane->back > lane->next ? lane->back : lane->next;
+    int64_t from = number > lane->next ? number : lane->next;
     lane->sent = lane->sent < from ? lane->sent : from;
-    lane->leader = lane->moved ? -1 : lane->leader;
-    lane->moved = false;
-    lane->back = -1;
     lane->drains = true;
 }
 
@@ -103,9 +87,9 @@ static void refused(struct pipeliner *pipeliner, int partition, int64_t number, 
                           pipeliner_producer(partition), (long long)number,
                           (long long)pipeliner->lanes[partition].next, kafka_error_name(error));
     world_count(pipeliner->history->world, COUNT_record_unknown);
-    lane_goes_back(pipeliner, &pipeliner->lanes[partition], number);
-    pipeliner->lanes[partition].moved |=
-        error != KAFKA_ERR_NOT_ENOUGH_REPLICAS && error != KAFKA_ERR_REQUEST_TIMED_OUT;
+    lane_goes_back(&pipeliner->lanes[partition], number);
+    if (error != KAFKA_ERR_NOT_ENOUGH_REPLICAS && error != KAFKA_ERR_REQUEST_TIMED_OUT)
+        pipeliner->lanes[partition].leader = -1;
 }
 
 static void on_produced(enum status status, const struct conn_answer *answer, void *context)
@@ -117,8 +101,7 @@ static void on_produced(enum status status, const struct conn_answer *answer, vo
     if (status != ST_OK) {
         batch->link->broken |= status != ST_CANCELLED;
         world_count(pipeliner->history->world, COUNT_record_unknown);
-        lane_goes_back(pipeliner, lane, batch->number);
-        lane->back_us = 0; // a lost connection is heard of at once
+        lane_goes_back(lane, batch->number);
         return;
     }
     const struct kafka_produce_response *reply = answer->body;
@@ -169,13 +152,12 @@ static int64_t lane_end(struct pipeliner *pipeliner, int partition)
 static void lane_step(struct pipeliner *pipeliner, int partition)
 {
     struct pipeliner_lane *lane = &pipeliner->lanes[partition];
-    lane_hears(pipeliner, lane);
     lane->drains = lane->drains && lane->under_way > 0;
     if (lane->drains || lane->leader < 0 || link_to(pipeliner, lane->leader) == NULL)
         return;
     struct pipeliner_link *link = &pipeliner->links[lane->leader];
     int64_t end = lane_end(pipeliner, partition);
-    while (!link->broken && lane->sent < end && lane->sent < lane->next + PIPELINER_WINDOW)
+    while (!link->broken && lane->sent < end)
         batch_send(pipeliner, partition, link);
 }
 
@@ -307,7 +289,7 @@ void pipeliner_init(struct pipeliner *pipeliner, struct env *env, struct history
     for (int i = 0; i < PIPELINER_NODES; i++)
         pipeliner->links[i].owner = pipeliner;
     for (int p = 0; p < HISTORY_PARTITIONS; p++) {
-        pipeliner->lanes[p].leader = pipeliner->lanes[p].back = -1;
+        pipeliner->lanes[p].leader = -1;
         history->sent[pipeliner_producer(p)] = -1;
     }
     buf_init(&pipeliner->request.batch, 4096);

@@ -28,15 +28,12 @@ struct pipeliner_batch {
 };
 
 struct pipeliner_lane {
-    int64_t next;    // the first record that is not acknowledged
-    int64_t sent;    // records before it are under way or acknowledged
-    int64_t base;    // the record whose sequence number is 0
-    int leader;      // index of the node, -1: not known
-    int under_way;   // batches
-    int64_t back;    // the first record that is to be sent again, -1: none
-    int64_t back_us; // ... once it has heard of that: answers may be long on their way
-    bool moved;      // another node is to be asked for then
-    bool drains;     // nothing is sent until nothing is under way
+    int64_t next;                                     // the first record that is not acknowledged
+    int64_t sent;                                     // records before it are under way or acknowledged
+    int64_t base;                                     // the record whose sequence number is 0
+    int leader;                                       // index of the node, -1: not known
+    int under_way;                                    // batches
+    bool drains;                                      // nothing is sent until nothing is under way
     struct pipeliner_batch batches[PIPELINER_WINDOW]; // by number
 };
 
