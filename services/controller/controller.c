@@ -334,7 +334,8 @@ enum status controller_new(const struct controller_options *options, struct cont
         mem_free(controller);
         return status;
     }
-    snprintf(controller->endpoint, sizeof controller->endpoint, "%s", own_endpoint(controller));
+    const char *endpoint = own_endpoint(controller); // there is room: it is "" or raft_endpoint_valid
+    memcpy(controller->endpoint, endpoint, strlen(endpoint) + 1);
     rpc_set_node(controller->rpc, controller->node_id);
     controller->feed = feed_new(controller->env);
     controller->nodes = nodes_new();

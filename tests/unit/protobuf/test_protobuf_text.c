@@ -482,3 +482,16 @@ Test(protobuf_text, descriptors_alone_check_and_have_no_text)
     buf_fini(&set);
     buf_fini(&out);
 }
+
+// A weak import need not be there, so that nothing else finds out.
+Test(protobuf_text, the_name_of_an_import_is_utf8)
+{
+    const char *const texts[] = {P3 "import weak \"a\\377.proto\";", P3 "import weak \"a\xff.proto\";"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct schema_error error;
+        struct schema *schema;
+        cr_expect_eq(schema_parse(SCHEMA_PROTOBUF, slice_str(texts[i]), NULL, 0, &error, &schema),
+                     ST_MALFORMED, "%zu", i);
+        schema_free(schema);
+    }
+}
