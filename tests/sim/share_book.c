@@ -151,7 +151,7 @@ static void give(struct share_book *book, const struct share_gift *gift, int64_t
     if (gift->deliveries > seen->deliveries)
         seen->deliveries = gift->deliveries;
     seen->holder = place != NULL ? gift->member + 1 : 0;
-    seen->until_us = gift->sent_us + SHARE_LOCK_MS * 1000;
+    seen->until_us = gift->sent_us + (SHARE_LOCK_MS - 1) * 1000; // locks go by whole milliseconds
     if (place != NULL)
         seen->place = *place;
 }
