@@ -85,7 +85,7 @@ static bool take_over(struct registering *now)
     return true;
 }
 
-// schemaTagsToAdd and schemaTagsToRemove, of an Avro schema.
+// schemaTagsToAdd and schemaTagsToRemove, of an Avro or a JSON schema.
 static bool retag(struct registering *now)
 {
     const cJSON *body = now->submission.body;
@@ -94,9 +94,9 @@ static bool retag(struct registering *now)
     bool some = (add != NULL && !cJSON_IsNull(add)) || (remove != NULL && !cJSON_IsNull(remove));
     if (!some || now->submission.empty)
         return true;
-    if (strcmp(content->type, "AVRO") != 0)
-        return call_fail(now->call, 42201, "Only Avro schemas have tags inside here");
-    content->text = tags_change(now->call, content->text, add, remove);
+    if (!tags_known(content->type))
+        return call_fail(now->call, 42201, "Schemas of type %s have no tags inside here", content->type);
+    content->text = tags_change(now->call, &(struct tags_text){content->type, content->text}, add, remove);
     now->taken_over = true;
     return content->text != NULL;
 }

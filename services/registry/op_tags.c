@@ -65,12 +65,12 @@ static void tag(struct call *call, const struct state_version *version, const cJ
     const cJSON *add = json_get(request, "tagsToAdd"), *remove = json_get(request, "tagsToRemove");
     const char *text = version->schema->text;
     bool some = (add != NULL && !cJSON_IsNull(add)) || (remove != NULL && !cJSON_IsNull(remove));
-    if (some && strcmp(version->schema->type, "AVRO") != 0) {
-        call_fail(call, 42201, "Only Avro schemas have tags inside here");
+    if (some && !tags_known(version->schema->type)) {
+        call_fail(call, 42201, "Schemas of type %s have no tags inside here", version->schema->type);
         return;
     }
     if (some)
-        text = tags_change(call, text, add, remove);
+        text = tags_change(call, &(struct tags_text){version->schema->type, text}, add, remove);
     if (text == NULL)
         return;
     char *body = registration(version->schema, text, request);

@@ -4,6 +4,8 @@
 
 #include "answer.h"
 #include "http/json.h"
+#include "schema/schema.h"
+#include "tags_walk.h"
 
 #include <math.h>
 
@@ -15,16 +17,7 @@ enum {
     INTEGER_BITS = 53       // what a double holds exactly
 };
 
-// Told of every record and every field with its path.
-typedef bool entity_fn(struct call *call, cJSON *object, const char *path, bool field, void *context);
-
-struct walk {
-    struct call *call;
-    entity_fn *visit;
-    void *context;
-};
-
-static bool no_memory(struct call *call)
+bool tags_no_memory(struct call *call)
 {
     return call_fail(call, 50001, "The request needs too much memory");
 }
@@ -53,7 +46,7 @@ static bool walk_fields(struct walk *walk, cJSON *record, const char *path, cons
         const char *name = json_string(at, "name");
         const char *its = name != NULL ? arena_printf(&walk->call->arena, "%s.%s", path, name) : NULL;
         if (its == NULL)
-            return no_memory(walk->call);
+            return tags_no_memory(walk->call);
         if (!walk->visit(walk->call, at, its, true, walk->context) ||
             !walk_schema(walk, (cJSON *)json_get(at, "type"), space))
             return false;
@@ -77,7 +70,7 @@ static bool walk_schema(struct walk *walk, cJSON *schema, const char *space)
     if (type != NULL && (strcmp(type, "record") == 0 || strcmp(type, "error") == 0)) {
         const char *path = full_name(walk->call, schema, space, &inner);
         if (path == NULL || inner == NULL)
-            return no_memory(walk->call);
+            return tags_no_memory(walk->call);
         return walk->visit(walk->call, schema, path, false, walk->context) &&
                walk_fields(walk, schema, path, inner);
     }
@@ -85,6 +78,18 @@ static bool walk_schema(struct walk *walk, cJSON *schema, const char *space)
         if (!walk_schema(walk, (cJSON *)json_get(schema, parts[i]), space))
             return false;
     return true;
+}
+
+static bool walk_entities(struct walk *walk, const char *type, cJSON *schema)
+{
+    bool json = strcmp(type, schema_format_name(SCHEMA_JSON)) == 0;
+    return json ? tags_walk_json(walk, schema) : walk_schema(walk, schema, "");
+}
+
+bool tags_known(const char *type)
+{
+    return strcmp(type, schema_format_name(SCHEMA_AVRO)) == 0 ||
+           strcmp(type, schema_format_name(SCHEMA_JSON)) == 0;
 }
 
 static bool is_field(const cJSON *entity)
@@ -121,7 +126,7 @@ struct wish {
 // A schema may have as many fields as fit its text: wishes are found by their entity.
 struct change {
     struct map wishes;
-    size_t found; // of the entities that are named
+    size_t wanted, found; // of the entities that are named
 };
 
 // Those of a list in front of what is there, in its order: what is taken away goes before what is added.
@@ -134,7 +139,7 @@ static bool change_wish(struct call *call, struct change *change, const cJSON *l
         struct wish *wish = arena_calloc(&call->arena, 1, sizeof *wish);
         struct slice key = entity_key(call, *path == '.' ? path + 1 : path, is_field(entity));
         if (wish == NULL || key.len == 0)
-            return no_memory(call);
+            return tags_no_memory(call);
         *wish = (struct wish){json_get(at, "tags"), add, map_get(&change->wishes, key)};
         map_put(&change->wishes, key, wish);
     }
@@ -164,7 +169,7 @@ static bool change_entity(struct call *call, cJSON *object, const char *path, bo
     struct change *change = context;
     struct slice key = entity_key(call, path, field);
     if (key.len == 0)
-        return no_memory(call);
+        return tags_no_memory(call);
     for (const struct wish *wish = map_get(&change->wishes, key); wish != NULL; wish = wish->next) {
         change->found++;
         grant(object, wish);
@@ -203,17 +208,17 @@ static bool numbers_exact(const cJSON *json)
     return true;
 }
 
-static const char *changed(struct call *call, cJSON *schema, struct change *change, size_t wanted)
+static const char *changed(struct call *call, const char *type, cJSON *schema, struct change *change)
 {
-    struct walk walk = {.call = call, .visit = change_entity, .context = change};
+    struct walk walk = {.call = call, .visit = change_entity, .context = change, .by_all_names = true};
     if (!numbers_exact(schema)) {
         call_fail(call, 42201, "A schema with numbers of more than %d bits cannot be tagged here",
                   INTEGER_BITS);
         return NULL;
     }
-    if (!walk_schema(&walk, schema, ""))
+    if (!walk_entities(&walk, type, schema))
         return NULL;
-    if (change->found < wanted) {
+    if (change->found < change->wanted) {
         call_fail(call, 42201, "The schema has no such record or field to be tagged");
         return NULL;
     }
@@ -221,11 +226,11 @@ static const char *changed(struct call *call, cJSON *schema, struct change *chan
     const char *text = printed != NULL ? arena_strndup(&call->arena, printed, strlen(printed)) : NULL;
     cJSON_free(printed);
     if (text == NULL)
-        no_memory(call);
+        tags_no_memory(call);
     return text;
 }
 
-const char *tags_change(struct call *call, const char *text, const cJSON *add, const cJSON *remove)
+const char *tags_change(struct call *call, const struct tags_text *of, const cJSON *add, const cJSON *remove)
 {
     cJSON *schema = NULL;
     size_t at;
@@ -233,13 +238,13 @@ const char *tags_change(struct call *call, const char *text, const cJSON *add, c
     int64_t to_add = list_good(call, add), to_remove = to_add < 0 ? -1 : list_good(call, remove);
     if (to_remove < 0)
         return NULL;
-    struct change change = {.found = 0};
+    struct change change = {.wanted = (size_t)(to_add + to_remove)};
     map_init(&change.wishes, 0);
-    if (json_parse(slice_str(text), &schema, &at) != ST_OK)
+    if (json_parse(slice_str(of->text), &schema, &at) != ST_OK)
         call_fail(call, 42201, "The schema is no JSON that can be tagged");
     else if (change_wish(call, &change, to_add > 0 ? add : NULL, true) &&
              change_wish(call, &change, to_remove > 0 ? remove : NULL, false))
-        out = changed(call, schema, &change, (size_t)(to_add + to_remove));
+        out = changed(call, of->type, schema, &change);
     cJSON_Delete(schema);
     map_fini(&change.wishes);
     return out;
@@ -278,13 +283,12 @@ void tags_answer(struct call *call, const struct state_version *version)
     size_t at;
     int64_t count = 0;
     struct walk walk = {.call = call, .visit = put_entity, .context = &count};
-    if (call_query(call, "findTags") == NULL || call->code != 200 ||
-        strcmp(version->schema->type, "AVRO") != 0 ||
+    if (call_query(call, "findTags") == NULL || call->code != 200 || !tags_known(version->schema->type) ||
         json_parse(slice_str(version->schema->text), &schema, &at) != ST_OK)
         return;
     call->reply.len--; // the closing brace
     buf_printf(&call->reply, ",\"schemaTags\":[");
-    if (walk_schema(&walk, schema, ""))
+    if (walk_entities(&walk, version->schema->type, schema))
         buf_printf(&call->reply, "]}");
     cJSON_Delete(schema);
 }

@@ -220,6 +220,26 @@ def test_json_from_the_command_line(cluster, registry, tmp_path):
     assert json.loads(schema("get", "cli")) == thing(a="string")
 
 
+def entity(path, kind, *tags):
+    return {"schemaEntity": {"entityPath": path, "entityType": kind}, "tags": list(tags)}
+
+
+def test_a_schema_is_tagged_by_the_paths_of_its_properties(registry):
+    inner = thing(name="string")
+    registry.register("tagged", thing(a={"type": "string", "confluent:tags": ["OLD"]}, rows={"type": "array", "items": inner}))
+    wanted = [entity("object", "SR_RECORD", "TABLE"), entity("object.rows.array.object.name", "SR_FIELD", "PII")]
+    answer = registry.ask("POST", "/subjects/tagged/versions/latest/tags",
+                          {"tagsToAdd": wanted, "tagsToRemove": [entity("object.a", "SR_FIELD", "OLD")]})
+    assert answer.status == 200, answer.text
+    assert registry.get("/subjects/tagged/versions/2?findTags=*").json["schemaTags"] == wanted
+    assert registry.get("/subjects/tagged/versions/1?findTags=*").json["schemaTags"] == [entity("object.a", "SR_FIELD", "OLD")]
+    read = json.loads(registry.text("tagged", 2))
+    assert read["properties"]["rows"]["items"]["properties"]["name"]["confluent:tags"] == ["PII"]
+    assert "confluent:tags" not in read["properties"]["a"]
+    refused = registry.ask("POST", "/subjects/tagged/versions/2/tags", {"tagsToAdd": [entity("object.none", "SR_FIELD", "X")]})
+    assert refused.json["error_code"] == 42201
+
+
 def test_all_is_there_after_a_restart_of_everything(cluster, registry):
     part = registry.id_of("kept-part", {"type": "string", "maxLength": 3})
     whole = registry.id_of("kept", {"items": {"$ref": "kept-part"}}, references=[refer("kept-part", "kept-part")])

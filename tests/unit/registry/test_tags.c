@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tags inside of Avro schemas: found, added, taken away.
+// Tags inside of Avro and JSON schemas: found, added, taken away.
 #include "desk.h"
 
+#include <cjson/cJSON.h>
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,5 +131,125 @@ Test(tags, a_request_has_a_limit_of_tags)
     snprintf(body + at, (size_t)(ROOM - at), "]}");
     desk_ask(&desk, "tag-version", "s/1", NULL, body);
     cr_expect_eq(desk.code, 422);
+    free(body);
+}
+
+// ---- JSON Schema ----
+
+static const char json_schema[] =
+    "{\"type\":\"object\",\"title\":\"T\",\"properties\":{\"a\":{\"type\":\"string\",\"confluent:tags\":["
+    "\"OLD\"]},"
+    "\"o\":{\"type\":\"object\",\"properties\":{\"b\":{\"type\":\"number\",\"multipleOf\":0.5}}},"
+    "\"l\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"c\":{\"type\":\"integer\"}}}}"
+    ","
+    "\"n\":{\"type\":[\"object\",\"null\"],\"properties\":{\"d\":{\"type\":\"string\"}}},"
+    "\"u\":{\"oneOf\":[{\"type\":\"object\",\"properties\":{\"e\":{\"type\":\"string\"}}},{\"type\":\"null\"}"
+    "]},"
+    "\"r\":{\"$ref\":\"#/definitions/D\"}},"
+    "\"definitions\":{\"D\":{\"type\":\"object\",\"properties\":{\"f\":{\"type\":\"string\"}}}}}";
+
+static int register_json(const char *subject, const char *text)
+{
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "schemaType", "JSON");
+    cJSON_AddStringToObject(body, "schema", text);
+    char *printed = cJSON_PrintUnformatted(body);
+    desk_ask(&desk, "register", subject, NULL, printed);
+    cJSON_free(printed);
+    cJSON_Delete(body);
+    return desk.code;
+}
+
+static void add_json(const char *path, const char *type)
+{
+    char body[512];
+    snprintf(
+        body, sizeof body,
+        "{\"tagsToAdd\":[{\"schemaEntity\":{\"entityPath\":\"%s\",\"entityType\":\"%s\"},\"tags\":[\"T\"]}]}",
+        path, type);
+    desk_ask(&desk, "tag-version", "j/latest", NULL, body);
+}
+
+Test(tags, a_json_schema_is_tagged_by_path)
+{
+    cr_assert_eq(register_json("j", json_schema), 200, "%s", desk.answer);
+    desk_ask(&desk, "get-version", "j/1", "findTags=*", NULL);
+    cr_expect(has("\"schemaTags\":[" ENTITY("object.a", "SR_FIELD") "[\"OLD\"]}]}"), "%s", desk.answer);
+    desk_ask(&desk, "tag-version", "j/1", NULL,
+             "{\"tagsToAdd\":[" ENTITY("object", "SR_RECORD") "[\"T\"]}," ENTITY(
+                 "object.o.object.b", "SR_FIELD") "[\"PII\"]}],"
+                                                  "\"tagsToRemove\":[" ENTITY("object.a",
+                                                                              "SR_FIELD") "[\"OLD\"]}]}");
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    desk_ask(&desk, "get-version", "j/2", "findTags=PII", NULL);
+    cr_expect(has("\"schemaTags\":[" ENTITY("object.o.object.b", "SR_FIELD") "[\"PII\"]}]}"), "%s",
+              desk.answer);
+    desk_ask(&desk, "get-version", "j/2", "findTags=*", NULL);
+    cr_expect(has("\"schemaTags\":[" ENTITY("object", "SR_RECORD") "[\"T\"]},"), "%s", desk.answer);
+    cr_expect(!has("OLD"), "%s", desk.answer);
+}
+
+Test(tags, a_json_schema_has_an_entity_for_each_place)
+{
+    static const char *const places[] = {"object.l.array.object.c", "object.n.anyof.1.object.d",
+                                         "object.u.oneof.1.object.e", "object.definitions.D.object.f"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char wanted[256];
+        desk_ask(&desk, "delete-subject", "j", NULL, NULL);
+        register_json("j", json_schema);
+        add_json(places[i], "SR_FIELD");
+        cr_expect_eq(desk.code, 200, "%s: %s", places[i], desk.answer);
+        snprintf(wanted, sizeof wanted, "\"entityPath\":\"%s\",\"entityType\":\"SR_FIELD\"}", places[i]);
+        desk_ask(&desk, "get-version", "j/latest", "findTags=T", NULL);
+        cr_expect(has(wanted), "%s", desk.answer);
+    }
+}
+
+Test(tags, a_property_is_a_record_by_its_path_and_listed_once)
+{
+    register_json("j", json_schema);
+    add_json("object.o.object", "SR_RECORD");
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    desk_ask(&desk, "get-version", "j/2", "findTags=T", NULL);
+    cr_expect(has("\"schemaTags\":[" ENTITY("object.o", "SR_FIELD") "[\"T\"]}]}"), "%s", desk.answer);
+}
+
+Test(tags, what_a_json_schema_has_not_is_refused)
+{
+    register_json("j", json_schema);
+    add_json("object.r.object.f", "SR_FIELD"); // a "$ref" is not followed
+    cr_expect(has("42201"), "%s", desk.answer);
+    add_json("object.u.oneof.0.object.e", "SR_FIELD");
+    cr_expect(has("42201"), "%s", desk.answer);
+}
+
+// Strings end at a NUL here: what is behind it would be lost.
+Test(tags, a_json_schema_with_a_nul_is_left_alone)
+{
+    register_json("j", "{\"type\":\"object\",\"properties\":{\"a\":{\"const\":\"x\\u0000y\"}}}");
+    add_json("object.a", "SR_FIELD");
+    cr_expect(has("42201"), "%s", desk.answer);
+}
+
+Test(tags, many_properties_of_a_json_schema_are_no_matter)
+{
+    enum { PROPERTIES = 15000, ENTITIES = 1000, ROOM = 4 << 20 };
+    char *text = malloc(ROOM), *body = malloc(ROOM);
+    int at = snprintf(text, ROOM, "{\"type\":\"object\",\"properties\":{");
+    for (int i = 0; i < PROPERTIES; i++)
+        at +=
+            snprintf(text + at, (size_t)(ROOM - at), "%s\"f%d\":{\"type\":\"object\"}", i > 0 ? "," : "", i);
+    snprintf(text + at, (size_t)(ROOM - at), "}}");
+    cr_assert_eq(register_json("j", text), 200, "%.300s", desk.answer);
+    at = snprintf(body, ROOM, "{\"tagsToAdd\":[");
+    for (int i = 0; i < ENTITIES; i++)
+        at += snprintf(body + at, (size_t)(ROOM - at), "%s" ENTITY("object.f%d", "SR_FIELD") "[\"T\"]}",
+                       i > 0 ? "," : "", PROPERTIES - 1 - i);
+    snprintf(body + at, (size_t)(ROOM - at), "]}");
+    clock_t began = clock();
+    desk_ask(&desk, "tag-version", "j/1", NULL, body);
+    cr_expect_lt((double)(clock() - began) / CLOCKS_PER_SEC, 1.5);
+    cr_assert_eq(desk.code, 200, "%.300s", desk.answer);
+    free(text);
     free(body);
 }
