@@ -101,6 +101,19 @@ static bool retag(struct registering *now)
     return content->text != NULL;
 }
 
+// propagateSchemaTags: what the subject's latest schema has is kept where the new one has the entity.
+static bool propagate(struct registering *now)
+{
+    struct content *content = &now->submission.content;
+    const char *text = content->text;
+    if (!cJSON_IsTrue(json_get(now->submission.body, "propagateSchemaTags")) || now->submission.empty ||
+        now->latest == NULL || now->mode == MODE_IMPORT)
+        return true;
+    content->text = tags_propagate(now->call, &(struct tags_text){content->type, text}, now->latest->schema);
+    now->taken_over = now->taken_over || content->text != text;
+    return content->text != NULL;
+}
+
 static bool parse(struct registering *now)
 {
     struct call *call = now->call;
@@ -280,7 +293,7 @@ void op_register(struct call *call)
     bool good = submission_read(call, &now.submission) && subject_valid(call) && mode_allows(&now);
     if (good) {
         find(&now);
-        good = take_over(&now) && retag(&now) && parse(&now) && !is_there(&now);
+        good = take_over(&now) && retag(&now) && propagate(&now) && parse(&now) && !is_there(&now);
     }
     if (good && !call->there_only && fits(&now) && number(&now) && identify(&now)) {
         write_context(&now);

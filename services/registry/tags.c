@@ -250,6 +250,67 @@ const char *tags_change(struct call *call, const struct tags_text *of, const cJS
     return out;
 }
 
+// ---- propagating ----
+
+struct older {
+    struct change *change;
+    size_t tags; // of all entities so far
+};
+
+// What an older schema's entity has is to be added; what is no list of texts is passed over.
+static bool wish_again(struct call *call, cJSON *object, const char *path, bool field, void *context)
+{
+    struct older *older = context;
+    const cJSON *tags = json_get(object, TAGS);
+    struct slice key = entity_key(call, path, field);
+    struct wish *wish = arena_calloc(&call->arena, 1, sizeof *wish);
+    if (wish == NULL || key.len == 0)
+        return tags_no_memory(call);
+    for (const cJSON *at = cJSON_IsArray(tags) ? tags->child : NULL; at != NULL; at = at->next)
+        if (!cJSON_IsString(at))
+            return true;
+    older->tags += cJSON_IsArray(tags) ? (size_t)cJSON_GetArraySize(tags) : 0;
+    if (older->tags > TAGS_TOTAL_MAX)
+        return call_fail(call, 42201, "The latest schema has more than %d tags", TAGS_TOTAL_MAX);
+    if (!cJSON_IsArray(tags))
+        return true;
+    *wish = (struct wish){tags, true, map_get(&older->change->wishes, key)};
+    map_put(&older->change->wishes, key, wish);
+    return true;
+}
+
+static const char *propagated(struct call *call, const struct tags_text *of, cJSON *from, cJSON *schema)
+{
+    struct change change = {.found = 0};
+    struct older older = {.change = &change};
+    struct walk walk = {.call = call, .visit = wish_again, .context = &older};
+    const char *out = of->text;
+    map_init(&change.wishes, 0);
+    if (!walk_entities(&walk, of->type, from))
+        out = NULL;
+    else if (older.tags > 0)
+        out = changed(call, of->type, schema, &change);
+    map_fini(&change.wishes);
+    return out;
+}
+
+const char *tags_propagate(struct call *call, const struct tags_text *of, const struct state_schema *older)
+{
+    cJSON *from = NULL, *schema = NULL;
+    size_t at;
+    const char *out = NULL;
+    if (strcmp(older->type, of->type) != 0 || !tags_known(of->type) || strstr(older->text, TAGS) == NULL)
+        return of->text;
+    if (json_parse(slice_str(older->text), &from, &at) != ST_OK ||
+        json_parse(slice_str(of->text), &schema, &at) != ST_OK)
+        call_fail(call, 42201, "The schema is no JSON that can be tagged");
+    else
+        out = propagated(call, of, from, schema);
+    cJSON_Delete(from);
+    cJSON_Delete(schema);
+    return out;
+}
+
 // ---- finding ----
 
 static bool asked_for(const struct call *call, const cJSON *tags)

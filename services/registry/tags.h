@@ -19,6 +19,10 @@ bool tags_known(const char *type);
 // NULL: answered 42201, 422.
 const char *tags_change(struct call *call, const struct tags_text *of, const cJSON *add, const cJSON *remove);
 
+// The text with the tags that the entities it has in common with an older schema of its type have there
+// (propagateSchemaTags); itself when there are none. In the call's arena. NULL: answered 42201.
+const char *tags_propagate(struct call *call, const struct tags_text *of, const struct state_schema *older);
+
 // Puts ,"schemaTags":[...] in front of the answer's last brace: entities of the version with one of the tags
 // the argument findTags names ("*": any). Nothing when there is no such argument or the format has none.
 void tags_answer(struct call *call, const struct state_version *version);

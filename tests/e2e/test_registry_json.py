@@ -236,6 +236,8 @@ def test_a_schema_is_tagged_by_the_paths_of_its_properties(registry):
     read = json.loads(registry.text("tagged", 2))
     assert read["properties"]["rows"]["items"]["properties"]["name"]["confluent:tags"] == ["PII"]
     assert "confluent:tags" not in read["properties"]["a"]
+    registry.register("tagged", thing(a="string", rows={"type": "array", "items": inner}, b="string"), propagateSchemaTags=True)
+    assert registry.get("/subjects/tagged/versions/3?findTags=*").json["schemaTags"] == wanted
     refused = registry.ask("POST", "/subjects/tagged/versions/2/tags", {"tagsToAdd": [entity("object.none", "SR_FIELD", "X")]})
     assert refused.json["error_code"] == 42201
 

@@ -253,3 +253,52 @@ Test(tags, many_properties_of_a_json_schema_are_no_matter)
     free(text);
     free(body);
 }
+
+static void propagate_json(const char *text)
+{
+    cJSON *body = cJSON_CreateObject();
+    cJSON_AddStringToObject(body, "schemaType", "JSON");
+    cJSON_AddStringToObject(body, "schema", text);
+    cJSON_AddBoolToObject(body, "propagateSchemaTags", true);
+    char *printed = cJSON_PrintUnformatted(body);
+    desk_ask(&desk, "register", "j", NULL, printed);
+    cJSON_free(printed);
+    cJSON_Delete(body);
+}
+
+Test(tags, a_registration_keeps_the_latest_tags)
+{
+    desk_ask(&desk, "put-subject-config", "j", NULL, "{\"compatibility\":\"NONE\"}");
+    register_json(
+        "j", "{\"type\":\"object\",\"confluent:tags\":[\"TABLE\"],\"properties\":{\"a\":{\"type\":\"string\","
+             "\"confluent:tags\":[\"PII\"]},\"gone\":{\"confluent:tags\":[\"X\"]},"
+             "\"odd\":{\"confluent:tags\":[1]}}}");
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    propagate_json(
+        "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\",\"confluent:tags\":[\"NEW\"]},"
+        "\"odd\":{},\"b\":{}}}");
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    cr_expect(has("confluent:tags"), "what is stored is answered: %s", desk.answer);
+    desk_ask(&desk, "get-version", "j/2", "findTags=*", NULL);
+    cr_expect(has("\"schemaTags\":[" ENTITY("object", "SR_RECORD") "[\"TABLE\"]}," ENTITY(
+                  "object.a", "SR_FIELD") "[\"NEW\",\"PII\"]}]}"),
+              "%s", desk.answer);
+}
+
+Test(tags, what_has_no_tags_is_registered_as_it_is)
+{
+    desk_register(&desk, "s", "\"int\"");
+    desk_ask(&desk, "register", "s", NULL, "{\"schema\":\"\\\"long\\\"\",\"propagateSchemaTags\":true}");
+    cr_expect_str_eq(desk.answer, "{\"id\":2}");
+}
+
+Test(tags, avro_keeps_the_latest_tags_too)
+{
+    desk_register(&desk, "s", schema);
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"compatibility\":\"NONE\"}");
+    desk_ask(&desk, "register", "s", NULL,
+             "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":\\\"S\\\",\\\"namespace\\\":\\\"n\\\","
+             "\\\"fields\\\":"
+             "[{\\\"name\\\":\\\"b\\\",\\\"type\\\":\\\"string\\\"}]}\",\"propagateSchemaTags\":true}");
+    cr_expect(desk.code == 200 && has("OLD"), "%s", desk.answer);
+}
