@@ -6,10 +6,6 @@
 #include "protobuf/builtin.h"
 #include "protobuf/error.h"
 
-extern "C" {
-#include "base/utf8.h"
-}
-
 #include <google/protobuf/compiler/parser.h>
 #include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/descriptor_database.h>
@@ -326,13 +322,11 @@ class Files : public pb::DescriptorDatabase
             out->Clear();
         if (!is_binary && !parse(name, text, out))
             return false;
-        for (const auto &import : out->dependency()) // a weak one is looked for, and need not be there
-            if (!utf8_valid(slice_of(import.data(), import.size())))
-                errors->fail(ST_MALFORMED, "the name of an import is no UTF-8");
+        out->clear_weak_dependency(); // they need not be there otherwise, and are not printed as weak
         const char *dear = weight.of(*out, is_binary);
         if (dear != nullptr)
             errors->fail(ST_LIMIT, dear);
-        return errors->none();
+        return dear == nullptr;
     }
 };
 

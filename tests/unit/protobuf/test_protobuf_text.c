@@ -483,10 +483,11 @@ Test(protobuf_text, descriptors_alone_check_and_have_no_text)
     buf_fini(&out);
 }
 
-// A weak import need not be there, so that nothing else finds out.
-Test(protobuf_text, the_name_of_an_import_is_utf8)
+// For protoc a weak one need not be, which leaves types open and, printed, a text that does not parse.
+Test(protobuf_text, every_import_is_there)
 {
-    const char *const texts[] = {P3 "import weak \"a\\377.proto\";", P3 "import weak \"a\xff.proto\";"};
+    const char *const texts[] = {P3 "import weak \"a.proto\";", P3 "import weak \"a\\377.proto\";",
+                                 P3 "import public \"a.proto\";", P3 "import \"a.proto\";"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct schema_error error;
         struct schema *schema;
