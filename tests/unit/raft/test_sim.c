@@ -154,7 +154,7 @@ static int64_t one_seed(uint64_t seed, struct cluster_counts *sum)
     return committed;
 }
 
-Test(raft_sim, seeds_keep_every_invariant_and_recover, .timeout = 120)
+Test(raft_sim, seeds_keep_every_invariant_and_recover, .timeout = 300)
 {
     const char *seeds = getenv("RAFT_SEEDS");
     const char *first = getenv("RAFT_SEED");
