@@ -80,12 +80,16 @@ struct log_pause {
     int64_t ms;       // how long that was, 0: never yet
 };
 
+// One for each partition, of which a node has many: what is small stands together.
 struct log {
     struct log_set *set;
     struct log *next, *previous; // of the set, in order of creation
     char *name, *path;
     struct uuid id;
     int32_t partition; // as the name says
+    int jobs;          // parts of it in flight
+    int readers;       // cold reads in flight
+    int due_at;        // place in the set's heap, -1: not in it
     void *user;
     struct log_config config;
     struct log_state state;
@@ -101,10 +105,8 @@ struct log {
     int64_t backlog_us;          // since when
     uint64_t journal_oldest;     // block that holds what is not synced in its segment, 0 none
     uint64_t journal_newest;     // last block that says anything of this log, 0 none
-    int jobs;                    // parts of it in flight
     uint64_t generation;         // goes up with every truncation and removal; cold reads compare it
     uint64_t change;             // number of the listing that names it, 0: none need
-    int readers;                 // cold reads in flight
     struct log_cursors *cursors; // where cold reads ended; NULL: there was none
     struct log_known known;      // what of its files is sent without being read
     enum status status;
@@ -126,9 +128,10 @@ struct log {
     bool held; // dirty, but its direct write waits for the write-back it is in, or for a log of the same
                // name to leave the directory
     bool in_backlog;
-    bool adopting;  // its new id is not in partition.metadata yet
-    bool resumed;   // its row of the manifest is true, see log_change_note
-    bool finished;  // and its files are what a clean stop leaves
+    bool adopting;           // its new id is not in partition.metadata yet
+    bool resumed;            // its row of the manifest is true, see log_change_note
+    bool finished;           // and its files are what a clean stop leaves
+    bool raised, reclaiming; // in the lists of raised_next, of reclaim_next
     bool leftovers; // renamed files of removed segments lie in the directory; known while the set is closing
     struct log_clean clean;
     struct log_pause pause;
@@ -136,11 +139,9 @@ struct log {
     struct log *back_next, *back_previous;
     struct log *served_next, *served_previous; // with the same journal_oldest
     struct log *raised_next, *raised_previous; // while it starts inside or behind its first segment
-    bool raised, reclaiming;
-    struct log *reclaim_next; // while segments lie below the start
-    int64_t due_ms;           // wall clock: when retention looks at it next
-    int due_at;               // place in the set's heap, -1: not in it
-    int64_t bytes_max;        // or when it has so many bytes
+    struct log *reclaim_next;                  // while segments lie below the start
+    int64_t due_ms;                            // wall clock: when retention looks at it next
+    int64_t bytes_max;                         // or when it has so many bytes
 };
 
 // A change that runs between flush rounds: prepare on the loop, run on the flusher, finish on the loop.

@@ -38,17 +38,22 @@ struct replica_settings {
     struct guard_rules guard;  // confluent.* and millrace.*.schema.validation
 };
 
+// One for each partition, of which a node has many: what is small stands together.
 struct replica {
     struct partitions *partitions;
     struct uuid topic_id;
     int32_t index;
-    char *topic;   // name, owned
-    bool internal; // __consumer_offsets and its like: written by ledgers only
-    bool closing;  // being removed: the log's deletion is under way
+    uint32_t subscription; // the last one asked for; entries of an older one are passed over
+    bool internal;         // __consumer_offsets and its like: written by ledgers only
+    bool closing;          // being removed: the log's deletion is under way
+    bool missing;          // its log may be in a directory that is missing: it has none
+    bool cutting;    // a truncation of the log is under way; nothing is served or subscribed until it is done
+    bool balancing;  // it is being reassigned by the balancer (pace.c)
+    bool watched;    // in the partitions' list, see watch.h
+    bool isr_queued; // in isr.c's list
+    char *topic;     // name, owned
     int64_t
         damaged_at; // offset from which records could not be read back, -1: none known; see replica_damaged
-    bool missing;   // its log may be in a directory that is missing: it has none
-    bool cutting;   // a truncation of the log is under way; nothing is served or subscribed until it is done
     struct partition state;
     int64_t role_us; // when it took its role or the leader epoch
     struct replica_settings settings;
@@ -72,20 +77,15 @@ struct replica {
     enum replica_link link;
     struct replica *link_next, *link_previous; // list of the leader's stream
     struct stream_in *stream;
-    uint32_t subscription; // the last one asked for; entries of an older one are passed over
 
     struct subscription *subscriptions; // leader: who follows, stream_out.c's list
 
     struct refusal_past *refused; // leader: records refused for their schema; NULL: none yet
 
-    bool balancing; // it is being reassigned by the balancer (pace.c)
+    struct replica *watch_next, *watch_previous; // see watched
 
-    bool watched; // in the partitions' list, see watch.h
-    struct replica *watch_next, *watch_previous;
-
-    bool isr_queued; // in isr.c's list
-    struct replica *isr_next;
-    int64_t isr_retry_us; // not before, after a refusal
+    struct replica *isr_next; // see isr_queued
+    int64_t isr_retry_us;     // not before, after a refusal
 };
 
 // Acts on what an event of the state machine changed (bits of enum partition_change): wakes waits, tells
