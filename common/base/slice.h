@@ -34,6 +34,15 @@ static inline bool slice_is(struct slice s, const char *text)
     return slice_equal(s, slice_str(text));
 }
 
+// The value of a hexadecimal digit of either case; -1: it is none.
+static inline int hex_digit(uint8_t c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
 // Without the spaces at both ends.
 static inline struct slice slice_trim(struct slice text)
 {

@@ -70,10 +70,10 @@ static int hex4(struct json_scan *scan)
 {
     int value = 0;
     for (int i = 0; i < 4; i++, scan->at++) {
-        if (scan->at == scan->end || !isxdigit(*scan->at))
+        int digit = scan->at < scan->end ? hex_digit(*scan->at) : -1;
+        if (digit < 0)
             return -1;
-        int c = tolower(*scan->at);
-        value = value << 4 | (isdigit(c) ? c - '0' : c - 'a' + 10);
+        value = value << 4 | digit;
     }
     return value;
 }

@@ -3,13 +3,6 @@
 // route.h.
 #include "http/route.h"
 
-#include <ctype.h>
-
-static int hex_digit(int c)
-{
-    return isdigit(c) ? c - '0' : isxdigit(c) ? tolower(c) - 'a' + 10 : -1;
-}
-
 enum status percent_decode(struct slice text, struct arena *arena, const char **decoded)
 {
     char *out = arena_alloc(arena, text.len + 1);

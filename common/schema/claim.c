@@ -33,14 +33,6 @@ struct schema_id schema_id_of(int32_t number)
     return id;
 }
 
-static int digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 static bool has_dash(size_t at)
 {
     return at == 8 || at == 13 || at == 18 || at == 23;
@@ -54,7 +46,7 @@ enum status schema_id_parse(struct slice guid, struct schema_id *id)
         return ST_MALFORMED;
     *id = (struct schema_id){{1}};
     for (size_t i = 0; i < LENGTH; i++) {
-        int value = digit(guid.data[i]);
+        int value = hex_digit(guid.data[i]);
         if (has_dash(i) ? guid.data[i] != '-' : value < 0)
             return ST_MALFORMED;
         if (has_dash(i))

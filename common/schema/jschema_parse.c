@@ -325,11 +325,6 @@ static enum status read_text(struct parsing *p, struct slice uri, struct slice t
     return status == ST_OK ? walk(p, tree, own) : status;
 }
 
-static int hex(uint8_t c)
-{
-    return isdigit(c) ? c - '0' : isxdigit(c) ? tolower(c) - 'a' + 10 : -1;
-}
-
 // A step of a JSON pointer in a fragment: percent signs, then ~1 and ~0 (RFC 6901).
 static struct slice unescape(struct arena *arena, struct slice step)
 {
@@ -337,8 +332,9 @@ static struct slice unescape(struct arena *arena, struct slice step)
     size_t len = 0;
     for (size_t i = 0; out != NULL && i < step.len; i++) {
         uint8_t c = step.data[i];
-        if (c == '%' && i + 2 < step.len && hex(step.data[i + 1]) >= 0 && hex(step.data[i + 2]) >= 0) {
-            c = (uint8_t)(hex(step.data[i + 1]) << 4 | hex(step.data[i + 2]));
+        if (c == '%' && i + 2 < step.len && hex_digit(step.data[i + 1]) >= 0 &&
+            hex_digit(step.data[i + 2]) >= 0) {
+            c = (uint8_t)(hex_digit(step.data[i + 1]) << 4 | hex_digit(step.data[i + 2]));
             i += 2;
         }
         if (len > 0 && out[len - 1] == '~' && (c == '0' || c == '1')) {

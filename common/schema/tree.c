@@ -119,10 +119,10 @@ static int hex4(struct reader *r)
 {
     int value = 0;
     for (int i = 0; i < 4; i++, r->at++) {
-        if (r->at == r->end || !isxdigit(*r->at))
+        int digit = r->at < r->end ? hex_digit(*r->at) : -1;
+        if (digit < 0)
             return -1;
-        int c = tolower(*r->at);
-        value = value << 4 | (isdigit(c) ? c - '0' : c - 'a' + 10);
+        value = value << 4 | digit;
     }
     return value;
 }

@@ -13,22 +13,13 @@ struct names {
     struct slice items[RESERVED_MAX];
 };
 
-static struct slice trimmed(struct slice name)
-{
-    while (name.len > 0 && name.data[0] == ' ')
-        name = slice_of(name.data + 1, name.len - 1);
-    while (name.len > 0 && name.data[name.len - 1] == ' ')
-        name.len--;
-    return name;
-}
-
 static void names_init(struct names *names, const char *metadata)
 {
     *names = (struct names){.metadata = metadata != NULL ? cJSON_Parse(metadata) : NULL};
     const char *at = contract_property(names->metadata, "confluent:reserved");
     while (at != NULL && names->count < RESERVED_MAX) {
         size_t len = strcspn(at, ",");
-        struct slice name = trimmed(slice_of(at, len));
+        struct slice name = slice_trim(slice_of(at, len));
         if (name.len > 0)
             names->items[names->count++] = name;
         at = at[len] == ',' ? at + len + 1 : NULL;

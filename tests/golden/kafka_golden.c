@@ -62,15 +62,10 @@ static void wrong(struct checker *c, const char *name, const char *version, cons
         fprintf(stderr, "WRONG %s v%s: %s\n", name, version, what);
 }
 
-static int hex_digit(char c)
-{
-    return c <= '9' ? c - '0' : c - 'a' + 10;
-}
-
 static void unhex(struct buf *out, const char *hex)
 {
     for (; hex[0] != '\0' && hex[1] != '\0'; hex += 2)
-        buf_put_u8(out, (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1])));
+        buf_put_u8(out, (uint8_t)(hex_digit((uint8_t)hex[0]) << 4 | hex_digit((uint8_t)hex[1])));
 }
 
 // What is wrong with our reading and writing of one case, NULL when nothing is.
