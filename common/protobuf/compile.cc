@@ -5,6 +5,7 @@
 // pair by pair.
 #include "protobuf/builtin.h"
 #include "protobuf/error.h"
+#include "protobuf/meta.h"
 
 #include <google/protobuf/compiler/parser.h>
 #include <google/protobuf/descriptor.pb.h>
@@ -239,11 +240,14 @@ bool deep(const std::string &text, Errors *errors)
 class Files : public pb::DescriptorDatabase
 {
   public:
-    Files(const struct schema_source *source, Errors *errors) : source(source), errors(errors)
+    // reveal: options of confluent/meta.proto are found whatever is imported and whatever the package is.
+    Files(const struct schema_source *source, Errors *errors, bool reveal)
+        : source(source), errors(errors), reveal(reveal)
     {
     }
     pb::FileDescriptorProto written; // the schema's own file
     bool binary = false;             // it came as a descriptor
+    bool meta = false;               // a file has such options
 
     bool FindFileByName(const std::string &name, pb::FileDescriptorProto *out) override
     {
@@ -255,6 +259,7 @@ class Files : public pb::DescriptorDatabase
         out->set_name(name);
         if (name == MAIN)
             written = *out;
+        meta = protobuf_has_meta(out, reveal) || meta;
         return true;
     }
     bool FindFileContainingSymbol(const std::string &, pb::FileDescriptorProto *) override
@@ -269,6 +274,7 @@ class Files : public pb::DescriptorDatabase
   private:
     const struct schema_source *source;
     Errors *errors;
+    const bool reveal;
     Weight weight; // of all files that were read
 
     // The tokenizer's errors do not end the parser, and are looked for before.
@@ -349,30 +355,40 @@ enum status append(const pb::Message &message, struct buf *out)
     return buf_append(out, bytes.data(), bytes.size());
 }
 
-enum status compile(const struct schema_source *source, struct schema_error *error, struct buf *set,
-                    struct buf *written)
+struct Output {
+    struct buf *set, *written;
+};
+
+// As protoc does, and once more as Confluent's registry does (meta.h) when that fails.
+enum status compile(const struct schema_source *source, struct schema_error *error, const Output &out,
+                    bool reveal = false)
 {
     pb::LogSilencer silence;
     Errors errors(error);
-    Files files(source, &errors);
+    Files files(source, &errors, reveal);
     pb::DescriptorPool pool(&files, &errors);
     const pb::FileDescriptor *file = pool.FindFileByName(MAIN);
     if (file == nullptr) {
+        struct schema_error ignored = {};
         errors.fail(ST_MALFORMED, "the schema cannot be linked");
-        return error->code;
+        if (reveal || !files.meta || error->code != ST_MALFORMED ||
+            compile(source, &ignored, out, true) != ST_OK)
+            return error->code;
+        *error = {};
+        return ST_OK;
     }
     if (files.binary) { // from its text, so that what is written and what is linked are in one order
         std::string text = file->DebugString();
         struct schema_source again = *source;
         again.text = slice_of(text.data(), text.size());
-        return compile(&again, error, set, written);
+        return compile(&again, error, out);
     }
     std::set<const pb::FileDescriptor *> added;
     pb::FileDescriptorSet all;
     add_file(file, &added, &all);
-    enum status status = append(all, set);
+    enum status status = append(all, out.set);
     if (status == ST_OK)
-        status = append(files.written, written);
+        status = append(files.written, out.written);
     return status == ST_OK ? status : schema_fail(error, status, "the schema needs too much memory");
 }
 
@@ -381,5 +397,5 @@ enum status compile(const struct schema_source *source, struct schema_error *err
 extern "C" enum status protobuf_compile(const struct schema_source *source, struct schema_error *error,
                                         struct buf *set, struct buf *written)
 {
-    return protobuf_guard(error, [&] { return compile(source, error, set, written); });
+    return protobuf_guard(error, [&] { return compile(source, error, {set, written}); });
 }

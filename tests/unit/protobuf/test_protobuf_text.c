@@ -80,6 +80,31 @@ Test(protobuf_text, imports_are_built_in_or_references)
     schema_free(schema);
 }
 
+// Confluent's registry knows them by name: it stores texts that protoc refuses.
+Test(protobuf_text, options_of_confluent_need_no_import)
+{
+    static const char *const texts[] = {
+        P3 "message T { int32 a = 1 [(confluent.field_meta).tags = 'X']; }",
+        P3 "package io.confluent.p; import \"confluent/meta.proto\"; option (confluent.file_meta).doc = 'f';"
+           "message T { option (confluent.message_meta).doc = 'm'; int32 a = 1; }",
+        P3 "package a.confluent; enum E { option (.confluent.enum_meta).doc = 'e';"
+           "Z = 0 [(confluent.enum_value_meta).doc = 'v']; }"};
+    static char once[TEXT], twice[TEXT];
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        form(texts[i], SCHEMA_TEXT_PLAIN, once);
+        form(once, SCHEMA_TEXT_PLAIN, twice);
+        cr_expect_str_eq(once, twice);
+        cr_expect(strstr(texts[i], "import") != NULL || strstr(once, "import") == NULL, "%s", once);
+        form(texts[i], SCHEMA_TEXT_SERIALIZED, once);
+    }
+    refused(P3 "message T { int32 a = 1 [(confluent.field_meta).none = 'X']; }", ST_MALFORMED,
+            "2:26: Option \"(confluent.field_meta)\" unknown. Ensure that your proto definition file imports the "
+            "proto which defines the option.");
+    refused(P3 "message T { int32 a = 1 [(confluent.message_meta).doc = 'X']; }", ST_MALFORMED,
+            "2:26: Option \"(confluent.message_meta)\" unknown. Ensure that your proto definition file imports "
+            "the proto which defines the option.");
+}
+
 Test(protobuf_text, nothing_is_a_schema_without_messages)
 {
     const struct schema_reference ref = {slice_str("nothing"), slice_of(NULL, 0)};
