@@ -2,4 +2,5 @@
 target_compile_options(mr_protobuf PRIVATE -Wno-shadow)
 # The symbols are weak where they are used (schema/protobuf_text.h): a program that names this folder gets them.
 target_link_options(mr_protobuf INTERFACE
-  -Wl,-u,protobuf_compile,-u,protobuf_print,-u,protobuf_to_json,-u,protobuf_from_json)
+  -Wl,-u,protobuf_compile,-u,protobuf_print,-u,protobuf_to_json,-u,protobuf_from_json,-u,protobuf_entities
+  -Wl,-u,protobuf_retag)

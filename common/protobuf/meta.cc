@@ -2,6 +2,8 @@
 // See meta.h.
 #include "protobuf/meta.h"
 
+#include "protobuf/builtin.h"
+
 #include <algorithm>
 #include <vector>
 
@@ -19,19 +21,22 @@ namespace
 {
 
 const char *const FILE_NAME = "confluent/meta.proto";
+const int NUMBER = 1088; // of its extensions
 
 // All of them in a file. Messages in messages are as deep as the caller has allowed.
 class Found
 {
   public:
     std::vector<pb::UninterpretedOption *> options;
+    bool numbered = false; // there are such as a descriptor has them
+    bool defined = false;  // the number is an extension of the file's own
 
     void file(pb::FileDescriptorProto *file)
     {
         add(file, "confluent.file_meta");
         messages(file->mutable_message_type());
         enums(file->mutable_enum_type());
-        fields(file->mutable_extension());
+        extensions(file->mutable_extension());
     }
 
   private:
@@ -41,6 +46,9 @@ class Found
     {
         if (!element->has_options())
             return;
+        const auto &unknown = element->options().unknown_fields();
+        for (int i = 0; i < unknown.field_count(); i++)
+            numbered = numbered || unknown.field(i).number() == NUMBER;
         for (auto &option : *element->mutable_options()->mutable_uninterpreted_option())
             if (protobuf_is_meta(option, name))
                 options.push_back(&option);
@@ -51,7 +59,7 @@ class Found
         for (auto &one : *list) {
             add(&one, "confluent.message_meta");
             fields(one.mutable_field());
-            fields(one.mutable_extension());
+            extensions(one.mutable_extension());
             enums(one.mutable_enum_type());
             messages(one.mutable_nested_type());
         }
@@ -61,6 +69,13 @@ class Found
     {
         for (auto &one : *list)
             add(&one, "confluent.field_meta");
+    }
+
+    void extensions(List<pb::FieldDescriptorProto> *list)
+    {
+        fields(list);
+        for (const auto &one : *list)
+            defined = defined || one.number() == NUMBER;
     }
 
     void enums(List<pb::EnumDescriptorProto> *list)
@@ -73,21 +88,32 @@ class Found
     }
 };
 
+bool imports(const pb::FileDescriptorProto &file, const char *name)
+{
+    return std::count(file.dependency().begin(), file.dependency().end(), name) > 0;
+}
+
+// Nobody but the file itself can have given the number another meaning.
+bool imports_only_known(const pb::FileDescriptorProto &file)
+{
+    return std::all_of(file.dependency().begin(), file.dependency().end(), [](const std::string &name) {
+        return name.compare(0, 16, "google/protobuf/") == 0 || protobuf_builtin(name.c_str()) != nullptr;
+    });
+}
+
 } // namespace
 
 bool protobuf_has_meta(pb::FileDescriptorProto *file, bool reveal)
 {
     Found found;
     found.file(file);
-    if (found.options.empty() || !reveal)
-        return !found.options.empty();
+    bool hidden = found.numbered && !found.defined && imports_only_known(*file);
+    if ((hidden || (reveal && !found.options.empty())) && !imports(*file, FILE_NAME))
+        file->add_dependency(FILE_NAME);
     for (auto *option : found.options) {
         std::string *name = option->mutable_name(0)->mutable_name_part();
-        if ((*name)[0] != '.')
+        if (reveal && (*name)[0] != '.')
             name->insert(0, 1, '.');
     }
-    const auto &imports = file->dependency();
-    if (std::count(imports.begin(), imports.end(), FILE_NAME) == 0)
-        file->add_dependency(FILE_NAME);
-    return true;
+    return !found.options.empty();
 }

@@ -19,6 +19,7 @@ enum {
     PROTOBUF_OPTIONS_MAX = 1000,   // options of one element
     PROTOBUF_NAMES_MAX = 64 << 20, // bytes of all full names together: what parsing costs
     PROTOBUF_VALUES_MAX = 2 << 20, // bytes of all values of options in a printed text: nesting indents them
+    PROTOBUF_PATHS_MAX = 8 << 20,  // bytes of the paths of all entities of a schema
 };
 
 struct protobuf_json {
@@ -44,6 +45,38 @@ __attribute__((weak)) enum status protobuf_to_json(struct slice set, const char 
                                                    struct slice payload, struct buf *json);
 __attribute__((weak)) enum status protobuf_from_json(const struct protobuf_json *question,
                                                      struct schema_error *error, struct buf *payload);
+
+// A part of a schema that has tags: a message, or a field that is not in a group and is no extension. Tags
+// are what confluent.message_meta and confluent.field_meta have as such; those that are no UTF-8 are not
+// told.
+struct protobuf_entity {
+    const char *path;     // ".Message.Nested.field": names without the package
+    const char *by_oneof; // of a member of a oneof ".Message.oneof.field"; else NULL
+    bool field;
+    const char *const *tags;
+    size_t tag_count;
+};
+typedef void protobuf_entity_fn(const struct protobuf_entity *entity, void *context);
+
+// Tells the entities of what was written, a message in front of its fields, then of its messages. LIMIT.
+__attribute__((weak)) enum status protobuf_entities(struct slice written, protobuf_entity_fn *tell,
+                                                    void *context);
+
+// An entity with other tags.
+struct protobuf_tags {
+    size_t entity; // as protobuf_entities counts them
+    const char *const *tags;
+    size_t count; // 0: none
+};
+
+// Appends the text that both came from with these tags, entities ascending. Their other options of this kind
+// become one with braces, as Confluent's registry does. LIMIT, MALFORMED.
+struct protobuf_retagging {
+    struct slice set, written;
+    const struct protobuf_tags *entities;
+    size_t count;
+};
+__attribute__((weak)) enum status protobuf_retag(const struct protobuf_retagging *wanted, struct buf *out);
 
 #ifdef __cplusplus
 }
