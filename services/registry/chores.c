@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "http/json.h"
+#include "tags_edit.h"
 
 // ---- life ----
 
@@ -43,9 +44,10 @@ void chores_destroy(struct chores **pointer)
 
 // ---- finding ----
 
-static size_t input_bytes(const struct chore_input *input)
+static size_t chore_bytes(const struct chore *chore)
 {
-    size_t bytes = input->text.len;
+    const struct chore_input *input = &chore->input;
+    size_t bytes = input->text.len + chore->wishes.len;
     for (size_t i = 0; i < input->reference_count; i++)
         bytes += input->references[i].name.len + input->references[i].text.len;
     return bytes;
@@ -64,7 +66,7 @@ static bool input_equal(const struct chore_input *a, const struct chore_input *b
 static bool same(const struct chore *a, const struct chore *b)
 {
     return a->kind == b->kind && a->form == b->form && a->fresh == b->fresh && a->level == b->level &&
-           a->with == b->with && input_equal(&a->input, &b->input);
+           a->with == b->with && slice_equal(a->wishes, b->wishes) && input_equal(&a->input, &b->input);
 }
 
 static uint64_t chore_hash(const struct chore *chore)
@@ -74,6 +76,7 @@ static uint64_t chore_hash(const struct chore *chore)
                          (int)input->format};
     uint64_t hash = hash_bytes(0, kinds, sizeof kinds);
     hash = hash_bytes(hash, input->text.data, input->text.len);
+    hash = hash_bytes(hash, chore->wishes.data, chore->wishes.len);
     for (size_t i = 0; i < input->reference_count; i++) {
         hash = hash_bytes(hash, input->references[i].name.data, input->references[i].name.len);
         hash = hash_bytes(hash, input->references[i].text.data, input->references[i].text.len);
@@ -116,9 +119,10 @@ static struct chore *note(struct call *call, const struct chore *wanted)
     *chore = *wanted;
     arena_init(&chore->arena, SIZE_MAX);
     input_keep(chore, &wanted->input);
+    chore->wishes = keep(&chore->arena, wanted->wishes);
     buf_init(&chore->text, SCHEMA_TOTAL_MAX);
     messages_init(&chore->messages);
-    call->chores->bytes += input_bytes(&chore->input);
+    call->chores->bytes += chore_bytes(chore);
     chore->same_hash = map_put_u64(&call->chores->by_hash, chore_hash(chore), chore);
     *call->chores->end = chore;
     call->chores->end = &chore->next;
@@ -157,10 +161,21 @@ static void do_compare(struct chore *chore)
     schema_free(old);
 }
 
+static void do_tags(struct chore *chore)
+{
+    const struct tags_source source = {.format = chore->input.format,
+                                       .text = chore->input.text,
+                                       .schema = chore->with != NULL ? chore->with->schema : NULL};
+    chore->status = chore->wishes.len == 0 ? tags_list(&source, &chore->error, &chore->text)
+                                           : tags_apply(&source, chore->wishes, &chore->error, &chore->text);
+}
+
 static void run(struct chore *chore)
 {
-    static void (*const doing[])(struct chore *) = {
-        [CHORE_BODY] = do_body, [CHORE_PARSE] = do_parse, [CHORE_COMPARE] = do_compare};
+    static void (*const doing[])(struct chore *) = {[CHORE_BODY] = do_body,
+                                                    [CHORE_PARSE] = do_parse,
+                                                    [CHORE_COMPARE] = do_compare,
+                                                    [CHORE_TAGS] = do_tags};
     doing[chore->kind](chore);
     chore->done = true;
 }
@@ -194,7 +209,7 @@ static bool may_note(struct call *call, size_t bytes, bool *spot)
 static const struct chore *ask_new(struct call *call, const struct chore *wanted)
 {
     bool spot;
-    size_t bytes = input_bytes(&wanted->input);
+    size_t bytes = chore_bytes(wanted);
     if (!may_note(call, bytes, &spot))
         return NULL;
     struct chore *chore = note(call, wanted);
@@ -234,5 +249,14 @@ const struct chore *chore_compare(struct call *call, const struct chore *with, e
                                   const struct chore_input *old)
 {
     struct chore wanted = {.kind = CHORE_COMPARE, .input = *old, .with = with, .level = level};
+    return ask(call, &wanted);
+}
+
+const struct chore *chore_tags(struct call *call, const struct chore_tagging *tagging)
+{
+    struct chore wanted = {.kind = CHORE_TAGS,
+                           .input = {.format = tagging->format, .text = tagging->text},
+                           .with = tagging->with,
+                           .wishes = tagging->wishes};
     return ask(call, &wanted);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What operations have done that may be too dear for the loop: reading a large body, parsing a schema with
-// its references, comparing it with older versions. An operation asks for the result. Small ones are made on
-// the spot, until the call has worked through its spot_max; what is more is noted, with copies of all it
-// needs, and the operation comes to its end without (call->later; what it gave counts for nothing). Then
-// chores_work does what is noted, in a job, and the operation is run again on the state as it is by then:
-// results are found by what they were made of, so one whose texts have changed meanwhile is not taken for
-// another. Nothing of a job goes into the state; the order of decisions is that of the runs that came
-// through, on the loop.
+// its references, comparing it with older versions, going over its tags. An operation asks for the result.
+// Small ones are made on the spot, until the call has worked through its spot_max; what is more is noted,
+// with copies of all it needs, and the operation comes to its end without (call->later; what it gave counts
+// for nothing). Then chores_work does what is noted, in a job, and the operation is run again on the state as
+// it is by then: results are found by what they were made of, so one whose texts have changed meanwhile is
+// not taken for another. Nothing of a job goes into the state; the order of decisions is that of the runs
+// that came through, on the loop.
 #ifndef REGISTRY_CHORES_H
 #define REGISTRY_CHORES_H
 
@@ -16,7 +16,7 @@
 
 enum { CHORES_BYTES_MAX = 32 << 20 }; // of the inputs of one call: more than a body and CALL_PARSED_MAX
 
-enum chore_kind { CHORE_BODY, CHORE_PARSE, CHORE_COMPARE };
+enum chore_kind { CHORE_BODY, CHORE_PARSE, CHORE_COMPARE, CHORE_TAGS };
 
 // A schema's text with the texts it refers to, dependencies first.
 struct chore_input {
@@ -30,18 +30,19 @@ struct chore {
     enum chore_kind kind;
     bool done;
     struct arena arena;       // what input points at
-    struct chore_input input; // BODY: only the text
+    struct chore_input input; // BODY, TAGS: no references
     enum schema_text form;    // PARSE: how it is printed
     bool fresh;               // PARSE: it must be valid as a new schema too
     enum level level;         // COMPARE
-    const struct chore *with; // COMPARE: the new schema, a PARSE that was done well
+    const struct chore *with; // a PARSE that was done well. COMPARE: the new schema; TAGS: tagging.with
+    struct slice wishes;      // TAGS
     // ---- results ----
-    enum status status;        // BODY, PARSE
+    enum status status;        // BODY, PARSE, TAGS
     cJSON *body;               // BODY: NULL unless OK
     size_t error_at;           // BODY: byte
     struct schema *schema;     // PARSE: NULL unless OK
-    struct schema_error error; // PARSE
-    struct buf text;           // PARSE: as printed
+    struct schema_error error; // PARSE, TAGS
+    struct buf text;           // PARSE: as printed; TAGS: with other tags, or the list of them
     struct messages messages;  // COMPARE: also why the older one cannot be read
     struct chore *next;
     struct chore *same_hash; // made before it
@@ -66,6 +67,15 @@ const struct chore *chore_parse(struct call *call, const struct chore_input *inp
                                 bool fresh);
 const struct chore *chore_compare(struct call *call, const struct chore *with, enum level level,
                                   const struct chore_input *old);
+
+// What tags_edit.h does with a schema.
+struct chore_tagging {
+    enum schema_format format;
+    struct slice text;
+    const struct chore *with; // Protobuf: the text, parsed
+    struct slice wishes;      // empty: they are listed
+};
+const struct chore *chore_tags(struct call *call, const struct chore_tagging *tagging);
 
 // Does what is noted, in order; of comparisons only up to the first that does not fit. Any thread.
 void chores_work(struct chores *chores);

@@ -85,7 +85,7 @@ static bool take_over(struct registering *now)
     return true;
 }
 
-// schemaTagsToAdd and schemaTagsToRemove, of an Avro or a JSON schema.
+// schemaTagsToAdd and schemaTagsToRemove.
 static bool retag(struct registering *now)
 {
     const cJSON *body = now->submission.body;
@@ -96,7 +96,7 @@ static bool retag(struct registering *now)
         return true;
     if (!tags_known(content->type))
         return call_fail(now->call, 42201, "Schemas of type %s have no tags inside here", content->type);
-    content->text = tags_change(now->call, &(struct tags_text){content->type, content->text}, add, remove);
+    content->text = tags_change(now->call, (struct tags_of){now->call->subject, content}, add, remove);
     now->taken_over = true;
     return content->text != NULL;
 }
@@ -109,7 +109,10 @@ static bool propagate(struct registering *now)
     if (!cJSON_IsTrue(json_get(now->submission.body, "propagateSchemaTags")) || now->submission.empty ||
         now->latest == NULL || now->mode == MODE_IMPORT)
         return true;
-    content->text = tags_propagate(now->call, &(struct tags_text){content->type, text}, now->latest->schema);
+    struct content older = submission_stored_content(now->latest);
+    const char *subject = now->call->subject;
+    content->text =
+        tags_propagate(now->call, (struct tags_of){subject, content}, (struct tags_of){subject, &older});
     now->taken_over = now->taken_over || content->text != text;
     return content->text != NULL;
 }

@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "http/json.h"
 #include "operations.h"
+#include "submission.h"
 #include "tags.h"
 
 static void add_references(cJSON *body, const struct state_schema *schema)
@@ -63,14 +64,15 @@ static void register_as(struct call *call, const char *subject, char *body)
 static void tag(struct call *call, const struct state_version *version, const cJSON *request)
 {
     const cJSON *add = json_get(request, "tagsToAdd"), *remove = json_get(request, "tagsToRemove");
-    const char *text = version->schema->text;
+    struct content content = submission_stored_content(version);
+    const char *text = content.text;
     bool some = (add != NULL && !cJSON_IsNull(add)) || (remove != NULL && !cJSON_IsNull(remove));
-    if (some && !tags_known(version->schema->type)) {
-        call_fail(call, 42201, "Schemas of type %s have no tags inside here", version->schema->type);
+    if (some && !tags_known(content.type)) {
+        call_fail(call, 42201, "Schemas of type %s have no tags inside here", content.type);
         return;
     }
     if (some)
-        text = tags_change(call, &(struct tags_text){version->schema->type, text}, add, remove);
+        text = tags_change(call, (struct tags_of){version->subject->name, &content}, add, remove);
     if (text == NULL)
         return;
     char *body = registration(version->schema, text, request);

@@ -284,14 +284,19 @@ bool submission_parse(struct call *call, struct submission *submission, struct s
     return true;
 }
 
+struct content submission_stored_content(const struct state_version *version)
+{
+    const struct state_schema *schema = version->schema;
+    return (struct content){.type = schema->type,
+                            .text = schema->text,
+                            .references = schema->references,
+                            .reference_count = schema->reference_count};
+}
+
 static bool stored_input(struct call *call, const struct state_version *version, struct chore_input *input,
                          struct schema_error *error)
 {
-    const struct state_schema *schema = version->schema;
-    struct content content = {.type = schema->type,
-                              .text = schema->text,
-                              .references = schema->references,
-                              .reference_count = schema->reference_count};
+    struct content content = submission_stored_content(version);
     return input_of(call, version->subject->name, &content, true, input, error);
 }
 
@@ -311,14 +316,28 @@ void submission_compare(struct call *call, const struct submission *submission,
 }
 
 // NULL: *error says why, or the call is to be run again.
-static const struct chore *parse_stored(struct call *call, const struct state_version *version,
-                                        enum schema_text form, struct schema_error *error)
+static const struct chore *parse_content(struct call *call, const char *subject,
+                                         const struct content *content, enum schema_text form,
+                                         struct schema_error *error)
 {
     struct chore_input input;
-    bool good = stored_input(call, version, &input, error);
+    bool good = input_of(call, subject, content, true, &input, error);
     const struct chore *done = good ? chore_parse(call, &input, form, false) : NULL;
     input_free(&input);
     return done;
+}
+
+static const struct chore *parse_stored(struct call *call, const struct state_version *version,
+                                        enum schema_text form, struct schema_error *error)
+{
+    struct content content = submission_stored_content(version);
+    return parse_content(call, version->subject->name, &content, form, error);
+}
+
+const struct chore *submission_content(struct call *call, const char *subject, const struct content *content,
+                                       struct schema_error *error)
+{
+    return parse_content(call, subject, content, SCHEMA_TEXT_PLAIN, error);
 }
 
 const struct schema *submission_stored(struct call *call, const struct state_version *version,

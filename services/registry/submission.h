@@ -37,8 +37,15 @@ bool submission_parse(struct call *call, struct submission *submission, struct s
 void submission_compare(struct call *call, const struct submission *submission,
                         const struct state_version *version, enum level level, struct messages *messages);
 
+// What a version is, without metadata and rules; borrowed from the state.
+struct content submission_stored_content(const struct state_version *version);
+
 // A version, parsed; the call's until call_fini. NULL: *error says why, or the call is to be run again.
 const struct schema *submission_stored(struct call *call, const struct state_version *version,
+                                       struct schema_error *error);
+
+// The same of what a subject might have, whatever it refers to, with how it went.
+const struct chore *submission_content(struct call *call, const char *subject, const struct content *content,
                                        struct schema_error *error);
 
 // Appends what is stored and all it refers to as schema_pack does. On failure out is as before and error says

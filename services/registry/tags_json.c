@@ -112,20 +112,20 @@ static struct branch branch_of(cJSON *schema, int at)
 
 static bool walk_branches(struct walk *walk, const cJSON *list, const char *scope, const char *criterion)
 {
-    struct arena *arena = &walk->call->arena;
+    struct arena *arena = walk->arena;
     int count = 0;
     if (!cJSON_IsArray(list))
         return true;
     struct branch *branches = arena_calloc(arena, (size_t)cJSON_GetArraySize(list) + 1, sizeof *branches);
     if (branches == NULL)
-        return tags_no_memory(walk->call);
+        return tags_no_memory(walk);
     for (cJSON *at = list->child; at != NULL; at = at->next, count++)
         branches[count] = branch_of(at, count);
     qsort(branches, (size_t)count, sizeof *branches, branch_order);
     for (int i = 0; i < count; i++) {
         const char *its = arena_printf(arena, "%s%s.%d.", scope, criterion, i);
         if (its == NULL)
-            return tags_no_memory(walk->call);
+            return tags_no_memory(walk);
         if (!walk_schema(walk, branches[i].schema, its, false))
             return false;
     }
@@ -141,7 +141,7 @@ static const char *scope_of_type(struct walk *walk, const cJSON *schema, const c
         return scope;
     for (const cJSON *at = type->child; at != NULL; at = at->next)
         number += cJSON_IsString(at) && kind_of_type(at->valuestring) < kind ? 1 : 0;
-    return arena_printf(&walk->call->arena, "%sanyof.%d.", scope, number);
+    return arena_printf(walk->arena, "%sanyof.%d.", scope, number);
 }
 
 // ---- objects ----
@@ -162,11 +162,11 @@ static bool walk_named(struct walk *walk, const cJSON *schemas, const char *path
 {
     bool field = *behind == '\0';
     for (cJSON *at = cJSON_IsObject(schemas) ? schemas->child : NULL; at != NULL; at = at->next) {
-        const char *its = arena_printf(&walk->call->arena, "%s.%s%s", path, behind, at->string);
-        const char *inner = its != NULL ? arena_printf(&walk->call->arena, "%s.", its) : NULL;
+        const char *its = arena_printf(walk->arena, "%s.%s%s", path, behind, at->string);
+        const char *inner = its != NULL ? arena_printf(walk->arena, "%s.", its) : NULL;
         if (inner == NULL)
-            return tags_no_memory(walk->call);
-        if ((field && cJSON_IsObject(at) && !walk->visit(walk->call, at, its, true, walk->context)) ||
+            return tags_no_memory(walk);
+        if ((field && cJSON_IsObject(at) && !walk->visit(walk, at, its, true)) ||
             !walk_schema(walk, at, inner, field))
             return false;
     }
@@ -176,11 +176,11 @@ static bool walk_named(struct walk *walk, const cJSON *schemas, const char *path
 static bool walk_object(struct walk *walk, cJSON *schema, const char *scope, bool in_field)
 {
     const char *before = scope_of_type(walk, schema, scope, KIND_OBJECT);
-    const char *path = before != NULL ? arena_printf(&walk->call->arena, "%sobject", before) : NULL;
+    const char *path = before != NULL ? arena_printf(walk->arena, "%sobject", before) : NULL;
     if (path == NULL)
-        return tags_no_memory(walk->call);
+        return tags_no_memory(walk);
     if (may_be(schema, "object", "properties") && (!in_field || walk->by_all_names) &&
-        !walk->visit(walk->call, schema, path, false, walk->context))
+        !walk->visit(walk, schema, path, false))
         return false;
     return walk_named(walk, json_get(schema, "properties"), path, "") &&
            walk_named(walk, json_get(schema, "definitions"), path, "definitions.") &&
@@ -195,8 +195,8 @@ struct part {
 
 static bool walk_part(struct walk *walk, cJSON *schema, const char *scope, const char *path)
 {
-    const char *its = scope != NULL ? arena_printf(&walk->call->arena, "%s%s", scope, path) : NULL;
-    return its != NULL ? walk_schema(walk, schema, its, false) : tags_no_memory(walk->call);
+    const char *its = scope != NULL ? arena_printf(walk->arena, "%s%s", scope, path) : NULL;
+    return its != NULL ? walk_schema(walk, schema, its, false) : tags_no_memory(walk);
 }
 
 static bool walk_schema(struct walk *walk, cJSON *schema, const char *scope, bool in_field)

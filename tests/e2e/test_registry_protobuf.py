@@ -127,6 +127,38 @@ def test_what_does_not_fit_is_refused_with_the_reason(registry):
     assert other.status == 409 and "different schema type" in other.text
 
 
+def entity(path, kind, *tags):
+    return {"schemaEntity": {"entityPath": path, "entityType": kind}, "tags": list(tags)}
+
+
+def test_messages_and_fields_are_tagged_by_their_paths(registry):
+    subject = "/subjects/tagged/versions"
+    text = ('syntax = "proto3"; package io.confluent.shop; message User { option (confluent.message_meta).tags = "OLD";'
+            ' oneof contact { string mail = 1; string phone = 2; } repeated Item items = 3; message Item { int32 n = 1; } }')
+    registry.send("tagged", text)
+    add = [entity(".User.contact.mail", "SR_FIELD", "PII"), entity(".User.Item", "SR_RECORD", "A", "B")]
+    wanted = [entity(".User.mail", "SR_FIELD", "PII"), add[1]]
+    old = [entity(".User", "SR_RECORD", "OLD")]
+    answer = registry.ask("POST", subject + "/latest/tags", {"tagsToAdd": add, "tagsToRemove": old})
+    assert answer.status == 200, answer.text
+    assert registry.get(subject + "/2?findTags=*").json["schemaTags"] == wanted
+    assert registry.get(subject + "/2?findTags=PII").json["schemaTags"] == wanted[:1]
+    assert registry.get(subject + "/1?findTags=*").json["schemaTags"] == old
+    read = registry.get(subject + "/2/schema").text
+    assert 'string mail = 1 [(confluent.field_meta) = {\n      tags: [\n        "PII"\n      ]\n    }];' in read
+    assert "OLD" not in read and "import" not in read
+    assert registry.look_up("tagged", read).json["version"] == 2
+    descriptor = registry.get(subject + "/2?format=serialized").json["schema"]
+    assert b"PII" in base64.b64decode(descriptor)
+    kept = registry.send("tagged", text.replace("int32 n = 1;", "int32 n = 1; int32 m = 2;"), propagateSchemaTags=True)
+    assert kept.status == 200, kept.text
+    assert registry.get(subject + "/3?findTags=PII").json["schemaTags"] == wanted[:1]
+    brought = registry.send("brought", USER, schemaTagsToAdd=[entity("User.age", "SR_FIELD", "X")])
+    assert brought.status == 200 and '"X"' in brought.json["schema"], brought.text
+    refused = registry.ask("POST", subject + "/latest/tags", {"tagsToAdd": [entity(".User.contact", "SR_FIELD", "X")]})
+    assert refused.error == 42201
+
+
 def test_all_is_there_after_a_restart(cluster, registry):
     number = registry.number("kept", USER.replace("shop", "kept"))
     registry.close()

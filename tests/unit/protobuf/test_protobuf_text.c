@@ -97,12 +97,14 @@ Test(protobuf_text, options_of_confluent_need_no_import)
         cr_expect(strstr(texts[i], "import") != NULL || strstr(once, "import") == NULL, "%s", once);
         form(texts[i], SCHEMA_TEXT_SERIALIZED, once);
     }
-    refused(P3 "message T { int32 a = 1 [(confluent.field_meta).none = 'X']; }", ST_MALFORMED,
-            "2:26: Option \"(confluent.field_meta)\" unknown. Ensure that your proto definition file imports the "
-            "proto which defines the option.");
-    refused(P3 "message T { int32 a = 1 [(confluent.message_meta).doc = 'X']; }", ST_MALFORMED,
-            "2:26: Option \"(confluent.message_meta)\" unknown. Ensure that your proto definition file imports "
-            "the proto which defines the option.");
+    refused(
+        P3 "message T { int32 a = 1 [(confluent.field_meta).none = 'X']; }", ST_MALFORMED,
+        "2:26: Option \"(confluent.field_meta)\" unknown. Ensure that your proto definition file imports the "
+        "proto which defines the option.");
+    refused(
+        P3 "message T { int32 a = 1 [(confluent.message_meta).doc = 'X']; }", ST_MALFORMED,
+        "2:26: Option \"(confluent.message_meta)\" unknown. Ensure that your proto definition file imports "
+        "the proto which defines the option.");
 }
 
 Test(protobuf_text, nothing_is_a_schema_without_messages)

@@ -134,6 +134,54 @@ Test(tags, a_request_has_a_limit_of_tags)
     free(body);
 }
 
+// A record "R" with `fields` fields "f0"... of `tags` tags each, on the heap.
+static char *tagged_record(int fields, int tags)
+{
+    enum { ROOM = 1 << 20 };
+    char *made = malloc(ROOM);
+    int at = snprintf(made, ROOM, "{\"type\":\"record\",\"name\":\"R\",\"fields\":[");
+    for (int i = 0; i < fields; i++) {
+        at += snprintf(made + at, (size_t)(ROOM - at),
+                       "%s{\"name\":\"f%d\",\"type\":\"int\",\"confluent:tags\":[", i > 0 ? "," : "", i);
+        for (int t = 0; t < tags; t++)
+            at += snprintf(made + at, (size_t)(ROOM - at), "%s\"t%d\"", t > 0 ? "," : "", t);
+        at += snprintf(made + at, (size_t)(ROOM - at), "]}");
+    }
+    snprintf(made + at, (size_t)(ROOM - at), "]}");
+    return made;
+}
+
+// What is added is looked for among those there, one by one.
+Test(tags, an_entity_with_very_many_tags_is_not_changed)
+{
+    char *many = tagged_record(2, 1001);
+    cr_assert_gt(desk_register(&desk, "s", many), 0, "%.300s", desk.answer);
+    desk_ask(&desk, "tag-version", "s/1", NULL, "{\"tagsToAdd\":[" ENTITY("R.f1", "SR_FIELD") "[\"T\"]}]}");
+    cr_expect(has("42209"), "%.300s", desk.answer);
+    desk_ask(&desk, "tag-version", "s/1", NULL, "{\"tagsToAdd\":[" ENTITY("R", "SR_RECORD") "[\"T\"]}]}");
+    cr_expect_eq(desk.code, 200, "%.300s", desk.answer);
+    free(many);
+}
+
+Test(tags, very_many_tags_are_not_passed_on)
+{
+    char *many = tagged_record(11, 1000);
+    cr_assert_gt(desk_register(&desk, "s", many), 0, "%.300s", desk.answer);
+    desk_ask(&desk, "register", "s", NULL,
+             "{\"propagateSchemaTags\":true,\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"name\\\":"
+             "\\\"R\\\",\\\"fields\\\":[]}\"}");
+    cr_expect(has("42209"), "%.300s", desk.answer);
+    free(many);
+}
+
+Test(tags, a_record_without_a_name_is_refused)
+{
+    desk_ask(&desk, "register", "s", NULL,
+             "{\"schema\":\"{\\\"type\\\":\\\"record\\\",\\\"fields\\\":[]}\",\"schemaTagsToAdd\":[" ENTITY(
+                 "R", "SR_RECORD") "[\"T\"]}]}");
+    cr_expect(has("42201"), "%s", desk.answer);
+}
+
 // ---- JSON Schema ----
 
 static const char json_schema[] =
