@@ -147,6 +147,15 @@ cJSON *contract_merge_rules(const cJSON *older, const cJSON *newer)
     return merged;
 }
 
+void contract_remove_rules(cJSON *rule_set, const char *name)
+{
+    for (int i = 0; i < RULE_LISTS; i++) {
+        cJSON *list = (cJSON *)json_get(rule_set, rule_lists[i]);
+        if (cJSON_IsArray(list))
+            drop_named(list, name);
+    }
+}
+
 static bool one_of(const char *text, const char *const *words)
 {
     for (; text != NULL && *words != NULL; words++)

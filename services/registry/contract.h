@@ -23,6 +23,8 @@ const char *contract_metadata_wrong(const cJSON *metadata);
 
 // Rules of newer replace those of the same name.
 cJSON *contract_merge_rules(const cJSON *older, const cJSON *newer);
+// Takes the rules of that name away; NULL has none.
+void contract_remove_rules(cJSON *rule_set, const char *name);
 
 // What is wrong with a rule set, in words; NULL: nothing.
 const char *contract_rules_wrong(const cJSON *rule_set);

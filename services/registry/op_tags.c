@@ -2,6 +2,7 @@
 // POST /subjects/{subject}/versions/{version}/tags: a version's schema with other tags, metadata or rules
 // becomes the next version, as Confluent's modifySchemaTags does.
 #include "answer.h"
+#include "contract.h"
 #include "http/json.h"
 #include "operations.h"
 #include "submission.h"
@@ -29,6 +30,57 @@ static void add_part(cJSON *body, const cJSON *request, const char *name, const 
     if (part != NULL)
         cJSON_AddItemToObject(body, name, part);
 }
+
+// ---- rules ----
+
+static bool given(const cJSON *member)
+{
+    return member != NULL && !cJSON_IsNull(member);
+}
+
+// Whether the members that change rules are such; false: answered.
+static bool rules_good(struct call *call, const cJSON *merge, const cJSON *remove)
+{
+    bool good = (!given(merge) || cJSON_IsObject(merge)) && (!given(remove) || cJSON_IsArray(remove)) &&
+                cJSON_GetArraySize(remove) <= CONTRACT_ENTRIES_MAX;
+    for (const cJSON *at = good && given(remove) ? remove->child : NULL; at != NULL; at = at->next)
+        good = good && cJSON_IsString(at);
+    if (!good)
+        return call_fail(call, 422, "rulesToMerge is a rule set, rulesToRemove a list of names");
+    const char *wrong = cJSON_IsObject(merge) ? contract_rules_wrong(merge) : NULL;
+    return wrong == NULL || call_fail(call, 42210, "Invalid rule set: %s", wrong);
+}
+
+// Those of the version before the new one; NULL: it has none.
+static cJSON *rules_before(const struct state_subject *subject, const cJSON *request)
+{
+    int64_t number;
+    const struct state_version *before = NULL;
+    if (json_integer(request, "newVersion", &number) != ST_OK || number <= 0)
+        before = state_latest(subject);
+    else if (number <= INT32_MAX)
+        before = state_version(subject, (int32_t)number - 1);
+    return before != NULL && !before->deleted && before->schema->rule_set != NULL
+               ? cJSON_Parse(before->schema->rule_set)
+               : NULL;
+}
+
+// rulesToMerge and rulesToRemove, as Confluent's maybeModifyPreviousRuleSet: in place of the ruleSet.
+static void change_rules(const struct state_subject *subject, cJSON *request)
+{
+    const cJSON *merge = json_get(request, "rulesToMerge"), *remove = json_get(request, "rulesToRemove");
+    if (!given(merge) && !given(remove))
+        return;
+    cJSON *before = rules_before(subject, request), *rules = contract_merge_rules(before, merge);
+    for (const cJSON *at = given(remove) ? remove->child : NULL; at != NULL; at = at->next)
+        contract_remove_rules(rules, at->valuestring);
+    cJSON_Delete(before);
+    cJSON_DeleteItemFromObjectCaseSensitive(request, "ruleSet");
+    if (rules != NULL)
+        cJSON_AddItemToObject(request, "ruleSet", rules);
+}
+
+// ---- the new version ----
 
 static char *registration(const struct state_schema *schema, const char *text, const cJSON *request)
 {
@@ -61,7 +113,7 @@ static void register_as(struct call *call, const char *subject, char *body)
     call_fini(&inner);
 }
 
-static void tag(struct call *call, const struct state_version *version, const cJSON *request)
+static void tag(struct call *call, const struct state_version *version, cJSON *request)
 {
     const cJSON *add = json_get(request, "tagsToAdd"), *remove = json_get(request, "tagsToRemove");
     struct content content = submission_stored_content(version);
@@ -73,8 +125,10 @@ static void tag(struct call *call, const struct state_version *version, const cJ
     }
     if (some)
         text = tags_change(call, (struct tags_of){version->subject->name, &content}, add, remove);
-    if (text == NULL)
+    if (text == NULL ||
+        !rules_good(call, json_get(request, "rulesToMerge"), json_get(request, "rulesToRemove")))
         return;
+    change_rules(version->subject, request);
     char *body = registration(version->schema, text, request);
     register_as(call, version->subject->name, body);
     cJSON_free(body);

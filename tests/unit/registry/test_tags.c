@@ -182,6 +182,47 @@ Test(tags, a_record_without_a_name_is_refused)
     cr_expect(has("42201"), "%s", desk.answer);
 }
 
+// ---- rules ----
+
+#define RULE(name, type) "{\"name\":\"" name "\",\"mode\":\"WRITE\",\"type\":\"" type "\"}"
+#define RULES(list)      "{\"domainRules\":[" list "]}"
+
+static void tag_rules(const char *where, const char *body)
+{
+    desk_ask(&desk, "tag-version", where, NULL, body);
+    cr_assert_eq(desk.code, 200, "%s: %s", body, desk.answer);
+}
+
+// Confluent's maybeModifyPreviousRuleSet: they are those of the version before the new one.
+Test(tags, rules_are_merged_with_those_before_and_removed_by_name)
+{
+    desk_register(&desk, "s", schema);
+    tag_rules("s/1", "{\"rulesToMerge\":" RULES(RULE("a", "X") "," RULE("b", "X")) "}");
+    tag_rules("s/1", "{\"newVersion\":3,\"rulesToMerge\":" RULES(RULE("b", "Y")) ",\"rulesToRemove\":[\"a\","
+                                                                                 "\"z\"],\"ruleSet\":" RULES(
+                                                                                     RULE("c", "Z")) "}");
+    desk_ask(&desk, "get-version", "s/3", NULL, NULL);
+    cr_expect(has("\"type\":\"Y\"") && !has("\"name\":\"a\"") && !has("\"name\":\"c\""), "%s", desk.answer);
+    tag_rules("s/1", "{\"newVersion\":4,\"rulesToRemove\":[\"b\"]}");
+    desk_ask(&desk, "get-version", "s/4", NULL, NULL);
+    cr_expect(!has("\"name\":\"b\""), "%s", desk.answer);
+    cr_expect_str_eq(desk_ask(&desk, "list-versions", "s", NULL, NULL), "[1,2,3,4]");
+}
+
+Test(tags, what_is_no_rule_is_not_merged)
+{
+    static const char *const bodies[] = {"{\"rulesToMerge\":[]}", "{\"rulesToRemove\":\"a\"}",
+                                         "{\"rulesToRemove\":[1]}"};
+    desk_register(&desk, "s", schema);
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++) {
+        desk_ask(&desk, "tag-version", "s/1", NULL, bodies[i]);
+        cr_expect_eq(desk.code, 422, "%s: %s", bodies[i], desk.answer);
+    }
+    desk_ask(&desk, "tag-version", "s/1", NULL, "{\"rulesToMerge\":" RULES("{\"name\":\"a\"}") "}");
+    cr_expect(has("42210"), "%s", desk.answer);
+    cr_expect_str_eq(desk_ask(&desk, "list-versions", "s", NULL, NULL), "[1]");
+}
+
 // ---- JSON Schema ----
 
 static const char json_schema[] =
