@@ -10,13 +10,17 @@
 enum { TEXT = 1 << 16 };
 
 #define P3 "syntax = \"proto3\";\n"
+// The number of Confluent's options, for something else.
+#define MINE                                                                                                 \
+    P3 "import \"google/protobuf/descriptor.proto\"; extend google.protobuf.FieldOptions { string mine = 1088; }"
 
 static enum status try_parse(const char *text, struct schema_error *error, struct schema **schema)
 {
     const struct schema_reference refs[] = {
         {slice_str("other.proto"), slice_str(P3 "package o; message O { int32 x = 1; }")},
-        {slice_str("bad.proto"), slice_str(P3 "message B { int32 x = ; }")}};
-    return schema_parse(SCHEMA_PROTOBUF, slice_str(text), refs, 2, error, schema);
+        {slice_str("bad.proto"), slice_str(P3 "message B { int32 x = ; }")},
+        {slice_str("mine.proto"), slice_str(MINE)}};
+    return schema_parse(SCHEMA_PROTOBUF, slice_str(text), refs, 3, error, schema);
 }
 
 static struct schema *parse(const char *text)
@@ -269,6 +273,20 @@ Test(protobuf_text, a_descriptor_in_base64_is_a_schema_too)
     form(plain, SCHEMA_TEXT_SERIALIZED, direct);
     cr_assert_str_eq(bytes, direct);
     refused("CgdkZWZhdWx0EgFwIgA=", ST_MALFORMED, "Missing name.");
+}
+
+// In a descriptor an option has but a number.
+Test(protobuf_text, the_number_of_an_option_may_be_that_of_others)
+{
+    static const char *const texts[] = {MINE "message T { int32 a = 1 [(mine) = 'x']; }",
+                                        P3 "import \"mine.proto\"; message T { int32 a = 1 [(mine) = 'x']; }"};
+    static char bytes[TEXT], plain[TEXT];
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        form(texts[i], SCHEMA_TEXT_SERIALIZED, bytes);
+        form(bytes, SCHEMA_TEXT_PLAIN, plain);
+        cr_expect_not_null(strstr(plain, "mine) = \"x\""), "%s", plain);
+        cr_expect_null(strstr(plain, "confluent"), "%s", plain);
+    }
 }
 
 Test(protobuf_text, what_is_small_to_write_and_dear_to_link_is_refused, .timeout = 60)
