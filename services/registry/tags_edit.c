@@ -113,8 +113,7 @@ static bool all_texts(const cJSON *tags)
     return true;
 }
 
-// Those of a list in front of what is there, in its order: what is taken away goes before what is added. What
-// is no list of texts is passed over.
+// Those of a list in front of what is there, in its order. What is no list of texts is passed over.
 static bool add_wishes(struct walk *walk, const cJSON *list, bool add)
 {
     struct change *change = walk->context;
@@ -196,8 +195,8 @@ static enum status change(struct tagged *tagged, struct walk *walk, const cJSON 
     if (!numbers_exact(tagged->json))
         return schema_fail(walk->error, ST_MALFORMED,
                            "A schema with numbers of more than %d bits cannot be tagged here", INTEGER_BITS);
-    if (!add_wishes(walk, json_get(wishes, "add"), true) ||
-        !add_wishes(walk, json_get(wishes, "remove"), false) || !tagged_walk(tagged, walk))
+    if (!add_wishes(walk, json_get(wishes, "remove"), false) ||
+        !add_wishes(walk, json_get(wishes, "add"), true) || !tagged_walk(tagged, walk))
         return walk->error->code;
     if (change->found < change->wanted && !cJSON_IsTrue(json_get(wishes, "common")))
         return schema_fail(walk->error, ST_MALFORMED, "The schema has no such record or field to be tagged");
@@ -232,7 +231,7 @@ static bool put_entity(struct walk *walk, cJSON *object, const char *path, bool 
 {
     struct buf *out = walk->context;
     const cJSON *tags = json_get(object, TAGS_MEMBER);
-    if (!cJSON_IsArray(tags))
+    if (!cJSON_IsArray(tags) || tags->child == NULL)
         return true;
     char *text = cJSON_PrintUnformatted(tags);
     buf_printf(out, "%s{\"schemaEntity\":{\"entityPath\":", out->data[out->len - 1] == '[' ? "" : ",");

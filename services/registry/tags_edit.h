@@ -23,7 +23,7 @@ struct tags_source {
 enum status tags_list(const struct tags_source *source, struct schema_error *error, struct buf *out);
 
 // Appends the text with other tags. wishes: {"add":[...],"remove":[...]} of SchemaTags, what is taken away
-// goes first; "common":true passes over entities that are not there. MALFORMED, LIMIT, NO_MEMORY: *error says
+// goes last; "common":true passes over entities that are not there. MALFORMED, LIMIT, NO_MEMORY: *error says
 // why.
 enum status tags_apply(const struct tags_source *source, struct slice wishes, struct schema_error *error,
                        struct buf *out);

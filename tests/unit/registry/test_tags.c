@@ -53,6 +53,28 @@ Test(tags, a_tag_makes_a_version)
     cr_assert(has("\"schemaTags\":[]}"));
 }
 
+// As Confluent's: what is added and taken away at once is not there.
+Test(tags, what_is_taken_away_goes_last)
+{
+    desk_register(&desk, "s", schema);
+    desk_ask(&desk, "tag-version", "s/1", NULL,
+             "{\"tagsToAdd\":[" ENTITY("n.S.b", "SR_FIELD") "[\"NEW\",\"OLD\"]}],\"tagsToRemove\":[" ENTITY(
+                 "n.S.b", "SR_FIELD") "[\"OLD\",\"NEW\"]}]}");
+    cr_assert_eq(desk.code, 200, "%s", desk.answer);
+    desk_ask(&desk, "get-version", "s/2", NULL, NULL);
+    cr_expect(!has("confluent:tags"), "%s", desk.answer);
+}
+
+Test(tags, an_entity_without_tags_is_not_listed)
+{
+    desk_register(
+        &desk, "s",
+        "{\"type\":\"record\",\"name\":\"R\",\"confluent:tags\":[],\"fields\":[{\"name\":\"a\",\"type\":"
+        "\"int\",\"confluent:tags\":[\"T\"]}]}");
+    desk_ask(&desk, "get-version", "s/1", "findTags=*", NULL);
+    cr_expect(has("\"schemaTags\":[" ENTITY("R.a", "SR_FIELD") "[\"T\"]}]}"), "%s", desk.answer);
+}
+
 Test(tags, an_alias_is_followed_once)
 {
     desk_register(&desk, "t", schema);
