@@ -20,17 +20,6 @@ static void add_references(cJSON *body, const struct state_schema *schema)
     }
 }
 
-// A member of the request, else of the version.
-static void add_part(cJSON *body, const cJSON *request, const char *name, const char *old)
-{
-    const cJSON *asked = json_get(request, name);
-    cJSON *part = cJSON_IsObject(asked) ? cJSON_Duplicate(asked, true)
-                  : old != NULL         ? cJSON_Parse(old)
-                                        : NULL;
-    if (part != NULL)
-        cJSON_AddItemToObject(body, name, part);
-}
-
 // ---- rules ----
 
 static bool given(const cJSON *member)
@@ -65,34 +54,44 @@ static cJSON *rules_before(const struct state_subject *subject, const cJSON *req
                : NULL;
 }
 
-// rulesToMerge and rulesToRemove, as Confluent's maybeModifyPreviousRuleSet: in place of the ruleSet.
-static void change_rules(const struct state_subject *subject, cJSON *request)
+// A member of the request, else of the version; NULL: neither.
+static cJSON *part(const cJSON *request, const char *name, const char *old)
+{
+    const cJSON *asked = json_get(request, name);
+    return cJSON_IsObject(asked) ? cJSON_Duplicate(asked, true) : old != NULL ? cJSON_Parse(old) : NULL;
+}
+
+// The new version's. With rulesToMerge or rulesToRemove as Confluent's maybeModifyPreviousRuleSet, which then
+// passes the ruleSet over.
+static cJSON *rules_of(const struct state_version *version, const cJSON *request)
 {
     const cJSON *merge = json_get(request, "rulesToMerge"), *remove = json_get(request, "rulesToRemove");
     if (!given(merge) && !given(remove))
-        return;
-    cJSON *before = rules_before(subject, request), *rules = contract_merge_rules(before, merge);
+        return part(request, "ruleSet", version->schema->rule_set);
+    cJSON *before = rules_before(version->subject, request), *rules = contract_merge_rules(before, merge);
     for (const cJSON *at = given(remove) ? remove->child : NULL; at != NULL; at = at->next)
         contract_remove_rules(rules, at->valuestring);
     cJSON_Delete(before);
-    cJSON_DeleteItemFromObjectCaseSensitive(request, "ruleSet");
-    if (rules != NULL)
-        cJSON_AddItemToObject(request, "ruleSet", rules);
+    return rules;
 }
 
 // ---- the new version ----
 
-static char *registration(const struct state_schema *schema, const char *text, const cJSON *request)
+static char *registration(const struct state_version *version, const char *text, const cJSON *request)
 {
-    const cJSON *version = json_get(request, "newVersion");
-    cJSON *body = cJSON_CreateObject();
+    const struct state_schema *schema = version->schema;
+    const cJSON *number = json_get(request, "newVersion");
+    cJSON *body = cJSON_CreateObject(), *metadata = part(request, "metadata", schema->metadata);
+    cJSON *rules = rules_of(version, request);
     cJSON_AddStringToObject(body, "schema", text);
     cJSON_AddStringToObject(body, "schemaType", schema->type);
     add_references(body, schema);
-    add_part(body, request, "metadata", schema->metadata);
-    add_part(body, request, "ruleSet", schema->rule_set);
-    if (version != NULL)
-        cJSON_AddItemToObject(body, "version", cJSON_Duplicate(version, true));
+    if (metadata != NULL)
+        cJSON_AddItemToObject(body, "metadata", metadata);
+    if (rules != NULL)
+        cJSON_AddItemToObject(body, "ruleSet", rules);
+    if (number != NULL)
+        cJSON_AddItemToObject(body, "version", cJSON_Duplicate(number, true));
     char *printed = cJSON_PrintUnformatted(body);
     cJSON_Delete(body);
     return printed;
@@ -113,12 +112,12 @@ static void register_as(struct call *call, const char *subject, char *body)
     call_fini(&inner);
 }
 
-static void tag(struct call *call, const struct state_version *version, cJSON *request)
+static void tag(struct call *call, const struct state_version *version, const cJSON *request)
 {
     const cJSON *add = json_get(request, "tagsToAdd"), *remove = json_get(request, "tagsToRemove");
     struct content content = submission_stored_content(version);
     const char *text = content.text;
-    bool some = (add != NULL && !cJSON_IsNull(add)) || (remove != NULL && !cJSON_IsNull(remove));
+    bool some = given(add) || given(remove);
     if (some && !tags_known(content.type)) {
         call_fail(call, 42201, "Schemas of type %s have no tags inside here", content.type);
         return;
@@ -128,8 +127,7 @@ static void tag(struct call *call, const struct state_version *version, cJSON *r
     if (text == NULL ||
         !rules_good(call, json_get(request, "rulesToMerge"), json_get(request, "rulesToRemove")))
         return;
-    change_rules(version->subject, request);
-    char *body = registration(version->schema, text, request);
+    char *body = registration(version, text, request);
     register_as(call, version->subject->name, body);
     cJSON_free(body);
 }

@@ -229,6 +229,9 @@ Test(tags, rules_are_merged_with_those_before_and_removed_by_name)
     desk_ask(&desk, "get-version", "s/4", NULL, NULL);
     cr_expect(!has("\"name\":\"b\""), "%s", desk.answer);
     cr_expect_str_eq(desk_ask(&desk, "list-versions", "s", NULL, NULL), "[1,2,3,4]");
+    tag_rules("s/2", "{\"newVersion\":5,\"rulesToRemove\":[\"z\"]}");
+    desk_ask(&desk, "get-version", "s/5", NULL, NULL);
+    cr_expect(!has("\"name\":"), "not those of the version that is tagged: %s", desk.answer);
 }
 
 Test(tags, what_is_no_rule_is_not_merged)
