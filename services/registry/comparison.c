@@ -2,9 +2,15 @@
 // See comparison.h.
 #include "comparison.h"
 
+#include "base/utf8.h"
 #include "http/json.h"
 
-enum { MESSAGES_MAX = 4 << 20, MESSAGE_MAX = 64 << 10 };
+enum {
+    MESSAGES_MAX = 8 << 20,   // never reached: what is told of differences ends long before
+    FINDINGS_TOLD = 1 << 20,  // bytes of messages, above: the rest is only said to be there
+    MESSAGE_MAX = 64 << 10,
+    OLD_TEXT_MAX = 10 << 10   // of a schema in a message, as SchemaValidatorBuilder of Confluent's client
+};
 
 // ---- messages ----
 
@@ -37,6 +43,25 @@ void messages_add_printed(struct messages *messages, const char *format, const c
     buf_fini(&line);
 }
 
+void messages_add_old(struct messages *messages, const char *text)
+{
+    struct buf line;
+    size_t len = strlen(text), shown = 0;
+    while (shown < len && shown < OLD_TEXT_MAX) {
+        size_t step = utf8_length((const uint8_t *)text + shown, len - shown);
+        shown += step > 0 ? step : 1;
+    }
+    buf_init(&line, MESSAGE_MAX);
+    if (shown == len)
+        buf_printf(&line, "{oldSchema: '");
+    else
+        buf_printf(&line, "{oldSchema: <truncated to %d characters> '", OLD_TEXT_MAX);
+    buf_append(&line, text, shown);
+    buf_printf(&line, "'}");
+    messages_add(messages, buf_slice(&line));
+    buf_fini(&line);
+}
+
 void messages_add_all(struct messages *messages, const struct messages *others)
 {
     if (messages->count > 0 && others->count > 0)
@@ -48,14 +73,16 @@ void messages_add_all(struct messages *messages, const struct messages *others)
 static void add_findings(struct messages *messages, const struct schema_findings *findings,
                          bool reader_is_new)
 {
-    for (size_t i = 0; i < findings->count; i++) {
+    bool more = findings->more;
+    for (size_t i = 0; i < findings->count && !more; i++) {
         struct buf line;
         buf_init(&line, MESSAGE_MAX);
         schema_finding_text(&findings->items[i], reader_is_new, &line);
         messages_add(messages, buf_slice(&line));
         buf_fini(&line);
+        more = messages->json.len > FINDINGS_TOLD;
     }
-    if (findings->more)
+    if (more)
         messages_add(messages, slice_str("there are more incompatibilities than are told here"));
 }
 
@@ -79,8 +106,8 @@ static void check_direction(const struct schema *reader, const struct schema *wr
 void comparison_run(enum level level, const struct schema *fresh, const struct schema *old,
                     struct messages *messages)
 {
+    if (level_forward(level))
+        check_direction(old, fresh, false, messages);
     if (level_backward(level))
         check_direction(fresh, old, true, messages);
-    if (level_forward(level) && messages->count == 0)
-        check_direction(old, fresh, false, messages);
 }

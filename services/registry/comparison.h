@@ -18,8 +18,10 @@ void messages_add(struct messages *messages, struct slice text);
 void messages_add_all(struct messages *messages, const struct messages *others);
 // Adds {format: 'text'}.
 void messages_add_printed(struct messages *messages, const char *format, const char *text);
+// Adds {oldSchema: 'text'}, of a long text (UTF-8) the beginning.
+void messages_add_old(struct messages *messages, const char *text);
 
-// Adds what does not fit; NONE compares nothing.
+// Adds what does not fit, in both directions where the level has both; NONE compares nothing.
 void comparison_run(enum level level, const struct schema *fresh, const struct schema *old,
                     struct messages *messages);
 

@@ -23,15 +23,16 @@ static void check_one(struct call *call, const struct compatibility *rules,
                       const struct submission *submission, const struct state_version *version,
                       struct messages *messages)
 {
+    size_t before = messages->count;
     submission_compare(call, submission, version, rules->level, messages);
-    if (messages->count == 0)
+    if (messages->count == before)
         return;
     struct buf line;
     buf_init(&line, MESSAGE_MAX);
     buf_printf(&line, "{oldSchemaVersion: %d}", version->version);
     messages_add(messages, buf_slice(&line));
     buf_fini(&line);
-    messages_add_printed(messages, "oldSchema", version->schema->text);
+    messages_add_old(messages, version->schema->text);
 }
 
 static bool same_group(const char *group, const char *metadata, const char *other)
@@ -52,14 +53,15 @@ void compatibility_check(struct call *call, const struct compatibility *rules,
     if (rules->validate_fields)
         reserved_check(submission->parsed->schema, submission->content.metadata,
                        count > 0 ? versions[count - 1]->schema->metadata : NULL, messages);
-    bool done = rules->level == LEVEL_NONE || messages->count > 0;
+    size_t reserved = messages->count;
+    bool done = rules->level == LEVEL_NONE;
     for (size_t i = count; i > 0 && !done; i--) {
         const struct state_version *version = versions[i - 1];
         if (rules->group != NULL &&
             !same_group(rules->group, submission->content.metadata, version->schema->metadata))
             continue;
         check_one(call, rules, submission, version, messages);
-        done = messages->count > 0 || !level_transitive(rules->level);
+        done = messages->count > reserved || !level_transitive(rules->level);
     }
     if (messages->count == 0)
         return;
