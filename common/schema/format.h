@@ -27,6 +27,8 @@ struct schema_language {
     enum status (*text)(const struct schema *schema, enum schema_text form, struct buf *out);
     enum status (*check)(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings);
+    enum status (*check_lenient)(const struct schema *reader, const struct schema *writer,
+                                 struct schema_findings *findings); // NULL: as check
     enum status (*payload_check)(const struct schema *schema, struct slice payload);
     enum status (*payload_check_many)(const struct schema *schema, struct slice payload, size_t *spare);
     enum status (*payload_explain)(const struct schema *schema, struct slice payload,

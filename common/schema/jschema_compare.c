@@ -74,9 +74,27 @@ static void add(struct comparing *c, struct outcome *outcome, const struct place
     outcome->count++;
 }
 
+// SchemaDiff.COMPATIBLE_CHANGES_LENIENT without what is compatible in any case, as of Confluent's change 4292.
+static bool lenient_allows(const char *code)
+{
+    static const char *const codes[] = {"OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",
+                                        "REQUIRED_PROPERTY_WITH_DEFAULT_ADDED_TO_OPEN_CONTENT_MODEL",
+                                        "PROPERTY_REMOVED_FROM_CLOSED_CONTENT_MODEL",
+                                        "PROPERTY_ADDED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
+                                        "PROPERTY_REMOVED_NOT_COVERED_BY_PARTIALLY_OPEN_CONTENT_MODEL",
+                                        "ADDITIONAL_PROPERTIES_NARROWED",
+                                        "ADDITIONAL_PROPERTIES_REMOVED"};
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(codes[i], code) == 0)
+            return true;
+    return false;
+}
+
 void compare_fail(struct comparing *c, struct outcome *outcome, const struct place *at, const char *code,
                   const struct tree *writer, const struct tree *reader)
 {
+    if (c->lenient && lenient_allows(code))
+        return;
     add(c, outcome, at, (struct reason){.code = code, .writer = writer, .reader = reader});
 }
 
@@ -429,11 +447,11 @@ static enum status tell(struct schema_findings *findings, const struct outcome *
     return status;
 }
 
-enum status jschema_compare(const struct jschema *reader, const struct jschema *writer,
+enum status jschema_compare(const struct jschema *reader, const struct jschema *writer, bool lenient,
                             struct schema_findings *findings)
 {
     enum { MEMORY = 128 << 20 };
-    struct comparing c = {.status = ST_OK};
+    struct comparing c = {.status = ST_OK, .lenient = lenient};
     struct model from, to;
     struct buf path;
     arena_init(&c.arena, MEMORY);

@@ -47,6 +47,7 @@ struct comparing {
     struct map pairs;         // (writer, reader) -> struct outcome
     struct outcome *inmost;   // the pair being compared, or NULL
     struct outcome *doubtful; // those that fit if the open pairs they rely on do, newest first
+    bool lenient;             // Confluent's policy
     size_t steps;
     int depth;
     enum status status; // LIMIT: the walk stops
@@ -93,8 +94,8 @@ void compare_arrays(struct comparing *c, struct outcome *outcome, const struct p
 void compare_choices(struct comparing *c, struct outcome *outcome, const struct part *writer,
                      const struct part *reader);
 
-// schema_check for JSON Schema.
-enum status jschema_compare(const struct jschema *reader, const struct jschema *writer,
+// schema_check, and with lenient schema_check_lenient, for JSON Schema.
+enum status jschema_compare(const struct jschema *reader, const struct jschema *writer, bool lenient,
                             struct schema_findings *findings);
 
 #endif

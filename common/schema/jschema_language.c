@@ -77,7 +77,13 @@ static enum status json_text(const struct schema *schema, enum schema_text form,
 static enum status json_check(const struct schema *reader, const struct schema *writer,
                               struct schema_findings *findings)
 {
-    return jschema_compare(parsed_of(reader), parsed_of(writer), findings);
+    return jschema_compare(parsed_of(reader), parsed_of(writer), false, findings);
+}
+
+static enum status json_check_lenient(const struct schema *reader, const struct schema *writer,
+                                      struct schema_findings *findings)
+{
+    return jschema_compare(parsed_of(reader), parsed_of(writer), true, findings);
 }
 
 static enum status json_payload_check(const struct schema *schema, struct slice payload)
@@ -125,6 +131,7 @@ const struct schema_language json_language = {
     .title = json_title,
     .text = json_text,
     .check = json_check,
+    .check_lenient = json_check_lenient,
     .payload_check = json_payload_check,
     .payload_check_many = json_payload_check_many,
     .payload_explain = json_payload_explain,

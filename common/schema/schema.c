@@ -111,17 +111,32 @@ enum status schema_text(const struct schema *schema, enum schema_text form, stru
     return schema->language->text(schema, form, out);
 }
 
+static enum status check(const struct schema *reader, const struct schema *writer, bool lenient,
+                         struct schema_findings *findings)
+{
+    const struct schema_language *language = reader->language;
+    schema_findings_fini(findings);
+    schema_findings_init(findings);
+    if (language != writer->language)
+        return ST_INVALID;
+    enum status status = lenient && language->check_lenient != NULL
+                             ? language->check_lenient(reader, writer, findings)
+                             : language->check(reader, writer, findings);
+    for (size_t i = 0; i < findings->count; i++)
+        findings->items[i].format = language->format;
+    return status;
+}
+
 enum status schema_check(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings)
 {
-    schema_findings_fini(findings);
-    schema_findings_init(findings);
-    if (reader->language != writer->language)
-        return ST_INVALID;
-    enum status status = reader->language->check(reader, writer, findings);
-    for (size_t i = 0; i < findings->count; i++)
-        findings->items[i].format = reader->language->format;
-    return status;
+    return check(reader, writer, false, findings);
+}
+
+enum status schema_check_lenient(const struct schema *reader, const struct schema *writer,
+                                 struct schema_findings *findings)
+{
+    return check(reader, writer, true, findings);
 }
 
 enum status schema_payload_check(const struct schema *schema, struct slice payload)

@@ -112,6 +112,11 @@ void schema_findings_fini(struct schema_findings *findings);
 enum status schema_check(const struct schema *reader, const struct schema *writer,
                          struct schema_findings *findings);
 
+// The same with Confluent's policy LENIENT: writers of JSON write only properties that their schema names, so
+// that optional ones may come and go whatever the content model. Other formats have one policy.
+enum status schema_check_lenient(const struct schema *reader, const struct schema *writer,
+                                 struct schema_findings *findings);
+
 // A finding as Confluent's registry puts it into "messages" (errorType, description; Avro: additionalInfo
 // too; JSON Schema: both fragments), with remedy behind it. reader_is_new: which of the two the reader is.
 // LIMIT: out is full.

@@ -65,15 +65,16 @@ static bool input_equal(const struct chore_input *a, const struct chore_input *b
 
 static bool same(const struct chore *a, const struct chore *b)
 {
-    return a->kind == b->kind && a->form == b->form && a->fresh == b->fresh && a->level == b->level &&
-           a->with == b->with && slice_equal(a->wishes, b->wishes) && input_equal(&a->input, &b->input);
+    return a->kind == b->kind && a->form == b->form && a->fresh == b->fresh &&
+           comparison_equal(a->by, b->by) && a->with == b->with && slice_equal(a->wishes, b->wishes) &&
+           input_equal(&a->input, &b->input);
 }
 
 static uint64_t chore_hash(const struct chore *chore)
 {
     const struct chore_input *input = &chore->input;
-    const int kinds[] = {(int)chore->kind, (int)chore->form, chore->fresh, (int)chore->level,
-                         (int)input->format};
+    const int kinds[] = {(int)chore->kind, (int)chore->form, chore->fresh, (int)chore->by.level,
+                         chore->by.lenient, (int)input->format};
     uint64_t hash = hash_bytes(0, kinds, sizeof kinds);
     hash = hash_bytes(hash, input->text.data, input->text.len);
     hash = hash_bytes(hash, chore->wishes.data, chore->wishes.len);
@@ -157,7 +158,7 @@ static void do_compare(struct chore *chore)
                      &old) != ST_OK)
         messages_add_printed(&chore->messages, "an older version cannot be read", chore->error.text);
     else
-        comparison_run(chore->level, chore->with->schema, old, &chore->messages);
+        comparison_run(chore->by, chore->with->schema, old, &chore->messages);
     schema_free(old);
 }
 
@@ -245,10 +246,10 @@ const struct chore *chore_parse(struct call *call, const struct chore_input *inp
     return ask(call, &wanted);
 }
 
-const struct chore *chore_compare(struct call *call, const struct chore *with, enum level level,
+const struct chore *chore_compare(struct call *call, const struct chore *with, struct comparison by,
                                   const struct chore_input *old)
 {
-    struct chore wanted = {.kind = CHORE_COMPARE, .input = *old, .with = with, .level = level};
+    struct chore wanted = {.kind = CHORE_COMPARE, .input = *old, .with = with, .by = by};
     return ask(call, &wanted);
 }
 

@@ -33,7 +33,7 @@ struct chore {
     struct chore_input input; // BODY, TAGS: no references
     enum schema_text form;    // PARSE: how it is printed
     bool fresh;               // PARSE: it must be valid as a new schema too
-    enum level level;         // COMPARE
+    struct comparison by;     // COMPARE
     const struct chore *with; // a PARSE that was done well. COMPARE: the new schema; TAGS: tagging.with
     struct slice wishes;      // TAGS
     // ---- results ----
@@ -65,7 +65,7 @@ void chores_destroy(struct chores **chores); // NULL is fine
 const struct chore *chore_body(struct call *call);
 const struct chore *chore_parse(struct call *call, const struct chore_input *input, enum schema_text form,
                                 bool fresh);
-const struct chore *chore_compare(struct call *call, const struct chore *with, enum level level,
+const struct chore *chore_compare(struct call *call, const struct chore *with, struct comparison by,
                                   const struct chore_input *old);
 
 // What tags_edit.h does with a schema.

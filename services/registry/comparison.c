@@ -88,26 +88,33 @@ static void add_findings(struct messages *messages, const struct schema_findings
 
 // ---- comparing ----
 
-static void check_direction(const struct schema *reader, const struct schema *writer, bool reader_is_new,
+bool comparison_equal(struct comparison a, struct comparison b)
+{
+    return a.level == b.level && a.lenient == b.lenient;
+}
+
+// Of the level the direction alone is left: forward where the reader is the old one.
+static void check_direction(struct comparison by, const struct schema *reader, const struct schema *writer,
                             struct messages *messages)
 {
     struct schema_findings findings;
     schema_findings_init(&findings);
-    enum status status = schema_check(reader, writer, &findings);
+    enum status status = by.lenient ? schema_check_lenient(reader, writer, &findings)
+                                    : schema_check(reader, writer, &findings);
     if (status == ST_INVALID)
         messages_add(messages, slice_str("Incompatible because of different schema type"));
     else if (status != ST_OK)
         messages_add(messages, slice_str("the comparison needs more than its limit of time or memory"));
     else
-        add_findings(messages, &findings, reader_is_new);
+        add_findings(messages, &findings, by.level == LEVEL_BACKWARD);
     schema_findings_fini(&findings);
 }
 
-void comparison_run(enum level level, const struct schema *fresh, const struct schema *old,
+void comparison_run(struct comparison by, const struct schema *fresh, const struct schema *old,
                     struct messages *messages)
 {
-    if (level_forward(level))
-        check_direction(old, fresh, false, messages);
-    if (level_backward(level))
-        check_direction(fresh, old, true, messages);
+    if (level_forward(by.level))
+        check_direction((struct comparison){LEVEL_FORWARD, by.lenient}, old, fresh, messages);
+    if (level_backward(by.level))
+        check_direction((struct comparison){LEVEL_BACKWARD, by.lenient}, fresh, old, messages);
 }

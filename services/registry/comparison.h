@@ -21,8 +21,15 @@ void messages_add_printed(struct messages *messages, const char *format, const c
 // Adds {oldSchema: 'text'}, of a long text (UTF-8) the beginning.
 void messages_add_old(struct messages *messages, const char *text);
 
+// By what rules two versions are compared.
+struct comparison {
+    enum level level;
+    bool lenient; // compatibilityPolicy LENIENT
+};
+bool comparison_equal(struct comparison a, struct comparison b);
+
 // Adds what does not fit, in both directions where the level has both; NONE compares nothing.
-void comparison_run(enum level level, const struct schema *fresh, const struct schema *old,
+void comparison_run(struct comparison by, const struct schema *fresh, const struct schema *old,
                     struct messages *messages);
 
 #endif

@@ -12,7 +12,7 @@ enum { MESSAGE_MAX = 64 << 10 };
 struct compatibility compatibility_of(const struct call *call, const char *subject)
 {
     return (struct compatibility){
-        .level = scope_level(call, subject),
+        .by = {.level = scope_level(call, subject), .lenient = scope_lenient(call, subject)},
         .group = scope_text(call, subject, "compatibilityGroup"),
         .validate_fields = scope_flag(call, subject, "validateFields", call->settings->validate_fields)};
 }
@@ -24,7 +24,7 @@ static void check_one(struct call *call, const struct compatibility *rules,
                       struct messages *messages)
 {
     size_t before = messages->count;
-    submission_compare(call, submission, version, rules->level, messages);
+    submission_compare(call, submission, version, rules->by, messages);
     if (messages->count == before)
         return;
     struct buf line;
@@ -54,21 +54,21 @@ void compatibility_check(struct call *call, const struct compatibility *rules,
         reserved_check(submission->parsed->schema, submission->content.metadata,
                        count > 0 ? versions[count - 1]->schema->metadata : NULL, messages);
     size_t reserved = messages->count;
-    bool done = rules->level == LEVEL_NONE;
+    bool done = rules->by.level == LEVEL_NONE;
     for (size_t i = count; i > 0 && !done; i--) {
         const struct state_version *version = versions[i - 1];
         if (rules->group != NULL &&
             !same_group(rules->group, submission->content.metadata, version->schema->metadata))
             continue;
         check_one(call, rules, submission, version, messages);
-        done = messages->count > reserved || !level_transitive(rules->level);
+        done = messages->count > reserved || !level_transitive(rules->by.level);
     }
     if (messages->count == 0)
         return;
     struct buf line;
     buf_init(&line, MESSAGE_MAX);
     buf_printf(&line, "{validateFields: '%s', compatibility: '%s'}",
-               rules->validate_fields ? "true" : "false", level_name(rules->level));
+               rules->validate_fields ? "true" : "false", level_name(rules->by.level));
     messages_add(messages, buf_slice(&line));
     buf_fini(&line);
 }

@@ -8,7 +8,7 @@
 #include "submission.h"
 
 struct compatibility {
-    enum level level;
+    struct comparison by;
     const char
         *group; // property of the metadata that must be equal for versions to be compared; NULL: all are
     bool validate_fields; // reserved.h

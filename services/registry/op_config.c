@@ -7,6 +7,8 @@
 #include "operations.h"
 #include "scope.h"
 
+#include <strings.h>
+
 // The fields in the order they are written. The level comes in a request as "compatibility".
 static const char *const fields[] = {
     "alias",          "normalize",          "validateFields",      "validateNewSchemas",
@@ -87,6 +89,13 @@ static cJSON *field_value(const cJSON *item, const char *field)
     return is_metadata(field) ? contract_metadata(item) : cJSON_Duplicate(item, true);
 }
 
+// Confluent's LOGICAL adds rules of Flink and Iceberg, which are not here.
+static bool policy_good(const cJSON *item)
+{
+    const char *policy = cJSON_GetStringValue(item);
+    return policy != NULL && (strcasecmp(policy, "STRICT") == 0 || strcasecmp(policy, "LENIENT") == 0);
+}
+
 static bool field_good(struct call *call, const cJSON *item, const char *field)
 {
     const char *wrong = NULL;
@@ -96,6 +105,8 @@ static bool field_good(struct call *call, const cJSON *item, const char *field)
         return call_fail(call, 42203,
                          "Invalid compatibility level. Valid values are none, backward, forward, full, "
                          "backward_transitive, forward_transitive, and full_transitive");
+    if (strcmp(field, "compatibilityPolicy") == 0 && !policy_good(item))
+        return call_fail(call, 42203, "Invalid compatibility policy. Valid values are strict and lenient");
     bool text = strncmp(field, "compat", 6) == 0 || strcmp(field, "alias") == 0;
     bool object = is_metadata(field) || is_rules(field);
     if (text ? !cJSON_IsString(item) : object ? !cJSON_IsObject(item) : !cJSON_IsBool(item))

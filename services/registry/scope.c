@@ -98,6 +98,12 @@ enum level scope_level(const struct call *call, const char *subject)
     return level != LEVEL_UNKNOWN ? level : level_find(call->settings->level);
 }
 
+bool scope_lenient(const struct call *call, const char *subject)
+{
+    const char *policy = scope_text(call, subject, "compatibilityPolicy");
+    return policy != NULL && strcasecmp(policy, "LENIENT") == 0;
+}
+
 enum state_mode scope_mode(const struct call *call, const char *subject)
 {
     char outer[NAMES_CONTEXT_MAX + 4];

@@ -30,6 +30,9 @@ const cJSON *scope_field(const struct call *call, const char *subject, const cha
 const char *scope_text(const struct call *call, const char *subject, const char *field);
 bool scope_flag(const struct call *call, const char *subject, const char *field, bool fallback);
 enum level scope_level(const struct call *call, const char *subject);
+// Whether JSON schemas are compared by the policy LENIENT. Any other, also one that is not offered here and
+// came with the records of another registry, is STRICT.
+bool scope_lenient(const struct call *call, const char *subject);
 enum state_mode scope_mode(const struct call *call, const char *subject);
 
 // Answers 42205 and returns false when the subject may not be changed.

@@ -301,12 +301,12 @@ static bool stored_input(struct call *call, const struct state_version *version,
 }
 
 void submission_compare(struct call *call, const struct submission *submission,
-                        const struct state_version *version, enum level level, struct messages *messages)
+                        const struct state_version *version, struct comparison by, struct messages *messages)
 {
     struct schema_error error;
     struct chore_input input;
     if (stored_input(call, version, &input, &error)) {
-        const struct chore *done = chore_compare(call, submission->parsed, level, &input);
+        const struct chore *done = chore_compare(call, submission->parsed, by, &input);
         if (done != NULL)
             messages_add_all(messages, &done->messages);
     } else {

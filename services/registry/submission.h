@@ -35,7 +35,7 @@ bool submission_parse(struct call *call, struct submission *submission, struct s
 // A parsed submission beside a version, in the directions of the level: adds what does not fit. Nothing is
 // added when the call is to be run again.
 void submission_compare(struct call *call, const struct submission *submission,
-                        const struct state_version *version, enum level level, struct messages *messages);
+                        const struct state_version *version, struct comparison by, struct messages *messages);
 
 // What a version is, without metadata and rules; borrowed from the state.
 struct content submission_stored_content(const struct state_version *version);

@@ -170,7 +170,7 @@ static bool compare_known(struct call *call, int number)
     char text[200];
     snprintf(text, sizeof text, "{\"type\":\"fixed\",\"name\":\"F\",\"size\":%06d}", number);
     struct chore_input old = {.format = SCHEMA_AVRO, .text = slice_str(text)};
-    return chore_compare(call, NULL, LEVEL_FULL_TRANSITIVE, &old) != NULL;
+    return chore_compare(call, NULL, (struct comparison){.level = LEVEL_FULL_TRANSITIVE}, &old) != NULL;
 }
 
 Test(chores, many_are_found_in_time_that_does_not_grow_with_their_square)

@@ -127,3 +127,34 @@ Test(compatibility, what_is_told_stays_json_however_long_its_paths_are)
     mem_free(old);
     mem_free(new);
 }
+
+static bool fits(const char *where, const char *schema)
+{
+    desk_ask(&desk, "compatible-with-all", where, NULL, schema);
+    return says("\"is_compatible\":true");
+}
+
+Test(compatibility, the_policy_is_the_subjects_or_the_contexts)
+{
+    static const char *const old = JSON_SCHEMA("{\\\"type\\\":\\\"object\\\"}");
+    static const char *const new = JSON_SCHEMA(
+        "{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"a\\\":{\\\"type\\\":\\\"string\\\"}}}");
+    desk_ask(&desk, "register", "s", NULL, old);
+    desk_ask(&desk, "register", "t", NULL, old);
+    cr_expect_not(fits("s", new));
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"compatibilityPolicy\":\"lenient\"}");
+    cr_expect(fits("s", new));
+    cr_expect_not(fits("t", new));
+    desk_ask(&desk, "put-config", NULL, NULL, "{\"compatibilityPolicy\":\"LENIENT\"}");
+    cr_expect(fits("t", new));
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"compatibilityPolicy\":\"STRICT\"}");
+    cr_expect_not(fits("s", new));
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"compatibilityPolicy\":\"LOGICAL\"}");
+    cr_expect(desk.code == 422 && says("42203"), "%s", desk.answer);
+    desk_ask(&desk, "put-subject-config", "s", NULL, "{\"compatibilityPolicy\":7}");
+    cr_expect(desk.code == 422 && says("42203"), "%s", desk.answer);
+    // as another registry may have left it
+    desk_apply(&desk, "{\"keytype\":\"CONFIG\",\"subject\":\"s\",\"magic\":0}",
+               "{\"subject\":\"s\",\"compatibilityLevel\":\"BACKWARD\",\"compatibilityPolicy\":\"LOGICAL\"}");
+    cr_expect_not(fits("s", new));
+}

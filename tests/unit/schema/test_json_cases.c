@@ -29,6 +29,22 @@ static enum status check(const char *reader_text, const char *writer_text, struc
     return status;
 }
 
+typedef enum status check_fn(const struct schema *reader, const struct schema *writer,
+                             struct schema_findings *findings);
+
+static bool fits(const char *reader_text, const char *writer_text, check_fn *by)
+{
+    struct schema_findings findings;
+    struct schema *reader = parse(reader_text), *writer = parse(writer_text);
+    schema_findings_init(&findings);
+    cr_assert_eq(by(reader, writer, &findings), ST_OK);
+    bool fits = findings.count == 0;
+    schema_findings_fini(&findings);
+    schema_free(reader);
+    schema_free(writer);
+    return fits;
+}
+
 static void found(const char *reader, const char *writer, char *out)
 {
     struct schema_findings findings;
@@ -292,4 +308,54 @@ Test(json_cases, a_pattern_that_takes_long_is_a_limit, .timeout = 60)
                  ST_OK);
     cr_expect_eq(findings.count, 0);
     schema_findings_fini(&findings);
+}
+
+// Confluent's policies STRICT and LENIENT (change 4292 of its repository): a property comes or goes, required or
+// not, with a default or without, in an open or a closed object.
+Test(json_cases, the_policy_decides_about_optional_properties)
+{
+    static const char *const properties[] = {"", ",\"required\":[\"b\"]", ",\"required\":[\"b\"]"};
+    static const char *const b[] = {"{\"type\":\"string\"}", "{\"type\":\"string\"}",
+                                    "{\"type\":\"string\",\"default\":\"\"}"};
+    static const struct {
+        bool closed, comes;
+        bool strict[3], lenient[3]; // optional, required, required with a default
+    } cases[] = {
+        {false, true, {false, false, false}, {true, false, true}},
+        {false, false, {true, true, true}, {true, true, true}},
+        {true, true, {true, false, true}, {true, false, true}},
+        {true, false, {false, false, false}, {true, true, true}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (int kind = 0; kind < 3; kind++) {
+            const char *closed = cases[i].closed ? ",\"additionalProperties\":false" : "";
+            char with[LINE], without[LINE];
+            snprintf(with, LINE, "{\"type\":\"object\",\"properties\":{\"a\":{},\"b\":%s}%s%s}", b[kind],
+                     properties[kind], closed);
+            snprintf(without, LINE, "{\"type\":\"object\",\"properties\":{\"a\":{}}%s}", closed);
+            const char *reader = cases[i].comes ? with : without, *writer = cases[i].comes ? without : with;
+            cr_expect_eq(fits(reader, writer, schema_check), cases[i].strict[kind], "%s %s", reader, writer);
+            cr_expect_eq(fits(reader, writer, schema_check_lenient), cases[i].lenient[kind], "%s %s", reader,
+                         writer);
+        }
+}
+
+Test(json_cases, the_lenient_policy_reaches_into_branches_and_lets_objects_close)
+{
+    static const char *const pairs[][2] = {
+        {"{\"allOf\":[{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}]}",
+         "{\"allOf\":[{\"type\":\"object\"}]}"},
+        {"{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\",\"properties\":{\"a\":{\"type\":"
+         "\"string\"}}}]}",
+         "{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"object\"}]}"},
+        {"{\"type\":\"object\",\"additionalProperties\":false}", "{\"type\":\"object\"}"},
+        {"{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}", "{\"type\":\"object\"}"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        cr_expect_not(fits(pairs[i][0], pairs[i][1], schema_check), "%s", pairs[i][0]);
+        cr_expect(fits(pairs[i][0], pairs[i][1], schema_check_lenient), "%s", pairs[i][0]);
+    }
+    cr_expect_not(fits("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"string\"}}}",
+                       "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}}}",
+                       schema_check_lenient));
 }
