@@ -74,7 +74,7 @@ static void add(struct comparing *c, struct outcome *outcome, const struct place
     outcome->count++;
 }
 
-// SchemaDiff.COMPATIBLE_CHANGES_LENIENT without what is compatible in any case, as of Confluent's change 4292.
+// SchemaDiff.COMPATIBLE_CHANGES_LENIENT as of Confluent's change 4292, without what is compatible anyway.
 static bool lenient_allows(const char *code)
 {
     static const char *const codes[] = {"OPTIONAL_PROPERTY_ADDED_TO_OPEN_CONTENT_MODEL",

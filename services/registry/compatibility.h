@@ -16,8 +16,8 @@ struct compatibility {
 struct compatibility compatibility_of(const struct call *call, const char *subject);
 
 // Compares a parsed submission with versions, ascending, of which deleted ones have been left out. Stops at
-// the first version, from the newest on, that does not fit; reserved names are looked at as well. What is left
-// to a job (chores.h) adds nothing, and the call is run again.
+// the first version, from the newest on, that does not fit; reserved names are looked at as well. What is
+// left to a job (chores.h) adds nothing, and the call is run again.
 void compatibility_check(struct call *call, const struct compatibility *rules,
                          const struct submission *submission, const struct state_version *const *versions,
                          size_t count, struct messages *messages);

@@ -55,6 +55,7 @@ struct registry_work {
     struct thinking *thinking;               // WORK_THINKING
     struct seat_wait seat;                   // WORK_STANDING
     bool seated;                             // its chores may have jobs
+    bool full, settled;                      // of the last run as owner: no room; parts are written
     bool not_here;                           // what it registers is not in the state of this process
     bool inside;                             // registry_run has not returned
     bool ended;                              // ... and it is done already
@@ -157,6 +158,8 @@ static void try_later(struct registry_work *work)
     if (left_ms(work) <= 0) {
         if (!has_state(work))
             fail(work, 50301, "The schemas are not loaded yet");
+        else if (work->full)
+            fail(work, 50001, "Too much waits to be written; nothing of this request is");
         else
             fail(work, 50004, "No registry owns the schemas at the moment");
         return;
@@ -277,10 +280,18 @@ static uint64_t host_random(void *context)
 
 static enum status append(struct registry_store *store, const struct call *call);
 
-// Part of a call's records; the rest and the answer come later, and wait for all of them.
+// Part of a call's records; the rest and the answer come later, and wait for all of them. AGAIN: there is no
+// room to begin. What has begun goes on though the ledger is full by then, as it cannot be run again; it
+// writes little more than its body has.
 static enum status host_settle(struct call *call, void *context)
 {
-    return append(((struct registry_work *)context)->store, call);
+    struct registry_work *work = context;
+    bool writes = call->record_count > 0;
+    work->full |= writes && !work->settled && ledger_full(work->store->ledger);
+    if (work->full)
+        return ST_AGAIN;
+    work->settled |= writes;
+    return append(work->store, call);
 }
 
 static void on_committed(void *context, enum status status)
@@ -323,10 +334,12 @@ static void run_as_owner(struct registry_work *work)
 {
     struct registry_store *store = work->store;
     work->call->host = &work->host;
+    work->full = work->settled = false;
     if (!run(work))
         return;
     work->call->host = NULL;
-    if (work->call->record_count > 0 && ledger_full(store->ledger)) {
+    work->full |= work->call->record_count > 0 && !work->settled && ledger_full(store->ledger);
+    if (work->full) {
         try_later(work);
         return;
     }

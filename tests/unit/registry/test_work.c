@@ -6,6 +6,9 @@
 #include "chores.h"
 #include "work_world.h"
 
+#include "base/mem.h"
+#include "ledger/ledger_state.h"
+
 static struct work_world world;
 
 static void open_world(void)
@@ -154,4 +157,74 @@ Test(work, no_schema_is_denied_before_the_topic_is_known)
     cr_expect_eq(code, 500);
     world.registry.stores[STORE_SCHEMAS].needing = NULL;
     call_fini(&call);
+}
+
+// ---- a full ledger ----
+
+static size_t versions(const char *name)
+{
+    const struct state_subject *subject = state_subject(world.registry.state, name);
+    return subject != NULL ? subject->count : 0;
+}
+
+Test(work, a_write_waits_until_the_ledger_has_room)
+{
+    work_world_own(&world);
+    work_world_fill(&world);
+    const struct work_ask *ask = work_world_ask_take(&world, "register", "s", work_world_body(1, 9));
+    work_world_wait(&world, 1000);
+    cr_assert(!ask->done && versions("s") == 0);
+    work_world_land(&world);
+    work_world_wait(&world, 1000);
+    cr_assert(!ask->done && versions("s") == 1, "it is decided, and not committed yet");
+    work_world_land(&world);
+    cr_assert(ask->done && ask->code == 200, "%s", ask->answer);
+}
+
+Test(work, a_ledger_that_stays_full_is_said_and_nothing_is_written)
+{
+    work_world_own(&world);
+    work_world_fill(&world);
+    const struct work_ask *ask = work_world_ask_take(&world, "register", "s", work_world_body(1, 9));
+    work_world_wait(&world, REGISTRY_RUN_MS + 100);
+    cr_assert(ask->done && ask->code == 500);
+    cr_expect_not_null(strstr(ask->answer, "50001"), "%s", ask->answer);
+    cr_expect_not_null(strstr(ask->answer, "Too much waits to be written"), "%s", ask->answer);
+    cr_assert_eq(versions("s"), 0);
+}
+
+// It registers a schema, has that settled, and writes the association.
+static const char association[] =
+    "{\"resourceName\":\"t\",\"resourceNamespace\":\"n\",\"resourceId\":\"i\",\"resourceType\":\"topic\","
+    "\"associations\":[{\"associationType\":\"value\",\"schema\":{\"schema\":"
+    "\"\\\"int\\\"\"}}]}";
+
+Test(work, what_is_settled_in_parts_begins_only_where_there_is_room)
+{
+    work_world_own(&world);
+    work_world_fill(&world);
+    const struct work_ask *ask =
+        work_world_ask_take(&world, "create-association", "", mem_strdup(association));
+    work_world_wait(&world, 1000);
+    cr_assert(!ask->done && versions(":.n:t-value") == 0, "%s", ask->answer);
+    work_world_land(&world);
+    work_world_wait(&world, 1000);
+    cr_assert_eq(versions(":.n:t-value"), 1);
+    work_world_land(&world);
+    cr_assert(ask->done && ask->code == 200, "%s", ask->answer);
+}
+
+// The ledger is full by what a call has settled itself: it is not run again, which would find its own work.
+Test(work, what_has_begun_to_settle_is_ended_however_full_it_gets)
+{
+    work_world_own(&world);
+    struct buf *pending = &world.ledger->open.bytes;
+    cr_assert_eq(buf_reserve(pending, LEDGER_PENDING_MAX), ST_OK);
+    memset(pending->data, 0, LEDGER_PENDING_MAX - 10);
+    pending->len = LEDGER_PENDING_MAX - 10;
+    const struct work_ask *ask =
+        work_world_ask_take(&world, "create-association", "", mem_strdup(association));
+    cr_assert_gt(pending->len, LEDGER_PENDING_MAX);
+    work_world_land(&world);
+    cr_assert(ask->done && ask->code == 200, "%s", ask->answer);
 }

@@ -3,6 +3,7 @@
 #include "work_world.h"
 
 #include "base/mem.h"
+#include "ledger/ledger_state.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -102,6 +103,47 @@ void work_world_wait(struct work_world *world, int64_t ms)
     world->now_us = until_us;
 }
 
+// ---- a ledger that is whole and reaches no storage node ----
+
+static void on_record(void *context, int64_t timestamp_ms, struct slice key, struct slice value)
+{
+    struct work_world *world = context;
+    cr_assert_eq(state_apply(world->registry.state, timestamp_ms, key, value), ST_OK);
+}
+
+void work_world_own(struct work_world *world)
+{
+    static const struct ledger_ops ledger_ops = {.apply = on_record};
+    world->ledger = mem_calloc(1, sizeof *world->ledger);
+    *world->ledger = (struct ledger){
+        .config = {.env = &world->env, .ops = &ledger_ops, .context = world}, .ready = true, .open_seq = 1};
+    buf_init(&world->ledger->open.bytes, LEDGER_BYTES_MAX);
+    buf_init(&world->ledger->sealed.bytes, LEDGER_BYTES_MAX);
+    world->registry.stores[STORE_SCHEMAS].ledger = world->ledger;
+}
+
+void work_world_fill(struct work_world *world)
+{
+    struct buf *bytes = &world->ledger->open.bytes;
+    cr_assert_eq(buf_reserve(bytes, LEDGER_PENDING_MAX), ST_OK);
+    memset(bytes->data + bytes->len, 0, LEDGER_PENDING_MAX);
+    bytes->len += LEDGER_PENDING_MAX;
+}
+
+void work_world_land(struct work_world *world)
+{
+    ledger_batches_clear(world->ledger);
+    ledger_committed(world->ledger, world->ledger->open_seq++);
+}
+
+static void disown(struct work_world *world)
+{
+    if (world->ledger == NULL)
+        return;
+    ledger_batches_fini(world->ledger);
+    mem_free(world->ledger);
+}
+
 // ---- life ----
 
 void work_world_open(struct work_world *world)
@@ -135,6 +177,7 @@ void work_world_close(struct work_world *world)
         call_fini(&world->asks[i].call);
         mem_free(world->asks[i].body);
     }
+    disown(world);
     state_destroy(&registry->state);
     keys_destroy(&registry->keys);
     image_destroy(&registry->image);

@@ -28,12 +28,20 @@ struct work_world {
     struct job *first, **end;
     struct config *config;
     struct registry registry;
+    struct ledger *ledger; // its own, never open; NULL: it owns nothing
     struct work_ask asks[WORK_WORLD_CALLS];
     int ask_count;
 };
 
 void work_world_open(struct work_world *world);
 void work_world_close(struct work_world *world);
+
+// The registry owns the schemas from now on. Nothing it writes leaves until work_world_land.
+void work_world_own(struct work_world *world);
+// So much waits to be committed that the ledger is full.
+void work_world_fill(struct work_world *world);
+// What was written is committed, and there is room.
+void work_world_land(struct work_world *world);
 
 // Asks for an operation on a subject. The body is the caller's no more.
 struct work_ask *work_world_ask_take(struct work_world *world, const char *operation, const char *subject,
