@@ -5,7 +5,6 @@
 #include "answer.h"
 #include "http/json.h"
 #include "operations.h"
-#include "permit.h"
 #include "scope.h"
 
 #include <stdlib.h>
@@ -180,8 +179,6 @@ bool associate_may_write(struct call *call, const char *subject)
     const char *own = call->subject;
     call->subject = subject;
     bool may = scope_writable(call);
-    if (may && !permitted(call))
-        may = call_fail(call, 40301, "User is denied operation %s on %s", call->operation->name, subject);
     call->subject = own;
-    return may;
+    return may && operation_permitted(call, subject);
 }

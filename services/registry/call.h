@@ -50,6 +50,7 @@ struct call {
     const struct operation *operation;
     const char *principal;                     // who asks, as Kafka writes it: "User:ANONYMOUS"
     const char *subject;                       // qualified and normalised; "" when the path has none
+    const char *asked;                         // the subject before its alias was followed (operation_run)
     const char *version, *id, *guid, *context; // as in the path; NULL when it has none
     const char *name, *name_space;             // likewise: of a key, or of a resource
     struct call_pair query[CALL_QUERY_MAX];

@@ -17,16 +17,6 @@ static bool subject_good(struct call *call, const char *subject)
     return (subject != NULL && name_valid(slice_str(subject))) || key_invalid(call, "subject");
 }
 
-// The subject an alias stands for, where a config says that it does for keys, too.
-static const char *key_subject(struct call *call, const char *subject)
-{
-    const char *alias = json_string(state_config(call->state, subject), "alias");
-    if (alias == NULL || *alias == '\0' || !scope_flag(call, subject, "aliasForDeks", false))
-        return subject;
-    const char *other = name_of_reference(&call->arena, subject, alias);
-    return other != NULL ? other : subject;
-}
-
 // What a path with {name} and {subject} names, and the argument `algorithm`.
 struct place {
     const struct kek *kek;
@@ -40,7 +30,7 @@ static bool read_place(struct call *call, bool deleted_too, struct place *place)
     if (place->kek == NULL || !subject_good(call, call->subject) ||
         !key_read_algorithm(call, &place->algorithm))
         return false;
-    place->subject = key_subject(call, call->subject);
+    place->subject = call->subject;
     return true;
 }
 
@@ -177,13 +167,15 @@ static bool read_dek(struct call *call, const cJSON *body, struct dek *dek)
         !key_read_text(call, body, "encryptedKeyMaterial", &dek->material) ||
         !read_version(call, body, &dek->version))
         return false;
-    bool by_path = name_split(slice_str(call->subject)).subject.len > 0;
+    bool by_path = name_split(slice_str(call->asked)).subject.len > 0;
     if (subject == NULL)
-        subject = by_path ? call->subject : "";
-    subject = name_of_reference(&call->arena, call->subject, subject); // of the path's context
-    if (!subject_good(call, subject) || (by_path && strcmp(subject, call->subject) != 0))
+        subject = by_path ? call->asked : "";
+    subject = name_of_reference(&call->arena, call->asked, subject); // of the path's context
+    if (!subject_good(call, subject) || (by_path && strcmp(subject, call->asked) != 0))
         return key_invalid(call, "subject");
-    dek->subject = key_subject(call, subject);
+    dek->subject = by_path ? call->subject : operation_subject(call, subject);
+    if (!by_path && !operation_permitted(call, dek->subject))
+        return false;
     dek->algorithm = algorithm == NULL ? DEK_AES256_GCM : dek_algorithm_find(algorithm);
     dek->deleted = cJSON_IsTrue(deleted);
     dek->timestamp_ms = call->now_ms;

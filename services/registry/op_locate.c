@@ -59,13 +59,6 @@ static const char *subject_of(struct search *search, const struct state_schema *
                         (const char *)name.data);
 }
 
-// As every operation that names a subject: an alias stands for another one.
-static const char *resolve_alias(struct call *call, const char *subject)
-{
-    const char *alias = json_string(state_config(call->state, subject), "alias");
-    return alias != NULL && *alias != '\0' ? name_of_reference(&call->arena, subject, alias) : subject;
-}
-
 // A live version of the subject that is the schema; NULL: none.
 static const struct state_version *look_under(struct search *search, const struct state_schema *schema,
                                               uint32_t which)
@@ -77,7 +70,7 @@ static const struct state_version *look_under(struct search *search, const struc
             ? NULL
             : name_qualify(&call->arena, (struct name){slice_str(schema->context->name), slice_str(plain)});
     if (name != NULL)
-        name = resolve_alias(call, name);
+        name = operation_subject(call, name);
     if (name == NULL)
         return NULL;
     const struct state_subject *subject = state_subject(call->state, name);

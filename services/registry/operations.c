@@ -5,45 +5,46 @@
 #include "base/assert.h"
 #include "http/json.h"
 #include "permit.h"
+#include "scope.h"
 
 #define GET(name, path, run)                                                                                 \
     {                                                                                                        \
-        name, "GET", path, run, false, false, PERMIT_READ, STORE_SCHEMAS                                     \
+        name, "GET", path, run, false, false, PERMIT_READ, STORE_SCHEMAS, false                              \
     }
 #define FREE(name, path, run)                                                                                \
     {                                                                                                        \
-        name, "GET", path, run, false, false, PERMIT_NOTHING, STORE_SCHEMAS                                  \
+        name, "GET", path, run, false, false, PERMIT_NOTHING, STORE_SCHEMAS, false                           \
     }
 #define ASK(name, path, run)                                                                                 \
     {                                                                                                        \
-        name, "POST", path, run, false, false, PERMIT_READ, STORE_SCHEMAS                                    \
+        name, "POST", path, run, false, false, PERMIT_READ, STORE_SCHEMAS, false                             \
     }
 #define PUT(name, method, path, run, permission)                                                             \
     {                                                                                                        \
-        name, method, path, run, true, true, permission, STORE_SCHEMAS                                       \
+        name, method, path, run, true, true, permission, STORE_SCHEMAS, false                                \
     }
 #define ONCE(name, method, path, run, permission)                                                            \
     {                                                                                                        \
-        name, method, path, run, true, false, permission, STORE_SCHEMAS                                      \
+        name, method, path, run, true, false, permission, STORE_SCHEMAS, false                               \
     }
 #define DELETE(name, path, run, permission)                                                                  \
     {                                                                                                        \
-        name, "DELETE", path, run, true, false, permission, STORE_SCHEMAS                                    \
+        name, "DELETE", path, run, true, false, permission, STORE_SCHEMAS, false                             \
     }
 
 #define KEYS "/dek-registry/v1/keks"
 #define GET_KEY(name, path, run)                                                                             \
     {                                                                                                        \
-        name, "GET", KEYS path, run, false, false, PERMIT_READ, STORE_KEYS                                   \
+        name, "GET", KEYS path, run, false, false, PERMIT_READ, STORE_KEYS, false                            \
     }
 #define KEY(name, method, path, run, again, permission)                                                      \
     {                                                                                                        \
-        name, method, KEYS path, run, true, again, permission, STORE_KEYS                                    \
+        name, method, KEYS path, run, true, again, permission, STORE_KEYS, false                             \
     }
 
 const struct operation operations[] = {
     FREE("root", "/", op_root),
-    {"root-post", "POST", "/", op_root, false, false, PERMIT_NOTHING, STORE_SCHEMAS},
+    {"root-post", "POST", "/", op_root, false, false, PERMIT_NOTHING, STORE_SCHEMAS, false},
     GET("list-subjects", "/subjects", op_list_subjects),
     ASK("look-up", "/subjects/{subject}", op_look_up),
     DELETE("delete-subject", "/subjects/{subject}", op_delete_subject, PERMIT_DELETE),
@@ -96,7 +97,7 @@ const struct operation operations[] = {
     KEY("undelete-kek", "POST", "/{name}/undelete", op_undelete_kek, true, PERMIT_DELETE),
     KEY("test-kek", "POST", "/{name}/test", op_test_kek, true, PERMIT_READ),
     GET_KEY("list-deks", "/{name}/deks", op_list_deks),
-    KEY("create-dek", "POST", "/{name}/deks", op_create_dek, false, PERMIT_WRITE),
+    {"create-dek", "POST", KEYS "/{name}/deks", op_create_dek, true, false, PERMIT_WRITE, STORE_KEYS, true},
     GET_KEY("get-dek", "/{name}/deks/{subject}", op_get_dek),
     KEY("create-subject-dek", "POST", "/{name}/deks/{subject}", op_create_dek, false, PERMIT_WRITE),
     KEY("delete-dek", "DELETE", "/{name}/deks/{subject}", op_delete_dek, false, PERMIT_DELETE),
@@ -126,25 +127,37 @@ const struct operation *operation_find(const char *name)
     return NULL;
 }
 
-// The subject an alias stands for, in everything but config and mode, which are where the alias is set, and
-// keys, which have a field for it.
+const char *operation_subject(struct call *call, const char *subject)
+{
+    const char *alias = json_string(state_config(call->state, subject), "alias");
+    bool for_keys = call->operation->store == STORE_KEYS;
+    if (*subject == '\0' || alias == NULL || *alias == '\0' ||
+        (for_keys && !scope_flag(call, subject, "aliasForDeks", false)))
+        return subject;
+    const char *other = name_of_reference(&call->arena, subject, alias);
+    return other != NULL ? other : subject;
+}
+
+bool operation_permitted(struct call *call, const char *subject)
+{
+    const char *own = call->subject;
+    call->subject = subject;
+    bool may = permitted(call);
+    call->subject = own;
+    return may || call_fail(call, 40301, "User is denied operation %s on %s", call->operation->name, subject);
+}
+
+// In everything but config and mode, which are where the alias is set.
 static void follow_alias(struct call *call)
 {
-    const char *alias = json_string(state_config(call->state, call->subject), "alias");
-    if (alias == NULL || *alias == '\0' || call->operation->store == STORE_KEYS || *call->subject == '\0' ||
-        call->operation->permission == PERMIT_CONFIG || call->operation->run == op_get_config ||
-        call->operation->run == op_get_mode)
-        return;
-    const char *subject = name_of_reference(&call->arena, call->subject, alias);
-    if (subject != NULL)
-        call->subject = subject;
+    if (call->operation->permission != PERMIT_CONFIG && call->operation->run != op_get_config &&
+        call->operation->run != op_get_mode)
+        call->subject = operation_subject(call, call->subject);
 }
 
 static void run(struct call *call)
 {
-    if (!permitted(call))
-        call_fail(call, 40301, "User is denied operation %s on %s", call->operation->name, call->subject);
-    else
+    if (call->operation->asks || operation_permitted(call, call->subject))
         call->operation->run(call);
     call->later = call->later && call->parsed <= CALL_PARSED_MAX;
     if (call->parsed > CALL_PARSED_MAX)
@@ -200,10 +213,10 @@ bool operation_rehearse(struct call *call, operation_parts_fn *parts, void *cont
 
 void operation_run(struct call *call)
 {
-    const char *asked = call->subject;
+    call->asked = call->subject;
     follow_alias(call);
     run(call);
-    call->subject = asked;
+    call->subject = call->asked;
     if (call->later && call->settled) {
         call->later = false;
         call_fail(call, 50002, "A part is carried out; what the rest takes could not be told before");

@@ -25,6 +25,7 @@ struct operation {
     bool again; // of a write: a second run gives the same answer
     enum permission permission;
     enum operation_store store;
+    bool asks; // for permission by itself, when it has read the subject in its body
 };
 
 extern const struct operation operations[];
@@ -34,6 +35,12 @@ extern const size_t operation_count;
 extern const struct operation operation_locate;
 
 const struct operation *operation_find(const char *name);
+
+// The subject that a name stands for if it is an alias, of keys one with aliasForDeks. call->operation is set.
+const char *operation_subject(struct call *call, const char *subject);
+
+// Asks whether the operation may be done to that subject. False: answered.
+bool operation_permitted(struct call *call, const char *subject);
 
 // Asks for permission and runs call->operation, on the subject that the call's is an alias of, if it is one.
 void operation_run(struct call *call);
