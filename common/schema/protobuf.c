@@ -118,18 +118,24 @@ static enum status to_json(const struct schema *schema, struct slice payload, st
                            : status;
 }
 
+enum status protobuf_payload_from_json(const struct schema *schema, const struct protobuf_message *message,
+                                       struct slice json, struct schema_error *error, struct buf *payload)
+{
+    if (protobuf_from_json == NULL)
+        return no_texts(error);
+    struct protobuf_json question = {protobuf_of(schema)->set, message->full, json};
+    return protobuf_from_json(&question, error, payload);
+}
+
 // The payload is of the first message.
 static enum status from_json(const struct schema *schema, struct slice json, struct schema_error *error,
                              struct buf *payload)
 {
     const struct protobuf *own = protobuf_of(schema);
-    if (protobuf_from_json == NULL)
-        return no_texts(error);
     if (own->main->message_count == 0)
         return schema_fail(error, ST_MALFORMED, "the schema has no message");
     buf_put_u8(payload, 0);
-    struct protobuf_json question = {own->set, own->main->messages[0].full, json};
-    return protobuf_from_json(&question, error, payload);
+    return protobuf_payload_from_json(schema, &own->main->messages[0], json, error, payload);
 }
 
 const struct schema_language protobuf_language = {

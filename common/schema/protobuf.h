@@ -112,6 +112,11 @@ enum status protobuf_read(struct protobuf *schema, struct schema_error *error);
 // NULL: none of that number.
 const struct protobuf_field *protobuf_field(const struct protobuf_message *message, uint32_t number);
 
+// JSON to a payload of that message of the schema, without the list in front (protobuf_index.h). Errors as
+// schema_payload_from_json.
+enum status protobuf_payload_from_json(const struct schema *schema, const struct protobuf_message *message,
+                                       struct slice json, struct schema_error *error, struct buf *payload);
+
 enum status protobuf_check(const struct schema *reader, const struct schema *writer,
                            struct schema_findings *findings);
 

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static enum status take_number(struct slice *payload, int64_t max, int32_t *number)
 {
@@ -29,6 +30,68 @@ enum status protobuf_index_take(struct slice *payload, struct protobuf_index *in
     for (int32_t i = 0; status == ST_OK && i < count; i++)
         status = take_number(payload, INT32_MAX, &index->levels[i]);
     return status;
+}
+
+static void put_number(int32_t number, struct buf *out)
+{
+    uint8_t bytes[VARINT64_MAX];
+    buf_append(out, bytes, (size_t)varint64_put(bytes, number));
+}
+
+void protobuf_index_put(const struct protobuf_index *index, struct buf *out)
+{
+    if (index->count == 1 && index->levels[0] == 0) {
+        put_number(0, out);
+        return;
+    }
+    put_number((int32_t)index->count, out);
+    for (uint32_t i = 0; i < index->count; i++)
+        put_number(index->levels[i], out);
+}
+
+// One of a level's messages; *at: which.
+static const struct protobuf_message *named(const struct protobuf_message *const *messages, uint32_t count,
+                                            struct slice name, int32_t *at)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (slice_equal(messages[i]->name, name)) {
+            *at = (int32_t)i;
+            return messages[i];
+        }
+    return NULL;
+}
+
+static struct slice without_package(const struct protobuf_file *file, struct slice name)
+{
+    size_t len = file->package.len;
+    bool inside = len > 0 && name.len > len && name.data[len] == '.' &&
+                  memcmp(name.data, file->package.data, len) == 0;
+    return inside ? slice_of(name.data + len + 1, name.len - len - 1) : name;
+}
+
+static const struct protobuf_message *find_path(const struct protobuf_file *file, struct slice name,
+                                                struct protobuf_index *index)
+{
+    const struct protobuf_message *const *messages = file->declared, *found = NULL;
+    uint32_t count = file->declared_count;
+    for (index->count = 0; index->count < PROTOBUF_NEST_MAX;) {
+        const uint8_t *dot = memchr(name.data, '.', name.len);
+        size_t len = dot != NULL ? (size_t)(dot - name.data) : name.len;
+        found = named(messages, count, slice_of(name.data, len), &index->levels[index->count++]);
+        if (found == NULL || dot == NULL)
+            return found;
+        name = slice_of(dot + 1, name.len - len - 1);
+        messages = found->declared;
+        count = found->declared_count;
+    }
+    return NULL;
+}
+
+const struct protobuf_message *protobuf_index_find(const struct protobuf_file *file, struct slice name,
+                                                   struct protobuf_index *index)
+{
+    const struct protobuf_message *found = find_path(file, without_package(file, name), index);
+    return found != NULL ? found : find_path(file, name, index);
 }
 
 // Messages of one level, those that stand for maps among them or not.

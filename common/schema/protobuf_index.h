@@ -15,6 +15,14 @@ struct protobuf_index {
 // Takes the list off payload. MALFORMED, TRUNCATED: it is none.
 enum status protobuf_index_take(struct slice *payload, struct protobuf_index *index);
 
+// Appends the list.
+void protobuf_index_put(const struct protobuf_index *index, struct buf *out);
+
+// The message of that name, "Outer.Inner", with the file's package in front or without, and its index as
+// Java's clients count. NULL: the file has none.
+const struct protobuf_message *protobuf_index_find(const struct protobuf_file *file, struct slice name,
+                                                   struct protobuf_index *index);
+
 // Messages that an index may mean, likeliest first.
 enum { PROTOBUF_MEANT_MAX = 10 };
 struct protobuf_meant {

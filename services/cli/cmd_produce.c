@@ -27,6 +27,7 @@ struct produce {
     const char *topic, *separator, *codec, *file, *acks;
     int64_t partition;
     rd_kafka_t *client;
+    rd_kafka_headers_t *headers; // of every record; NULL: none
     int64_t sent, acked, failed, bytes;
     int64_t told_ms; // when progress was shown last
     bool progress;   // standard error is a terminal
@@ -84,11 +85,15 @@ static enum cli_exit line_split(const struct produce *produce, struct slice line
 static enum cli_exit record_send(struct produce *produce, struct slice key, struct slice value)
 {
     for (;;) {
-        rd_kafka_resp_err_t error =
-            rd_kafka_producev(produce->client, RD_KAFKA_V_TOPIC(produce->topic),
-                              RD_KAFKA_V_PARTITION((int32_t)produce->partition),
-                              RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key.data, key.len),
-                              RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.len), RD_KAFKA_V_END);
+        rd_kafka_headers_t *headers =
+            produce->headers != NULL ? rd_kafka_headers_copy(produce->headers) : NULL;
+        rd_kafka_resp_err_t error = rd_kafka_producev(
+            produce->client, RD_KAFKA_V_TOPIC(produce->topic),
+            RD_KAFKA_V_PARTITION((int32_t)produce->partition), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_KEY(key.data, key.len), RD_KAFKA_V_VALUE((void *)(uintptr_t)value.data, value.len),
+            RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        if (error != RD_KAFKA_RESP_ERR_NO_ERROR && headers != NULL)
+            rd_kafka_headers_destroy(headers); // they are the library's only when it took the record
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
             produce->sent++;
             produce->bytes += (int64_t)(key.len + value.len);
@@ -230,6 +235,15 @@ static enum cli_exit produce_run(struct produce *produce, int input)
     return code != CLI_DONE ? code : waited;
 }
 
+static void header_put(struct produce *produce, const char *name, const struct schema_side *side)
+{
+    if (side->header.len == 0)
+        return;
+    if (produce->headers == NULL)
+        produce->headers = rd_kafka_headers_new(SCHEMA_SIDES);
+    rd_kafka_header_add(produce->headers, name, -1, side->header.data, (ssize_t)side->header.len);
+}
+
 // The schemas are had before a record is sent: what is wrong with them leaves nothing behind.
 static enum cli_exit produce_open(struct produce *produce, int input)
 {
@@ -238,7 +252,11 @@ static enum cli_exit produce_open(struct produce *produce, int input)
     enum cli_exit code = schema_writer_open(&produce->schemas, &produce->writing, produce->topic);
     if (code != CLI_DONE)
         return code;
+    header_put(produce, schema_claim_headers[SCHEMA_KEY], &produce->schemas.key);
+    header_put(produce, schema_claim_headers[SCHEMA_VALUE], &produce->schemas.value);
     code = produce_run(produce, input);
+    if (produce->headers != NULL)
+        rd_kafka_headers_destroy(produce->headers);
     schema_writer_close(&produce->schemas);
     return code;
 }

@@ -124,6 +124,8 @@ static void request_put(const struct http_ask *ask, struct buf *out)
     buf_printf(out, "%s %s HTTP/1.0\r\nHost: %s\r\n", ask->method, ask->path, ask->address);
     if (ask->json.data != NULL)
         buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n", ask->json.len);
+    if (ask->header != NULL)
+        buf_printf(out, "%s\r\n", ask->header);
     buf_printf(out, "\r\n");
     buf_append(out, ask->json.data, ask->json.len);
 }

@@ -15,7 +15,8 @@ enum status http_get(const char *address, const char *path, int wait_ms, struct 
 // Any method with JSON in a body; as http_get otherwise.
 struct http_ask {
     const char *address, *method, *path;
-    struct slice json; // data NULL: no body
+    const char *header; // one more, "Name: value"; NULL: none
+    struct slice json;  // data NULL: no body
     int wait_ms;
 };
 enum status http_ask(const struct http_ask *ask, struct buf *body, int *code);

@@ -16,6 +16,7 @@ void schema_request_init(struct schema_request *request, const char *method, con
                          const char *subject)
 {
     request->method = method;
+    request->all_fields = false;
     buf_init(&request->path, PATH_TEXT_MAX);
     buf_init(&request->body, SCHEMA_BODY_MAX);
     buf_printf(&request->path, "%s", path);
@@ -86,6 +87,8 @@ static enum cli_exit answered(const struct buf *body, int code, cJSON **answer)
     return CLI_DONE;
 }
 
+static const char all_fields[] = "Confluent-Accept-Unknown-Properties: true";
+
 static enum cli_exit ask(const struct schema_options *options, const struct schema_request *request,
                          const struct place *place, struct buf *path, cJSON **answer)
 {
@@ -100,6 +103,7 @@ static enum cli_exit ask(const struct schema_options *options, const struct sche
                            .method = request->method,
                            .path = (const char *)path->data,
                            .json = request->body.len > 0 ? buf_slice(&request->body) : (struct slice){0},
+                           .header = request->all_fields ? all_fields : NULL,
                            .wait_ms = (int)(options->timeout_s > 0 ? options->timeout_s : TIMEOUT_S) * 1000};
     buf_init(&body, ANSWER_MAX);
     enum status status = http_ask(&ask, &body, &code);

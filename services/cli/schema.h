@@ -39,6 +39,7 @@ struct schema_request {
     const char *method;
     struct buf path; // with its arguments, encoded
     struct buf body; // JSON; empty: none
+    bool all_fields; // asks for those that Confluent added later
 };
 // Begins with a path of one subject: "/subjects/x" and the like; subject NULL: the path as it is.
 void schema_request_init(struct schema_request *request, const char *method, const char *path,

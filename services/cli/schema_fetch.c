@@ -150,3 +150,20 @@ enum cli_exit schema_fetch(const struct schema_options *options, const struct sc
     cJSON_Delete(answer);
     return code;
 }
+
+enum cli_exit schema_fetch_guid(const struct schema_options *options, const char *subject,
+                                struct schema_id *id)
+{
+    struct schema_request request;
+    cJSON *answer;
+    ask_for(&request, id, subject);
+    request.all_fields = true;
+    enum cli_exit code = schema_ask(options, &request, &answer);
+    if (code == CLI_DONE) {
+        const char *guid = json_string(answer, "guid");
+        if (guid == NULL || schema_id_parse(slice_str(guid), id) != ST_OK)
+            code = cli_fail(CLI_FAILED, "the registry names schemas by number only: no --schema-header");
+    }
+    cJSON_Delete(answer);
+    return code;
+}

@@ -15,4 +15,8 @@
 enum cli_exit schema_fetch(const struct schema_options *options, const struct schema_id *id,
                            const char *subject, struct schema **schema, size_t *bytes);
 
+// Makes *id, a number, the guid of the same schema. FAILED, told, also when the registry knows no guids.
+enum cli_exit schema_fetch_guid(const struct schema_options *options, const char *subject,
+                                struct schema_id *id);
+
 #endif

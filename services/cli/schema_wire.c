@@ -2,11 +2,36 @@
 // See schema_wire.h.
 #include "schema_wire.h"
 
-enum status schema_wire_encode(const struct schema *schema, const struct schema_id *id, struct slice json,
-                               struct schema_error *error, struct buf *out)
+enum status schema_wire_init(struct schema_wire *wire, const struct schema *schema,
+                             const struct schema_id *id, const char *message)
 {
-    buf_append(out, id->bytes, schema_id_size(id));
-    return schema_payload_from_json(schema, json, error, out);
+    *wire = (struct schema_wire){.schema = schema, .id = *id};
+    if (schema_format(schema) != SCHEMA_PROTOBUF)
+        return message == NULL ? ST_OK : ST_MALFORMED;
+    const struct protobuf_file *file = protobuf_of(schema)->main;
+    if (message == NULL && file->declared_count == 0)
+        return ST_MALFORMED;
+    struct slice name = message != NULL ? slice_str(message) : file->declared[0]->name;
+    wire->message = protobuf_index_find(file, name, &wire->index);
+    return wire->message != NULL ? ST_OK : ST_MALFORMED;
+}
+
+void schema_wire_header(const struct schema_wire *wire, struct buf *out)
+{
+    buf_append(out, wire->id.bytes, schema_id_size(&wire->id));
+    if (wire->message != NULL)
+        protobuf_index_put(&wire->index, out);
+}
+
+enum status schema_wire_encode(const struct schema_wire *wire, struct slice json, struct schema_error *error,
+                               struct buf *out)
+{
+    if (!wire->in_header)
+        schema_wire_header(wire, out);
+    *error = (struct schema_error){.code = ST_OK};
+    if (wire->message != NULL)
+        return protobuf_payload_from_json(wire->schema, wire->message, json, error, out);
+    return schema_payload_from_json(wire->schema, json, error, out);
 }
 
 // A line break is between tokens if it is in a JSON text at all.

@@ -5,11 +5,29 @@
 #define CLI_SCHEMA_WIRE_H
 
 #include "schema/claim.h"
+#include "schema/protobuf_index.h"
 #include "schema/schema.h"
 
-// Appends id and payload of a JSON text. Errors as schema_payload_from_json.
-enum status schema_wire_encode(const struct schema *schema, const struct schema_id *id, struct slice json,
-                               struct schema_error *error, struct buf *out);
+// How payloads of a schema are written.
+struct schema_wire {
+    const struct schema *schema;            // borrowed
+    struct schema_id id;                    // a guid where it goes into a header
+    bool in_header;                         // id and index are in a header of the record, else in front
+    const struct protobuf_message *message; // Protobuf: what payloads are of
+    struct protobuf_index index;            // ... where the schema has it
+};
+
+// message: its name, NULL for the first one. MALFORMED: the schema has no such message, or is not Protobuf.
+enum status schema_wire_init(struct schema_wire *wire, const struct schema *schema,
+                             const struct schema_id *id, const char *message);
+
+// Appends the payload of a JSON text, with id and index in front unless they are in a header. Errors as
+// schema_payload_from_json.
+enum status schema_wire_encode(const struct schema_wire *wire, struct slice json, struct schema_error *error,
+                               struct buf *out);
+
+// Appends what the header has (Confluent's HeaderSchemaIdSerializer).
+void schema_wire_header(const struct schema_wire *wire, struct buf *out);
 
 // Appends the JSON of a payload (schema_claim_payload) without line breaks. Errors as schema_payload_to_json.
 enum status schema_wire_decode(const struct schema *schema, struct slice payload, struct buf *json);

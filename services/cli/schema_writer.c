@@ -13,13 +13,14 @@
 
 #include <string.h>
 
-enum { PAYLOAD_MAX = 64 << 20 };
+enum { PAYLOAD_MAX = 64 << 20, HEADER_MAX = 1024 };
 
 // One side's part of the command line.
 struct naming {
     const struct schema_writing *writing;
     const struct cli_many *references;
     const char *subject;
+    const char *message;
 };
 
 static enum cli_exit id_of(const cJSON *answer, int32_t *id)
@@ -97,12 +98,40 @@ static enum cli_exit name_id(const struct naming *naming, const struct schema_sp
     return submit(naming, spec, slice_str(spec->text), id);
 }
 
+static enum cli_exit no_message(const struct schema_side *side, const char *message)
+{
+    if (schema_format(side->schema) != SCHEMA_PROTOBUF)
+        return cli_fail(CLI_USAGE, "--%s-message goes with a Protobuf schema", side->name);
+    if (message == NULL)
+        return cli_fail(CLI_FAILED, "the schema of the %s has no message", side->name);
+    return cli_fail(CLI_FAILED, "the schema of the %s has no message '%.200s'", side->name, message);
+}
+
+// What payloads are written by, once there is the schema.
+static enum cli_exit settle(struct schema_side *side, const struct naming *naming, struct schema_id id,
+                            const char *subject)
+{
+    const struct schema_writing *writing = naming->writing;
+    enum cli_exit code = CLI_DONE;
+    if (writing->in_header)
+        code = schema_fetch_guid(&writing->registry, subject, &id);
+    if (code != CLI_DONE)
+        return code;
+    if (schema_wire_init(&side->wire, side->schema, &id, naming->message) != ST_OK)
+        return no_message(side, naming->message);
+    side->wire.in_header = writing->in_header;
+    if (writing->in_header)
+        schema_wire_header(&side->wire, &side->header);
+    return CLI_DONE;
+}
+
 static enum cli_exit side_open(struct schema_side *side, const struct naming *naming, const char *text)
 {
     struct schema_spec spec;
     size_t bytes;
     int32_t number;
     buf_init(&side->bytes, PAYLOAD_MAX);
+    buf_init(&side->header, HEADER_MAX);
     if (text == NULL)
         return CLI_DONE;
     enum cli_exit code = schema_spec_parse(text, &spec);
@@ -111,8 +140,9 @@ static enum cli_exit side_open(struct schema_side *side, const struct naming *na
     const char *subject = spec.kind == SCHEMA_SPEC_SUBJECT ? spec.subject : naming->subject;
     if (code != CLI_DONE)
         return code;
-    side->id = schema_id_of(number);
-    return schema_fetch(&naming->writing->registry, &side->id, subject, &side->schema, &bytes);
+    struct schema_id id = schema_id_of(number);
+    code = schema_fetch(&naming->writing->registry, &id, subject, &side->schema, &bytes);
+    return code == CLI_DONE ? settle(side, naming, id, subject) : code;
 }
 
 // Options that would change nothing are refused rather than left unread.
@@ -120,10 +150,14 @@ static enum cli_exit check(const struct schema_writing *writing)
 {
     if (writing->value == NULL && (writing->value_subject != NULL || writing->references.count > 0))
         return cli_fail(CLI_USAGE, "--subject and --reference go with --value-schema");
-    if (writing->key == NULL && writing->key_subject != NULL)
-        return cli_fail(CLI_USAGE, "--key-subject goes with --key-schema");
-    if (writing->key == NULL && writing->value == NULL && (writing->type != NULL || writing->no_register))
-        return cli_fail(CLI_USAGE, "--schema-type and --no-register go with --value-schema or --key-schema");
+    if (writing->value == NULL && writing->value_message != NULL)
+        return cli_fail(CLI_USAGE, "--value-message goes with --value-schema");
+    if (writing->key == NULL && (writing->key_subject != NULL || writing->key_message != NULL))
+        return cli_fail(CLI_USAGE, "--key-subject and --key-message go with --key-schema");
+    if (writing->key == NULL && writing->value == NULL &&
+        (writing->type != NULL || writing->no_register || writing->in_header))
+        return cli_fail(CLI_USAGE, "--schema-type, --schema-header and --no-register go with --value-schema "
+                                   "or --key-schema");
     return CLI_DONE;
 }
 
@@ -133,8 +167,10 @@ enum cli_exit schema_writer_open(struct schema_writer *writer, const struct sche
     static const struct cli_many none = {0};
     char *value_subject = mem_printf("%s-value", topic), *key_subject = mem_printf("%s-key", topic);
     struct naming value = {writing, &writing->references,
-                           writing->value_subject != NULL ? writing->value_subject : value_subject};
-    struct naming key = {writing, &none, writing->key_subject != NULL ? writing->key_subject : key_subject};
+                           writing->value_subject != NULL ? writing->value_subject : value_subject,
+                           writing->value_message};
+    struct naming key = {writing, &none, writing->key_subject != NULL ? writing->key_subject : key_subject,
+                         writing->key_message};
     *writer = (struct schema_writer){.key = {.name = "key"}, .value = {.name = "value"}};
     enum cli_exit code = check(writing);
     if (code == CLI_DONE)
@@ -153,6 +189,7 @@ static void side_close(struct schema_side *side)
     schema_free(side->schema);
     side->schema = NULL;
     buf_fini(&side->bytes);
+    buf_fini(&side->header);
 }
 
 void schema_writer_close(struct schema_writer *writer)
@@ -168,7 +205,7 @@ enum cli_exit schema_side_encode(struct schema_side *side, int64_t line, struct 
     if (side->schema == NULL)
         return CLI_DONE;
     buf_clear(&side->bytes);
-    enum status status = schema_wire_encode(side->schema, &side->id, *text, &error, &side->bytes);
+    enum status status = schema_wire_encode(&side->wire, *text, &error, &side->bytes);
     *text = buf_slice(&side->bytes);
     if (status == ST_OK)
         return CLI_DONE;

@@ -4,6 +4,7 @@
 #define CLI_SCHEMA_WRITER_H
 
 #include "schema.h"
+#include "schema_wire.h"
 
 #include "schema/claim.h"
 #include "schema/schema.h"
@@ -13,6 +14,8 @@ struct schema_writing {
     struct schema_options registry;
     const char *value, *key;                 // schema_spec.h; NULL: bytes as they are
     const char *value_subject, *key_subject; // NULL: TOPIC-value, TOPIC-key (Confluent's TopicNameStrategy)
+    const char *value_message, *key_message; // of a Protobuf schema; NULL: the first
+    bool in_header;                          // ids go into headers of the records
     const char *type;                        // of schemas given as file or text; NULL: by the file's name
     struct cli_many references;              // of the value's schema: NAME=SUBJECT:VERSION
     bool no_register;                        // such schemas must be registered already
@@ -50,6 +53,21 @@ struct schema_writing {
          0,                                                                                                    \
          "NAME=SUBJECT:VERSION",                                                                               \
          "what the value's FILE refers to (repeatable)"},                                                      \
+        {"--value-message",                                                                                    \
+         CLI_TEXT,                                                                                             \
+         &(writing)->value_message,                                                                            \
+         0,                                                                                                    \
+         0,                                                                                                    \
+         "NAME",                                                                                               \
+         "the Protobuf message that values are, \"Outer.Inner\" for one inside of another (the first)"},       \
+        {"--key-message", CLI_TEXT, &(writing)->key_message, 0, 0, "NAME", "the one that keys are"},           \
+        {"--schema-header",                                                                                    \
+         CLI_FLAG,                                                                                             \
+         &(writing)->in_header,                                                                                \
+         0,                                                                                                    \
+         0,                                                                                                    \
+         NULL,                                                                                                 \
+         "the schema's guid goes into a header of the record, not in front of the payload"},                   \
         {"--no-register", CLI_FLAG, &(writing)->no_register, 0, 0, NULL, "a FILE must be registered already"}, \
         SCHEMA_REGISTRY_OPTIONS(&(writing)->registry)
 
@@ -57,8 +75,9 @@ struct schema_writing {
 struct schema_side {
     const char *name;      // "key" or "value", for messages
     struct schema *schema; // NULL: bytes as they are
-    struct schema_id id;
-    struct buf bytes; // what was made last
+    struct schema_wire wire;
+    struct buf header; // what a record's header has; empty: no header
+    struct buf bytes;  // what was made last
 };
 
 struct schema_writer {

@@ -218,6 +218,9 @@ def test_a_record_without_value_is_null(cluster, cli, topic):
     (("produce", "--value-schema", '"int"', "--reference", "x"), 2, "NAME=SUBJECT:VERSION"),
     (("produce", "--no-register"), 2, "--no-register go with"),
     (("produce", "--subject", "x"), 2, "--subject and --reference go with"),
+    (("produce", "--value-message", "M"), 2, "--value-message goes with --value-schema"),
+    (("produce", "--value-schema", '"int"', "--key-message", "M"), 2, "--key-message go with --key-schema"),
+    (("produce", "--schema-header"), 2, "--schema-header and --no-register go with"),
     (("consume", "--skip-errors"), 2, "--skip-errors goes with"),
     (("produce", "--value-schema", '"int"', "--registry", "http://127.0.0.1:1"), 3, "no schema registry answers"),
 ], ids=lambda value: "" if isinstance(value, (tuple, int)) else value.replace(" ", "_")[:24])
@@ -255,6 +258,40 @@ def test_protobuf(cluster, registry, cli, topic, tmp_path):
     assert "line 2: value: " in cli("produce", topic, "--value-schema", path, lines=["{}", '{"nothing":1}'], code=1)
     payload(cluster, topic, stored["id"], b"\x02\x08")  # there is no fifth message
     assert "(PROTOBUF)" in cli("consume", topic, "-B", "-e", "--value-schema", code=1)
+
+
+MESSAGES = ('syntax = "proto3"; package p; message First { string name = 1; } '
+            'message Second { message Inner { int32 number = 1; } int32 number = 1; }')
+
+
+def test_protobuf_messages_by_name(cluster, registry, cli, topic, tmp_path):
+    path = file_of(tmp_path, MESSAGES, "messages.proto")
+    wire = {"Second": b"\x02\x02", "p.Second.Inner": b"\x04\x02\x00", "First": b"\x00"}
+    for at, (name, index) in enumerate(wire.items()):
+        line = '{"name":"x"}' if name == "First" else '{"number":7}'
+        cli("produce", topic, "--value-schema", path, "--value-message", name, lines=[line])
+        number = registry.get("/subjects/%s-value/versions/1" % topic).json["id"]
+        got = cluster.kcat("-C", "-t", topic, "-o", at, "-e", "-q", "-f", "%s", "-c", "1").stdout.encode()
+        assert got == struct.pack(">bI", 0, number) + index + (b"\x0a\x01x" if name == "First" else b"\x08\x07")
+    assert read(cli, topic, "--value-schema") == ['{"number":7}', '{"number":7}', '{"name":"x"}']
+    assert "no message 'Third'" in cli("produce", topic, "--value-schema", path, "--value-message", "Third", lines=["{}"],
+                                       code=1)
+    assert "goes with a Protobuf schema" in cli("produce", topic, "--key-schema", '"int"', "--key-message", "M",
+                                                lines=["1\t1"], code=2)
+    assert len(read(cli, topic, "--value-schema")) == 3, "nothing more was sent"
+
+
+def test_schemas_in_headers(cluster, registry, cli, topic, tmp_path):
+    """What Confluent's deserializers read by __key_schema_id and __value_schema_id: nothing stands before the payloads."""
+    path = file_of(tmp_path, MESSAGES, "messages.proto")
+    cli("produce", topic, "--key-schema", '"string"', "--value-schema", path, "--value-message", "Second",
+        "--schema-header", lines=['"ab"\t{"number":7}', '"cd"\t{"number":8}'])
+    raw = cluster.kcat("-C", "-t", topic, "-e", "-q", "-f", "%k%s", "-c", "1").stdout.encode()
+    assert raw == b"\x04ab" + b"\x08\x07"
+    rows = [json.loads(row) for row in read(cli, topic, "--key-schema", "--value-schema", "--json")]
+    assert [(row["key"], row["value"]) for row in rows] == [("ab", {"number": 7}), ("cd", {"number": 8})]
+    guids = tuple(guid_of(registry, topic + side) for side in ("-key", "-value"))
+    assert (rows[0]["key_schema"], rows[0]["value_schema"]) == guids
 
 
 def test_protobuf_of_several_files(registry, cli, topic, tmp_path):

@@ -134,19 +134,68 @@ Test(schema_wire, there_and_back)
     static const uint8_t expected[] = {0, 0, 0, 1, 2, 6};
     const struct schema_id id = schema_id_of(258);
     struct schema_claim claim;
+    struct schema_wire wire;
     struct schema *schema = parsed("\"long\"");
     struct schema_error error;
     struct buf out, json;
     buf_init(&out, 100);
     buf_init(&json, 100);
-    cr_assert_eq(schema_wire_encode(schema, &id, slice_str("3"), &error, &out), ST_OK);
+    cr_assert_eq(schema_wire_init(&wire, schema, &id, NULL), ST_OK);
+    cr_assert_eq(schema_wire_encode(&wire, slice_str("3"), &error, &out), ST_OK);
     cr_expect(slice_equal(buf_slice(&out), slice_of(expected, sizeof expected)));
     cr_assert_eq(schema_claim_take((struct slice){0}, buf_slice(&out), &claim), ST_OK);
     cr_assert_eq(schema_wire_decode(schema, claim.payload, &json), ST_OK);
     cr_expect(slice_is(buf_slice(&json), "3"));
-    cr_expect_eq(schema_wire_encode(schema, &id, slice_str("{}"), &error, &out), ST_MALFORMED);
+    cr_expect_eq(schema_wire_encode(&wire, slice_str("{}"), &error, &out), ST_MALFORMED);
+    cr_expect_eq(schema_wire_init(&wire, schema, &id, "Message"), ST_MALFORMED, "it has none");
     buf_fini(&out);
     buf_fini(&json);
+    schema_free(schema);
+}
+
+static struct schema *parsed_protobuf(const char *text)
+{
+    struct schema_error error;
+    struct schema *schema;
+    cr_assert_eq(schema_parse(SCHEMA_PROTOBUF, slice_str(text), NULL, 0, &error, &schema), ST_OK, "%s",
+                 error.text);
+    return schema;
+}
+
+static bool encodes(struct schema_wire *wire, const char *json, const uint8_t *expected, size_t len)
+{
+    struct schema_error error;
+    struct buf out;
+    buf_init(&out, 100);
+    bool good = schema_wire_encode(wire, slice_str(json), &error, &out) == ST_OK &&
+                slice_equal(buf_slice(&out), slice_of(expected, len));
+    buf_fini(&out);
+    return good;
+}
+
+// As Confluent's PrefixSchemaIdSerializer and HeaderSchemaIdSerializer write them.
+Test(schema_wire, a_message_of_a_protobuf_schema_in_front_or_in_a_header)
+{
+    static const uint8_t first[] = {0, 0, 0, 0, 7, 0, 8, 5}, inner[] = {0, 0, 0, 0, 7, 4, 2, 0, 8, 5};
+    static const uint8_t header[] = {1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 4, 2, 0};
+    struct schema *schema = parsed_protobuf("syntax = \"proto3\"; package p; message A { int32 a = 1; } message B {"
+                                            " message C { int32 c = 1; } }");
+    struct schema_id id = schema_id_of(7), guid;
+    struct schema_wire wire;
+    struct buf out;
+    buf_init(&out, 100);
+    cr_assert_eq(schema_wire_init(&wire, schema, &id, NULL), ST_OK);
+    cr_expect(encodes(&wire, "{\"a\":5}", first, sizeof first));
+    cr_assert_eq(schema_wire_init(&wire, schema, &id, "p.B.C"), ST_OK);
+    cr_expect(encodes(&wire, "{\"c\":5}", inner, sizeof inner));
+    cr_assert_eq(schema_id_parse(slice_str("00010203-0405-0607-0809-0a0b0c0d0e0f"), &guid), ST_OK);
+    cr_assert_eq(schema_wire_init(&wire, schema, &guid, "B.C"), ST_OK);
+    wire.in_header = true;
+    cr_expect(encodes(&wire, "{\"c\":5}", inner + 8, 2));
+    schema_wire_header(&wire, &out);
+    cr_expect(slice_equal(buf_slice(&out), slice_of(header, sizeof header)));
+    cr_expect_eq(schema_wire_init(&wire, schema, &id, "C"), ST_MALFORMED);
+    buf_fini(&out);
     schema_free(schema);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schema/protobuf.h"
+#include "schema/protobuf_index.h"
 
 #include <criterion/criterion.h>
 #include <time.h>
@@ -187,5 +188,57 @@ Test(protobuf_payload, json_both_ways)
     cr_assert_eq(schema_payload_to_json(schema, BYTES(0, 0x0a, 0), &json), ST_MALFORMED);
     buf_fini(&payload);
     buf_fini(&json);
+    schema_free(schema);
+}
+
+static bool names(const char *text, const char *name, const char *expected, struct slice bytes)
+{
+    struct schema *schema = parse(text);
+    struct protobuf_index index;
+    struct buf list;
+    char got[PROTOBUF_INDEX_TEXT] = "-";
+    buf_init(&list, 100);
+    if (protobuf_index_find(protobuf_of(schema)->main, slice_str(name), &index) != NULL) {
+        protobuf_index_text(&index, got);
+        protobuf_index_put(&index, &list);
+    }
+    bool good = strcmp(got, expected) == 0 && slice_equal(buf_slice(&list), bytes);
+    buf_fini(&list);
+    schema_free(schema);
+    return good;
+}
+
+Test(protobuf_payload, a_message_is_named_and_its_index_written_as_javas_clients_do)
+{
+    static const char packed[] = "syntax = \"proto3\"; package a.b; message T { map<string, int32> m = 1;"
+                                 "message I { message J { int32 x = 1; } } } message U {} message a {message b {"
+                                 "message X {} }}";
+    cr_expect(names(simple, "T", "0", BYTES(0)));
+    cr_expect(names(simple, "U", "1", BYTES(2, 2)));
+    cr_expect(names(simple, "U.V", "1.0", BYTES(4, 2, 0)));
+    cr_expect(names(packed, "a.b.T", "0", BYTES(0)));
+    cr_expect(names(packed, "T.I", "0.0", BYTES(4, 0, 0)), "the one for the map is not counted");
+    cr_expect(names(packed, "a.b.T.I.J", "0.0.0", BYTES(6, 0, 0, 0)));
+    cr_expect(names(packed, "a.b.X", "2.0.0", BYTES(6, 4, 0, 0)), "inside of the package, and of a message");
+    static const char *const none[] = {"", ".", "T.", ".T", "T.MEntry", "U.V", "a.b", "a.b.", "x.T", "T..I"};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        cr_expect(names(packed, none[i], strcmp(none[i], "a.b") == 0 ? "2.0" : "-",
+                        strcmp(none[i], "a.b") == 0 ? BYTES(4, 4, 0) : slice_of("", 0)),
+                  "%s", none[i]);
+}
+
+Test(protobuf_payload, json_becomes_any_message_of_the_schema)
+{
+    struct schema *schema = parse(simple);
+    const struct protobuf_message *message;
+    struct protobuf_index index;
+    struct schema_error error;
+    struct buf out;
+    buf_init(&out, 100);
+    message = protobuf_index_find(protobuf_of(schema)->main, slice_str("U.V"), &index);
+    cr_assert_eq(protobuf_payload_from_json(schema, message, slice_str("{\"on\":true}"), &error, &out), ST_OK);
+    cr_expect(slice_equal(buf_slice(&out), BYTES(8, 1)), "without the list");
+    cr_expect_eq(protobuf_payload_from_json(schema, message, slice_str("{\"a\":1}"), &error, &out), ST_MALFORMED);
+    buf_fini(&out);
     schema_free(schema);
 }
