@@ -143,24 +143,52 @@ def test_a_drained_owner_hands_over(cluster):
     assert wait_owner(cluster) in others
 
 
-def test_deleted_stays_deleted_after_compaction_and_a_new_owner():
+def log_of(cluster):
+    """What is in `_schemas`: (offset, key, whether it is a tombstone)."""
+    text = cluster.kcat("-C", "-t", "_schemas", "-e", "-q", "-f", "%o %S %k\n").stdout
+    rows = [row.split(" ", 2) for row in text.splitlines()]
+    return [(int(offset), key, size == "-1") for offset, size, key in rows]
+
+
+def test_deleted_stays_deleted_after_compaction_and_a_restart_of_everything():
     settings = {"storage": {"log.cleaner.backoff.ms": 100}}
     with Cluster(coordinators=0, registries=1, settings=settings) as cluster:
         client = Registry(cluster.registries[0].url)
         client.id_of("first", "\"null\"")
         cluster.cli("config", "set", "segment.bytes=20000", "min.cleanable.dirty.ratio=0.01",
                     "delete.retention.ms=0", "--topic", "_schemas")
-        highest = 0
+        highest, gone = 0, {}
         for i in range(300):
-            highest = client.id_of("s%d" % (i % 30), record("R%d" % (i % 30), ("f%d" % i, "int", i)))
+            subject = "s%d" % (i % 30)
+            highest = client.id_of(subject, record("R%d" % (i % 30), ("f%d" % i, "int", i)))
             if i % 3 == 0:
-                assert client.delete("s%d" % (i % 30)).status == 200
+                assert client.delete(subject).status == 200
             if i % 6 == 0:
-                assert client.delete("s%d" % (i % 30), permanent=True).status == 200
+                assert client.delete(subject, permanent=True).status == 200
+                gone[highest] = subject
+        ended = log_of(cluster)[-1][0]
         before, deleted = client.subjects(), client.subjects("?deleted=true")
-        written = cluster.consume("_schemas")[-1][1] + 1
-        wait_until(lambda: len(cluster.consume("_schemas")) < written * 3 / 4, 60, "compaction", every=0.5)
-        cluster.registries[0].restart().wait_ready()
+        fillers = []
+
+        def compacted():
+            """Segments close as more is written; then every key is left once, and tombstones are gone."""
+            fillers.append("z%d" % len(fillers))
+            client.id_of(fillers[-1], record("Z%d" % len(fillers), *["f%d" % i for i in range(60)]))
+            left = [(key, tombstone) for offset, key, tombstone in log_of(cluster) if offset <= ended]
+            return len({key for key, _ in left}) == len(left) and not any(tombstone for _, tombstone in left)
+
+        wait_until(compacted, 90, "compaction, tombstones too", every=0.1)
         client.close()
-        assert client.subjects() == before and client.subjects("?deleted=true") == deleted
-        assert client.id_of("next", "\"bytes\"") == highest + 1
+        for daemon in cluster.daemons:
+            daemon.stop()
+        cluster.restart_all()
+        client = Registry(cluster.registries[0].url)
+        assert client.subjects() == sorted(before + fillers)
+        assert client.subjects("?deleted=true") == sorted(deleted + fillers)
+        for number, subject in gone.items():
+            assert client.get("/schemas/ids/%d" % number).error == 40403
+        erased_subjects = set(gone.values()) - set(deleted)
+        assert erased_subjects and all(client.versions(s, "?deleted=true").error == 40401 for s in erased_subjects)
+        for subject in set(deleted) - set(before):
+            assert client.versions(subject).error == 40401 and client.versions(subject, "?deleted=true").status == 200
+        assert client.id_of("next", "\"bytes\"") == highest + len(fillers) + 1
