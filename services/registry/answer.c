@@ -75,10 +75,11 @@ const struct state_version *answer_find_version(struct call *call, bool deleted_
     if (!answer_read_version(call, &number))
         return NULL;
     const struct state_version *version = version_in(call, call->subject, number, deleted_too);
-    if (version == NULL)
-        version = version_in_others(call, number, deleted_too);
     if (version != NULL)
         return version;
+    version = version_in_others(call, number, deleted_too);
+    if (version != NULL)
+        return operation_permitted(call, version->subject->name) ? version : NULL;
     const struct state_subject *subject = state_subject(call->state, call->subject);
     if (subject == NULL || (subject->live == 0 && !deleted_too))
         call_fail(call, 40401, "Subject '%s' not found.", call->subject);

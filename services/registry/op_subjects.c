@@ -85,6 +85,9 @@ void op_look_up(struct call *call)
         const struct state_version *found = lookup_version(call, call->subject, &submission, deleted_too);
         if (found == NULL)
             found = look_up_elsewhere(call, &submission, deleted_too);
+        if (found != NULL && strcmp(found->subject->name, call->subject) != 0 &&
+            !operation_permitted(call, found->subject->name))
+            return;
         if (found == NULL)
             found = look_up_populated(call, &submission, deleted_too);
         if (found != NULL)

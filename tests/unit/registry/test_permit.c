@@ -94,6 +94,20 @@ Test(permit, schemas_ask_for_the_subject_an_alias_stands_for)
     expect("put-subject-config", ":.c:schemas", "{\"normalize\":true}", "put-subject-config :.c:schemas;");
 }
 
+// A subject without context that is not in the default one is looked for in the others.
+Test(permit, what_is_found_in_another_context_is_asked_for_there)
+{
+    static const char *const schema = "{\"schema\":\"\\\"float\\\"\"}";
+    desk_register(&desk, ":.c:only", "\"float\"");
+    expect("get-version", "only/1", NULL, "get-version only;get-version :.c:only;");
+    expect("get-version-schema", "only/1", NULL, "get-version-schema only;get-version-schema :.c:only;");
+    expect("look-up", "only", schema, "look-up only;look-up :.c:only;");
+    expect_denied("get-version", "only/1", NULL, ":.c:only");
+    expect_denied("referenced-by", "only/1", NULL, ":.c:only");
+    expect_denied("look-up", "only", schema, ":.c:only");
+    expect_denied("compatible-with-version", "only/1", schema, ":.c:only");
+}
+
 Test(permit, associations_ask_for_each_subject)
 {
     static const char *const body =
