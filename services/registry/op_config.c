@@ -149,6 +149,20 @@ static void write_config(struct call *call, const cJSON *body)
     cJSON_Delete(config);
 }
 
+// What was asked for, as ConfigUpdateRequest has it.
+static void repeat(struct call *call, const cJSON *body)
+{
+    cJSON *shown = cJSON_CreateObject();
+    for (int i = 0; i < FIELDS; i++) {
+        const cJSON *item = asked(body, fields[i]);
+        const char *name = strcmp(fields[i], "compatibilityLevel") == 0 ? "compatibility" : fields[i];
+        if (item != NULL)
+            cJSON_AddItemToObject(shown, name, cJSON_Duplicate(item, true));
+    }
+    print(call, shown);
+    cJSON_Delete(shown);
+}
+
 static bool put_config(struct call *call, const cJSON *body)
 {
     struct slice name = slice_str(call->subject);
@@ -164,7 +178,7 @@ static bool put_config(struct call *call, const cJSON *body)
     if (!scope_writable(call))
         return false;
     write_config(call, body);
-    print(call, body);
+    repeat(call, body);
     return true;
 }
 

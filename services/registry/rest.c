@@ -9,6 +9,7 @@
 #include "http/http.h"
 #include "http/json.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -159,6 +160,22 @@ static bool read_query(struct serving *serving)
     return serving->call.query_count <= ARGUMENTS_MAX;
 }
 
+// As Confluent's server: a number that is none names nothing that is there.
+static bool numbers_good(const struct call *call)
+{
+    static const char *const names[] = {"offset", "limit"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *text = call_query(call, names[i]);
+        char *end;
+        errno = 0;
+        long number = text != NULL && *text != '\0' ? strtol(text, &end, 10) : 0;
+        if (text != NULL && *text != '\0' &&
+            (errno != 0 || *end != '\0' || number < INT32_MIN || number > INT32_MAX))
+            return false;
+    }
+    return true;
+}
+
 static bool query_kept(const struct call *call)
 {
     for (size_t i = 0; i < call->query_count; i++)
@@ -261,6 +278,8 @@ static void handle(struct http_request *request, void *context)
         refuse(serving, 415, "HTTP 415 Unsupported Media Type");
     } else if (!read_query(serving)) {
         refuse(serving, 414, "The request has too many arguments");
+    } else if (!numbers_good(&serving->call)) {
+        refuse(serving, 404, "HTTP 404 Not Found");
     } else if (!fill(serving)) {
         refuse(serving, 414, "The names in the request are too long");
     } else if (serving->prefix != NULL && strchr(serving->prefix, ':') != NULL) {

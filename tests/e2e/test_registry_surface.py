@@ -128,3 +128,12 @@ def test_methods_and_media_types_the_server_does_not_have(registry):
 def test_the_description_is_served(registry):
     answer = registry.get("/openapi.yaml", Accept="*/*")
     assert answer.status == 200 and answer.text.startswith("openapi: 3.0") and "/dek-registry/v1/keks" in answer.text
+
+
+@pytest.mark.parametrize("query", ["limit=abc", "offset=1x", "limit=99999999999", "offset=99999999999999999999"])
+def test_a_page_that_is_no_number_is_not_there(registry, query):
+    """As Confluent's server has it; taken for nothing it would answer the whole list."""
+    for path in ("/subjects", "/schemas", "/contexts", "/schemas/ids/1/versions", "/dek-registry/v1/keks"):
+        answer = registry.get(path + "?" + query)
+        assert (answer.status, answer.json) == (404, {"error_code": 404, "message": "HTTP 404 Not Found"}), path
+    assert registry.get("/subjects?limit=-1&offset=0").status == registry.get("/subjects?limit=&offset=").status == 200

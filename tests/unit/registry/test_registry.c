@@ -600,6 +600,8 @@ Test(settings, configs_are_merged_and_inherited)
     expect("get-config", NULL, NULL, "{\"compatibilityLevel\":\"BACKWARD\"}");
     desk_ask(&desk, "put-config", NULL, NULL, "{\"compatibility\":\"full\"}");
     cr_assert_str_eq(desk.answer, "{\"compatibility\":\"full\"}");
+    desk_ask(&desk, "put-config", NULL, NULL, "{\"other\":[1],\"compatibilityLevel\":\"full\"}");
+    cr_assert_str_eq(desk.answer, "{\"compatibility\":\"full\"}", "what is known of it, by the request's name");
     expect("get-config", NULL, NULL, "{\"compatibilityLevel\":\"FULL\"}");
     expect("get-subject-config", "a", "defaultToGlobal=true", "{\"compatibilityLevel\":\"FULL\"}");
     cr_assert_eq(error("get-subject-config", "a", NULL, NULL), 40408);
