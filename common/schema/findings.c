@@ -112,8 +112,8 @@ static const char *text_of(const struct schema_finding *finding)
     return text != NULL ? text : "%m";
 }
 
-// The registry's classes for the formats quote in two ways, and for Avro alone there is a message. What was
-// found in JSON schemas is made of what stands at its place: both sides are shown.
+// The registry's classes for the formats quote in two ways, and for Avro alone there is a message. Behind
+// what they say stand both sides and the remedy.
 enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out)
 {
     const char *quote = finding->format == SCHEMA_AVRO ? "'" : "\"";
@@ -122,11 +122,10 @@ enum status schema_finding_text(const struct schema_finding *finding, bool reade
     put(out, quote);
     if (finding->format == SCHEMA_AVRO)
         put_member(out, "additionalInfo", "'", finding->message);
-    if (finding->format == SCHEMA_JSON) {
-        put_member(out, reader_is_new ? "new" : "old", "'", finding->reader);
-        put_member(out, reader_is_new ? "old" : "new", "'", finding->writer);
-    }
-    put_member(out, "remedy", finding->format == SCHEMA_PROTOBUF ? quote : "'", finding->remedy);
+    quote = finding->format == SCHEMA_PROTOBUF ? quote : "'";
+    put_member(out, reader_is_new ? "new" : "old", quote, finding->reader);
+    put_member(out, reader_is_new ? "old" : "new", quote, finding->writer);
+    put_member(out, "remedy", quote, finding->remedy);
     put(out, "}");
     return buf_status(out);
 }

@@ -118,7 +118,7 @@ enum status schema_check_lenient(const struct schema *reader, const struct schem
                                  struct schema_findings *findings);
 
 // A finding as Confluent's registry puts it into "messages" (errorType, description; Avro: additionalInfo
-// too; JSON Schema: both fragments), with remedy behind it. reader_is_new: which of the two the reader is.
+// too), with both fragments and the remedy behind it. reader_is_new: which of the two the reader is.
 // LIMIT: out is full.
 enum status schema_finding_text(const struct schema_finding *finding, bool reader_is_new, struct buf *out);
 

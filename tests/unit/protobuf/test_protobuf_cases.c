@@ -103,14 +103,15 @@ static void message(const char *reader_text, const char *writer_text, bool reade
     schema_free(writer);
 }
 
-Test(protobuf_cases, a_finding_is_told_in_confluents_words_with_a_remedy_behind)
+Test(protobuf_cases, a_finding_is_told_in_confluents_words_with_both_sides_and_a_remedy_behind)
 {
     char text[LINE];
     message("syntax = \"proto3\"; message T { E a = 1; } message E {}",
             "syntax = \"proto3\"; message T { repeated int32 a = 1; }", true, text);
     cr_assert_str_eq(
         text, "{errorType:\"FIELD_KIND_CHANGED\", description:\"The type of a field at path '#/T/1' in "
-              "the new schema does not match the old schema\", remedy:\"keep the field as it is and add "
+              "the new schema does not match the old schema\", new:\".E a = 1\", old:\"repeated int32 a = 1\", "
+              "remedy:\"keep the field as it is and add "
               "one of another number with the new type\"} .E a = 1 repeated int32 a = 1");
     message("message T {}", "message T { required int32 a = 1; }", false, text);
     cr_assert_not_null(

@@ -78,7 +78,7 @@ static void messages(const char *reader_text, const char *writer_text, bool read
     schema_free(writer);
 }
 
-Test(avro_cases, a_finding_is_told_in_confluents_words_with_a_remedy_behind)
+Test(avro_cases, a_finding_is_told_in_confluents_words_with_both_sides_and_a_remedy_behind)
 {
     struct buf out;
     buf_init(&out, 1 << 16);
@@ -88,13 +88,15 @@ Test(avro_cases, a_finding_is_told_in_confluents_words_with_a_remedy_behind)
         (char *)out.data,
         "{errorType:'READER_FIELD_MISSING_DEFAULT_VALUE', description:'The field 'a' at path "
         "'/fields/0' in the new schema has no default value and is missing in the old schema', "
-        "additionalInfo:'a', remedy:'give the field a default, or an alias that names a field of "
+        "additionalInfo:'a', new:'{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"a\",\"type\":"
+        "\"int\"}]}', old:'{\"type\":\"record\",\"name\":\"T\",\"fields\":[]}', remedy:'give the field a default, or an alias that names a field of "
         "the writer'}");
     buf_clear(&out);
     messages("{\"type\":\"fixed\",\"name\":\"T\",\"size\":1}",
              "{\"type\":\"fixed\",\"name\":\"T\",\"size\":2}", false, &out);
     cr_assert_not_null(
         strstr((char *)out.data, "at path '/size' in the old schema does not match with the new"));
+    cr_assert_not_null(strstr((char *)out.data, "old:'{\"type\":\"fixed\",\"name\":\"T\",\"size\":1}', new:'"));
     buf_fini(&out);
 }
 
