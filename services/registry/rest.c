@@ -236,7 +236,8 @@ static bool fill(struct serving *serving)
     call->name_space = path_text(serving, "namespace", "{namespace}");
     call->context = serving->prefix == NULL ? path_text(serving, "context", "{context}") : NULL;
     call->body = http_body(serving->request);
-    call->unknown_fields = http_header(serving->request, "Confluent-Accept-Unknown-Properties") != NULL;
+    const char *unknown = http_header(serving->request, "Confluent-Accept-Unknown-Properties");
+    call->unknown_fields = unknown != NULL && strcasecmp(unknown, "true") == 0;
     call->subject = within(serving, subject != NULL ? subject : "");
     if (serving->prefix != NULL && subject == NULL) {
         move_query(serving, "subject");

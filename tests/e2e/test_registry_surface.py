@@ -137,3 +137,11 @@ def test_a_page_that_is_no_number_is_not_there(registry, query):
         answer = registry.get(path + "?" + query)
         assert (answer.status, answer.json) == (404, {"error_code": 404, "message": "HTTP 404 Not Found"}), path
     assert registry.get("/subjects?limit=-1&offset=0").status == registry.get("/subjects?limit=&offset=").status == 200
+
+
+def test_later_fields_are_for_clients_that_say_true(registry):
+    registry.id_of("fields", record("F", "x"))
+    for said, there in (("true", True), ("TRUE", True), ("false", False), ("", False), (None, False)):
+        headers = {} if said is None else {"Confluent-Accept-Unknown-Properties": said}
+        answer = registry.ask("GET", "/subjects/fields/versions/1", headers=headers)
+        assert ("guid" in answer.json) == there, said
