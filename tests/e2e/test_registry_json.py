@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # JSON Schema in the schema registry as a client sees it: register, evolve, reject with the reason, look up, normalize,
 # references, compatibility routes, what is there after a restart.
+import http.server
 import json
+import threading
 
 import pytest
 
@@ -142,6 +144,29 @@ def test_what_is_no_schema_is_refused_with_the_reason(registry):
         answer = registry.register("wrong", schema)
         assert (answer.status, answer.error) == (422, 42201) and says in answer.json["message"], answer
     assert registry.versions("wrong").error == 40401
+
+
+def test_no_reference_is_fetched(registry):
+    """A $ref, $id or $schema that is an address makes the registry no client of that address."""
+    asked = []
+
+    class Trap(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Trap) as trap:
+        threading.Thread(target=trap.serve_forever, daemon=True).start()
+        url = "http://127.0.0.1:%d/schema" % trap.server_address[1]
+        assert registry.register("trap", {"$ref": url}).error == 42201
+        assert registry.register("trap", {"properties": {"a": {"$ref": url + "#/definitions/x"}}}).error == 42201
+        registry.register("trap", {"$schema": url, "type": "object"})
+        assert registry.register("trap2", {"$id": url, "type": "object"}).status == 200
+        assert registry.get("/subjects/trap2/versions/1?format=resolved").status == 200
+        trap.shutdown()
+    assert asked == []
 
 
 def test_references_by_name_and_by_id(registry):

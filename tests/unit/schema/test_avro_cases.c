@@ -89,7 +89,8 @@ Test(avro_cases, a_finding_is_told_in_confluents_words_with_both_sides_and_a_rem
         "{errorType:'READER_FIELD_MISSING_DEFAULT_VALUE', description:'The field 'a' at path "
         "'/fields/0' in the new schema has no default value and is missing in the old schema', "
         "additionalInfo:'a', new:'{\"type\":\"record\",\"name\":\"T\",\"fields\":[{\"name\":\"a\",\"type\":"
-        "\"int\"}]}', old:'{\"type\":\"record\",\"name\":\"T\",\"fields\":[]}', remedy:'give the field a default, or an alias that names a field of "
+        "\"int\"}]}', old:'{\"type\":\"record\",\"name\":\"T\",\"fields\":[]}', "
+        "remedy:'give the field a default, or an alias that names a field of "
         "the writer'}");
     buf_clear(&out);
     messages("{\"type\":\"fixed\",\"name\":\"T\",\"size\":1}",
