@@ -21,7 +21,7 @@ enum { LIST_PAGE = 1000, INPUT_PIECE = 64 << 10 };
 
 struct schema {
     struct schema_options options;
-    const char *version, *id, *type, *set;
+    const char *version, *id, *type, *set, *policy;
     struct cli_many references;
     bool deleted, permanent, normalize, resolved, force, drop;
 };
@@ -305,6 +305,8 @@ static enum cli_exit setting(const struct schema *schema, const char *path, cons
         shown = json_string(answer, "compatibilityLevel");
     if (shown == NULL)
         shown = json_string(answer, "compatibility");
+    if (shown == NULL)
+        shown = json_string(answer, "compatibilityPolicy");
     if (code == CLI_DONE && !schema->options.json && shown != NULL)
         printf("%s\n", shown);
     else if (code == CLI_DONE)
@@ -317,16 +319,21 @@ static enum cli_exit set_or_show(const struct schema *schema, const char *path,
                                  const struct cli_many *positional)
 {
     const char *subject = positional->count > 0 ? positional->items[0] : NULL;
-    const char *member = strcmp(path, "/mode") == 0 ? "mode" : "compatibility";
+    const char *const members[][2] = {
+        {strcmp(path, "/mode") == 0 ? "mode" : "compatibility", schema->set},
+        {"compatibilityPolicy", schema->policy},
+    };
     struct buf body;
     buf_init(&body, 4096);
-    if (schema->set != NULL) {
-        buf_printf(&body, "{\"%s\":", member);
-        json_put_string(&body, slice_str(schema->set));
-        buf_printf(&body, "}");
-        buf_put_u8(&body, '\0');
+    for (size_t i = 0; i < 2; i++) {
+        if (members[i][1] == NULL)
+            continue;
+        buf_printf(&body, "%s\"%s\":", body.len == 0 ? "{" : ",", members[i][0]);
+        json_put_string(&body, slice_str(members[i][1]));
     }
-    enum cli_exit code = setting(schema, path, subject, schema->set != NULL ? (const char *)body.data : NULL);
+    if (body.len > 0)
+        buf_append(&body, "}", sizeof "}"); // with its NUL
+    enum cli_exit code = setting(schema, path, subject, (const char *)body.data);
     buf_fini(&body);
     return code;
 }
@@ -354,11 +361,13 @@ static enum cli_exit config(int argc, char **argv)
     const struct cli_arg args[] = {
         {"--level|--set", CLI_TEXT, &schema.set, 0, 0, "LEVEL",
          "NONE, BACKWARD, FORWARD or FULL, or one of these with _TRANSITIVE"},
+        {"--policy", CLI_TEXT, &schema.policy, 0, 0, "POLICY",
+         "STRICT, or LENIENT: optional properties of JSON schemas may come and go"},
         {"--delete", CLI_FLAG, &schema.drop, 0, 0, NULL, "back to what is set above it"},
         SCHEMA_OPTIONS(&schema.options)};
     const struct cli_usage usage =
         USAGE("schema config [SUBJECT] [options]",
-              "Shows or sets the compatibility level; with --json the whole configuration.", args, 0, 1);
+              "Shows or sets compatibility level and policy; with --json the whole configuration.", args, 0, 1);
     struct cli_many positional;
     enum cli_exit code;
     if (!arguments(&usage, argc, argv, &positional, &code))

@@ -225,6 +225,8 @@ def test_schemas_from_the_command_line(cluster, registry, tmp_path):
     assert ["cli", 2, "AVRO"] in [[r["subject"], r["version"], r["type"]] for r in json.loads(schema("list", "--json"))]
     assert schema("config", "cli") == "BACKWARD\n"
     assert schema("config", "cli", "--level", "FULL") == "FULL\n" and schema("config", "cli") == "FULL\n"
+    assert schema("config", "cli", "--policy", "LENIENT") == "LENIENT\n" and schema("config", "cli") == "FULL\n"
+    assert json.loads(schema("config", "cli", "--json"))["compatibilityPolicy"] == "LENIENT"
     assert schema("config", "cli", "--delete") == "FULL\n" and schema("config", "cli") == "BACKWARD\n"
     assert schema("mode", "cli", "--set", "READONLY") == "READONLY\n"
     schema("delete", "cli", code=1)
