@@ -21,6 +21,9 @@ cJSON *contract_merge_metadata(const cJSON *older, const cJSON *newer);
 // What is wrong with metadata, in words; NULL: nothing.
 const char *contract_metadata_wrong(const cJSON *metadata);
 
+// A copy without what is null. NULL for what is no object.
+cJSON *contract_rules(const cJSON *given);
+
 // Rules of newer replace those of the same name.
 cJSON *contract_merge_rules(const cJSON *older, const cJSON *newer);
 // Takes the rules of that name away; NULL has none.

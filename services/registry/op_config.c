@@ -86,6 +86,8 @@ static cJSON *field_value(const cJSON *item, const char *field)
 {
     if (strcmp(field, "compatibilityLevel") == 0)
         return cJSON_CreateString(level_name(level_find(cJSON_GetStringValue(item))));
+    if (is_rules(field))
+        return contract_rules(item);
     return is_metadata(field) ? contract_metadata(item) : cJSON_Duplicate(item, true);
 }
 
@@ -156,8 +158,10 @@ static void repeat(struct call *call, const cJSON *body)
     for (int i = 0; i < FIELDS; i++) {
         const cJSON *item = asked(body, fields[i]);
         const char *name = strcmp(fields[i], "compatibilityLevel") == 0 ? "compatibility" : fields[i];
+        bool object = cJSON_IsObject(item); // as it is kept
         if (item != NULL)
-            cJSON_AddItemToObject(shown, name, cJSON_Duplicate(item, true));
+            cJSON_AddItemToObject(shown, name,
+                                  object ? field_value(item, fields[i]) : cJSON_Duplicate(item, true));
     }
     print(call, shown);
     cJSON_Delete(shown);
