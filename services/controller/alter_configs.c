@@ -96,17 +96,24 @@ static bool allowed(struct relay *relay, int8_t type, struct slice name, struct 
            topics_refuse(error, KAFKA_ERR_CLUSTER_AUTHORIZATION_FAILED, "Authorization failed.");
 }
 
-static bool topic_check(const struct image *image, const char *name, struct topics_error *error)
+static bool topic_check(const char *name, struct topics_error *error)
 {
     const char *why;
     if (name[0] == 0)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Default topic resources are not allowed.");
     if (!answers_topic_name_ok(slice_str(name), &why))
         return topics_refuse(error, KAFKA_ERR_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: %s", why);
-    if (image_topic_named(image, name) == NULL)
-        return topics_refuse(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
-                             "The topic '%.200s' does not exist.", name);
     return true;
+}
+
+// Comes after the keys, as in Kafka's ConfigurationControlManager.
+static bool topic_exists(const struct image *image, const struct resource *resource,
+                         struct topics_error *error)
+{
+    return resource->type != MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC ||
+           image_topic_named(image, resource->name) != NULL ||
+           topics_refuse(error, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION, "The topic '%.200s' does not exist.",
+                         resource->name);
 }
 
 static bool node_check(const char *name, struct topics_error *error)
@@ -149,7 +156,7 @@ static bool resource_check(struct relay *relay, int8_t type, struct slice name, 
         return false;
     switch (type) {
     case MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC:
-        return topic_check(image, resource->name, error);
+        return topic_check(resource->name, error);
     case MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER:
         return node_check(resource->name, error);
     case MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP:
@@ -307,15 +314,17 @@ static void add_removals(struct relay *relay, const struct resource *resource, c
 static void alter(struct relay *relay, int8_t type, struct slice name, const struct change *changes,
                   int32_t count, bool replace, struct topics_error *error)
 {
+    const struct image *image = metadata_image(relay->controller->metadata);
     struct resource resource;
     struct decision decision;
     decision_init(&decision);
     if (resource_check(relay, type, name, &resource, error) &&
-        add_changes(relay, &resource, changes, count, &decision, error)) {
+        add_changes(relay, &resource, changes, count, &decision, error) &&
+        topic_exists(image, &resource, error)) {
         if (replace)
             add_removals(relay, &resource, changes, count, &decision);
         if (type != MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP ||
-            group_configs_check(metadata_image(relay->controller->metadata), resource.name, &decision, error))
+            group_configs_check(image, resource.name, &decision, error))
             relay_append(relay, &decision, error);
     }
     decision_fini(&decision);

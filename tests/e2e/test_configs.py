@@ -15,7 +15,7 @@ from side import Side, batch  # noqa: E402
 
 TOPIC, NODE, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
-INVALID_CONFIG, INVALID_REQUEST, TOO_LARGE = 40, 42, 10
+UNKNOWN_TOPIC, INVALID_CONFIG, INVALID_REQUEST, TOO_LARGE = 3, 40, 42, 10
 DYNAMIC_TOPIC, DYNAMIC_NODE, DYNAMIC_DEFAULT, STATIC, DEFAULT, LOGGER_SOURCE, METRICS_SOURCE, GROUP_SOURCE = range(1, 9)
 
 
@@ -143,6 +143,18 @@ def test_nothing_is_changed_when_one_key_is_wrong_or_named_twice_or_only_validat
     assert alter(side, 64, "whole", ("retention.ms", SET, "5")) == (INVALID_REQUEST, "Unknown resource type 64")
     side.call("Metadata", 9, Topics=None)
     assert value(side, TOPIC, "whole", "retention.ms") == before
+
+
+def test_keys_are_looked_at_before_the_topic(side):
+    """ConfigurationControlManager.validateAlterConfig asks the validator before it asks whether the topic is there."""
+    wrong = (INVALID_CONFIG, "Unknown topic config name: nosuch")
+    assert alter(side, TOPIC, "absent", ("nosuch", SET, "1")) == wrong
+    assert alter(side, TOPIC, "absent", ("retention.ms", SET, "1")) == \
+        (UNKNOWN_TOPIC, "The topic 'absent' does not exist.")
+    for key, expected in (("nosuch", INVALID_CONFIG), ("retention.ms", UNKNOWN_TOPIC)):
+        answer = side.call("AlterConfigs", 2, Resources=[
+            {"ResourceType": TOPIC, "ResourceName": "absent", "Configs": [{"Name": key, "Value": "1"}]}])
+        assert answer["Responses"][0]["ErrorCode"] == expected
 
 
 def test_every_key_of_kafka_is_described_and_secrets_have_no_value(side):

@@ -538,6 +538,8 @@ def alter_configs(side):
     ask("nothing")
     seen("after refusals")
     ask("unknown topic", ("retention.ms", 0, "7"), name="altered-unknown")
+    ask("unknown topic and key", ("nonsense", 0, "7"), name="altered-unknown")
+    ask("unknown topic, bad value", ("retention.ms", 0, "x"), name="altered-unknown")
     ask("bad name", ("retention.ms", 0, "7"), name="a b")
     ask("empty name", ("retention.ms", 0, "7"), name="")
     for kind, name in (
@@ -594,6 +596,7 @@ def alter_configs(side):
     replace("replace validate", ("retention.ms", "9"), validate=True)
     replace("replace twice", ("retention.ms", "9"), ("retention.ms", "10"))
     replace("replace unknown topic", ("retention.ms", "9"), name="altered-unknown")
+    replace("replace unknown topic and key", ("nonsense", "9"), name="altered-unknown")
     replace("replace nothing")
     seen("after replace nothing")
 
