@@ -68,7 +68,8 @@ enum file_flags {
     FILE_WRITE = 1,     // opens for reading and writing
     FILE_CREATE = 2,    // creates when absent (with FILE_WRITE)
     FILE_EXCLUSIVE = 4, // fails with EXISTS when present (with FILE_CREATE)
-    FILE_TRUNCATE = 8
+    FILE_TRUNCATE = 8,
+    FILE_AS_ASKED = 16 // reads fetch what is asked for, the system no more of its own accord
 };
 
 struct file_info {
@@ -236,8 +237,9 @@ static inline void file_will_need(struct env *env, struct file *file, int64_t at
 {
     env->ops->file_will_need(env, file, at, len);
 }
-// Whether all of a range is in memory now, so that sending it at once will not wait for the disk. False also
-// when that cannot be known. Waits for nothing itself: the loop may call it.
+// Whether all of a range is in memory now, so that sending it at once will not wait for the disk (a range that
+// is still on its way from there is not). False also when that cannot be known. Waits for nothing itself: the
+// loop may call it.
 static inline bool file_cached(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     return env->ops->file_cached(env, file, at, len);

@@ -25,6 +25,8 @@ static enum status posix_file_open(struct env *env, const char *path, int flags,
     while (fd < 0 && errno == EINTR);
     if (fd < 0)
         return status_from_errno(errno);
+    if (flags & FILE_AS_ASKED)
+        (void)posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
     *file = mem_calloc(1, sizeof **file);
     (*file)->fd = fd;
     return ST_OK;
@@ -96,6 +98,14 @@ bool file_cached_by_mapping(int fd, int64_t at, int64_t len)
     return cached;
 }
 
+// Pages count as cached from when the disk is asked for them, and come in order: whether this one has come.
+static bool has_arrived(int fd, int64_t at)
+{
+    uint8_t byte;
+    struct iovec one = {.iov_base = &byte, .iov_len = 1};
+    return preadv2(fd, &one, 1, at, RWF_NOWAIT) >= 0 || errno != EAGAIN;
+}
+
 static bool posix_file_cached(struct env *env, struct file *file, int64_t at, int64_t len)
 {
     struct cachestat_range range = {.at = (uint64_t)at, .len = (uint64_t)len};
@@ -103,7 +113,7 @@ static bool posix_file_cached(struct env *env, struct file *file, int64_t at, in
     if (len <= 0)
         return true;
     if (syscall(SYS_CACHESTAT, file->fd, &range, &pages, 0) == 0)
-        return pages.cached >= (uint64_t)pages_of(at, len);
+        return pages.cached >= (uint64_t)pages_of(at, len) && has_arrived(file->fd, at + len - 1);
     return file_cached_by_mapping(file->fd, at, len); // an older kernel, or a sandbox that refuses the call
 }
 

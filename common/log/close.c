@@ -365,6 +365,7 @@ void log_set_abandon(struct log_set **pointer)
     timer_stop(set->env, &set->retry);
     timer_stop(set->env, &set->checkpoint);
     timer_stop(set->env, &set->back);
+    log_cold_abandon(set);
     timer_stop(set->env, &set->expiry);
     timer_stop(set->env, &set->heal);
     timer_stop(set->env, &set->look);

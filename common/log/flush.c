@@ -407,6 +407,7 @@ void log_set_idle(struct log_set *set)
 {
     set->running = false;
     log_set_work(set);
+    log_cold_turn(set);
 }
 
 void log_flush(struct log_set *set, log_durable_fn *on_durable)

@@ -184,6 +184,12 @@ struct log_raise;
 struct log_doomed;
 struct log_cleaner;
 
+struct log_cold {
+    struct job *first, *last; // that wait for their turn
+    int under_way, in_turn;   // readings on the pool; begun in this turn
+    struct timer turn;
+};
+
 struct log_set {
     struct env *env;
     char *path;
@@ -226,6 +232,7 @@ struct log_set {
     enum status status;
     log_durable_fn *on_durable;
     struct timer retry, checkpoint, back, heal;
+    struct log_cold cold;
     log_may_heal_fn *may_heal; // NULL: what is offline stays so
     log_healed_fn *on_healed;
     bool healing;                           // an op that reads logs anew is queued or runs
@@ -256,6 +263,15 @@ struct log_set {
     struct metric m_segments_removed, m_removed_bytes, m_doomed_bytes, m_resting, m_resumed;
     struct metric m_offline, m_healed, m_heal_failures, m_checkpoint_failures;
 };
+
+// ---- cold.c ----
+void log_cold_init(struct log_set *set);
+void log_cold_abandon(struct log_set *set);       // whoever waits goes to the pool: turns end no more
+size_t log_cold_piece(const struct log_set *set); // bytes that one reading may take now
+// To the pool, when it is the job's turn. Its done() says log_cold_ended first.
+void log_cold_submit(struct log_set *set, struct job *job);
+void log_cold_ended(struct log_set *set);
+void log_cold_turn(struct log_set *set); // the flusher's job has ended, or took too long
 
 // ---- ring.c ----
 struct log_entry *log_ring_at(const struct log_ring *ring, uint32_t i);

@@ -686,6 +686,7 @@ enum status log_set_open(struct env *env, const char *path, const struct log_set
     timer_init(&set->checkpoint, log_checkpoint_fire, set);
     timer_init(&set->back, log_back_fire, set);
     timer_init(&set->expiry, log_expiry_fire, set);
+    log_cold_init(set);
     log_resume_init(set);
     set->cleaner = log_cleaner_new(set, &config->clean);
     timer_init(&set->heal, log_heal_fire, set);

@@ -214,7 +214,7 @@ static enum status open_segment(struct part *part)
     struct log_segment *segment = part->segment;
     struct log_path path = log_path_join(part->log->path, log_segment_name(segment->base, ".log").text);
     struct file *file;
-    enum status status = file_open(env, path.text, open_flags(part), &file);
+    enum status status = file_open(env, path.text, open_flags(part) | FILE_AS_ASKED, &file);
     if (status != ST_OK)
         return status;
     part->handle = log_handle_new(env, file);

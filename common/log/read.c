@@ -72,7 +72,10 @@ static void read_ring(const struct log_ring *ring, const struct log_range *range
         const struct log_entry *entry = log_ring_at(ring, i);
         bool fits = found->bytes + entry->size <= range->max_bytes || (found->bytes == 0 && range->min_one);
         bool readable = entry->block != NULL || entry->segment->handle != NULL;
-        if (entry->last >= up_to || !fits || !readable || !add_entry(entry, answer))
+        if (entry->last >= up_to || !fits)
+            return;
+        found->more = !readable || !add_entry(entry, answer);
+        if (found->more)
             return;
         if (found->bytes == 0)
             found->first = entry->base;
@@ -151,8 +154,12 @@ static bool read_known(struct log *log, const struct log_range *range, struct pi
                                         .len = known.len,
                                         .owner = log_handle_ref(known.handle),
                                         .release = release_handle};
-    *found = (struct log_found){
-        .first = known.first, .next = known.next, .bytes = known.len, .leader_epoch = known.epoch};
+    bool capped = some.max_bytes < range->max_bytes && known.next < range->up_to;
+    *found = (struct log_found){.first = known.first,
+                                .next = known.next,
+                                .bytes = known.len,
+                                .leader_epoch = known.epoch,
+                                .more = known.more || capped};
     log_cursors_note(&log->cursors, range->from,
                      (struct log_cursor){.offset = known.next,
                                          .base = base,
@@ -197,6 +204,7 @@ struct cold_read {
     char *path; // the log's directory
     int64_t base, written, index_bytes;
     int64_t limit;             // its offsets lie below
+    size_t most;               // bytes to read, but for the first batch
     int64_t begin;             // position of the batch wanted, as another read left it; -1: by the index
     struct log_handle *handle; // NULL: opened for the read
     struct log_epochs epochs;  // of the range, as the log knows them
@@ -214,7 +222,7 @@ struct cold_read {
 static enum status open_part(const struct cold_read *cold, const char *suffix, struct file **file)
 {
     struct log_path path = log_path_join(cold->path, log_segment_name(cold->base, suffix).text);
-    return file_open(cold->log->set->env, path.text, FILE_READ, file);
+    return file_open(cold->log->set->env, path.text, FILE_READ | FILE_AS_ASKED, file);
 }
 
 // Where to begin looking for an offset; without a readable index at the segment's start.
@@ -397,7 +405,7 @@ static enum status read_batches(struct cold_read *cold, struct file *file)
     enum status status = find_batch(cold, file, &header, &position);
     if (status != ST_OK)
         return status == ST_TRUNCATED ? ST_CORRUPT : status;
-    size_t want = cold->range.max_bytes < LOG_READ_MAX ? cold->range.max_bytes : LOG_READ_MAX;
+    size_t want = cold->range.max_bytes < cold->most ? cold->range.max_bytes : cold->most;
     if (want < batch_size(&header)) {
         if (!cold->range.min_one && cold->range.max_bytes < batch_size(&header))
             return ST_NOT_FOUND;
@@ -406,7 +414,7 @@ static enum status read_batches(struct cold_read *cold, struct file *file)
     if ((int64_t)want > cold->written - position)
         want = (size_t)(cold->written - position);
     cold->position = position;
-    if (position == cold->begin)
+    if (position == cold->begin && cold->most == LOG_READ_MAX)
         file_will_need(cold->log->set->env, file, position + LOG_READ_AHEAD, (int64_t)want);
     struct log_set *set = cold->log->set;
     bool much_lent = log_lent_bytes(set->lent) + (int64_t)want > set->config.lent_bytes_max;
@@ -416,7 +424,7 @@ static enum status read_batches(struct cold_read *cold, struct file *file)
     if (cold->block == NULL)
         return ST_NO_MEMORY;
     size_t got;
-    status = file_pread(cold->log->set->env, file, cold->block->data, want, position, &got);
+    status = file_pread(set->env, file, cold->block->data, want, position, &got);
     return status == ST_OK ? check_batches(cold, file, got) : status;
 }
 
@@ -446,6 +454,7 @@ static void cold_run(struct job *job)
 
 static void take_segment(struct cold_read *cold, int at)
 {
+    cold->most = log_cold_piece(cold->log->set);
     const struct log_state *state = &cold->log->state;
     const struct log_segment *segment = state->segments[at];
     cold->limit = at + 1 < state->count ? state->segments[at + 1]->base : state->end;
@@ -467,7 +476,7 @@ static bool go_on(struct cold_read *cold)
         return false;
     take_segment(cold, next);
     cold->status = ST_OK;
-    env_submit(cold->log->set->env, cold->log->set->env->pool, &cold->job);
+    log_cold_submit(cold->log->set, &cold->job);
     return true;
 }
 
@@ -502,7 +511,7 @@ static void cold_again(struct log_parked *parked)
     cold->status = at < 0 ? ST_NOT_FOUND : ST_OK;
     if (at >= 0)
         take_segment(cold, at);
-    env_submit(log->set->env, log->set->env->pool, &cold->job);
+    log_cold_submit(log->set, &cold->job);
 }
 
 static struct piece piece_of_cold(const struct cold_read *cold)
@@ -523,12 +532,15 @@ static void remember_places(const struct cold_read *cold)
         log_verified_add(log->set->verified, &log->known, cold->base, cold->source, &cold->places[i]);
 }
 
-static struct piece cold_found(const struct cold_read *cold)
+static struct piece cold_found(struct cold_read *cold)
 {
     remember_places(cold);
     struct log_cursor ended = {
         .offset = cold->found.next, .base = cold->base, .position = cold->position + (int64_t)cold->len};
+    bool of_segment = ended.position >= cold->written;
     log_cursors_note(&cold->log->cursors, cold->range.from, ended);
+    cold->found.more =
+        cold->found.next < cold->range.up_to && (of_segment || cold->most < cold->range.max_bytes);
     return piece_of_cold(cold);
 }
 
@@ -537,6 +549,7 @@ static void cold_done(struct job *job)
     struct cold_read *cold = (struct cold_read *)job;
     struct log *log = cold->log;
     struct piece piece = {0};
+    log_cold_ended(log->set);
     log_handle_unref(&cold->handle);
     if (!log->deleted && cold->generation == log->generation &&
         log_swap_overtook(log, cold->base, cold->swaps, &cold->parked))
@@ -576,6 +589,7 @@ void log_read_async(struct log *log, const struct log_range *range, log_read_fn 
                                .swaps = log->clean.swaps,
                                .generation = log->generation,
                                .found = {.first = range->from, .next = range->from, .leader_epoch = -1}};
+    log_reader_began(log);
     cold->path = mem_strdup(log->path);
     cold->status = may_read(log, range->from);
     if (cold->range.up_to > log->written)
@@ -589,6 +603,5 @@ void log_read_async(struct log *log, const struct log_range *range, log_read_fn 
     else if (cold->status == ST_OK)
         take_segment(cold, at);
     cold->base = at >= 0 ? log->state.segments[at]->base : INT64_MAX;
-    log_reader_began(log);
-    env_submit(log->set->env, log->set->env->pool, &cold->job);
+    log_cold_submit(log->set, &cold->job);
 }

@@ -325,6 +325,7 @@ bool log_verified_find(struct log_verified *verified, const struct log_known *kn
     bool more = take_rows(file->runs[at], row_find(file->runs[at], range->from), range, found);
     while (more && ++at < file->count && file->runs[at]->position == found->position + (int64_t)found->len)
         more = take_rows(file->runs[at], 0, range, found);
+    found->more = more && found->next < range->up_to;
     return true;
 }
 

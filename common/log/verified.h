@@ -43,6 +43,7 @@ struct log_stretch {
     size_t len;
     int64_t first, next; // offsets: base of the first batch, behind the last one; both `from` when len is 0
     int32_t epoch;       // of the last batch
+    bool more;           // the range goes on, but nothing is known of that
 };
 
 // keep_ms: for how long a batch counts as known, 0: nothing is remembered. bytes_max: memory for it all.

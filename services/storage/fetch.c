@@ -54,7 +54,7 @@ struct fetch {
     int64_t bytes;    // found so far
     int64_t cold;     // of these, in memory that was filled on the pool
     int cold_reads;   // on the pool for this answer
-    bool must_answer; // an error, a diverging epoch, or the time is up
+    bool must_answer; // an error, a diverging epoch, more than one read gives, or the time is up
     bool cancelled;
     int reading; // reads on the pool under way
     int next;    // first item not looked at in this pass
@@ -254,6 +254,7 @@ static void item_found(struct fetch_item *item, struct log *log, const struct lo
     struct fetch *fetch = item->fetch;
     item->found_bytes = (int64_t)found->bytes;
     item->state = ITEM_DONE;
+    fetch->must_answer |= found->more; // nothing would end a wait for it
     if (!read_committed(fetch) || !log_may_have_aborted(log, item->asked->fetch_offset, found->next))
         return;
     item->state = ITEM_READING;

@@ -246,3 +246,21 @@ def test_storage_error_is_not_leader_or_follower_up_to_fetch_v5():
         node.fail_disk("read", "/unread-")
         found = {version: part(side.fetch("unread-%d" % version, 0, version=version)) for version in expected}
         assert {version: one["ErrorCode"] for version, one in found.items()} == expected
+
+
+@only_millrace
+def test_a_large_minimum_does_not_wait_while_there_is_more_to_read():
+    """A read from the disk ends somewhere; the rest is there for the next fetch, and nothing will come to end a wait."""
+    with lib.Cluster(storage=1) as cluster:
+        cluster.create_topic("cold")
+        node = cluster.storage[0]
+        side = side_of(node.address)
+        for _ in range(6):
+            assert refused(side.produce("cold", batch(b"x" * 900000))) == 0
+        node.stop()
+        node.start().wait_ready()
+        side = side_of(node.address)
+        lib.wait_until(lambda: side.leads("cold", 0), 20, "the leader")
+        began = time.monotonic()
+        found = ask(side, "cold", 0, partition_max=20 << 20, MaxBytes=20 << 20, MinBytes=4 << 20, MaxWaitMs=LONG_MS)
+        assert time.monotonic() - began < LONG_MS / 2000 and found[0]["Records"]

@@ -182,3 +182,21 @@ Test(file, what_is_in_memory_is_known_by_both_ways_of_asking)
     free(data);
     file_close(env, &file);
 }
+
+// The system counts a page as cached from when it asks the disk for it.
+Test(file, what_is_on_its_way_from_the_disk_is_not_in_memory_yet)
+{
+    enum { PIECE = 1 << 20, SIZE = 16 * PIECE };
+    struct file *file = create();
+    uint8_t *data = calloc(1, SIZE);
+    cr_assert_eq(file_pwrite(env, file, data, SIZE, 0), ST_OK);
+    cr_assert_eq(file_sync(env, file), ST_OK);
+    free(data);
+    file_drop_cache(env, file, 0);
+    for (int64_t at = 0; at < SIZE; at += PIECE)
+        file_will_need(env, file, at, PIECE);
+    for (int tries = 0; !file_cached(env, file, 0, SIZE) && tries < 10000; tries++)
+        usleep(1000);
+    cr_expect(file_cached_by_mapping(file->fd, SIZE - 1, 1));
+    file_close(env, &file);
+}

@@ -231,6 +231,11 @@ bool fake_step(struct env *env)
     return pool_last && run_first(env->pool);
 }
 
+bool fake_step_pool(struct env *env)
+{
+    return run_first(env->pool);
+}
+
 bool fake_fire(struct env *env)
 {
     struct fake_env *fake = fake_of(env);

@@ -50,6 +50,7 @@ struct fake_env *fake_of(struct env *env);
 void fake_run(struct env *env);
 // Runs one job; false when there was none.
 bool fake_step(struct env *env);
+bool fake_step_pool(struct env *env); // of the pool's
 // Fires one timer that is due; false when there is none.
 bool fake_fire(struct env *env);
 // Moves the clock, fires what is due, runs jobs.

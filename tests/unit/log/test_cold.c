@@ -266,6 +266,122 @@ Test(cold, a_read_that_goes_on_is_fetched_ahead_and_needs_no_index)
     help_fini(&help);
 }
 
+// ---- beside flush rounds ----
+
+enum { READERS = 5, AT_ONCE = 2, QUIET_MS = 200 }; // more readers than may read beside a round
+
+static int answered(const struct answer *answers, int count)
+{
+    int found = 0;
+    for (int i = 0; i < count; i++)
+        found += answers[i].status != ST_COUNT;
+    return found;
+}
+
+// Readers that want everything ask at once.
+static void ask_all(struct answer *answers)
+{
+    for (int i = 0; i < READERS; i++) {
+        struct log_range range = {
+            .from = i * RECORDS, .up_to = log_end(help.log), .max_bytes = LOG_READ_MAX, .min_one = true};
+        answers[i] = (struct answer){.status = ST_COUNT};
+        log_read_async(help.log, &range, on_read, &answers[i]);
+    }
+}
+
+static void release_all(struct answer *answers)
+{
+    for (int i = 0; i < READERS; i++)
+        piece_release(&answers[i].piece);
+}
+
+static void on_durable(struct log *log, enum status status)
+{
+    cr_expect_eq(status, ST_OK);
+}
+
+static void begin_round(void)
+{
+    cr_assert_eq(help_append(&help, RECORDS, VALUE, 5), ST_OK);
+    log_flush(help.set, on_durable);
+    while (!help.set->running) // the manifest names the log first
+        cr_assert(fake_step(help.env));
+}
+
+static void start_quiet(void)
+{
+    start(64 << 20);
+    fake_advance_ms(help.env, QUIET_MS);
+}
+
+Test(cold, readers_have_the_disk_for_themselves_when_nothing_is_flushed)
+{
+    start_quiet();
+    struct answer answers[READERS];
+    ask_all(answers);
+    cr_expect_eq(help.set->cold.under_way, READERS);
+    fake_run(help.env);
+    cr_expect_eq(answered(answers, READERS), READERS);
+    cr_expect_gt(answers[0].found.bytes, LOG_READ_MAX / 2);
+    release_all(answers);
+    help_fini(&help);
+}
+
+Test(cold, few_read_beside_a_flush_round_and_less_at_a_time)
+{
+    start_quiet();
+    struct answer answers[READERS];
+    begin_round();
+    ask_all(answers);
+    cr_expect_eq(help.set->cold.under_way, AT_ONCE);
+    fake_run(help.env); // the round ends, and with it the next turn comes; behind it there is no other
+    cr_expect_eq(answered(answers, READERS), READERS);
+    cr_expect_eq(help.set->cold.under_way, 0);
+    for (int i = 0; i < READERS; i++) {
+        cr_expect_eq(answers[i].status, ST_OK);
+        cr_expect_lt(answers[i].found.bytes, LOG_READ_MAX / 2, "%zu", answers[i].found.bytes);
+        cr_expect(answers[i].found.more);
+    }
+    release_all(answers);
+    help_fini(&help);
+}
+
+Test(cold, a_round_that_does_not_end_holds_readers_up_for_a_moment_only)
+{
+    start_quiet();
+    struct answer answers[READERS];
+    begin_round();
+    ask_all(answers);
+    while (answered(answers, READERS) < AT_ONCE)
+        cr_assert(fake_step_pool(help.env));
+    cr_expect_not(fake_step_pool(help.env), "the others wait");
+    for (int ms = 0; answered(answers, READERS) < READERS && ms < 1000; ms += 10) {
+        fake_of(help.env)->now_us += 10000;
+        while (fake_fire(help.env))
+            continue;
+        while (fake_step_pool(help.env))
+            continue;
+    }
+    cr_expect_eq(answered(answers, READERS), READERS);
+    cr_expect(help.set->running);
+    fake_run(help.env);
+    release_all(answers);
+    help_fini(&help);
+}
+
+Test(cold, a_set_that_closes_has_answered_who_waits)
+{
+    start_quiet();
+    struct answer answers[READERS];
+    begin_round();
+    ask_all(answers);
+    help_close(&help);
+    cr_expect_eq(answered(answers, READERS), READERS);
+    release_all(answers);
+    help_open(&help, false);
+    help_fini(&help);
+}
+
 // ---- cursors ----
 
 Test(cursor, readers_at_different_places_are_told_apart)
