@@ -190,11 +190,11 @@ enum { LOG_PIECES = 16 }; // enough for any read to make progress
 enum status log_read(struct log *log, const struct log_range *range, struct piece *pieces, int max,
                      int *count, struct log_found *found);
 
-// Reads a range of written batches on the pool: index lookup, read of at most 1 MiB, 256 KiB while records are
-// flushed, when it waits for its turn beside the flush rounds (or the first batch), every batch's CRC checked. done gets one piece (empty when nothing is there) and takes it over: memory, or
+// Reads a range of written batches on the pool: index lookup, read of at most 1 MiB (or the first batch),
+// every batch's CRC checked. done gets one piece (empty when nothing is there) and takes it over: memory, or
 // with in_file, when answers hold lent_bytes_max already, 64 KiB or more of the file, which were in the page
-// cache a moment ago. Behind a read that goes on where another ended bytes are fetched ahead, unless records
-// are flushed.
+// cache a moment ago. Behind a read that goes on where another ended bytes are fetched ahead. While records are
+// flushed it is 256 KiB, nothing is fetched ahead, and the read waits for its turn beside the flush rounds.
 // status: ST_OK, ST_OUT_OF_RANGE, ST_AGAIN (a truncation came between, or the range lies in the tail:
 // log_read), ST_CORRUPT (a bad batch), ST_NO_MEMORY, ST_CLOSED (log deleted), I/O errors. Always
 // asynchronous.
