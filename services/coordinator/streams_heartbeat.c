@@ -173,6 +173,13 @@ static void reconcile(struct streams_group *group, struct group_now now, struct 
     streams_watch(group, member, now);
 }
 
+// Whether the member has something else than it is to have, as far as it says: the answer that told it may be
+// lost. Unaware, it would go on with a task until it is put out, and somebody else has that.
+static bool unaware(const struct streams_member *member, const struct streams_beat *beat)
+{
+    return beat->owned != NULL && !streams_tasks_equal(beat->owned, &member->assigned);
+}
+
 static void tell(struct streams_group *group, const struct streams_member *member,
                  const struct streams_beat *beat, struct streams_beaten *answer, bool all)
 {
@@ -217,7 +224,8 @@ static int16_t beat_member(struct streams_group *group, struct group_now now, co
     }
     reconcile(group, now, member, beat, answer);
     want_shutdown(group, beat);
-    tell(group, member, beat, answer, again || !streams_tasks_equal(&before, &member->assigned));
+    again = again || unaware(member, beat) || !streams_tasks_equal(&before, &member->assigned);
+    tell(group, member, beat, answer, again);
     streams_tasks_fini(&before);
     return KAFKA_ERR_NONE;
 }
