@@ -10,7 +10,16 @@
 
 #include <stdio.h>
 
-enum { BEAT_MS = 300, AGAIN_MS = 30, LEAVES_ONE_IN = 80, COMMITS_ONE_IN = 3, LEAVE = -1, COMMIT_VERSION = 9 };
+enum {
+    BEAT_MS = 300,
+    AGAIN_MS = 30,
+    LEAVES_ONE_IN = 80,
+    COMMITS_ONE_IN = 3,
+    UNHEARD_ONE_IN = 12,
+    UNTOLD_MAX = 14, // longer than a former owner of the group takes itself for the owner
+    LEAVE = -1,
+    COMMIT_VERSION = 9
+};
 
 static const char GROUP[] = "streamers";
 
@@ -68,10 +77,29 @@ static void left(struct streamer *streamer, int16_t error)
     other_id(streamer);
 }
 
+// Who is behind is told what it has to give up, says so, and is then as far as the others.
+static void look_behind(struct streamer *streamer, bool told)
+{
+    bool behind = false;
+    for (int i = 0; i < STREAMERS; i++)
+        behind = behind || streamer->others[i].epoch > streamer->epoch;
+    streamer->untold = told || !behind ? 0 : streamer->untold + 1;
+    if (streamer->untold > UNTOLD_MAX)
+        history_violation(streamer->actor.history, "streams-told", "%s stays at epoch %d and is told nothing",
+                          streamer->id, streamer->epoch);
+}
+
+static bool unheard(struct streamer *streamer)
+{
+    return !streamer->steady && !streamer->leaving &&
+           prng_below(&streamer->actor.prng, UNHEARD_ONE_IN) == 0;
+}
+
 static void on_beat(struct actor *actor, const struct conn_answer *answer)
 {
     struct streamer *streamer = of(actor);
-    const struct kafka_streams_group_heartbeat_response *reply = answer ? answer->body : NULL;
+    const struct kafka_streams_group_heartbeat_response *reply =
+        answer == NULL || unheard(streamer) ? NULL : answer->body;
     int16_t error = reply ? reply->error_code : KAFKA_ERR_NOT_COORDINATOR;
     if (streamer->leaving) {
         left(streamer, error);
@@ -86,7 +114,10 @@ static void on_beat(struct actor *actor, const struct conn_answer *answer)
         streamer->must_say = streamer->unsure = false;
         if (reply->active_tasks_count >= 0)
             take(streamer, reply);
+        look_behind(streamer, reply->active_tasks_count >= 0);
     }
+    if (error != KAFKA_ERR_NONE && (answer == NULL || reply != NULL))
+        streamer->untold = 0;
     actor_again(actor, error == KAFKA_ERR_NONE ? BEAT_MS : AGAIN_MS);
 }
 

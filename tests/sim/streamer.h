@@ -2,8 +2,8 @@
 // A member of a streams group (KIP-1071) whose topology is one subtopology that reads the topic t:
 // heartbeats, gives up tasks when it is told to, says so, commits for what it has, leaves now and then and
 // comes back as another, after which it still commits as it was before. It takes itself for fenced when its
-// session may have ended. No active task is ever in the hands of two of them, and nobody commits who has
-// left.
+// session may have ended; now and then it does not hear an answer. No active task is ever in the hands of two
+// of them, who is behind the others is told what to do, and nobody commits who has left.
 #ifndef SIM_STREAMER_H
 #define SIM_STREAMER_H
 
@@ -28,6 +28,7 @@ struct streamer {
     bool steady;               // leaves no more
     int64_t next;              // offset to commit
     int64_t sent_us, heard_us; // the heartbeat under way, the last one that was answered
+    int untold;                // answers, one after the other, that told it nothing while others were further on
     struct streamer *others;   // all of the group
 };
 
