@@ -2,7 +2,7 @@
 // See actor.h.
 #include "actor.h"
 
-enum { RETRY_MS = 20, TIMEOUT_MS = 8000 };
+enum { RETRY_MS = 20, PATIENCE_MS = 8000 };
 
 static void actor_fire(struct timer *timer)
 {
@@ -18,7 +18,11 @@ static void actor_fire(struct timer *timer)
 
 void actor_init(struct actor *actor, struct env *env, struct history *history, actor_step_fn *step)
 {
-    *actor = (struct actor){.env = env, .history = history, .step = step, .prng = {env_random(env)}};
+    *actor = (struct actor){.env = env,
+                            .history = history,
+                            .prng = {env_random(env)},
+                            .step = step,
+                            .patience_ms = PATIENCE_MS};
     timer_init(&actor->timer, actor_fire, actor);
 }
 
@@ -69,7 +73,7 @@ void actor_call(struct actor *actor, int16_t api, int16_t version, const void *b
 {
     actor->answer = answer;
     actor->busy = true;
-    if (conn_client_call(actor->client, api, version, body, TIMEOUT_MS, on_answer, actor) == ST_OK)
+    if (conn_client_call(actor->client, api, version, body, actor->patience_ms, on_answer, actor) == ST_OK)
         return;
     actor->busy = false;
     actor->broken = true;

@@ -19,6 +19,7 @@ struct actor {
     actor_step_fn *step;
     actor_answer_fn *answer;
     struct timer timer;
+    int patience_ms; // a call without an answer fails then
     struct conn_client *client;
     int port;         // of client
     bool broken;      // the connection is to be dropped before the next call

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-enum { STEP_MS = 400, DOWN_MS_MAX = 1500 };
+enum { STEP_MS = 400, DOWN_MS_MAX = 1500, DEPOSED_STEP_MS = 1000 };
 
 bool nemesis_percent(struct nemesis *nemesis, int percent)
 {
@@ -188,6 +188,9 @@ static void nemesis_step(struct timer *timer)
     case FAULT_KILL_ALL:
         kill_all(nemesis);
         break;
+    case FAULT_UNLED:
+        nemesis_unlead(nemesis);
+        break;
     case FAULT_CLEAN_STOP:
         clean_stop(nemesis);
         break;
@@ -202,7 +205,7 @@ static void nemesis_step(struct timer *timer)
 static void plan_anywhere(struct nemesis *nemesis)
 {
     struct nemesis_plan *plan = &nemesis->plan;
-    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2, 2, 1};
+    static const int usual[NEMESIS_FAULTS] = {3, 3, 1, 2, 2, 1, 2, 2, 1, 1};
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i] * (int)nemesis_between(nemesis, 0, 2);
     plan->weights[FAULT_LINKS_HEAL] += plan->weights[FAULT_LINKS_CUT] / 2 + 1;
@@ -221,7 +224,7 @@ static void plan_anywhere(struct nemesis *nemesis)
 static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
 {
     struct nemesis_plan *plan = &nemesis->plan;
-    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5, 1, 0};
+    static const int usual[NEMESIS_FAULTS] = {1, 1, 0, 0, 1, 0, 5, 1, 0, 0};
     for (int i = 0; i < NEMESIS_FAULTS; i++)
         plan->weights[i] = usual[i];
     plan->kinds[kind] = 1;
@@ -237,11 +240,26 @@ static void plan_aimed(struct nemesis *nemesis, enum daemon_kind kind)
     plan->at_once_percent = (int)strikes[nemesis_between(nemesis, 0, 2)];
 }
 
-// Of seven seeds three strike anywhere; where voters change, it is the controllers that matter.
+// All goes so well that there is something to go on with.
+static void plan_deposed(struct nemesis *nemesis)
+{
+    struct nemesis_plan *plan = &nemesis->plan;
+    static const int usual[NEMESIS_FAULTS] = {1, 0, 0, 0, 0, 0, 2, 1, 0, 6};
+    for (int i = 0; i < NEMESIS_FAULTS; i++)
+        plan->weights[i] = usual[i];
+    plan->kinds[DAEMON_STORAGE] = plan->kinds[DAEMON_COORDINATOR] = 1;
+    plan->step_ms = DEPOSED_STEP_MS;
+    plan->worst = (struct world_faults){.lose_per_10000 = 20,
+                                        .duplicate_per_10000 = 200,
+                                        .delay_per_10000 = 200,
+                                        .slow_disk_per_10000 = 100};
+}
+
+// Of eight seeds three strike anywhere; where voters change, it is the controllers that matter.
 static enum nemesis_aim aim_draw(struct nemesis *nemesis)
 {
     static const enum nemesis_aim aims[] = {AIM_ELECTIONS, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS,
-                                            AIM_ANYWHERE,  AIM_ANYWHERE,  AIM_ANYWHERE};
+                                            AIM_DEPOSED,   AIM_ANYWHERE,  AIM_ANYWHERE,  AIM_ANYWHERE};
     uint64_t seed = nemesis->cluster->world->seed;
     if (nemesis_spoils_disks(seed))
         return AIM_DISKS;
@@ -255,13 +273,16 @@ static void plan_draw(struct nemesis *nemesis)
     nemesis->plan.aim = aim_draw(nemesis);
     if (nemesis->plan.aim == AIM_ANYWHERE)
         plan_anywhere(nemesis);
+    else if (nemesis->plan.aim == AIM_DEPOSED)
+        plan_deposed(nemesis);
     else
         plan_aimed(nemesis, nemesis->plan.aim == AIM_ELECTIONS ? DAEMON_CONTROLLER : DAEMON_STORAGE);
 }
 
 static void plan_print(const struct nemesis *nemesis)
 {
-    static const char *const aims[] = {"anywhere", "elections", "rejoining", "truncations", "disks"};
+    static const char *const aims[] = {"anywhere",    "elections", "rejoining",
+                                       "truncations", "deposed",   "disks"};
     const struct nemesis_plan *plan = &nemesis->plan;
     if (nemesis->cluster->world->verbose)
         fprintf(stderr,

@@ -2,14 +2,14 @@
 // What breaks things: kills, power cuts, cut links, clock jumps, bursts of bad network and slow disks. Each
 // seed draws its own mix (swarm testing): what is rare when everything happens at once is common where little
 // else does. Some seeds aim at elections of the controllers (nemesis_quorum.c), some at followers that come
-// back into sync (nemesis_isr.c), some at truncations (nemesis_cut.c), some at disks (nemesis_disk.c), the
-// others strike anywhere.
+// back into sync (nemesis_isr.c), some at truncations (nemesis_cut.c), some at leaders that do not hear that
+// they are deposed (nemesis_deposed.c), some at disks (nemesis_disk.c), the others strike anywhere.
 #ifndef SIM_NEMESIS_H
 #define SIM_NEMESIS_H
 
 #include "cluster.h"
 
-enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS, AIM_DISKS };
+enum nemesis_aim { AIM_ANYWHERE, AIM_ELECTIONS, AIM_REJOINING, AIM_TRUNCATIONS, AIM_DEPOSED, AIM_DISKS };
 
 enum nemesis_ill { ILL_FULL, ILL_FAILING, ILL_FLIPPED };
 
@@ -23,6 +23,7 @@ enum nemesis_fault {
     FAULT_WEATHER,
     FAULT_CLEAN_STOP, // of a storage node
     FAULT_KILL_ALL,   // all at once
+    FAULT_UNLED,      // a storage node hears no controller; everybody else hears it
     NEMESIS_FAULTS
 };
 
@@ -68,6 +69,7 @@ struct nemesis {
     struct nemesis_voter voters[CLUSTER_CONTROLLERS_MAX];
     int changed;                        // the controller that changed last
     int stalled;                        // ... whose disk hung last
+    int64_t unled_us;                   // until then a storage node hears no controller
     int64_t quiet_us;                   // AIM_ELECTIONS: no strike before that time
     int64_t regroup_us;                 // AIM_REJOINING: when the links change next
     int apart;                          // AIM_TRUNCATIONS: the leader cut off last
@@ -106,6 +108,7 @@ void nemesis_revive(struct nemesis *nemesis, struct daemon_sim *daemon); // when
 // Cuts one of the daemons of a kind off the others, which reach each other; their number: nobody. Of five it
 // may take another one with it.
 void nemesis_isolate(struct nemesis *nemesis, enum daemon_kind kind, int alone);
+void nemesis_unlead(struct nemesis *nemesis); // a storage node, for a while
 bool nemesis_percent(struct nemesis *nemesis, int percent);
 int64_t nemesis_between(struct nemesis *nemesis, int64_t low, int64_t high);
 

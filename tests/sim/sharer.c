@@ -22,6 +22,7 @@ enum {
     DROPS_ONE_IN = 60,
     LATE_ONE_IN = 40,
     REPEATS_ONE_IN = 15,
+    PATIENCE_MS = 400, // of every other member: the others wait for a node that is cut off
     BAD_ONE_IN = 97, // of the records
     GROUP_RESOURCE = 32
 };
@@ -372,4 +373,6 @@ void sharer_init(struct sharer *sharer, struct env *env, struct share_book *book
     *sharer = (struct sharer){.book = book, .number = number};
     other_id(sharer);
     actor_init(&sharer->actor, env, book->history, sharer_step);
+    if (number % 2 == 0)
+        sharer->actor.patience_ms = PATIENCE_MS;
 }

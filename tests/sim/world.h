@@ -48,7 +48,8 @@ enum { WORLD_MACHINES_MAX = 16 };
                                                         X(tasks_committed) X(schema_registered)              \
                                                             X(schema_read) X(registry_changed)               \
                                                                 X(large_schema) X(batch_behind)              \
-                                                                    X(producer_renewed) X(all_killed)
+                                                                    X(producer_renewed) X(all_killed)        \
+                                                                        X(unled)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
