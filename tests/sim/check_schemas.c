@@ -51,6 +51,27 @@ static void check_latest(const struct daemon_sim *daemon, struct schema_facts *f
     }
 }
 
+// What a registration of unknown outcome came to is the same everywhere. Whoever does not find it asks the
+// owner, and so does not answer at once; the owner does.
+static void check_once(const struct cluster *cluster, struct schema_facts *facts, int64_t number)
+{
+    struct registrar_answer first = {0};
+    char subject[32];
+    registrar_once(number, subject);
+    for (int i = 0; i < cluster->registry_count; i++) {
+        const struct daemon_sim *daemon = &cluster->registries[i];
+        struct registrar_answer answer = registrar_read(daemon, "get-version", subject, NULL, NULL);
+        if (answer.code != 200 && answer.code != 404)
+            continue;
+        if (answer.code == 200)
+            schema_facts_id(facts, SCHEMA_ONCE, answer.id, answer.number);
+        if (first.code != 0 && (first.code != answer.code || first.id != answer.id))
+            history_violation(facts->history, "schemas-agree", "%s has %s with id %d, another registry %d",
+                              daemon->process->name, subject, answer.id, first.id);
+        first = answer;
+    }
+}
+
 void check_schemas(const struct cluster *cluster, struct schema_facts *facts)
 {
     for (int i = 0; i < cluster->registry_count && !history_failed(facts->history); i++) {
@@ -64,4 +85,6 @@ void check_schemas(const struct cluster *cluster, struct schema_facts *facts)
         check_dense(daemon, facts, SCHEMA_SUBJECTS - 1);
         check_latest(daemon, facts);
     }
+    for (int i = 0; i < facts->once_count && !history_failed(facts->history); i++)
+        check_once(cluster, facts, facts->once[i]);
 }

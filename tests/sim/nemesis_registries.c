@@ -1,15 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Beside whatever else the seed does, registries are killed, and cut off from some of the others for a while:
-// an owner that is cut off from the controllers is another's former one before it knows.
+// an owner that is cut off from the controllers is another's former one before it knows. It may learn that
+// from them while the leader of the topic is still out of reach, which has not taken what it wrote.
 #include "nemesis.h"
 
-enum { REGISTRY_STEP_MS = 900, CUT_MS_MAX = 2500, DOWN_MS = 1500 };
+enum { REGISTRY_STEP_MS = 900, CUT_MS_MAX = 2500, LATER_MS_MAX = 300, DOWN_MS = 1500 };
 
 static void heal(void *context)
 {
     struct daemon_sim *daemon = context;
     for (int b = 0; b < daemon->cluster->daemon_count; b++)
         world_cut(daemon->cluster->world, daemon->machine->id, b, false);
+}
+
+static void heal_controllers(void *context)
+{
+    struct daemon_sim *daemon = context;
+    for (int c = 0; c < daemon->cluster->controller_count; c++)
+        world_cut(daemon->cluster->world, daemon->machine->id, daemon->cluster->controllers[c].machine->id,
+                  false);
 }
 
 // From each of the others with a chance of its own, so that it may reach the leader of the topic and no
@@ -19,7 +28,10 @@ static void cut_off(struct nemesis *nemesis, struct daemon_sim *daemon)
     for (int b = 0; b < nemesis->cluster->daemon_count; b++)
         if (b != daemon->machine->id && nemesis_percent(nemesis, 60))
             world_cut(nemesis->cluster->world, daemon->machine->id, b, true);
-    world_at(nemesis->cluster->world, 1000 * nemesis_between(nemesis, 100, CUT_MS_MAX), NULL, heal, daemon);
+    int64_t ms = nemesis_between(nemesis, 100, CUT_MS_MAX);
+    world_at(nemesis->cluster->world, 1000 * ms, NULL, heal_controllers, daemon);
+    ms += nemesis_between(nemesis, 0, LATER_MS_MAX);
+    world_at(nemesis->cluster->world, 1000 * ms, NULL, heal, daemon);
 }
 
 static void registries_step(struct timer *timer)

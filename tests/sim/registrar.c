@@ -14,7 +14,9 @@ enum {
     PATIENCE_MS = 12000, // longer than a registry takes to answer
     LARGE_EVERY = 20,    // of so many schemas one is too large for the loop
     LARGE_BYTES = 40000,
-    PAUSE_MS_MAX = 25
+    PAUSE_MS_MAX = 25,
+    YOUNG_MS = 100,
+    YOUNG_PAUSE_MS_MAX = 2
 };
 
 // One request to one life of a registry. It is not freed while that may still write to it.
@@ -28,7 +30,7 @@ struct registrar_call {
     int subject;
     int64_t number; // registering; 0: reading
     char *body;
-    char id[16];
+    char once[32]; // the subject of SCHEMA_ONCE
 };
 
 // ---- one request ----
@@ -103,6 +105,20 @@ static const struct daemon_sim *any_registry(struct registrar *registrar)
     return daemon->process != NULL && daemon->registry != NULL ? daemon : NULL;
 }
 
+// One that has just begun; NULL: none.
+static const struct daemon_sim *young_registry(const struct registrar *registrar)
+{
+    const struct cluster *cluster = registrar->cluster;
+    const struct schema_facts *facts = registrar->facts;
+    for (int i = 0; i < cluster->registry_count; i++) {
+        const struct daemon_sim *daemon = &cluster->registries[i];
+        bool young = facts->history->world->now_us - facts->begun_us[i] < 1000ll * YOUNG_MS;
+        if (young && daemon->process != NULL && daemon->registry != NULL)
+            return daemon;
+    }
+    return NULL;
+}
+
 static void again(struct registrar *registrar, int64_t ms_max)
 {
     timer_start_ms(registrar->env, &registrar->timer,
@@ -124,7 +140,14 @@ static void choose(struct registrar *registrar)
     const struct registrar *other = &registrar->others[prng_below(&registrar->prng, REGISTRARS)];
     bool same = other->number != 0 && prng_below(&registrar->prng, 3) == 0;
     registrar->number = same ? other->number : registrar->facts->next_number++;
-    registrar->subject = same ? other->subject : (int)prng_below(&registrar->prng, SCHEMA_SUBJECTS);
+    registrar->subject = same ? other->subject : (int)prng_below(&registrar->prng, SCHEMA_SUBJECTS + 1);
+    if (registrar->subject == SCHEMA_ONCE && !same)
+        schema_facts_once(registrar->facts, registrar->number);
+}
+
+void registrar_once(int64_t number, char name[32])
+{
+    snprintf(name, 32, "once-%lld", (long long)number);
 }
 
 static void register_it(struct registrar *registrar, const struct daemon_sim *daemon)
@@ -133,7 +156,8 @@ static void register_it(struct registrar *registrar, const struct daemon_sim *da
     call->subject = registrar->subject;
     call->number = registrar->number;
     call->body = schema_body(registrar->number);
-    call->call.subject = schema_subject(call->subject);
+    registrar_once(call->number, call->once);
+    call->call.subject = call->subject == SCHEMA_ONCE ? call->once : schema_subject(call->subject);
     call->call.body = slice_str(call->body);
     send(registrar, call);
 }
@@ -183,6 +207,10 @@ static void take_answer(struct registrar *registrar)
         registered(registrar, call);
     else if (call->answered && lives)
         looked_up(registrar, call);
+    // It may not be registered, but what became of it must be the same everywhere.
+    if (call->number != 0 && registrar->number != 0 && registrar->subject == SCHEMA_ONCE &&
+        prng_below(&registrar->prng, 2) == 0)
+        registrar->number = 0;
     if (call->answered)
         call_free(call);
     else
@@ -196,6 +224,14 @@ static void registrar_step(struct timer *timer)
         take_answer(registrar);
     if (registrar->finishing)
         return;
+    const struct daemon_sim *young = young_registry(registrar);
+    if (young != NULL) {
+        if (prng_below(&registrar->prng, 2) == 0)
+            look_up(registrar, young);
+        else
+            again(registrar, YOUNG_PAUSE_MS_MAX);
+        return;
+    }
     const struct daemon_sim *daemon = any_registry(registrar);
     if (daemon == NULL || prng_below(&registrar->prng, 5) != 0) {
         again(registrar, PAUSE_MS_MAX);
@@ -207,6 +243,12 @@ static void registrar_step(struct timer *timer)
         look_up(registrar, daemon);
     else
         register_it(registrar, daemon);
+}
+
+void registrar_hurry(struct registrar *registrar)
+{
+    if (registrar->call == NULL)
+        timer_start_ms(registrar->env, &registrar->timer, 0);
 }
 
 void registrar_init(struct registrar *registrar, struct cluster *cluster, struct schema_facts *facts)

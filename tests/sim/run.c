@@ -164,6 +164,9 @@ static void on_turn(struct world *world)
     struct run *run = (struct run *)world; // its first member
     check_quorum(&run->check);
     check_log(&run->check);
+    bool begun = schema_facts_turn(&run->facts, &run->cluster);
+    for (int i = 0; begun && i < REGISTRARS; i++)
+        registrar_hurry(&run->registrars[i]);
     nemesis_turn(&run->nemesis);
 }
 

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char *const subjects[SCHEMA_SUBJECTS] = {"one", "two", ":.other:three", ":.other:four"};
 
@@ -15,7 +16,7 @@ const char *schema_subject(int subject)
 
 const char *schema_context(int subject)
 {
-    return subject < SCHEMA_SUBJECTS / 2 ? "" : ":.other:";
+    return subject < SCHEMA_SUBJECTS / 2 || subject == SCHEMA_ONCE ? "" : ":.other:";
 }
 
 void schema_facts_init(struct schema_facts *facts, struct history *history)
@@ -60,18 +61,40 @@ void schema_facts_acknowledged(struct schema_facts *facts, struct schema_ack ack
     schema_facts_id(facts, ack.subject, ack.id, ack.number);
 }
 
+void schema_facts_once(struct schema_facts *facts, int64_t number)
+{
+    if (facts->once_count == facts->once_cap) {
+        facts->once_cap = facts->once_cap == 0 ? 64 : 2 * facts->once_cap;
+        facts->once = mem_realloc(facts->once, (size_t)facts->once_cap * sizeof *facts->once);
+    }
+    facts->once[facts->once_count++] = number;
+}
+
+bool schema_facts_turn(struct schema_facts *facts, const struct cluster *cluster)
+{
+    bool any = false;
+    for (int i = 0; i < cluster->registry_count; i++) {
+        const struct process *process = cluster->registries[i].process;
+        if (process == NULL || facts->generations[i] == process->generation)
+            continue;
+        facts->generations[i] = process->generation;
+        facts->begun_us[i] = facts->history->world->now_us;
+        memcpy(facts->latest[i], facts->known, sizeof facts->known);
+        any = true;
+    }
+    return any;
+}
+
 void schema_facts_latest(struct schema_facts *facts, const struct daemon_sim *registry, int subject,
                          int32_t version, int32_t id)
 {
     int at = registry->index;
-    if (facts->generations[at] != registry->process->generation) {
-        facts->generations[at] = registry->process->generation;
-        memset(facts->latest[at], 0, sizeof facts->latest[at]);
-    }
     if (version < facts->latest[at][subject])
         history_violation(facts->history, "schema-goes-back", "%s shows version %d of %s after %d",
                           registry->process->name, version, subjects[subject], facts->latest[at][subject]);
     facts->latest[at][subject] = version;
+    if (version > facts->known[subject])
+        facts->known[subject] = version;
     int64_t other = version > 0 ? settled(&facts->versions, subjects[subject], version, id) : id;
     if (other != id)
         history_violation(facts->history, "schema-versions", "version %d of %s has ids %lld and %d", version,

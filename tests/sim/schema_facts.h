@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients were told of schemas, whoever told it: a fact stays true. The checkers "schema-ids" (an id is
 // one schema's in its context, a schema has one id there), "schema-versions" (a version never changes its id)
-// and "schema-goes-back" (what a registry has shown, it shows as long as it lives).
+// and "schema-goes-back" (a registry shows what anyone had shown before it began, and, as long as it lives,
+// what it has shown itself).
 #ifndef SIM_SCHEMA_FACTS_H
 #define SIM_SCHEMA_FACTS_H
 
 #include "cluster.h"
 
-enum { SCHEMA_SUBJECTS = 4 };
+// SCHEMA_ONCE: a subject of its own for each schema, which nobody else writes over.
+enum { SCHEMA_SUBJECTS = 4, SCHEMA_ONCE = SCHEMA_SUBJECTS };
 
-// Subjects by number; the last two are of a context of their own, under names of their own: a name without
-// context is looked for in all.
+// Subjects by number, but SCHEMA_ONCE; the last two are of a context of their own, under names of their own:
+// a name without context is looked for in all.
 const char *schema_subject(int subject);
 const char *schema_context(int subject); // as a query argument "subject" that names no subject
 
@@ -28,12 +30,20 @@ struct schema_facts {
     struct schema_ack *acks;
     int ack_count, ack_cap;
     int64_t next_number;
+    int64_t *once; // numbers of schemas that were tried in a subject of their own
+    int once_count, once_cap;
+    int32_t known[SCHEMA_SUBJECTS];                      // versions were shown by anyone
     uint64_t generations[CLUSTER_REGISTRIES];            // life of which
+    int64_t begun_us[CLUSTER_REGISTRIES];                // ... has begun then
     int32_t latest[CLUSTER_REGISTRIES][SCHEMA_SUBJECTS]; // ... versions were shown
 };
 
 void schema_facts_init(struct schema_facts *facts, struct history *history);
 
+// After each event: notes which registries have begun; true when one has.
+bool schema_facts_turn(struct schema_facts *facts, const struct cluster *cluster);
+// A registration in SCHEMA_ONCE is tried.
+void schema_facts_once(struct schema_facts *facts, int64_t number);
 // A registration was acknowledged.
 void schema_facts_acknowledged(struct schema_facts *facts, struct schema_ack ack);
 // The schema of an id was shown.
