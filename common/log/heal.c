@@ -67,6 +67,9 @@ static enum status read_anew(struct heal *heal, struct log_replay *replay)
     bool contradicts = status == ST_CORRUPT || status == ST_TRUNCATED; // the files one another
     heal->report.lost = heal->report.lost || contradicts || heal->state.end < heal->durable ||
                         heal->state.end < heal->journaled;
+#ifdef PLANTED_HEAL_LOSS_UNNOTICED
+    heal->report.lost = false;
+#endif
     return contradicts ? ST_OK : status;
 }
 
@@ -203,6 +206,12 @@ static void heal_add(struct heals *heals, struct log *log)
         (struct heal){.log = log, .load = log_load_of(log, point), .durable = log->synced, .journaled = -1};
     heal->load.verify_all = set->config.verify_all;
     heal->load.doubts_memory = true;
+#ifdef PLANTED_HEALED_FROM_MEMORY
+    heal->load.doubts_memory = false;
+#endif
+#ifdef PLANTED_HEALED_UNSYNCED
+    heal->load.sync_later = true;
+#endif
     log_state_init(&heal->state, set->config.producers_max);
     heals->journaled = heals->journaled || log_is_journaled(log);
 #ifdef PLANTED_HEALED_WITHOUT_JOURNAL

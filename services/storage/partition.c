@@ -95,8 +95,10 @@ static int propose_addition(struct partition *partition, struct partition_replic
     if (partition->proposal_open || replica->in_isr || replica->fenced || replica->failed ||
         replica->incarnation == 0)
         return 0;
+#ifndef PLANTED_JOINS_BEFORE_CAUGHT_UP
     if (replica->flushed < partition->high_watermark || replica->flushed < partition->epoch_start)
         return 0;
+#endif
     replica->proposed = true;
     partition->proposal_open = true;
     return PARTITION_PROPOSE;

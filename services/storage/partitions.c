@@ -92,6 +92,10 @@ static void partitions_on_start(struct log *log)
 static bool partitions_may_heal(struct log *log)
 {
     const struct replica *replica = log_user(log);
+#ifdef PLANTED_HEALED_BEFORE_NOTED
+    return replica != NULL && replica->log == log && !replica->closing && !replica->cutting &&
+           replica->state.role != PARTITION_LEADER;
+#endif
     return replica != NULL && replica->log == log && !replica->closing && !replica->cutting &&
            replica->state.role != PARTITION_LEADER && report_failed(replica);
 }
@@ -273,7 +277,11 @@ bool replica_linkable(struct replica *replica)
     if (replica->log == NULL || replica->cutting || log_held(replica->log) ||
         log_status(replica->log) != ST_OK)
         return false;
+#ifdef PLANTED_DAMAGE_DROPPED_IN_SYNC
+    if (replica->damaged_at >= 0) {
+#else
     if (replica->damaged_at >= 0 && report_spared(replica)) {
+#endif
         drop_damaged(replica);
         return false;
     }
@@ -281,7 +289,11 @@ bool replica_linkable(struct replica *replica)
         return !report_failed(replica); // else the leader passes over it until the mark is gone
     // Reported at registration and taken out of the ISR by the controller: it may start empty and catch up.
     struct partition_replica *self = partition_replica(&replica->state, replica->state.self);
+#ifdef PLANTED_LOST_BEGINS_IN_SYNC
+    if (self == NULL)
+#else
     if (self == NULL || self->in_isr)
+#endif
         return false;
     replica->link = REPLICA_TRUNCATING;
     replica->cutting = true;

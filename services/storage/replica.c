@@ -186,6 +186,10 @@ void replica_damaged(struct replica *replica, int64_t offset, enum status why)
                "records cannot be read back from the disk partition=%s offset=%lld why=%s",
                replica_name(replica), (long long)offset, status_name(why));
     metric_inc(&replica->partitions->damaged, 1);
+#ifdef PLANTED_DAMAGE_DROPPED_IN_SYNC
+    if (replica->link == REPLICA_LINKED)
+        stream_in_wanted(replica, 0);
+#endif
     reports_soon(replica->partitions->reports);
 }
 

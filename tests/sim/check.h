@@ -46,6 +46,7 @@ struct check_node {
     uint64_t generation; // of its process
     struct check_log logs[CHECK_LOGS];
     int count;
+    bool flipped; // a bit of its disk, wherever
 };
 
 struct check {
@@ -87,7 +88,7 @@ void check_log(struct check *check);
 void check_log_cut(struct check *check, const struct machine *machine, const char *line);
 // ... or a removal.
 void check_log_removed(struct check *check, const struct machine *machine, const char *line);
-// A bit of a log was flipped on a machine's disk.
+// A bit was flipped on a machine's disk, of a log or (NULL) of what is derived.
 void check_log_flipped(struct check *check, const struct machine *machine, const char *name);
 // Bytes of all segments of a log on a machine's disk; the caller ends the buf.
 void check_read_log(struct machine *machine, const char *name, struct buf *bytes);

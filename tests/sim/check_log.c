@@ -132,12 +132,17 @@ static int64_t least_end(const struct check_log *row)
     return least;
 }
 
-// Whether the node itself trusts what it has of the log; what it does not trust proves nothing.
-static bool trusted(const struct daemon_sim *daemon, struct check_log *row)
+// Whether the node itself trusts what it has of the log; what it does not trust proves nothing. Only damage
+// takes what was durable: else a log that says it is lost is not, or was called durable too soon.
+static bool trusted(struct check *check, const struct daemon_sim *daemon, struct check_log *row)
 {
     const struct partitions *partitions = storage_partitions(daemon->storage);
     const struct log *log = dirs_find(partitions->options.dirs, row->name);
-    if (row->flipped || (log != NULL && log_lost(log))) {
+    bool lost = log != NULL && log_lost(log);
+    if (lost && !check->nodes[daemon->index].flipped && least_end(row) > row->first)
+        history_violation(check->history, "no-log-lost", "%s: node %d says it is lost, durable was %lld",
+                          row->name, daemon->node_id, (long long)least_end(row));
+    if (row->flipped || lost) {
         start_anew(row, noted_end(row));
         return false;
     }
@@ -153,7 +158,7 @@ static void look_back(struct check *check, const struct daemon_sim *daemon, stru
         start_anew(row, 0);
         return;
     }
-    if (!trusted(daemon, row))
+    if (!trusted(check, daemon, row))
         return; // it fails to be of use now; the next start tells
     int64_t end = compare(check, daemon, row), least = least_end(row);
     if (end < least)
@@ -245,18 +250,28 @@ void check_log(struct check *check)
     }
 }
 
-// The row of a log that a machine speaks of; NULL when the machine is no storage node.
-static struct check_log *row_spoken_of(struct check *check, const struct machine *machine, const char *name)
+// The node of a machine; NULL when the machine is no storage node's.
+static struct check_node *node_of(struct check *check, const struct machine *machine)
 {
     for (int i = 0; i < CLUSTER_STORAGE && check->cluster != NULL; i++)
         if (check->cluster->storage[i].machine == machine)
-            return row_named(&check->nodes[i], name);
+            return &check->nodes[i];
     return NULL;
+}
+
+// The row of a log that a machine speaks of; NULL: none.
+static struct check_log *row_spoken_of(struct check *check, const struct machine *machine, const char *name)
+{
+    struct check_node *node = node_of(check, machine);
+    return node != NULL ? row_named(node, name) : NULL;
 }
 
 void check_log_flipped(struct check *check, const struct machine *machine, const char *name)
 {
-    struct check_log *row = row_spoken_of(check, machine, name);
+    struct check_node *node = node_of(check, machine);
+    struct check_log *row = node != NULL && name != NULL ? row_named(node, name) : NULL;
+    if (node != NULL)
+        node->flipped = true;
     if (row != NULL)
         row->flipped = true;
 }

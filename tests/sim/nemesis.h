@@ -74,7 +74,8 @@ struct nemesis {
     int64_t regroup_us;                 // AIM_REJOINING: when the links change next
     int apart;                          // AIM_TRUNCATIONS: the leader cut off last
     bool apart_killed;                  // ... ends before it is joined again
-    int64_t strike_us[CLUSTER_STORAGE]; // AIM_TRUNCATIONS: when that node loses its power; 0: not asked for
+    int64_t strike_us[CLUSTER_STORAGE]; // AIM_TRUNCATIONS, AIM_DISKS: when that node loses its power; 0: not
+                                        // asked for
     bool ill;                           // AIM_DISKS: a strike lasts
     int64_t disk_us;                    // ... until then, or none until then
 };
@@ -94,6 +95,9 @@ void nemesis_begin(struct nemesis *nemesis, struct cluster *cluster, struct chec
 
 // A storage node has said that it truncates a log.
 void nemesis_truncating(struct nemesis *nemesis, struct machine *machine);
+
+// ... that a log is back whose disk had failed it.
+void nemesis_log_returned(struct nemesis *nemesis, const struct machine *machine);
 
 // After each event.
 void nemesis_turn(struct nemesis *nemesis);

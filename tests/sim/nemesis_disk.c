@@ -19,6 +19,9 @@ enum {
     ILL_MS_MAX = 3000,
     ROOM_MAX = 4000,
     RESTART_MS_MAX = 60,
+    RETURNED_PERCENT = 40, // of the logs that are back: their node loses its power soon
+    RETURNED_MS_MAX = 300,
+    STORAGE_PERCENT = 80, // of the disks that fail: controllers' are as many, but fail as a whole
     RECENT =
         2 * 256, // batches that a log serves without looking at them (LOG_RECENT_MAX): a cache holds them
     PATHS_MAX = 512
@@ -54,12 +57,18 @@ static void fill(struct nemesis *nemesis)
 
 // ---- calls that fail ----
 
+static struct daemon_sim *any_storage(struct nemesis *nemesis)
+{
+    return &nemesis->cluster->storage[nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1)];
+}
+
 static void spoil(struct nemesis *nemesis)
 {
     static const char *const storage_files[] = {
         "", "/t-0/", "/t-1/", ".log", "index", "journal", ".snapshot", "checkpoint", "partition.meta"};
     static const char *const controller_files[] = {"", "/log", "/hard-state", "snapshot"};
-    struct daemon_sim *daemon = any_with_disk(nemesis);
+    bool storage = nemesis_percent(nemesis, STORAGE_PERCENT);
+    struct daemon_sim *daemon = storage ? any_storage(nemesis) : any_with_disk(nemesis);
     int calls = (int)nemesis_between(nemesis, 1, DISK_READS | DISK_WRITES | DISK_SYNCS);
     const char *at = daemon->kind == DAEMON_CONTROLLER ? controller_files[nemesis_between(nemesis, 0, 3)]
                                                        : storage_files[nemesis_between(nemesis, 0, 8)];
@@ -84,6 +93,28 @@ static void mend(struct nemesis *nemesis, struct daemon_sim *daemon)
     if (nemesis->plan.restarts && failed_log(daemon) != NULL)
         nemesis_stop(nemesis, daemon, nemesis_percent(nemesis, 50),
                      nemesis_between(nemesis, 1, RESTART_MS_MAX));
+}
+
+// What it had only seemed to have after that is gone.
+void nemesis_log_returned(struct nemesis *nemesis, const struct machine *machine)
+{
+    bool strikes = nemesis->plan.aim == AIM_DISKS && !nemesis->healing &&
+                   nemesis_percent(nemesis, RETURNED_PERCENT);
+    for (int i = 0; strikes && i < CLUSTER_STORAGE; i++)
+        if (nemesis->cluster->storage[i].machine == machine)
+            nemesis->strike_us[i] = later(nemesis, 0, RETURNED_MS_MAX);
+}
+
+static void strike_returned(struct nemesis *nemesis)
+{
+    for (int i = 0; i < CLUSTER_STORAGE; i++) {
+        if (nemesis->strike_us[i] == 0 || !due(nemesis, nemesis->strike_us[i]))
+            continue;
+        nemesis->strike_us[i] = 0;
+        nemesis_stop(nemesis, &nemesis->cluster->storage[i], true,
+                     nemesis_between(nemesis, 1, RESTART_MS_MAX));
+        world_count(nemesis->cluster->world, COUNT_return_struck);
+    }
 }
 
 // ---- flipped bits ----
@@ -215,9 +246,10 @@ static void flip(struct nemesis *nemesis)
     disk_read(victim->machine, at->path, &len);
     if (nemesis->plan.segments)
         flip_segment(nemesis, victim->machine, at, below[at->partition]);
-    else if (len > 0)
-        disk_flip(victim->machine, at->path, (size_t)nemesis_between(nemesis, 0, (int64_t)len - 1),
-                  (int)nemesis_between(nemesis, 0, 7));
+    else if (len > 0 &&
+             disk_flip(victim->machine, at->path, (size_t)nemesis_between(nemesis, 0, (int64_t)len - 1),
+                       (int)nemesis_between(nemesis, 0, 7)))
+        check_log_flipped(nemesis->check, victim->machine, NULL);
 }
 
 // ---- the seed's course ----
@@ -243,6 +275,8 @@ static void look(struct timer *timer)
 {
     struct nemesis *nemesis = timer->context;
     each_daemon(nemesis, nemesis_revive); // who ended by itself
+    if (!nemesis->healing)
+        strike_returned(nemesis);
     if (nemesis->healing) {
         each_daemon(nemesis, mend); // what damage made fail
     } else if (nemesis->ill && due(nemesis, nemesis->disk_us)) {
@@ -273,6 +307,15 @@ void nemesis_disk_check(struct nemesis *nemesis)
     }
 }
 
+static void plan_print(const struct nemesis *nemesis)
+{
+    static const char *const ills[] = {"full", "failing", "flipped"};
+    const struct nemesis_plan *plan = &nemesis->plan;
+    if (nemesis->cluster->world->verbose)
+        fprintf(stderr, "nemesis disks are %s victim=%d of=%s restarts=%d\n", ills[plan->ill],
+                plan->victim + 1, plan->segments ? "segments" : "what is derived", plan->restarts);
+}
+
 void nemesis_disk_begin(struct nemesis *nemesis)
 {
     struct nemesis_plan *plan = &nemesis->plan;
@@ -281,6 +324,7 @@ void nemesis_disk_begin(struct nemesis *nemesis)
     plan->victim = (int)nemesis_between(nemesis, 0, CLUSTER_STORAGE - 1);
     plan->segments = nemesis_percent(nemesis, 50);
     plan->restarts = nemesis->cluster->world->seed / 4 % 2;
+    plan_print(nemesis);
     timer_init(&nemesis->aimed, look, nemesis);
     timer_start_ms(nemesis->env, &nemesis->aimed, PAUSE_MS_MAX);
 }

@@ -152,6 +152,8 @@ static void on_line(struct process *process, const char *line)
         world_count(process->world, marks[i].counter);
         if (marks[i].counter == COUNT_replica_removed)
             check_log_removed(&run->check, process->machine, line);
+        if (marks[i].counter == COUNT_log_returned)
+            nemesis_log_returned(&run->nemesis, process->machine);
         if (marks[i].counter != COUNT_truncated)
             continue;
         check_log_cut(&run->check, process->machine, line);

@@ -49,7 +49,7 @@ enum { WORLD_MACHINES_MAX = 16 };
                                                             X(schema_read) X(registry_changed)               \
                                                                 X(large_schema) X(batch_behind)              \
                                                                     X(producer_renewed) X(all_killed)        \
-                                                                        X(unled)
+                                                                        X(unled) X(return_struck)
 
 enum world_counter {
 #define WORLD_ENUM(name) COUNT_##name,
