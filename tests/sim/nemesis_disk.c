@@ -17,6 +17,7 @@ enum {
     PAUSE_MS_MAX = 1500,
     ILL_MS_MIN = 300,
     ILL_MS_MAX = 3000,
+    FAILING_MS_MAX = 1200, // so short that logs come back before the next strike
     ROOM_MAX = 4000,
     RESTART_MS_MAX = 60,
     RETURNED_PERCENT = 40, // of the logs that are back: their node loses its power soon
@@ -64,14 +65,16 @@ static struct daemon_sim *any_storage(struct nemesis *nemesis)
 
 static void spoil(struct nemesis *nemesis)
 {
+    // What only one log needs comes most: when the directory fails, its node ends, and no log comes back.
     static const char *const storage_files[] = {
-        "", "/t-0/", "/t-1/", ".log", "index", "journal", ".snapshot", "checkpoint", "partition.meta"};
+        "",      "/t-0/", "/t-1/",     "/t-2/",   "/t-0/",      "/t-1/",         "/t-2/", ".log",
+        ".log", "index",  ".snapshot", "journal", "checkpoint", "partition.meta"};
     static const char *const controller_files[] = {"", "/log", "/hard-state", "snapshot"};
     bool storage = nemesis_percent(nemesis, STORAGE_PERCENT);
     struct daemon_sim *daemon = storage ? any_storage(nemesis) : any_with_disk(nemesis);
     int calls = (int)nemesis_between(nemesis, 1, DISK_READS | DISK_WRITES | DISK_SYNCS);
     const char *at = daemon->kind == DAEMON_CONTROLLER ? controller_files[nemesis_between(nemesis, 0, 3)]
-                                                       : storage_files[nemesis_between(nemesis, 0, 8)];
+                                                       : storage_files[nemesis_between(nemesis, 0, 13)];
     disk_break(daemon->machine, calls, at);
 }
 
@@ -286,7 +289,8 @@ static void look(struct timer *timer)
     } else if (due(nemesis, nemesis->disk_us)) {
         strike(nemesis);
         nemesis->ill = true;
-        nemesis->disk_us = later(nemesis, ILL_MS_MIN, ILL_MS_MAX);
+        int64_t most_ms = nemesis->plan.ill == ILL_FAILING ? FAILING_MS_MAX : ILL_MS_MAX;
+        nemesis->disk_us = later(nemesis, ILL_MS_MIN, most_ms);
     }
     timer_start_ms(nemesis->env, timer, LOOK_MS);
 }
