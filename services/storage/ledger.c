@@ -340,6 +340,11 @@ void ledgers_read(struct ledgers *ledgers, const Millrace__LedgerReadRequest *re
         replica_for(ledgers, request->topic, request->partition, request->owner_epoch, call);
     if (replica == NULL)
         return;
+    // Whoever follows takes what is below the watermark for all there is; the owner knows the log's end.
+    if (request->owner_epoch == NOT_AN_OWNER && !partition_end_known(&replica->state)) {
+        rpc_fail(call, ST_AGAIN, "the leader does not know yet what is committed");
+        return;
+    }
     if (request->offset > replica->state.log_end) {
         rpc_fail(call, ST_OUT_OF_RANGE, "the log ends before that offset");
         return;
