@@ -6,7 +6,7 @@
 #include "log/internal.h"
 
 enum {
-    PIECE_BYTES = 256 << 10, // of one reading,
+    PIECE_BYTES = 512 << 10, // of one reading,
     AT_ONCE = 2,             // and as many of them under way, and begun in one turn, while records are flushed
     FLUSHING_MS = 100,       // so long after a round has begun another one is to be expected
     TURN_MS = 20             // a turn that a slow sync does not end ends by itself

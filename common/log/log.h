@@ -194,7 +194,7 @@ enum status log_read(struct log *log, const struct log_range *range, struct piec
 // every batch's CRC checked. done gets one piece (empty when nothing is there) and takes it over: memory, or
 // with in_file, when answers hold lent_bytes_max already, 64 KiB or more of the file, which were in the page
 // cache a moment ago. Behind a read that goes on where another ended bytes are fetched ahead. While records are
-// flushed it is 256 KiB, nothing is fetched ahead, and the read waits for its turn beside the flush rounds.
+// flushed it is 512 KiB, nothing is fetched ahead, and the read waits for its turn beside the flush rounds.
 // status: ST_OK, ST_OUT_OF_RANGE, ST_AGAIN (a truncation came between, or the range lies in the tail:
 // log_read), ST_CORRUPT (a bad batch), ST_NO_MEMORY, ST_CLOSED (log deleted), I/O errors. Always
 // asynchronous.
