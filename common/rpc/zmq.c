@@ -101,6 +101,7 @@ static enum status zt_bind(struct transport *transport, const char *endpoint, in
     zsock_beats(router->socket, ZMQ_ACCEPTED_BEAT_MS, ZMQ_ACCEPTED_BEAT_MS);
     zsock_option(router->socket, ZMQ_ROUTER_MANDATORY, 1);
     zsock_option(router->socket, ZMQ_BACKLOG, 1024);
+    zsock_domain(router->socket);
     if (zt->keys != NULL)
         zsock_keys(router, NULL);
     struct zsock *monitor =

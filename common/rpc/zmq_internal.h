@@ -86,6 +86,7 @@ int64_t zsock_hook(void *zt);
 void zsock_option(void *socket, int option, int value);
 void zsock_options(void *socket, int64_t frame_max);          // what every connection has
 void zsock_beats(void *socket, int every_ms, int timeout_ms); // the timeout is told to the peer, as its own
+void zsock_domain(void *socket); // of a listener: libzmq then turns peers of ZMTP 1 and 2 away
 void zsock_keys(struct zsock *zsock, const char *server_key); // NULL: it is the server
 // A socket that hears of another one's events (ZMQ_EVENT_ bits); it has the same owner.
 struct zsock *zsock_monitor(struct zsock *watched, int events, zsock_fn *on_event);

@@ -44,6 +44,12 @@ void zsock_beats(void *socket, int every_ms, int timeout_ms)
     zsock_option(socket, ZMQ_HEARTBEAT_TTL, every_ms + timeout_ms);
 }
 
+void zsock_domain(void *socket)
+{
+    int rc = zmq_setsockopt(socket, ZMQ_ZAP_DOMAIN, "millrace", 8);
+    ASSERT(rc == 0);
+}
+
 void zsock_keys(struct zsock *zsock, const char *server_key)
 {
     const struct curve_pair *own = curve_own(zsock->zt->keys);
@@ -53,7 +59,6 @@ void zsock_keys(struct zsock *zsock, const char *server_key)
         rc |= zmq_setsockopt(zsock->socket, ZMQ_CURVE_SERVERKEY, server_key, CURVE_TEXT_SIZE);
     } else {
         zsock_option(zsock->socket, ZMQ_CURVE_SERVER, 1);
-        rc |= zmq_setsockopt(zsock->socket, ZMQ_ZAP_DOMAIN, "millrace", 8);
     }
     ASSERT(rc == 0);
 }

@@ -232,7 +232,7 @@ Test(protobuf_payload, json_becomes_any_message_of_the_schema)
     struct schema *schema = parse(simple);
     const struct protobuf_message *message;
     struct protobuf_index index;
-    struct schema_error error;
+    struct schema_error error = {.code = ST_OK};
     struct buf out;
     buf_init(&out, 100);
     message = protobuf_index_find(protobuf_of(schema)->main, slice_str("U.V"), &index);
