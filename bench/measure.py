@@ -282,7 +282,8 @@ def recovery(system, cell, topic):
 
 
 def segments(system):
-    return sorted(pathlib.Path(system.node.data).rglob("*.log"))
+    walk = os.walk(system.node.data)  # passes over folders of deleted topics that go meanwhile
+    return sorted(pathlib.Path(folder) / name for folder, _, names in walk for name in names if name.endswith(".log"))
 
 
 def forget_pages(paths):
