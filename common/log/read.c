@@ -400,6 +400,7 @@ static enum status check_in_file(struct cold_read *cold, struct file *file, int6
 
 static enum status read_batches(struct cold_read *cold, struct file *file)
 {
+    struct log_set *set = cold->log->set;
     struct batch_header header;
     int64_t position;
     enum status status = find_batch(cold, file, &header, &position);
@@ -415,8 +416,7 @@ static enum status read_batches(struct cold_read *cold, struct file *file)
         want = (size_t)(cold->written - position);
     cold->position = position;
     if (position == cold->begin && cold->most == LOG_READ_MAX)
-        file_will_need(cold->log->set->env, file, position + LOG_READ_AHEAD, (int64_t)want);
-    struct log_set *set = cold->log->set;
+        file_will_need(set->env, file, position + LOG_READ_AHEAD, (int64_t)want);
     bool much_lent = log_lent_bytes(set->lent) + (int64_t)want > set->config.lent_bytes_max;
     if (cold->range.in_file && want >= LOG_READ_IN_FILE && much_lent)
         return check_in_file(cold, file, (int64_t)want);

@@ -9,6 +9,7 @@ extern "C" {
 
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+#include <google/protobuf/stubs/strutil.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -36,6 +37,23 @@ std::string protobuf_quote(const std::string &text)
         }
     }
     return out + "\"";
+}
+
+bool protobuf_scalar(const google::protobuf::UninterpretedOption &option, std::string *out)
+{
+    if (option.has_identifier_value())
+        *out = option.identifier_value();
+    else if (option.has_positive_int_value())
+        *out = std::to_string(option.positive_int_value());
+    else if (option.has_negative_int_value())
+        *out = std::to_string(option.negative_int_value());
+    else if (option.has_double_value())
+        *out = google::protobuf::SimpleDtoa(option.double_value());
+    else if (option.has_string_value())
+        *out = protobuf_quote(option.string_value());
+    else
+        return false;
+    return true;
 }
 
 namespace

@@ -3,11 +3,16 @@
 #ifndef PROTOBUF_AGGREGATE_H
 #define PROTOBUF_AGGREGATE_H
 
+#include <google/protobuf/descriptor.pb.h>
+
 #include <string>
 
 // In quotes, escaped as Confluent's ProtobufSchemaUtils does; what is no UTF-8, and other control characters,
 // in octal digits.
 std::string protobuf_quote(const std::string &text);
+
+// The value of an option, unless it is an aggregate.
+bool protobuf_scalar(const google::protobuf::UninterpretedOption &option, std::string *out);
 
 struct protobuf_layout {
     bool sorted;  // members by name

@@ -8,7 +8,6 @@
 #include "protobuf/lines.h"
 
 #include <google/protobuf/descriptor.pb.h>
-#include <google/protobuf/stubs/strutil.h>
 
 #include <algorithm>
 #include <set>
@@ -101,16 +100,9 @@ class Printer
     // level: of the line that it begins in.
     std::string value(const Option &option, size_t level) const
     {
-        if (option.has_identifier_value())
-            return option.identifier_value();
-        if (option.has_positive_int_value())
-            return std::to_string(option.positive_int_value());
-        if (option.has_negative_int_value())
-            return std::to_string(option.negative_int_value());
-        if (option.has_double_value())
-            return pb::SimpleDtoa(option.double_value());
-        if (option.has_string_value())
-            return protobuf_quote(option.string_value());
+        std::string text;
+        if (protobuf_scalar(option, &text))
+            return text;
         return protobuf_aggregate(option.aggregate_value(), {normal, level, &to->values});
     }
 

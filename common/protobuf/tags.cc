@@ -12,7 +12,6 @@ extern "C" {
 
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
-#include <google/protobuf/stubs/strutil.h>
 
 #include <algorithm>
 #include <set>
@@ -131,17 +130,8 @@ class Tokens
 // The value of an option in text format.
 std::string value_of(const pb::UninterpretedOption &option)
 {
-    if (option.has_identifier_value())
-        return option.identifier_value();
-    if (option.has_positive_int_value())
-        return std::to_string(option.positive_int_value());
-    if (option.has_negative_int_value())
-        return std::to_string(option.negative_int_value());
-    if (option.has_double_value())
-        return pb::SimpleDtoa(option.double_value());
-    if (option.has_string_value())
-        return protobuf_quote(option.string_value());
-    return "{ " + option.aggregate_value() + " }";
+    std::string text;
+    return protobuf_scalar(option, &text) ? text : "{ " + option.aggregate_value() + " }";
 }
 
 std::string key_of(const pb::UninterpretedOption::NamePart &part)
