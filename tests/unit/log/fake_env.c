@@ -90,6 +90,13 @@ static void entry_set(struct entries *entries, const char *name, struct fake_nod
     entry->node = node;
 }
 
+// Only the rows there are: a table is large.
+static void entries_copy(struct entries *to, const struct entries *from)
+{
+    memcpy(to->rows, from->rows, (size_t)from->count * sizeof from->rows[0]);
+    to->count = from->count;
+}
+
 // The directory of a path and its last component.
 static struct fake_node *walk(struct fake_env *fake, const char *path, const char **last)
 {
@@ -430,7 +437,7 @@ static enum status fake_sync_fs(struct env *env, struct file *file)
         return ST_IO;
     for (struct fake_node *node = fake->nodes; node != NULL; node = node->next) {
         if (node->directory)
-            *node->kept = *node->live;
+            entries_copy(node->kept, node->live);
         else if (!node->lies)
             copy(&node->synced, &node->data);
     }
@@ -542,7 +549,7 @@ static enum status fake_sync_dir(struct env *env, const char *path)
     bool fails = len > 0 && strlen(path) >= len && strcmp(path + strlen(path) - len, broken) == 0;
     if (fails || !change(fake_of(env)))
         return ST_IO;
-    *node->kept = *node->live;
+    entries_copy(node->kept, node->live);
     return ST_OK;
 }
 
@@ -556,12 +563,13 @@ static enum status fake_list(struct env *env, const char *path, list_fn *each, v
     struct fake_node *node = node_at(fake_of(env), path);
     if (node == NULL || !node->directory)
         return ST_NOT_FOUND;
-    struct entries *entries = mem_calloc(1, sizeof *entries);
-    *entries = *node->live;
-    qsort(entries->rows, (size_t)entries->count, sizeof entries->rows[0], by_name);
-    for (int i = 0; i < entries->count && each(entries->rows[i].name, context); i++)
+    int count = node->live->count;
+    struct entry *rows = mem_calloc((size_t)count, sizeof *rows);
+    memcpy(rows, node->live->rows, (size_t)count * sizeof *rows);
+    qsort(rows, (size_t)count, sizeof *rows, by_name);
+    for (int i = 0; i < count && each(rows[i].name, context); i++)
         ;
-    mem_free(entries);
+    mem_free(rows);
     return ST_OK;
 }
 
@@ -698,7 +706,7 @@ static void lose_entries(struct env *env, struct fake_node *node, bool torn)
         if (removed && fake_random(env) % 2)
             entry_set(node->kept, entry->name, NULL);
     }
-    *node->live = *node->kept;
+    entries_copy(node->live, node->kept);
 }
 
 void fake_revive(struct env *env)
