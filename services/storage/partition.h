@@ -90,8 +90,9 @@ void partition_appended(struct partition *partition, int64_t log_end);
 // The log is durable up to flushed (exclusive).
 int partition_flushed(struct partition *partition, int64_t flushed);
 
-// The log was cut: log end and flushed are at most to from now on. Only a follower truncates; what lies below
-// its watermark is cut only after an unclean election, and then the watermark goes with it.
+// The log is being cut, or was: log end and flushed are at most to from now on. Only a follower begins to
+// truncate, but it may lead before it is done; what lies below its watermark is cut only after an unclean
+// election, and then the watermark goes with it.
 void partition_truncated(struct partition *partition, int64_t to);
 
 // The log was read anew after its disk had failed, while another one leads or nobody: it says the same as to

@@ -261,6 +261,8 @@ static void replica_truncate(struct replica *replica, const Millrace__SubscribeR
     }
     DIAG_INFO(diag, "truncating partition=%s from=%lld to=%lld", replica_name(replica),
               (long long)log_end(replica->log), (long long)to);
+    // Now, not only when it is done: this node may be made the leader meanwhile.
+    partition_truncated(&replica->state, to);
     log_truncate(replica->log, to, stream_in_truncated, NULL);
 }
 
