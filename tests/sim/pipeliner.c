@@ -163,6 +163,14 @@ static void lane_step(struct pipeliner *pipeliner, int partition)
 
 // ---- who leads, and who it is ----
 
+// What is under way at the node before is waited for: a new leader knows nothing of a producer whose first
+// batches have not come, and may let in any later one (KIP-360).
+static void lane_moves(struct pipeliner_lane *lane, int leader)
+{
+    lane->drains |= lane->leader != leader;
+    lane->leader = leader;
+}
+
 static void on_metadata(enum status status, const struct conn_answer *answer, void *context)
 {
     struct pipeliner_link *link = context;
@@ -177,7 +185,7 @@ static void on_metadata(enum status status, const struct conn_answer *answer, vo
             for (int n = 0; n < PIPELINER_NODES; n++)
                 if (reply->brokers[k].node_id == part->leader_id &&
                     reply->brokers[k].port == pipeliner->ports[n])
-                    pipeliner->lanes[part->partition_index].leader = n;
+                    lane_moves(&pipeliner->lanes[part->partition_index], n);
     }
 }
 
