@@ -28,6 +28,7 @@ struct fake_node {
     bool directory, locked;
     bool lies;                   // a sync has failed: what was not written counts as clean from then on
     size_t dirty_from, dirty_to; // but for these bytes, written since
+    bool cut_lost;               // likewise a cut: only another one takes what is behind it
     int64_t modified_ns;
     struct buf data, synced;
     struct entries *live, *kept; // directories
@@ -292,7 +293,7 @@ static enum status fake_file_open(struct env *env, const char *path, int flags, 
         entry_set(dir->live, last, node);
     if (flags & FILE_TRUNCATE) {
         buf_clear(&node->data);
-        node->lies = false; // nothing is left that could be wrong
+        node->lies = node->cut_lost = false; // nothing is left that could be wrong
     }
     *file = mem_calloc(1, sizeof **file);
     **file = (struct file){.node = node, .write = (flags & FILE_WRITE) != 0};
@@ -380,6 +381,7 @@ static enum status fake_truncate(struct env *env, struct file *file, int64_t siz
     if (!change(fake_of(env)))
         return ST_IO;
     file->node->modified_ns = ++fake_of(env)->modified_ns;
+    file->node->cut_lost = false;
     resize(&file->node->data, (size_t)size);
     return ST_OK;
 }
@@ -396,17 +398,28 @@ static void copy(struct buf *to, const struct buf *from)
     buf_append(to, from->data, from->len);
 }
 
+static void make_durable(struct fake_node *node)
+{
+    struct buf *synced = &node->synced;
+    size_t before = synced->len;
+    if (node->lies)
+        return;
+    copy(synced, &node->data);
+    if (node->cut_lost && before > synced->len)
+        synced->len = before; // the bytes are there still
+}
+
 static enum status fake_sync(struct env *env, struct file *file)
 {
+    struct fake_node *node = file->node;
     bool fails = fake_of(env)->sync_fails || is_broken(env, file);
     fake_of(env)->syncs++;
-    file->node->lies |= fails;
-    file->node->dirty_from = file->node->dirty_to = 0;
+    node->lies |= fails;
+    node->cut_lost |= fails && node->data.len < node->synced.len;
+    node->dirty_from = node->dirty_to = 0;
     if (!change(fake_of(env)) || fails)
         return ST_IO;
-    if (file->node->lies)
-        return ST_OK;
-    copy(&file->node->synced, &file->node->data);
+    make_durable(node);
     return ST_OK;
 }
 
@@ -438,8 +451,8 @@ static enum status fake_sync_fs(struct env *env, struct file *file)
     for (struct fake_node *node = fake->nodes; node != NULL; node = node->next) {
         if (node->directory)
             entries_copy(node->kept, node->live);
-        else if (!node->lies)
-            copy(&node->synced, &node->data);
+        else
+            make_durable(node);
     }
     return ST_OK;
 }

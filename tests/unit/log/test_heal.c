@@ -421,6 +421,30 @@ Test(heal, a_truncation_that_meets_damage_drops_it)
     help_fini(&help);
 }
 
+Test(heal, a_cut_that_failed_at_its_sync_is_made_again)
+{
+    struct help help;
+    start(&help, 0);
+    help.config.log.segment_bytes = 1; // the next batch begins a segment, of which the cut leaves nothing
+    log_configure(help.log, &help.config.log);
+    help_append(&help, 2, 100, 0);
+    help_flush(&help);
+    fake_break(help.env, ".log", true); // the cut itself works
+    log_truncate(help.log, 1, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done, ST_IO);
+    fake_break(help.env, ".log", false);
+    fake_advance_ms(help.env, 1500);
+    cr_assert_eq(log_status(help.log), ST_OK);
+    cr_assert_eq(log_end(help.log), 1);
+    help_forget_from(&help, 1);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_assert_eq(log_end(help.log), 1, "what was cut came back");
+    cr_assert_eq(help_check_content(&help), 1);
+    help_fini(&help);
+}
+
 Test(heal, epochs_younger_than_their_file_are_known)
 {
     struct help help;
