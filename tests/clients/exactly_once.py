@@ -93,7 +93,7 @@ class Member:
             self.program.process.wait(LEAVE_SECONDS)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise scenario.Failure(f"{self.command[0]} did not leave within {LEAVE_SECONDS} s") from None
+            self.failures.append(f"{self.command[0]} did not leave within {LEAVE_SECONDS} s")
 
     def kill(self):
         self.program.kill()
@@ -251,8 +251,18 @@ class Chain(Run):
 
     def check_output(self, output):
         numbers = sorted(int(value.split(":")[0]) for *_, value in output)
-        check(numbers == list(range(self.records)), "%d records instead of %d, %d of them different", len(numbers),
-              self.records, len(set(numbers)))
+        check(numbers == list(range(self.records)), "%d records instead of %d, %d of them different; %s", len(numbers),
+              self.records, len(set(numbers)), self.doubled())
+
+    def doubled(self):
+        """Records that are there more than once: in which topic, and each partition@offset."""
+        found = []
+        for topic in self.topics:
+            places = {}
+            for partition, offset, _, value in self.running.cluster.consume(topic, "-X", "isolation.level=read_committed"):
+                places.setdefault(value.split(":")[0], []).append(f"{partition}@{offset}")
+            found += [f"{number} in {topic}: {' '.join(at)}" for number, at in places.items() if len(at) > 1]
+        return "; ".join(found[:5])
 
 
 class OtherChain(Chain):
