@@ -237,13 +237,17 @@ static void make_block(struct log_set *set)
     submit(back);
 }
 
-// The logs that a block serves. False: a failed one keeps it.
+// The logs that a block serves. False: a failed one keeps it, unless it is on its way out: nobody will read
+// it again, and its removal may itself wait for room in the journal.
 static bool collect_served(struct write_back *back, uint64_t block)
 {
     bool held = false;
-    for (struct log *log = back->set->served[block % JOURNAL_BLOCKS]; log != NULL && !full(back);
-         log = log->served_next) {
-        if (log->status != ST_OK)
+    struct log *next = NULL;
+    for (struct log *log = back->set->served[block % JOURNAL_BLOCKS]; log != NULL && !full(back); log = next) {
+        next = log->served_next;
+        if (log->status != ST_OK && log->deleted)
+            log_back_serve(log, 0);
+        else if (log->status != ST_OK)
             held = true;
         else if (!log->flushing)
             collect(back, log, true);
@@ -257,8 +261,8 @@ static bool give_block_back(struct log_set *set)
 {
     struct write_back *back = write_back_new(set);
     const struct journal *journal = &set->journal;
-    bool served = set->served[journal->tail % JOURNAL_BLOCKS] != NULL; // the block still holds their bytes
     bool held = !collect_served(back, journal->tail);
+    bool served = set->served[journal->tail % JOURNAL_BLOCKS] != NULL; // the block still holds their bytes
     if (back->parts.count > set->config.sync_each_max)
         for (uint64_t block = journal->tail + 1; block <= journal->head; block++)
             collect_served(back, block);

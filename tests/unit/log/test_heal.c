@@ -243,22 +243,28 @@ Test(heal, a_truncation_of_another_log_finds_room_in_the_journal_and_nothing_is_
     }
 }
 
+// The second of two truncations finds no room behind the first one's entry; the failed log holds all of it.
+static void truncate_two(struct help *help)
+{
+    struct log *others[2];
+    others[0] = fail_write_back(help);
+    cr_assert_eq(log_create(help->set, "p-0", (struct uuid){{10}}, &help->config.log, &others[1]), ST_OK);
+    help_append_to(help, others[1], 2, 50, 0);
+    help_flush(help); // makes its segment
+    help_append_to(help, others[1], 2, 50, 0);
+    help_flush(help); // into the journal
+    append_much(help, others[0]);
+    for (int i = 0; i < 2; i++)
+        log_truncate(others[i], 1, help_on_done, help);
+    for (int i = 0; i < 10; i++)
+        fake_advance_ms(help->env, 1000);
+    cr_assert_eq(help->done_calls, 1);
+}
+
 Test(heal, a_truncation_that_finds_no_room_waits_for_the_failed_log_to_be_back)
 {
     struct help help;
-    struct log *others[2];
-    others[0] = fail_write_back(&help);
-    cr_assert_eq(log_create(help.set, "p-0", (struct uuid){{10}}, &help.config.log, &others[1]), ST_OK);
-    help_append_to(&help, others[1], 2, 50, 0);
-    help_flush(&help); // makes its segment
-    help_append_to(&help, others[1], 2, 50, 0);
-    help_flush(&help); // into the journal
-    append_much(&help, others[0]);
-    for (int i = 0; i < 2; i++)
-        log_truncate(others[i], 1, help_on_done, &help);
-    for (int i = 0; i < 10; i++)
-        fake_advance_ms(help.env, 1000);
-    cr_assert_eq(help.done_calls, 1);
+    truncate_two(&help);
     fail(&help, false);
     for (int i = 0; i < 20; i++)
         fake_advance_ms(help.env, 1000);
@@ -266,6 +272,22 @@ Test(heal, a_truncation_that_finds_no_room_waits_for_the_failed_log_to_be_back)
     cr_expect_eq(help_check_content(&help), 2);
     cr_expect_eq(help.done_calls, 2);
     cr_expect_eq(help.done, ST_OK);
+    help_fini(&help);
+}
+
+Test(heal, a_failed_log_on_its_way_out_keeps_no_room_from_others)
+{
+    struct help help;
+    truncate_two(&help);
+    log_delete(help.log, help_on_done, &help);
+    for (int i = 0; i < 10; i++)
+        fake_advance_ms(help.env, 1000);
+    cr_assert_eq(help.done_calls, 3);
+    cr_assert_eq(help.done, ST_OK);
+    help_crash(&help, true, false);
+    help.count = 0;
+    help_open(&help, true);
+    cr_expect_eq(log_end(help.log), 0, "a new one");
     help_fini(&help);
 }
 
