@@ -227,6 +227,7 @@ MASKS = [(re.compile(pattern), mask) for pattern, mask in (
     (r"/[\w./-]*(kafka|millrace|tmp)[\w./-]*", "PATH"),
     (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.,:]?\d*Z?", "TIME"),
     (r"\b1[5-9]\d{11}\b", "MILLIS"),
+    (r"console-consumer-\d+", "CONSUMER"),
     (r"(?<![\w-])[A-Za-z0-9_-]{22}(?![\w(-])", "UUID"),
     (r"@[0-9a-f]{4,8}\b", "@HASH"),
 )]
