@@ -3,7 +3,8 @@
 // failing, the log is read anew as at a start (open.c): a swap of compaction is finished, what the journal
 // holds is written to the segments again, and they are scanned from the recovery point, by what the disk
 // says: after a failed sync the kernel's memory of them proves nothing. Until then the journal keeps what the
-// log may have only there (back.c).
+// log may have only there (back.c). A log whose id the start could not read is given that first; the journal
+// has nothing of such a one (open.c), and it may turn out to be nobody's (log_nameless).
 //
 // A directory that has failed as a whole is tried first: when a file of it can be made durable, and
 // everything that was written, each of its logs counts as failed by itself and comes back as any other.
@@ -31,6 +32,8 @@ struct heal {
     struct log_load_report report;
     int64_t durable;   // must be there below it
     int64_t journaled; // behind the last batch the journal has of it, -1: none
+    struct uuid id;    // the log's
+    enum status named; // of reading that, where the start could not
     enum status status;
 };
 
@@ -43,12 +46,17 @@ struct heals {
 // ---- on a helper thread ----
 
 // A disk that takes no writes yet must not give back a log that fails with the next one.
-static enum status try_disk(const struct log *log)
+static enum status try_disk(struct heal *heal)
 {
+    const struct log *log = heal->log;
     struct env *env = log->set->env;
     if (!log->on_disk)
         return path_sync_dir(env, log->set->path); // its directory's entry is not durable for certain
-    enum status status = log_make_directory(log, true);
+    if (log->id_unread)
+        heal->named = log_load_id(log, &heal->id);
+    if (heal->named == ST_IO)
+        return ST_IO;
+    enum status status = log_make_directory(log, true); // without an id the file stays as it is
     if (status == ST_OK)
         status = log_origin_decide(log);
     return status == ST_OK ? path_sync_dir(env, log->path) : status;
@@ -59,7 +67,7 @@ static enum status read_anew(struct heal *heal, struct log_replay *replay)
     const struct log *log = heal->log;
     enum status status = log_swap_recover(log->set->env, log->path);
     if (status == ST_OK && replay != NULL)
-        status = log_replay_apply(replay, log->id, log->partition, log->path, heal->load.recovery_point,
+        status = log_replay_apply(replay, heal->id, log->partition, log->path, heal->load.recovery_point,
                                   &heal->journaled);
     if (status != ST_OK)
         return status;
@@ -79,7 +87,7 @@ static void heal_run(struct log_op *op)
     struct log_replay *replay = NULL;
     bool works = false;
     for (int i = 0; i < heals->count; i++) {
-        heals->rows[i].status = try_disk(heals->rows[i].log);
+        heals->rows[i].status = try_disk(&heals->rows[i]);
         works = works || heals->rows[i].status == ST_OK;
     }
     enum status status = ST_OK;
@@ -132,9 +140,12 @@ static void healed(struct heal *heal)
 {
     struct log *log = heal->log;
     struct log_set *set = log->set;
-    log->lost = heal->report.lost;
+    log->id = heal->id;
+    log->id_unread = false;
+    log->nameless = heal->named != ST_OK && !heal->report.lost;
+    log->lost = heal->report.lost || log->nameless;
     log_origin_decided(log);
-    if (log->lost) {
+    if (heal->report.lost) {
         install_lost(heal);
     } else {
         install(heal);
@@ -143,6 +154,9 @@ static void healed(struct heal *heal)
                   log->name, (long long)log->state.end, (long long)heal->report.dropped_bytes,
                   heal->report.damaged);
     }
+    if (log->nameless)
+        DIAG_ERROR(&set->env->diag, "partition is lost: its partition.metadata cannot be read log=%s",
+                   log->name);
     log->status = ST_OK;
     log->pause.until_us = env_now_us(set->env); // see pause_on
     metric_set(&set->m_offline, --set->offline_logs);
@@ -202,8 +216,12 @@ static void heal_add(struct heals *heals, struct log *log)
     struct heal *heal = &heals->rows[heals->count++];
     const struct log_set *set = log->set;
     int64_t point = log->synced < log->recovery_point ? log->synced : log->recovery_point;
-    *heal =
-        (struct heal){.log = log, .load = log_load_of(log, point), .durable = log->synced, .journaled = -1};
+    *heal = (struct heal){.log = log,
+                          .load = log_load_of(log, point),
+                          .durable = log->synced,
+                          .journaled = -1,
+                          .id = log->id,
+                          .named = ST_OK};
     heal->load.verify_all = set->config.verify_all;
     heal->load.doubts_memory = true;
 #ifdef PLANTED_HEALED_FROM_MEMORY

@@ -116,6 +116,7 @@ struct log {
     bool on_hold;             // see log_hold
     bool lost, stalled, busy;
     bool nameless;   // lost for that alone: see log_nameless
+    bool id_unread;  // offline, and the id is not known yet: see log_id_unread
     bool deleted;    // log_delete was called
     bool gone;       // and has been answered: the last cold read frees it
     bool dirty;      // in the set's dirty list
@@ -481,6 +482,9 @@ void log_reclaim_each_doomed(struct log_set *set, void (*each)(const char *name,
                              void *context);
 
 // ---- open.c, close.c, metrics.c ----
+// The id in partition.metadata; zero when it tells none, which is fine in a directory without records. ST_IO:
+// the disk does not say. Any other status but ST_OK: there are records, and nobody says whose. Blocking.
+enum status log_load_id(const struct log *log, struct uuid *id);
 void log_set_init_metrics(struct log_set *set);
 void log_set_each_metric(struct log_set *set,
                          void (*act)(struct metric_registry *registry, struct metric *metric));

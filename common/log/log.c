@@ -197,6 +197,10 @@ bool log_nameless(const struct log *log)
 {
     return log->nameless;
 }
+bool log_id_unread(const struct log *log)
+{
+    return log->id_unread;
+}
 bool log_is_read(const struct log *log)
 {
     return log->readers > 0;

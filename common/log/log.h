@@ -54,7 +54,7 @@ bool log_is_future(const struct log *log);
 
 void log_configure(struct log *log, const struct log_config *config);
 const char *log_name(const struct log *log);
-struct uuid log_id(const struct log *log); // from partition.metadata; zero when that is missing
+struct uuid log_id(const struct log *log); // from partition.metadata; zero when that tells none
 struct log_set *log_owner_set(const struct log *log);
 void log_attach(struct log *log, void *user); // the owner's pointer, for callbacks
 void *log_user(const struct log *log);
@@ -80,6 +80,9 @@ bool log_lost(const struct log *log);
 // It is lost in that nobody can say of which topic it is, partition.metadata cannot be read, while its files
 // are whole: log_identify brings it back.
 bool log_nameless(const struct log *log);
+// It is offline since the disk did not give its partition.metadata at the start, and log_id is zero for that.
+// Back again it has its id, or it is nameless where the file is no good.
+bool log_id_unread(const struct log *log);
 bool log_is_read(const struct log *log);   // a read or look-up on the pool is under way
 bool log_has_files(const struct log *log); // its directory is there
 

@@ -278,17 +278,6 @@ static enum status load_offsets(struct opening *opening, const char *name, log_o
 
 // ---- recovery ----
 
-static enum status load_id(struct log *log)
-{
-    struct buf text;
-    buf_init(&text, 4096);
-    enum status status = log_file_load(log->set->env, log->path, "partition.metadata", &text);
-    if (status == ST_OK)
-        status = log_partition_metadata_parse(buf_slice(&text), &log->id);
-    buf_fini(&text);
-    return status;
-}
-
 static bool note_segment(const char *name, void *context)
 {
     bool *any = context;
@@ -298,10 +287,23 @@ static bool note_segment(const char *name, void *context)
 
 // Records without a readable partition.metadata: whose they are is not known. They must not be taken for a
 // former topic's and removed. The file is durable before the first segment is made, so no crash leaves this.
-static bool is_nameless(const struct log *log, enum status id_status)
+enum status log_load_id(const struct log *log, struct uuid *id)
 {
+    struct env *env = log->set->env;
+    struct buf text;
+    buf_init(&text, 4096);
+    enum status status = log_file_load(env, log->path, "partition.metadata", &text);
+    if (status == ST_OK)
+        status = log_partition_metadata_parse(buf_slice(&text), id);
+    buf_fini(&text);
+    if (status == ST_OK)
+        return ST_OK;
     bool any = false;
-    return id_status != ST_OK && (path_list(log->set->env, log->path, note_segment, &any) != ST_OK || any);
+    *id = (struct uuid){{0}};
+    enum status listed = status == ST_IO ? ST_IO : path_list(env, log->path, note_segment, &any);
+    if (listed == ST_IO)
+        return ST_IO;
+    return listed != ST_OK || any ? status : ST_OK;
 }
 
 static void tell_lost(const struct log *log, const struct known *known, const char *why)
@@ -428,12 +430,11 @@ static struct log *recover_log(struct opening *opening, const char *dir)
                              : log_new(set, name, (struct uuid){{0}}, &set->config.log);
     log->future = future;
     log->on_disk = true; // whatever comes of it, it stays listed
-    if (!is_nameless(log, load_id(log))) {
+    enum status status = log_load_id(log, &log->id);
+    log->lost = status != ST_OK; // see recover_nameless
+    log->id_unread = status == ST_IO && !future;
+    if (status == ST_OK)
         recover_files(opening, log, known);
-    } else {
-        log->id = (struct uuid){{0}};
-        log->lost = true; // see recover_nameless
-    }
     return log;
 }
 
@@ -480,7 +481,8 @@ static bool is_only_one(const struct log *log)
 }
 
 // Behind all others: what the journal has of nobody else may be this one's, whose id is then known. If there
-// is nothing of that kind the files are all there is of it, and its owner may say whose it is (log_identify).
+// is nothing of that kind the files are all there is of it, and its owner may say whose it is (log_identify);
+// where the disk only fails to give the id, that is waited for (heal.c).
 static void recover_nameless(struct opening *opening, struct log *log)
 {
     static const char why[] = "its partition.metadata cannot be read";
@@ -488,12 +490,17 @@ static void recover_nameless(struct opening *opening, struct log *log)
     struct uuid id = {{0}};
     int unclaimed = log_replay_unclaimed(opening->replay, log->partition, &id);
     if (unclaimed > 1 || (unclaimed == 1 && !is_only_one(log))) {
-        if (load_id(log) == ST_IO)
+        if (log->id_unread)
             opening->kept = ST_IO; // another start may read it, as long as the journal is there
         mark_lost(log, known, why);
         return;
     }
     log->lost = false;
+    if (log->id_unread && unclaimed == 0) {
+        mark_unread(log, known, ST_IO);
+        return;
+    }
+    log->id_unread = false;
     log->id = id;
     if (unclaimed == 1 && log_make_directory(log, true) == ST_OK)
         DIAG_ERROR(&log->set->env->diag, "topic id cannot be read, the journal has it log=%s", log->name);

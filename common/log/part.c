@@ -176,7 +176,7 @@ void log_parts_collect_back(struct log_parts *parts, struct log *log, bool sync)
 // ---- writing, on a helper thread ----
 
 // Also when the directory exists: a round that met a full disk may have left it half made.
-// partition.metadata is durable before a segment is made (see is_nameless in open.c); the caller syncs the
+// partition.metadata is durable before a segment is made (see log_load_id in open.c); the caller syncs the
 // parent. Until then a crash may leave it empty: there is nothing yet whose owner it would have to name.
 enum status log_make_directory(const struct log *log, bool durable)
 {

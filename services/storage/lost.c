@@ -42,16 +42,20 @@ static bool is_named_by(const struct dirs *dirs, const struct image_topic *topic
     return !dirs_missing(dirs) && log_last_epoch(log) <= placed->leader_epoch;
 }
 
-void lost_identify(struct env *env, struct dirs *dirs, const struct image *image)
+void lost_identify(struct env *env, struct dirs *dirs, const struct image *image, struct log *log)
 {
-    for (struct log *log = dirs_next(dirs, NULL); log != NULL; log = dirs_next(dirs, log)) {
-        const struct image_topic *topic = log_nameless(log) ? lost_topic(image, log) : NULL;
-        if (topic == NULL || !is_named_by(dirs, topic, log))
-            continue;
-        DIAG_ERROR(&env->diag, "topic id in partition.metadata is repaired by the name log=%s end=%lld",
-                   log_name(log), (long long)log_end(log));
-        log_identify(log, topic->id);
-    }
+    const struct image_topic *topic = log_nameless(log) ? lost_topic(image, log) : NULL;
+    if (topic == NULL || !is_named_by(dirs, topic, log))
+        return;
+    DIAG_ERROR(&env->diag, "topic id in partition.metadata is repaired by the name log=%s end=%lld",
+               log_name(log), (long long)log_end(log));
+    log_identify(log, topic->id);
+}
+
+void lost_identify_all(struct env *env, struct dirs *dirs, const struct image *image)
+{
+    for (struct log *log = dirs_next(dirs, NULL); log != NULL; log = dirs_next(dirs, log))
+        lost_identify(env, dirs, image, log);
 }
 
 size_t lost_list(struct dirs *dirs, const struct image *image, struct member_lost **list)

@@ -100,11 +100,6 @@ static bool partitions_may_heal(struct log *log)
            replica->state.role != PARTITION_LEADER && report_failed(replica);
 }
 
-static void partitions_on_healed(struct log *log)
-{
-    replica_healed(log_user(log));
-}
-
 void partitions_flush(struct partitions *partitions)
 {
     streams_out_pump(partitions->out);
@@ -220,7 +215,8 @@ static enum status log_make(struct replica *replica, const char *name, struct lo
 }
 
 // The log of a replica: the one found on disk when it is of this topic id, else a new one. An older topic's
-// log of the same name is removed first; log_on_deleted comes back here then.
+// log of the same name is removed first; log_on_deleted comes back here then. One whose id the disk withholds
+// is taken by its name, offline as it is, until partitions_on_healed knows more.
 static void replica_open(struct replica *replica)
 {
     struct partitions *partitions = replica->partitions;
@@ -232,7 +228,7 @@ static void replica_open(struct replica *replica)
         partitions_drop_log(partitions, log);
         return;
     }
-    if (log != NULL && !uuid_equal(log_id(log), replica->topic_id))
+    if (log != NULL && !uuid_equal(log_id(log), replica->topic_id) && !log_id_unread(log))
         return;
     if (log == NULL && is_elsewhere(replica)) {
         replica->missing = true;
@@ -592,8 +588,35 @@ static void stray_take(struct partitions *partitions, struct log *log)
     }
 }
 
+// A log that was taken by its name turns out to be another one's, or nobody's: the replica goes on without.
+static void replica_part(struct replica *replica)
+{
+    struct partitions *partitions = replica->partitions;
+    struct log *log = replica->log;
+    moves_give_up(replica);
+    replica->state.role = PARTITION_OFFLINE;
+    replica_act(replica, PARTITION_ROLE);
+    replica->log = NULL;
+    log_attach(log, NULL);
+    stray_take(partitions, log);
+    replica_open(replica);
+    watch_add(replica);
+    replica_view(replica);
+}
+
+static void partitions_on_healed(struct log *log)
+{
+    struct replica *replica = log_user(log);
+    const struct partitions_options *options = &replica->partitions->options;
+    lost_identify(options->env, options->dirs, options->image, log);
+    if (uuid_equal(log_id(log), replica->topic_id))
+        replica_healed(replica);
+    else
+        replica_part(replica);
+}
+
 // Logs on disk that the image does not place here any more: their topic was deleted or moved while we were
-// away, or their files lie.
+// away, or their files lie. What is offline without its id is kept until a start can read that.
 static void strays_take(struct partitions *partitions)
 {
     struct log *next;
@@ -601,6 +624,8 @@ static void strays_take(struct partitions *partitions)
         next = dirs_next(partitions->options.dirs, log);
         log = twins_set_aside(partitions, log);
         if (log == NULL)
+            continue;
+        if (log_id_unread(log))
             continue;
         const struct image_topic *topic = image_topic(partitions->options.image, log_id(log));
         const struct image_partition *placed =

@@ -57,7 +57,7 @@ struct replica {
     struct partition state;
     int64_t role_us; // when it took its role or the leader epoch
     struct replica_settings settings;
-    struct log *log;   // NULL while an older log of this name is being deleted
+    struct log *log;   // NULL while an older log of this name is being deleted; may be log_id_unread
     struct move *move; // to another directory, see moves.h; NULL: none
 
     struct wait_list commit_waits; // woken when the watermark reaches their offset

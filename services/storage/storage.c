@@ -390,7 +390,7 @@ static enum status join_as_member(struct storage *storage)
     const char *cluster = dirs_cluster_id(storage->dirs);
     if (cluster != NULL && !uuid_parse(cluster, &options.cluster_id))
         return ST_CORRUPT;
-    lost_identify(storage->env, storage->dirs, storage->image);
+    lost_identify_all(storage->env, storage->dirs, storage->image);
     options.lost_count = lost_list(storage->dirs, storage->image, &lost);
     options.lost = lost;
     enum status status = member_new(&options, &storage->member);

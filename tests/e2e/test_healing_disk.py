@@ -115,6 +115,101 @@ def test_a_log_that_a_start_could_not_read_returns():
         cluster.produce("t", ["more"])
 
 
+METADATA = "/t-0/partition.metadata"
+
+
+def start_without_the_id(node):
+    """Behind a kill; it cannot read whose the log is."""
+    node.fail_disk("read", METADATA)
+    node.start().wait_ready()
+    wait_until(lambda: node.metric("millrace_log_heal_failures_total") > 0, 20, "a try in vain")
+    assert "partition taken offline log=t-0" in node.log() and "partition is lost" not in node.log()
+
+
+def keep(content):
+    return content
+
+
+def flip(content):
+    """One bit of the id, which stays one."""
+    flips = (content[-10] ^ 1 << bit for bit in range(7))
+    return content[:-10] + bytes([next(flip for flip in flips if chr(flip).isalnum())]) + content[-9:]
+
+
+def spoil(content):
+    return b"w" + content[1:]
+
+
+def exchange(content):
+    """The id of another topic."""
+    return content[:-22] + b"xT0yK2pQRZuHn4bq8cW1Eg"
+
+
+def change_metadata(node, change):
+    path = node.data + METADATA
+    with open(path, "rb") as file:
+        good = file.read()
+    with open(path, "wb") as file:
+        file.write(change(good))
+    return path, good
+
+
+@pytest.mark.parametrize("change, told", [(keep, "partition is back"), (flip, "was damaged and is repaired"),
+                                          (spoil, "is repaired by the name")])
+def test_the_only_copy_returns_when_its_topic_id_can_be_read(change, told):
+    with Cluster(diskfault=True, settings={"storage": JOURNALS["direct"]}) as cluster:
+        node = cluster.storage[0]
+        cluster.produce("t", ["%d" % n for n in range(100)])
+        node.kill()
+        start_without_the_id(node)
+        path, good = change_metadata(node, change)
+        node.heal_disk()
+        wait_until(lambda: told in node.log(), 20, "the log to be back")
+        assert [value for _, _, _, value in cluster.consume("t")] == ["%d" % n for n in range(100)]
+        cluster.produce("t", ["more"])
+        node.kill()
+        with open(path, "rb") as file:
+            assert file.read() == good
+        node.start().wait_ready()
+        assert [value for _, _, _, value in cluster.consume("t")][-1] == "more"
+
+
+@pytest.mark.parametrize("change", [keep, spoil, exchange])
+def test_a_replica_joins_again_when_its_topic_id_can_be_read(change):
+    with Cluster(storage=3, diskfault=True, settings={"all": THREE, "storage": JOURNALS["direct"]}) as cluster:
+        values = ["%d" % n for n in range(100)]
+        cluster.produce("t", values)
+        cluster.wait_isr("t", 3)
+        node = cluster.leader("t")
+        node.kill()
+        cluster.wait_isr("t", 2)
+        start_without_the_id(node)
+        change_metadata(node, change)
+        node.heal_disk()
+        cluster.wait_isr("t", 3)
+        strays = [name for name in os.listdir(node.data) if name.endswith("-stray")]
+        assert len(strays) == (change is exchange)
+        assert node.metric("millrace_log_offline") == 0
+        next(one for one in cluster.storage if one is not node).kill()
+        assert [value for _, _, _, value in cluster.consume("t")] == values
+
+
+def test_files_of_a_removed_topic_stay_until_their_id_can_be_read():
+    with Cluster(storage=2, diskfault=True, settings={"storage": JOURNALS["direct"]}) as cluster:
+        cluster.create_topic("t", replication=1)
+        cluster.produce("t", ["1"])
+        node = cluster.leader("t")
+        node.kill()
+        cluster.cli("topic", "delete", "t")
+        node.fail_disk("read", METADATA)
+        node.start().wait_ready()
+        assert "partition taken offline log=t-0" in node.log()
+        node.heal_disk()
+        node.restart().wait_ready()
+        wait_until(lambda: not os.path.exists(os.path.join(node.data, "t-0")), 10, "the files to be removed")
+        assert not [name for name in os.listdir(node.data) if name.endswith("-stray")]
+
+
 def test_the_only_copy_returns_although_it_could_not_be_read_before_it_failed():
     with Cluster(diskfault=True, settings={"storage": JOURNALS["direct"]}) as cluster:
         node = cluster.storage[0]

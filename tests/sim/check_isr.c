@@ -49,6 +49,7 @@ static void look_at_member(struct check *check, const struct daemon_sim *daemon,
 {
     const struct replica *replica = replica_at(daemon, partition);
     if (replica == NULL || replica->log == NULL || log_lost(replica->log) || // says so, and does not serve
+        log_id_unread(replica->log) ||                                       // neither does this one
         !is_member(&check->isr[partition], daemon->node_id))
         return;
     if (log_flushed(replica->log) < check->watermarks[partition])

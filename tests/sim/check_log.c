@@ -133,15 +133,13 @@ static int64_t least_end(const struct check_log *row)
 }
 
 // Whether the node itself trusts what it has of the log; what it does not trust proves nothing. Only damage
-// takes what was durable: else a log that says it is lost is not, or was called durable too soon. A log whose
-// topic id a failing disk withholds is nobody's, as if it was lost.
+// takes what was durable: else a log that says it is lost is not, or was called durable too soon.
 static bool trusted(struct check *check, const struct daemon_sim *daemon, struct check_log *row)
 {
     const struct partitions *partitions = storage_partitions(daemon->storage);
     const struct log *log = dirs_find(partitions->options.dirs, row->name);
     bool lost = log != NULL && log_lost(log);
-    bool named = lost && !uuid_is_zero(log_id(log));
-    if (named && !check->nodes[daemon->index].flipped && least_end(row) > row->first)
+    if (lost && !check->nodes[daemon->index].flipped && least_end(row) > row->first)
         history_violation(check->history, "no-log-lost", "%s: node %d says it is lost, durable was %lld",
                           row->name, daemon->node_id, (long long)least_end(row));
     if (row->flipped || lost) {

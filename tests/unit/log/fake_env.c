@@ -312,6 +312,9 @@ static void fake_file_close(struct env *env, struct file **file)
 static enum status fake_pread(struct env *env, struct file *file, void *data, size_t len, int64_t at,
                               size_t *got)
 {
+    const char *mute = fake_of(env)->mute;
+    if (mute != NULL && strstr(file->path, mute) != NULL)
+        return ST_IO;
     struct buf *bytes = &file->node->data;
     size_t from = (size_t)at < bytes->len ? (size_t)at : bytes->len;
     *got = len < bytes->len - from ? len : bytes->len - from;
