@@ -3,6 +3,10 @@
 // partition: only within one place does a lock mean something. A leader that is deposed and does not know it
 // yet delivers what others have seen acknowledged, since KIP-932 writes what became of records, not that they
 // are delivered: who leads in the epoch of an acknowledgement, or a later one, is bound by it.
+//
+// A ShareFetch that says what became of records is answered when that is written, and a lock goes from the
+// moment its record is acquired (in Kafka as well): while the share coordinator is out of reach an answer may
+// come after the lock is over and the record with somebody else.
 #include "share_book.h"
 
 #include "base/mem.h"
@@ -144,14 +148,17 @@ static void give(struct share_book *book, const struct share_gift *gift, int64_t
 {
     struct share_seen *seen = seen_at(book, gift->partition, offset);
     int64_t now_us = book->history->world->now_us;
+    int64_t until_us = gift->sent_us + (SHARE_LOCK_MS - 1) * 1000; // locks go by whole milliseconds
     look_at_gift(book, gift, offset, seen);
     bool held = seen->holder != 0 && seen->holder != gift->member + 1 && now_us < seen->until_us;
-    if (held && place != NULL && same_place(place, &seen->place))
+    bool late = until_us <= seen->given_us; // its lock may be the older one, and have ended for the other
+    if (held && !late && place != NULL && same_place(place, &seen->place))
         book->suspects[seen->holder - 1] = true;
     if (gift->deliveries > seen->deliveries)
         seen->deliveries = gift->deliveries;
     seen->holder = place != NULL ? gift->member + 1 : 0;
-    seen->until_us = gift->sent_us + (SHARE_LOCK_MS - 1) * 1000; // locks go by whole milliseconds
+    seen->given_us = now_us;
+    seen->until_us = until_us;
     if (place != NULL)
         seen->place = *place;
 }

@@ -29,6 +29,7 @@ struct share_seen {
     int64_t counted_us;    // when that answer came
     int32_t counted_epoch; // as over_epoch
     int holder;            // who has it by its own clock + 1; 0: nobody
+    int64_t given_us;      // ... and got it then
     int64_t until_us;      // its lock does not end before
     struct share_place place;
 };
