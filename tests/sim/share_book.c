@@ -6,7 +6,7 @@
 //
 // A ShareFetch that says what became of records is answered when that is written, and a lock goes from the
 // moment its record is acquired (in Kafka as well): while the share coordinator is out of reach an answer may
-// come after the lock is over and the record with somebody else.
+// come after the lock is over, the record with somebody else, or the leadership lost.
 #include "share_book.h"
 
 #include "base/mem.h"
@@ -128,12 +128,13 @@ static struct share_seen *seen_at(struct share_book *book, int partition, int64_
 static void look_at_gift(struct share_book *book, const struct share_gift *gift, int64_t offset,
                          const struct share_seen *seen)
 {
-    bool bound = book->asked[gift->member][gift->partition] >= seen->over_epoch;
+    int32_t asked_epoch = book->asked[gift->member][gift->partition].epoch;
+    bool bound = asked_epoch >= seen->over_epoch;
     if (seen->over && bound && seen->over_us < gift->sent_us)
         history_violation(book->history, "share-over-is-over",
                           "t-%d offset %lld is delivered to member %d after it was acknowledged",
                           gift->partition, (long long)offset, gift->member);
-    bool counts = book->asked[gift->member][gift->partition] >= seen->counted_epoch;
+    bool counts = asked_epoch >= seen->counted_epoch;
     if (counts && seen->counted_us < gift->sent_us && gift->deliveries <= seen->counted)
         history_violation(book->history, "share-count-stays",
                           "t-%d offset %lld is delivery %d, it was given back after %d", gift->partition,
@@ -165,15 +166,20 @@ static void give(struct share_book *book, const struct share_gift *gift, int64_t
 
 void share_book_asks(struct share_book *book, int member, int node)
 {
-    for (int p = 0; p < HISTORY_PARTITIONS; p++)
-        book->asked[member][p] = epoch_of(book, node, p);
+    for (int p = 0; p < HISTORY_PARTITIONS; p++) {
+        struct share_asked *asked = &book->asked[member][p];
+        asked->epoch = epoch_of(book, node, p);
+        asked->led = place_of(book, node, p, &asked->place);
+    }
 }
 
 void share_book_given(struct share_book *book, const struct share_gift *gift)
 {
+    const struct share_asked *asked = &book->asked[gift->member][gift->partition];
     struct share_place place;
     look(book); // a start that has gone back tells more than what comes of it
-    bool known = place_of(book, gift->node, gift->partition, &place);
+    bool led = place_of(book, gift->node, gift->partition, &place);
+    bool known = led && asked->led && same_place(&asked->place, &place);
     for (int64_t offset = gift->first; offset <= gift->last; offset++)
         give(book, gift, offset, known ? &place : NULL);
     world_count(book->history->world, COUNT_share_given);

@@ -34,6 +34,13 @@ struct share_seen {
     struct share_place place;
 };
 
+// What a node knew of a partition when a member sent it a request.
+struct share_asked {
+    int32_t epoch; // of the leader
+    bool led;      // by the node itself
+    struct share_place place;
+};
+
 struct share_book {
     struct cluster *cluster;
     struct history *history;
@@ -49,7 +56,7 @@ struct share_book {
     } logs[HISTORY_PARTITIONS];
     bool configured;        // the group begins at the first record
     bool suspects[SHARERS]; // somebody has what this member holds, unless its connection is gone
-    int32_t asked[SHARERS][HISTORY_PARTITIONS]; // the epoch of the leader as the node asked last knew it
+    struct share_asked asked[SHARERS][HISTORY_PARTITIONS]; // last
     struct timer timer;
 };
 
