@@ -54,6 +54,7 @@ struct share_book {
         bool begun;
         struct share_kept kept; // by the coordinators
     } logs[HISTORY_PARTITIONS];
+    int untold;             // fetches that may have been a delivery of any record, and nobody heard of it
     bool configured;        // the group begins at the first record
     bool suspects[SHARERS]; // somebody has what this member holds, unless its connection is gone
     struct share_asked asked[SHARERS][HISTORY_PARTITIONS]; // last
@@ -71,6 +72,8 @@ struct share_gift {
     int16_t deliveries;
 };
 void share_book_given(struct share_book *book, const struct share_gift *gift);
+// The answer of a fetch sent at sent_us was lost.
+void share_book_unanswered(struct share_book *book, int64_t sent_us);
 // They are over, as this node has said, or may be (the answer was lost).
 void share_book_over(struct share_book *book, int node, int partition, int64_t first, int64_t last,
                      bool sure);

@@ -290,6 +290,8 @@ static void on_fetched(struct actor *actor, const struct conn_answer *answer)
 {
     struct sharer *sharer = of(actor);
     const struct kafka_share_fetch_response *reply = answer ? answer->body : NULL;
+    if (reply == NULL)
+        share_book_unanswered(sharer->book, sharer->sent_us);
     if (!goes_on(sharer, reply ? reply->error_code : KAFKA_ERR_NOT_COORDINATOR))
         return;
     for (int32_t t = 0; t < reply->responses_count; t++)
