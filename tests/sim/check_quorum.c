@@ -77,10 +77,9 @@ void check_quorum(struct check *check)
             seen->led_term = raft_term(raft);
             look_at_leader(check, daemon, raft);
         }
-        if (raft_commit(raft) > seen->commit) {
+        if (raft_commit(raft) > seen->commit)
             look_at_commit(check, daemon, raft, seen->commit + 1);
-            check_isr_note(check, controller_image(daemon->controller));
-        }
+        check_isr_note(check, controller_image(daemon->controller)); // it may follow the commit a moment later
         seen->commit = raft_commit(raft);
         if (was_overwritten(raft, seen))
             world_count(check->history->world, COUNT_metadata_overwritten);
