@@ -315,15 +315,8 @@ static enum status save_epochs(struct log_adoption *adoption, const char *dir, s
 
 static enum status load_id(struct env *env, const char *dir, struct uuid *id)
 {
-    struct buf text;
-    buf_init(&text, 4096);
-    enum status status = log_file_load(env, dir, metadata_name, &text);
-    if (status == ST_OK)
-        status = log_partition_metadata_parse(buf_slice(&text), id);
-    if (status == ST_OK && uuid_is_zero(*id))
-        status = ST_NOT_FOUND;
-    buf_fini(&text);
-    return status;
+    enum status status = log_partition_metadata_load(env, dir, id);
+    return status == ST_OK && uuid_is_zero(*id) ? ST_NOT_FOUND : status;
 }
 
 static enum status judge(const struct log_adoption *adoption, const struct candidate *candidate,

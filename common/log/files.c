@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_BYTES_MAX = LOG_NAME_MAX + 64 + LOG_SIBLINGS_MAX * UUID_TEXT_SIZE };
+enum { LINE_BYTES_MAX = LOG_NAME_MAX + 64 + LOG_SIBLINGS_MAX * UUID_TEXT_SIZE, METADATA_BYTES_MAX = 4096 };
 
 struct log_path log_path_join(const char *dir, const char *name)
 {
@@ -294,6 +294,17 @@ enum status log_partition_metadata_parse(struct slice text, struct uuid *id)
     if (!next_line(&text, line) || strncmp(line, key, sizeof key - 1) != 0)
         return ST_MALFORMED;
     return uuid_parse(line + sizeof key - 1, id) ? ST_OK : ST_MALFORMED;
+}
+
+enum status log_partition_metadata_load(struct env *env, const char *dir, struct uuid *id)
+{
+    struct buf text;
+    buf_init(&text, METADATA_BYTES_MAX);
+    enum status status = log_file_load(env, dir, "partition.metadata", &text);
+    if (status == ST_OK)
+        status = log_partition_metadata_parse(buf_slice(&text), id);
+    buf_fini(&text);
+    return status;
 }
 
 enum status log_partition_metadata_print(struct uuid id, struct buf *out)

@@ -64,5 +64,7 @@ enum status log_identity_print(const struct log_identity *identity, struct buf *
 
 enum status log_partition_metadata_parse(struct slice text, struct uuid *id);
 enum status log_partition_metadata_print(struct uuid id, struct buf *out);
+// The one in a partition's directory; id counts only with ST_OK. Blocking.
+enum status log_partition_metadata_load(struct env *env, const char *dir, struct uuid *id);
 
 #endif

@@ -290,12 +290,7 @@ static bool note_segment(const char *name, void *context)
 enum status log_load_id(const struct log *log, struct uuid *id)
 {
     struct env *env = log->set->env;
-    struct buf text;
-    buf_init(&text, 4096);
-    enum status status = log_file_load(env, log->path, "partition.metadata", &text);
-    if (status == ST_OK)
-        status = log_partition_metadata_parse(buf_slice(&text), id);
-    buf_fini(&text);
+    enum status status = log_partition_metadata_load(env, log->path, id);
     if (status == ST_OK)
         return ST_OK;
     bool any = false;

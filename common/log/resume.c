@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOK_BEGIN_MS = 2000, LOOK_MS = 100, LOOK_LOGS = 32, METADATA_BYTES_MAX = 4096 };
+enum { LOOK_BEGIN_MS = 2000, LOOK_MS = 100, LOOK_LOGS = 32 };
 
 static const char marker_name[] = ".kafka_cleanshutdown";
 
@@ -461,14 +461,9 @@ static enum status look_at_segment(struct env *env, const char *dir, const struc
 static enum status look_at_id(struct env *env, const char *dir, struct uuid id)
 {
     struct uuid found = {{0}};
-    struct buf text;
     if (uuid_is_zero(id))
         return ST_OK;
-    buf_init(&text, METADATA_BYTES_MAX);
-    enum status status = log_file_load(env, dir, "partition.metadata", &text);
-    if (status == ST_OK)
-        status = log_partition_metadata_parse(buf_slice(&text), &found);
-    buf_fini(&text);
+    enum status status = log_partition_metadata_load(env, dir, &found);
     if (status == ST_OK && uuid_equal(found, id))
         return ST_OK;
     bool other = status == ST_OK && !uuid_near(found, id);
