@@ -457,11 +457,11 @@ static enum status repair_segment(struct loading *loading, int i)
         return status;
     int64_t bytes;
     status = file_size(env, file, &bytes);
+    bool shorter = bytes != segment->size;
     // A cut whose sync has failed may be in memory only, and would never be made durable by itself.
-    bool cut = bytes != segment->size || loading->load->doubts_memory;
-    if (status == ST_OK && cut)
+    if (status == ST_OK && (shorter || (loading->load->doubts_memory && !loading->untouched)))
         status = file_truncate(env, file, segment->size);
-    if (status == ST_OK && (cut || !loading->untouched))
+    if (status == ST_OK && (shorter || !loading->untouched))
         status = sync_file(loading, file);
     file_close(env, &file);
     if (i + 1 < loading->state->count) {
