@@ -251,8 +251,9 @@ class Chain(Run):
 
     def check_output(self, output):
         numbers = sorted(int(value.split(":")[0]) for *_, value in output)
-        check(numbers == list(range(self.records)), "%d records instead of %d, %d of them different; %s", len(numbers),
-              self.records, len(set(numbers)), self.doubled())
+        wrong = numbers != list(range(self.records))
+        check(not wrong, "%d records instead of %d, %d of them different; %s", len(numbers), self.records, len(set(numbers)),
+              self.doubled() if wrong else "")
 
     def doubled(self):
         """Records that are there more than once: in which topic, and each partition@offset."""
