@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Chunks of at least 4 KiB, doubling with use. See arena.h.
+// Chunks that grow with use; the first is of a size that malloc keeps at hand. See arena.h.
 #include "base/arena.h"
 
 #include "base/assert.h"
@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { CHUNK_MIN = 4096, CHUNK_MAX = 1 << 20, ALIGNMENT = 16 };
+enum { CHUNK_MIN = 960, CHUNK_GROWTH = 4, CHUNK_MAX = 1 << 20, ALIGNMENT = 16 };
 
 struct arena_chunk {
     struct arena_chunk *next;
@@ -49,7 +49,7 @@ void arena_reset(struct arena *arena)
 
 static struct arena_chunk *chunk_add(struct arena *arena, size_t size)
 {
-    size_t want = arena->head ? arena->head->size * 2 : CHUNK_MIN;
+    size_t want = arena->head ? arena->head->size * CHUNK_GROWTH : CHUNK_MIN;
     if (want > CHUNK_MAX)
         want = CHUNK_MAX;
     if (want < size)

@@ -5,15 +5,20 @@
 #include "base/assert.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { CACHED_MAX = 1024 }; // glibc keeps freed pieces up to this size per thread, and calloc passes them by
+
 void *mem_calloc(size_t count, size_t size)
 {
-    void *memory = calloc(count ? count : 1, size ? size : 1);
+    size_t total;
+    bool small = !__builtin_mul_overflow(count, size, &total) && total <= CACHED_MAX;
+    void *memory = small ? malloc(total ? total : 1) : calloc(count, size);
     ASSERT(memory != NULL);
-    return memory;
+    return small ? memset(memory, 0, total) : memory;
 }
 
 void *mem_realloc(void *old, size_t size)

@@ -36,6 +36,8 @@ static void call_unlink(struct out_call *call)
     if (call->waiting)
         lane->waiting_bytes -= frames_bytes(&call->unsent);
     call->waiting = false;
+    if (lane->waits_first == call)
+        lane->waits_first = call->next;
     *(call->prev ? &call->prev->next : &lane->first) = call->next;
     *(call->next ? &call->next->prev : &lane->last) = call->prev;
     lane->peer->calls--;
@@ -186,6 +188,16 @@ static void call_wait(struct out_call *call)
     }
     call->lane->waiting_bytes += bytes;
     call->waiting = true;
+    if (call->lane->waits_first == NULL)
+        call->lane->waits_first = call;
+}
+
+static void call_linger(struct out_call *call, int64_t linger_us)
+{
+    struct timer *linger = &call->lane->linger;
+    if (!timer_running(linger))
+        timer_start_us(call->rpc->env, linger, linger_us);
+    call_wait(call);
 }
 
 void call_send(struct out_call *call)
@@ -231,6 +243,8 @@ void client_invoke(ProtobufCService *service, unsigned index, const ProtobufCMes
         call_end_soon(call, status, "the request is too large");
     else if (call->lane->state == TRANSPORT_REFUSED)
         call_end_soon(call, ST_UNREACHABLE, "the peer does not accept connections");
+    else if (call->lane->state == TRANSPORT_UP && rpc->stub.options.linger_us > 0)
+        call_linger(call, rpc->stub.options.linger_us);
     else if (call->lane->state == TRANSPORT_UP)
         call_send(call);
     else

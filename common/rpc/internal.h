@@ -30,7 +30,9 @@ struct peer_lane {
     struct transport_lane *link; // NULL until the first call
     enum transport_state state;
     struct out_call *first, *last; // in order of correlation
+    struct out_call *waits_first;  // of the unsent ones: the lane is not up, or they linger
     size_t waiting_bytes;          // of unsent frames
+    struct timer linger;           // sends them
 };
 
 struct rpc_peer {
@@ -173,6 +175,7 @@ void call_end_soon(struct out_call *call, enum status status, const char *text);
 
 // ---- peer.c ----
 enum status lane_connect(struct peer_lane *lane);
+void lane_send_waiting(struct peer_lane *lane); // it is up
 void lane_on_state(struct peer_lane *lane, enum transport_state state);
 void peers_close(struct rpc *rpc);
 void peers_fini(struct rpc *rpc); // frees those whose owners did not release them

@@ -7,6 +7,13 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+static void lane_linger_ends(struct timer *timer)
+{
+    struct peer_lane *lane = timer->context;
+    if (lane->state == TRANSPORT_UP)
+        lane_send_waiting(lane);
+}
+
 struct rpc_peer *rpc_peer(struct rpc *rpc, const char *endpoint, struct rpc_node expected)
 {
     char *key = mem_printf("%s %d/%d", endpoint, (int)expected.role, expected.node);
@@ -18,8 +25,10 @@ struct rpc_peer *rpc_peer(struct rpc *rpc, const char *endpoint, struct rpc_node
     peer = mem_calloc(1, sizeof *peer);
     *peer = (struct rpc_peer){
         .rpc = rpc, .refs = 1, .endpoint = mem_strdup(endpoint), .key = key, .expected = expected};
-    for (int i = 0; i < RPC_LANES; i++)
+    for (int i = 0; i < RPC_LANES; i++) {
         peer->lanes[i] = (struct peer_lane){.peer = peer, .kind = (enum rpc_lane)i};
+        timer_init(&peer->lanes[i].linger, lane_linger_ends, &peer->lanes[i]);
+    }
     map_put(&rpc->peers, slice_str(key), peer);
     return peer;
 }
@@ -36,6 +45,7 @@ static void peer_lane_close(struct peer_lane *lane, const char *text)
     struct transport *transport = lane->peer->rpc->transport;
     while (lane->first != NULL)
         call_end_soon(lane->first, ST_CLOSED, text);
+    timer_stop(lane->peer->rpc->env, &lane->linger);
     if (lane->link != NULL)
         transport->ops->disconnect(transport, &lane->link);
 }
@@ -96,14 +106,15 @@ static void lane_fail(struct peer_lane *lane, const char *text)
     rpc_peer_release(&peer);
 }
 
-static void lane_send_waiting(struct peer_lane *lane)
+void lane_send_waiting(struct peer_lane *lane)
 {
     struct out_call *next;
-    for (struct out_call *call = lane->first; call != NULL; call = next) {
+    for (struct out_call *call = lane->waits_first; call != NULL; call = next) {
         next = call->next;
         if (call->waiting)
             call_send(call);
     }
+    lane->waits_first = NULL;
 }
 
 void lane_on_state(struct peer_lane *lane, enum transport_state state)

@@ -99,6 +99,7 @@ const char *rpc_peer_endpoint(const struct rpc_peer *peer);
 
 struct rpc_options {
     int64_t deadline_ms;          // 0: RPC_DEADLINE_MS_DEFAULT
+    int64_t linger_us;            // may wait so long for others to go out with; 0: goes at once
     struct block *const *payload; // payload frames; references are taken
     int payload_count;
 };

@@ -40,8 +40,8 @@ struct zsock;
 // One message was received, or an event of a monitor.
 typedef void zsock_fn(struct zsock *zsock, zmq_msg_t *messages, int count);
 
-// A ZeroMQ socket in the loop. Its descriptor is edge-triggered: after every send and receive ZMQ_EVENTS must
-// be read again before the loop sleeps, so a touched socket is marked and served by the hook.
+// A ZeroMQ socket in the loop. Its descriptor is edge-triggered: after every send it must be received from
+// until there is nothing before the loop sleeps, so a touched socket is marked and served by the hook.
 struct zsock {
     struct zmq_transport *zt;
     void *socket;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A ZeroMQ socket in the loop. ZMQ_FD only says "commands may wait", once: sending can swallow the signal of
-// a message that arrives meanwhile. So every socket that was sent on, received from or signalled is marked,
-// and the hook reads ZMQ_EVENTS of the marked ones before each sleep, a share of messages at a time.
+// a message that arrives meanwhile. So every socket that was sent on or signalled is marked, and before each
+// sleep the hook receives from the marked ones until there is nothing, a share of messages at a time: only a
+// receive that finds nothing has looked at the commands.
 #include "rpc/zmq_internal.h"
 
 #include "base/assert.h"
@@ -130,15 +131,6 @@ void zsock_close(struct zsock **pointer)
     zsock_mark(zsock); // the hook frees it
 }
 
-static bool readable(struct zsock *zsock)
-{
-    int events = 0;
-    size_t size = sizeof events;
-    if (zmq_getsockopt(zsock->socket, ZMQ_EVENTS, &events, &size) != 0)
-        return false;
-    return (events & ZMQ_POLLIN) != 0;
-}
-
 // Receives one whole message; count -1: it has too many frames and was dropped.
 static bool receive(struct zsock *zsock, zmq_msg_t *messages, int *count)
 {
@@ -169,7 +161,7 @@ static bool zsock_serve(struct zsock *zsock)
     for (int i = 0; i < ZMQ_SHARE && !zsock->dead; i++) {
         if (i > 0 && env_now_us(zsock->zt->env) >= end_us)
             return true;
-        if (!readable(zsock) || !receive(zsock, messages, &count))
+        if (!receive(zsock, messages, &count))
             return false;
         int held = count <= TRANSPORT_FRAMES_MAX + 1 ? count : TRANSPORT_FRAMES_MAX + 1;
         if (count == held)
@@ -190,10 +182,11 @@ int64_t zsock_hook(void *context)
     while (list != NULL) {
         struct zsock *zsock = list;
         list = zsock->next;
+        bool more = !zsock->dead && zsock_serve(zsock); // still marked: its last receive follows what it sends
         zsock->marked = false;
-        if (!zsock->dead && zsock_serve(zsock))
+        if (more)
             zsock_mark(zsock);
-        if (zsock->dead && !zsock->marked)
+        else if (zsock->dead)
             mem_free(zsock);
     }
     if (zt->marked_first == NULL)

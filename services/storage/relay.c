@@ -176,8 +176,10 @@ static void call_owner(struct relay *relay, const struct image_node *node)
     request.client_host = (char *)(uintptr_t)principal->host;
     request.session = principal->session;
     int64_t left_ms = (relay->deadline_us - env_now_us(relays->env)) / 1000;
-    struct rpc_options options = {
-        .deadline_ms = left_ms > 0 ? left_ms : 1, .payload = &relay->call.frame, .payload_count = 1};
+    struct rpc_options options = {.deadline_ms = left_ms > 0 ? left_ms : 1,
+                                  .linger_us = relay->call.unhurried ? RELAY_LINGER_US : 0,
+                                  .payload = &relay->call.frame,
+                                  .payload_count = 1};
     relay->state = RELAY_CALLED;
     millrace__coordinator__relay(rpc_on(relay->peer, &millrace__coordinator__descriptor, &options), &request,
                                  relay_on_reply, relay);

@@ -22,7 +22,8 @@ enum {
     RELAY_BYTES_MAX = 16 << 20, // relay.max.bytes: a larger frame is refused
     RELAYS_MAX = 65536,         // under way in one process, one per connection at most; above: ST_LIMIT
     RELAY_PARK_MS = 2000,       // how long to wait for an owner
-    RELAY_OFFSET_MS = 5000      // how long an answer waits for its metadata offset
+    RELAY_OFFSET_MS = 5000,     // how long an answer waits for its metadata offset
+    RELAY_LINGER_US = 10000      // heartbeats: a burst of them costs both ends little more than one alone
 };
 
 enum relay_target { RELAY_GROUP, RELAY_TRANSACTION, RELAY_SHARE, RELAY_NODE, RELAY_CONTROLLER };
@@ -40,6 +41,7 @@ struct relay_call {
     struct slice key;   // group or transactional id, or name of a share partition; borrowed until done
     int32_t node;       // RELAY_NODE
     bool repeatable;    // running twice is harmless
+    bool unhurried;     // may wait RELAY_LINGER_US for others to go out with
     int64_t timeout_ms; // from now
     relay_fn *done;     // called exactly once, never from inside relay_start
     void *context;

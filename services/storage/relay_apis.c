@@ -163,6 +163,23 @@ static int64_t timeout_ms(const struct rule *rule, const struct storage_request 
     return (own < OWN_TIMEOUT_MS_MAX ? own : OWN_TIMEOUT_MS_MAX) + GRACE_MS;
 }
 
+// Heartbeats of members that neither join (epoch 0) nor leave (below).
+static bool unhurried(int16_t api, const void *body)
+{
+    switch (api) {
+    case KAFKA_API_HEARTBEAT:
+        return true;
+    case KAFKA_API_CONSUMER_GROUP_HEARTBEAT:
+        return ((const struct kafka_consumer_group_heartbeat_request *)body)->member_epoch > 0;
+    case KAFKA_API_SHARE_GROUP_HEARTBEAT:
+        return ((const struct kafka_share_group_heartbeat_request *)body)->member_epoch > 0;
+    case KAFKA_API_STREAMS_GROUP_HEARTBEAT:
+        return ((const struct kafka_streams_group_heartbeat_request *)body)->member_epoch > 0;
+    default:
+        return false;
+    }
+}
+
 int16_t relay_group_error(enum status status)
 {
     switch (status) {
@@ -213,6 +230,7 @@ static void relay_whole(struct storage_request *request, struct relay_call *call
     call->frame = request->conn->block;
     call->principal = &request->principal;
     call->repeatable = repeatable(rule, request->body, request->version);
+    call->unhurried = unhurried(rule->api, request->body);
     call->timeout_ms = timeout_ms(rule, request);
     call->done = relay_on_done;
     call->context = request;

@@ -155,6 +155,55 @@ Test(calls, cancelled_calls_are_not_told)
     cr_assert_eq(trial_metric(&client, "millrace_rpc_late_replies_total"), 1);
 }
 
+// Until the lane is up nothing lingers.
+static void connect_lane(void)
+{
+    trial_ask(peer, 0, NULL, &outcome);
+    trial_await(&client, &server, &outcome, 1);
+}
+
+Test(calls, lingering_ones_go_out_together_and_those_that_do_not_go_first)
+{
+    struct outcome other = {.trial = &client};
+    connect_lane();
+    int64_t began_us = env_now_us(client.env);
+    trial_ask(peer, 1, &(struct rpc_options){.linger_us = 1000000}, &outcome);
+    trial_ask(peer, 2, &(struct rpc_options){.linger_us = 3600000000}, &outcome);
+    trial_ask(peer, 3, NULL, &other);
+    trial_await(&client, &server, &other, 1);
+    cr_assert_eq(outcome.count, 1, "they wait");
+    trial_await(&client, &server, &outcome, 3);
+    cr_assert_geq(env_now_us(client.env) - began_us, 1000000, "as long as the first of them may");
+    cr_assert_eq(outcome.status, ST_OK, "%s", outcome.text);
+    trial_ask(peer, 4, &(struct rpc_options){.linger_us = 1000}, &outcome);
+    trial_await(&client, &server, &outcome, 4);
+    cr_assert_eq(server.served, 5);
+}
+
+Test(calls, lingering_ones_that_are_cancelled_are_never_sent)
+{
+    struct outcome cancelled = {.trial = &client};
+    connect_lane();
+    trial_ask(peer, 1, &(struct rpc_options){.linger_us = 20000}, &cancelled);
+    trial_ask(peer, 2, &(struct rpc_options){.linger_us = 20000}, &outcome);
+    rpc_cancel(client.rpc, &cancelled);
+    trial_await(&client, &server, &outcome, 2);
+    trial_turns_for(&client, &server, 50);
+    cr_assert_eq(cancelled.count, 0);
+    cr_assert_eq(server.served, 2);
+}
+
+Test(calls, lingering_ones_end_with_their_peer)
+{
+    connect_lane();
+    trial_ask(peer, 1, &(struct rpc_options){.linger_us = 20000}, &outcome);
+    rpc_peer_release(&peer);
+    trial_await(&client, &server, &outcome, 2);
+    cr_assert_eq(outcome.status, ST_CLOSED);
+    trial_turns_for(&client, &server, 50);
+    cr_assert_eq(server.served, 1);
+}
+
 Test(calls, calls_in_progress_per_peer_are_limited)
 {
     for (int i = 0; i < RPC_CALLS_PER_PEER + 5; i++)
