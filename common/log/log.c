@@ -291,6 +291,8 @@ int64_t log_producer_id_max(const struct log *log)
 int64_t log_stable_end(const struct log *log, int64_t high_watermark)
 {
     int64_t unstable = log_producers_unstable(&log->state.producers, high_watermark);
+    if (unstable < log->start) // DeleteRecords or retention has taken the transaction's beginning
+        unstable = log->start;
     return unstable < high_watermark ? unstable : high_watermark;
 }
 

@@ -128,7 +128,7 @@ enum sequence_verdict log_check_sequence(const struct log *log, const struct bat
 // ---- transactions (KIP-98) ----
 
 // Below it every transaction has ended and its marker is below the watermark: what a read_committed reader
-// may see (UnifiedLog.lastStableOffset). high_watermark is the caller's, read once.
+// may see (UnifiedLog.lastStableOffset). Never below log_start. high_watermark is the caller's, read once.
 int64_t log_stable_end(const struct log *log, int64_t high_watermark);
 
 // An aborted transaction: offsets of its first record and of its marker, and the log's stable end then.

@@ -349,6 +349,24 @@ Test(transactions, a_producer_with_an_open_transaction_is_never_forgotten)
     log_producers_fini(&producers);
 }
 
+Test(transactions, the_stable_end_is_never_below_the_start)
+{
+    struct golden *golden = golden_new();
+    struct help help;
+    open_one_segment(&help);
+    append_all(&help, golden);
+    int64_t end = log_end(help.log), open = log_stable_end(help.log, end);
+    cr_assert_lt(open, end - 1, "a transaction is open");
+    log_raise_start(help.log, open + 1, help_on_done, &help);
+    fake_run(help.env);
+    cr_expect_eq(log_stable_end(help.log, end), open + 1);
+    log_raise_start(help.log, end, help_on_done, &help);
+    fake_run(help.env);
+    cr_expect_eq(log_stable_end(help.log, end), end);
+    help_fini(&help);
+    free(golden);
+}
+
 Test(transactions, markers_that_are_none_are_told)
 {
     struct golden *golden = golden_new();
