@@ -42,13 +42,6 @@ static void drop(struct grant *grant)
     grant_free(grant);
 }
 
-void admission_end(struct replica *replica, int64_t producer_id)
-{
-    struct grant *grant = find(replica, producer_id);
-    if (grant != NULL)
-        drop(grant);
-}
-
 void admission_forget(struct replica *replica)
 {
     map_clear(&replica->grants, grant_free);
@@ -58,6 +51,13 @@ bool admission_newer(const struct replica *replica, int64_t producer_id, int64_t
 {
     const struct grant *grant = find(replica, producer_id);
     return grant != NULL && grant->state == GRANT_GIVEN && started_ms >= 0 && grant->started_ms > started_ms;
+}
+
+void admission_end(struct replica *replica, int64_t producer_id, int64_t started_ms)
+{
+    struct grant *grant = find(replica, producer_id);
+    if (grant != NULL && !admission_newer(replica, producer_id, started_ms))
+        drop(grant);
 }
 
 bool admission_open(const struct replica *replica, const struct batch_header *header)

@@ -32,8 +32,9 @@ bool admission_open(const struct replica *replica, const struct batch_header *he
 // transaction that began then has been here already.
 bool admission_newer(const struct replica *replica, int64_t producer_id, int64_t started_ms);
 
-// The producer's transaction has its marker: what was granted, or is being asked, is void.
-void admission_end(struct replica *replica, int64_t producer_id);
+// The producer's transaction that began at the given time (-1: not known) has its marker: what was granted, or
+// is being asked, is void. What a later one was granted stays: by that a further late marker is known.
+void admission_end(struct replica *replica, int64_t producer_id, int64_t started_ms);
 
 // All of it is void: the replica does not lead any more.
 void admission_forget(struct replica *replica);

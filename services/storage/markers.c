@@ -110,7 +110,7 @@ void marker_write(struct replica *replica, const struct marker *marker, struct m
         done(context, status);
         return;
     }
-    admission_end(replica, marker->producer_id);
+    admission_end(replica, marker->producer_id, marker->started_ms);
     await(replica, replica->state.log_end, wait); // also a marker that was here before may not be committed
     storage_produce_resume(replica); // what waited for the transaction that has just ended asks anew
 }
