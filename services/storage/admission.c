@@ -91,11 +91,15 @@ static void on_answer(const Millrace__AddToTransactionReply *reply, void *contex
 {
     struct grant *grant = context;
     struct replica *replica = grant->replica;
+    int64_t producer_id = grant->producer_id;
     grant->error = reply == NULL ? KAFKA_ERR_NOT_ENOUGH_REPLICAS : error_of(reply->error);
     grant->state = grant->error == KAFKA_ERR_NONE ? GRANT_GIVEN : GRANT_REFUSED;
     if (grant->state == GRANT_GIVEN)
         grant->started_ms = reply->started_ms;
     storage_produce_advance(replica);
+    grant = find(replica, producer_id);
+    if (grant != NULL && grant->state == GRANT_REFUSED)
+        drop(grant); // the batch that asked has gone, and nobody else waits for the answer
 }
 
 static void send(struct grant *grant, const struct admission_ask *ask, const struct image_node *owner)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a partition keeps of the answers of transactions' coordinators: as long as a late marker must be told
-// from one of the transaction that is open.
+// What a partition keeps of the answers of transactions' coordinators: no longer than somebody needs it, and
+// as long as a late marker must be told from one of the transaction that is open.
 #include "admission.h"
 #include "cluster/shard.h"
 #include "markers.h"
@@ -11,13 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { PRODUCER = 7, EARLIER_MS = 1000, LATER_MS = 2000 };
+enum { PRODUCER = 7, EARLIER_MS = 1000, LATER_MS = 2000, ASKERS = 20 };
 
 static struct node node;
 static struct dirs *dirs;
 static struct partitions *partitions;
 static struct replica replica;
 static int asked;
+static int16_t says; // the coordinator
 static enum status told;
 
 static bool lease_held(void *context)
@@ -30,6 +31,7 @@ static void on_asked(Millrace__Coordinator_Service *service, const Millrace__Add
 {
     Millrace__AddToTransactionReply reply = MILLRACE__ADD_TO_TRANSACTION_REPLY__INIT;
     asked++;
+    reply.error = says;
     reply.started_ms = LATER_MS;
     closure(&reply, call);
 }
@@ -164,4 +166,17 @@ Test(admission, a_marker_that_comes_late_changes_nothing_however_often_it_comes)
     tell(LATER_MS);
     cr_expect_eq(replica.state.log_end, 1);
     cr_expect_not(admission_open(&replica, &header));
+}
+
+Test(admission, what_is_refused_is_not_kept_for_who_has_gone)
+{
+    int16_t error;
+    says = KAFKA_ERR_TRANSACTION_ABORTABLE;
+    for (int i = 0; i < ASKERS; i++)
+        cr_assert_eq(check(PRODUCER + i, &error), ADMISSION_WAITS);
+    await_asked(ASKERS);
+    for (int64_t until = env_now_us(node.env) + 5000000;
+         replica.grants.count > 0 && env_now_us(node.env) < until;)
+        env_posix_turn(node.env, 1000);
+    cr_expect_eq(replica.grants.count, 0);
 }
