@@ -58,7 +58,9 @@ static bool next_expired(const struct shard_group *cell, const struct basis *bas
     struct offset_commit commit;
     for (struct map_entry *at = NULL; offsets_next_topic(&cell->offsets, &at, name, &topic);) {
         for (struct map_entry *in = NULL; offsets_next(topic, &in, partition, &commit);) {
-            if (topic_gone(cell->shard, &commit) || expired(cell, basis, *name, &commit))
+            // Its removal would take along what waits for the end of a transaction.
+            bool over = expired(cell, basis, *name, &commit) && !shard_unstable(cell, *name, *partition);
+            if (over || topic_gone(cell->shard, &commit))
                 return true;
         }
     }

@@ -615,6 +615,27 @@ Test(transactions, removed_offsets_that_waited_do_not_come_back)
     }
 }
 
+Test(transactions, an_offset_does_not_expire_while_another_waits_in_its_place)
+{
+    struct commit old = {.group = "g", .topic = "t", .generation = -1, .offset = 3, .retention_ms = 5000};
+    int16_t error;
+    init();
+    cr_assert_eq(commit(4, old), KAFKA_ERR_NONE);
+    old.partition = 1;
+    cr_assert_eq(commit(4, old), KAFKA_ERR_NONE);
+    cr_assert_eq(commit_offset(5, 5), KAFKA_ERR_NONE);
+    desk_set_clock(10000);
+    for (int i = 0; i < 100 && fetch(7, "g", "t", 1, &error) == 3; i++)
+        desk_turns(&d, 50);
+    cr_assert_eq(fetch(7, "g", "t", 1, &error), -1, "nothing waits there");
+    cr_expect_eq(committed("g"), 3);
+    cr_assert_eq(end(5, true), KAFKA_ERR_NONE);
+    await_state("CompleteCommit");
+    cr_expect_eq(committed("g"), 5);
+    desk_take_over(&d);
+    cr_expect_eq(committed("g"), 5);
+}
+
 // What the coordinator answers to a call of some commit markers.
 struct marked {
     int done;
