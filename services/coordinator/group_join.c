@@ -383,11 +383,15 @@ void group_join(struct group *group, struct group_now now, const struct group_jo
         refuse(group, join, KAFKA_ERR_INVALID_SESSION_TIMEOUT, join->member_id);
     } else if (!room_for(group, join)) {
         struct group_member *member = group_member_find(group, join->member_id);
-        if (member != NULL && !member->joined && !member->parked)
+        bool out = member != NULL && !member->joined && !member->parked;
+        if (out)
             group_member_remove(group, member);
         pending_remove(group, join->member_id);
         refuse(group, join, KAFKA_ERR_GROUP_MAX_SIZE_REACHED, slice_str(""));
-        group_maybe_complete(group, now);
+        if (out) // the others share what it had
+            group_rebalance(group, now);
+        else
+            group_maybe_complete(group, now);
     } else if (join->protocol_count > GROUP_PROTOCOLS_MAX || !group_supports(group, join)) {
         refuse(group, join, KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL, join->member_id);
     } else if (join->member_id.len == 0) {

@@ -333,6 +333,23 @@ Test(group_join, members_of_too_many_bytes_are_refused)
     cr_assert_eq(ask.error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
 }
 
+Test(group_join, who_has_become_too_large_is_out_and_the_others_share_what_it_had)
+{
+    char ids[2][128];
+    struct ask ask;
+    world_stable(&w, 2, ids);
+    w.settings.bytes_max = 200;
+    char protocols[320];
+    snprintf(protocols, sizeof protocols, "range=%0300d", 1);
+    world_join(&w, (struct client){.id = ids[1], .protocols = protocols}, &ask);
+    cr_assert_eq(ask.error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    cr_assert_eq(group_size(w.group), 1);
+    cr_assert_eq(world_heartbeat(&w, ids[0], 1), KAFKA_ERR_REBALANCE_IN_PROGRESS);
+    world_join(&w, (struct client){.id = ids[0], .protocols = protocols}, &ask);
+    cr_assert_eq(ask.error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    cr_assert_eq(group_state(w.group), GROUP_EMPTY);
+}
+
 Test(group_join, pending_ids_have_a_limit)
 {
     w.settings.pending_max = 1;
