@@ -40,8 +40,13 @@ static int16_t find_static(const struct consumer_group *group, const struct cons
                            struct sender *sender)
 {
     struct consumer_member *found = consumer_find_static(group, beat->profile.instance_id);
-    if (found == NULL)
-        return beat->epoch == 0 ? KAFKA_ERR_NONE : KAFKA_ERR_UNKNOWN_MEMBER_ID;
+    struct consumer_member *named = consumer_find(group, beat->member_id);
+    if (found == NULL && beat->epoch != 0)
+        return KAFKA_ERR_UNKNOWN_MEMBER_ID;
+    if (found == NULL) { // a new one, or one that had no instance id, or another one
+        sender->member = named;
+        return KAFKA_ERR_NONE;
+    }
     bool same = slice_equal(block_slice(found->id), beat->member_id);
     if (same && (found->epoch != CONSUMER_LEAVE_STATIC || beat->epoch == 0)) {
         sender->member = found;
@@ -54,6 +59,8 @@ static int16_t find_static(const struct consumer_group *group, const struct cons
         return same ? KAFKA_ERR_FENCED_MEMBER_EPOCH : KAFKA_ERR_FENCED_INSTANCE_ID;
     if (!found->profile->classic && found->epoch != CONSUMER_LEAVE_STATIC)
         return KAFKA_ERR_UNRELEASED_INSTANCE_ID; // its former self must have left, or be taken for dead
+    if (named != NULL)
+        return KAFKA_ERR_INVALID_REQUEST; // it cannot be two members
     sender->replaces = found;
     return KAFKA_ERR_NONE;
 }

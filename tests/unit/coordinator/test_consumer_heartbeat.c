@@ -317,6 +317,31 @@ Test(consumer_heartbeat, an_instance_that_has_not_left_is_unreleased)
     cr_assert_eq(consumer_size(w.group), 1);
 }
 
+Test(consumer_heartbeat, a_member_that_gets_an_instance_id_stays_one_member)
+{
+    consumer_world_join(&w, "m1", "a");
+    const char *const instances[] = {"i1", "i2"};
+    for (int i = 0; i < 2; i++) {
+        cr_assert_eq(join_static("m1", instances[i]).error, KAFKA_ERR_NONE);
+        cr_assert_eq(consumer_size(w.group), 1);
+        cr_assert_str_eq(consumer_world_has(&w, "m1"), "a0 a1 a2 a3");
+    }
+    cr_assert_eq(beat_static("m1", "i1", 1).error, KAFKA_ERR_UNKNOWN_MEMBER_ID);
+    cr_assert_eq(beat_static("m1", "i2", CONSUMER_LEAVE).error, KAFKA_ERR_NONE);
+    cr_assert_str_eq(consumer_world_join(&w, "m2", "a").assignment, "a0 a1 a2 a3");
+}
+
+Test(consumer_heartbeat, nobody_takes_an_instances_place_under_anothers_id)
+{
+    join_static("m1", "i1");
+    consumer_world_join(&w, "m2", "a");
+    beat_static("m1", "i1", CONSUMER_LEAVE_STATIC);
+    cr_assert_eq(join_static("m2", "i1").error, KAFKA_ERR_INVALID_REQUEST);
+    cr_assert_eq(consumer_size(w.group), 2);
+    cr_assert_eq(join_static("m3", "i1").error, KAFKA_ERR_NONE);
+    cr_assert_eq(consumer_size(w.group), 2);
+}
+
 Test(consumer_heartbeat, a_replaced_static_member_is_fenced)
 {
     join_static("m1", "i1");
