@@ -151,10 +151,10 @@ bool consumer_regex_scan(struct consumer_group *group, struct group_now now)
         if (regex->resolved || !scan(group, regex))
             continue;
         drop_vanished(group, regex);
+        any = any || regex->dirty || regex->resolved_ms == 0; // a new one may stand where one with topics was
         regex->resolved = true;
         regex->version = image_offset(group->topics->image);
         regex->resolved_ms = now.wall_ms;
-        any = any || regex->dirty;
         regex->dirty = group->dirty = true;
     }
     return any;

@@ -42,7 +42,7 @@ struct consumer_regex {
     struct block *seen;  // name of the last topic looked at; NULL: none yet
     struct map topics;   // names that match
     int64_t version;     // of the image, as written
-    int64_t resolved_ms; // wall clock, as written
+    int64_t resolved_ms; // wall clock, as written; 0: never
 };
 
 struct consumer_group {
@@ -123,7 +123,7 @@ int16_t consumer_regex_check(const struct consumer_group *group, struct slice pa
 void consumer_regex_use(struct consumer_group *group, struct slice pattern, int32_t more);
 bool consumer_regex_resolved(const struct consumer_group *group, struct slice pattern);
 bool consumer_regex_unfinished(const struct consumer_group *group);
-// Looks at some more topics. Whether the subscribed topics have changed.
+// Looks at some more topics. Whether members may read others than before.
 bool consumer_regex_scan(struct consumer_group *group, struct group_now now);
 void consumer_regex_destroy(struct consumer_regex *regex);
 // The entry of a pattern, made when it is new; nobody subscribes to it yet.

@@ -119,13 +119,18 @@ Test(consumer_regex, a_new_expression_replaces_the_old_one)
     cr_assert_not(consumer_subscribed(w.group, slice_str("xab")));
 }
 
-Test(consumer_regex, many_topics_are_looked_at_a_part_in_each_turn)
+static void many_topics(void)
 {
     for (int i = 0; i < 2 * CONSUMER_SCAN_MAX; i++) {
         char name[16];
         snprintf(name, sizeof name, "z%04d", i);
         consumer_world_topic(&w, name, i == 2 * CONSUMER_SCAN_MAX - 1 ? 1 : 0);
     }
+}
+
+Test(consumer_regex, many_topics_are_looked_at_a_part_in_each_turn)
+{
+    many_topics();
     struct heard heard = join("m1", "z.*");
     cr_assert_eq(heard.error, KAFKA_ERR_NONE);
     cr_assert_str_eq(heard.assignment, "");
@@ -135,6 +140,32 @@ Test(consumer_regex, many_topics_are_looked_at_a_part_in_each_turn)
     consumer_world_write(&w);
     heard = beat("m1", heard.epoch);
     cr_assert_str_eq(heard.assignment, "z10230");
+}
+
+// Turns pass, and both members say what they have.
+static void turns(void)
+{
+    for (int i = 0; i < 6; i++) {
+        const char *member = i % 2 == 0 ? "m1" : "m2";
+        consumer_tick(w.group, w.now);
+        struct said said = {.epoch = consumer_world_epoch(&w, member),
+                            .owned = consumer_world_has(&w, member)};
+        cr_assert_eq(consumer_world_beat(&w, member, said).error, KAFKA_ERR_NONE);
+    }
+}
+
+Test(consumer_regex, what_a_member_leaves_for_one_that_matches_nothing_goes_to_others)
+{
+    many_topics();
+    join("m1", "a.");
+    consumer_world_join(&w, "m2", "ab ac");
+    turns();
+    cr_assert_str_eq(consumer_world_has(&w, "m2"), "ac0");
+    struct said said = {.regex = "nothing", .epoch = consumer_world_epoch(&w, "m1"), .owned = "ab0"};
+    cr_assert_eq(consumer_world_beat(&w, "m1", said).error, KAFKA_ERR_NONE);
+    turns();
+    cr_assert_str_eq(consumer_world_has(&w, "m1"), "");
+    cr_assert_str_eq(consumer_world_has(&w, "m2"), "ab0 ac0");
 }
 
 Test(consumer_regex, survives_a_take_over_and_hears_of_what_it_missed)
