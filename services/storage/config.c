@@ -58,7 +58,7 @@ const struct config_row storage_config_rows[] = {
      .min = 1,
      .max = INT32_MAX,
      .help = "Most partitions led here that share groups read, each counted once per group; further ones "
-             "hear LEADER_NOT_AVAILABLE."},
+             "hear REPLICA_NOT_AVAILABLE."},
     {.key = "socket.request.max.bytes",
      .type = CONFIG_INT,
      .fallback = "104857600",

@@ -12,7 +12,12 @@
 
 typedef struct kafka_share_fetch_request request_t;
 
-enum { READ_BYTES_MAX = 1 << 20 }; // at once, of one partition
+enum {
+    READ_BYTES_MAX = 1 << 20, // at once, of one partition
+    // The share partition cannot be served for now. Of the retriable errors Java's consumer of share groups knows
+    // few: others, also LEADER_NOT_AVAILABLE, it throws out of poll.
+    NOT_NOW = KAFKA_ERR_REPLICA_NOT_AVAILABLE
+};
 
 static const request_t *body_of(const struct share_item *item)
 {
@@ -284,7 +289,7 @@ void share_item_look(struct share_item *item)
     item->seen_end = replica->state.high_watermark;
     struct share_served *served = share_groups_serve(caller->groups, caller->group, replica);
     if (served == NULL)
-        item_error(item, KAFKA_ERR_LEADER_NOT_AVAILABLE, topic); // too many are served: clients try again
+        item_error(item, NOT_NOW, topic); // too many are served
     else if (served->state == SHARE_READY)
         item_begin(item, served, replica);
 }
@@ -304,7 +309,7 @@ static void item_on_freed(struct wait *wait, enum status status)
     if (status == ST_NOT_FOUND) // the group is not known to the share coordinator
         item_error(item, KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION, NULL);
     else if (status == ST_LOADING || status == ST_CORRUPT)
-        item_error(item, KAFKA_ERR_LEADER_NOT_AVAILABLE, NULL);
+        item_error(item, NOT_NOW, NULL);
     share_fetch_again(item->fetch);
 }
 

@@ -351,6 +351,22 @@ def test_a_letter_is_delivered_once_while_its_end_cannot_be_written(started, top
     assert len(letters(started, dead)) == 1
 
 
+def test_a_member_hears_what_it_understands_while_share_coordinators_are_away(started, topic):
+    one = member(started, topic)
+    other = Share(started.storage[0], f"{topic}-2", "m", [topic])  # nothing is known of its group here yet
+    other.has = set(one.has)
+    for coordinator in started.coordinators:
+        coordinator.kill()
+    try:
+        assert other.fetch(wait_ms=10000) == {}
+        # What else Java's ShareFetchCollector does not know it throws at whoever polls.
+        assert other.error == sm.NONE and other.errors == {(topic, 0): sm.REPLICA_NOT_AVAILABLE}
+    finally:
+        for coordinator in started.coordinators:
+            coordinator.start()
+            coordinator.wait_ready()
+
+
 def test_a_refused_letter_does_not_repeat_the_others(started, topic):
     dead = f"dlq.{topic}"
     started.create_topic(dead)
