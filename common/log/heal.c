@@ -272,7 +272,8 @@ static void heal_queue(struct log_set *set)
 
 // ---- a directory ----
 
-// By the temporary file with which meta.properties would be replaced, and by the failed call itself, perhaps.
+// By the temporary file with which meta.properties would be replaced, by the journal, and by the failed call
+// itself, perhaps.
 static void probe_run(struct log_op *op)
 {
     struct log_set *set = op->set;
@@ -282,6 +283,8 @@ static void probe_run(struct log_op *op)
         op->status = removed;
     if (op->status == ST_OK)
         op->status = path_sync_dir(set->env, set->path);
+    if (op->status == ST_OK)
+        op->status = journal_blank(&set->journal);
     if (op->status == ST_OK)
         op->status = log_sync_all(set, LOG_FLUSHER);
 }

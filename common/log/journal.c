@@ -179,6 +179,21 @@ enum status journal_restamp(struct journal *journal, uint64_t block)
     return stamp(journal, journal->files[block % JOURNAL_BLOCKS], block + JOURNAL_BLOCKS);
 }
 
+enum status journal_blank(struct journal *journal)
+{
+    static const uint8_t zeroes[JOURNAL_PAGE];
+    enum status status = ST_OK;
+    for (uint64_t block = journal->head; block <= journal->ready && block <= journal->head + 1; block++) {
+        struct file *file = journal->files[block % JOURNAL_BLOCKS];
+        int64_t at = block == journal->head ? journal->used : JOURNAL_PAGE;
+        if (status == ST_OK && at < journal->block_bytes)
+            status = file_pwrite(journal->env, file, zeroes, sizeof zeroes, at);
+        if (status == ST_OK)
+            status = file_sync(journal->env, file);
+    }
+    return status;
+}
+
 enum status journal_remove(struct env *env, const char *dir, int oldest)
 {
     for (int i = 0; i < JOURNAL_BLOCKS; i++) {

@@ -87,6 +87,10 @@ void journal_wrote(struct journal *journal, const struct journal_place *place);
 enum status journal_write(struct journal *journal, struct journal_place *place,
                           const struct journal_item *items, int count);
 
+// A group that came to nothing may be on the disk all the same, and would be replayed over what its logs have
+// had since: makes sure that nothing is where the next one goes. Blocking; flusher, beside no write-back.
+enum status journal_blank(struct journal *journal);
+
 // Blocks in use that the next groups cannot be written to; JOURNAL_BLOCKS at most.
 int journal_blocks(const struct journal *journal);
 

@@ -144,6 +144,30 @@ Test(heal, a_directory_that_failed_as_a_whole_comes_back_with_all_its_logs)
     help_fini(&help);
 }
 
+// The journal's sync fails behind what it has made durable, and nothing else of the log is in the journal.
+Test(heal, a_group_that_came_to_nothing_is_not_replayed_over_what_came_later)
+{
+    struct help help;
+    start(&help, 5 * JOURNAL_PAGE);
+    fake_of(help.env)->sync_late = true;
+    help_append(&help, 1, 50, 0);
+    help_flush(&help);
+    cr_assert_eq(log_set_status(help.set), ST_IO);
+    fake_of(help.env)->sync_late = false;
+    for (int i = 0; i < 10; i++)
+        fake_advance_ms(help.env, 1000);
+    cr_assert_eq(log_status(help.log), ST_OK);
+    help_forget_from(&help, log_end(help.log));
+    cr_assert_eq(help_append(&help, 64, 8000, 1), ST_OK); // to the segment directly
+    help_flush(&help);
+    cr_assert_eq(help.acked, log_end(help.log));
+    int count = help.count;
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_assert_eq(help_check_content(&help), count);
+    help_fini(&help);
+}
+
 Test(heal, a_directory_waits_until_its_owner_may_have_it_back)
 {
     struct help help;
