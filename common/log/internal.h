@@ -153,6 +153,7 @@ struct log_op {
     struct log *log; // NULL: of the whole set
     void (*prepare)(struct log_op *op);
     void (*again)(struct log_op *op); // prepares another try when the disk was full; NULL: that is a failure
+    void (*ended)(struct log_op *op); // a try, and another one follows; NULL: it holds nothing
     void (*run)(struct log_op *op);
     void (*finish)(struct log_op *op); // tells the caller; the op is freed after it
     enum status status;

@@ -16,6 +16,7 @@ struct change {
     struct log_state state; // the new one
     struct log_load_report report;
     bool nothing; // to do
+    bool lowers;  // the next try has recovery points to save
 };
 
 static void op_run(struct job *job)
@@ -29,6 +30,8 @@ static void op_wait(struct log_op *op)
 {
     struct log_set *set = op->set;
     DIAG_WARN(&set->env->diag, "a truncation waits for disk space log=%s", op->log->name);
+    if (op->ended != NULL)
+        op->ended(op);
     op->prepare = op->again;
     op->next = set->ops_waiting;
     set->ops_waiting = op;
@@ -252,6 +255,17 @@ void log_install(struct log *log, struct log_state *state, int64_t start)
         log->bytes += log->state.segments[i]->size;
 }
 
+// What its checkpoint has taken of other logs is for whoever saves next: their recovery points may pass it.
+static void change_ended(struct log_op *op)
+{
+    struct change *change = op->data;
+    if (change->checkpoint == NULL)
+        return;
+    log_checkpoint_done(change->checkpoint);
+    change->checkpoint = NULL;
+    change->lowers = true;
+}
+
 // Every step of a change that a full disk can stop finds done what was done before.
 static void change_again(struct log_op *op)
 {
@@ -262,10 +276,8 @@ static void change_again(struct log_op *op)
     log_state_init(&change->state, op->set->config.producers_max);
     change->load = log_load_of(log, 0);
     change->report = (struct log_load_report){0};
-    if (change->checkpoint == NULL)
-        return;
-    log_checkpoint_done(change->checkpoint);
-    change->checkpoint = log_checkpoint_new(op->set, false); // what it says of other logs has moved
+    if (change->lowers)
+        change->checkpoint = log_checkpoint_new(op->set, false); // what it says of other logs has moved
 }
 
 // ---- truncation ----
@@ -342,6 +354,7 @@ void log_truncate(struct log *log, int64_t to, log_done_fn *done, void *context)
     struct log_op *op = log_change(log, to, done, context);
     op->prepare = truncate_prepare;
     op->again = change_again;
+    op->ended = change_ended;
     op->run = truncate_run;
     op->finish = truncate_finish;
     op->settle = op->voids = true;
@@ -443,6 +456,7 @@ void log_truncate_fully(struct log *log, int64_t offset, log_done_fn *done, void
     struct log_op *op = log_change(log, offset, done, context);
     op->prepare = fully_prepare;
     op->again = change_again;
+    op->ended = change_ended;
     op->run = fully_run;
     op->voids = true;
     op->finish = fully_finish;

@@ -247,3 +247,44 @@ Test(disk, points_saved_by_a_checkpoint_that_failed_do_not_make_a_truncation_loo
     cr_assert_eq(log_end(help.log), 4);
     help_fini(&help);
 }
+
+// What it was to save of other logs is saved by whoever saves first.
+Test(disk, a_truncation_that_waits_for_space_keeps_no_epochs_of_others_from_their_files)
+{
+    struct help help;
+    struct log *other;
+    help_init(&help, 1);
+    help.config.free_bytes_min = 0;
+    help.config.journal_block_bytes = 0;
+    help.config.log.segment_bytes = 1000;
+    help_open(&help, true);
+    cr_assert_eq(log_create(help.set, "o-0", (struct uuid){{9}}, &help.config.log, &other), ST_OK);
+    help_append_to(&help, other, 1, 50, 0);
+    help_append_to(&help, other, 1, 50, 0);
+    help_append(&help, 1, 50, 0);
+    help_flush(&help);
+    log_set_checkpoint(help.set, NULL, NULL);
+    fake_run(help.env);
+    for (int epoch = 1; epoch < 5; epoch++)
+        for (int i = 0; i < 6; i++)
+            help_append(&help, 1, 200, epoch);
+    help_flush(&help);
+    fake_of(help.env)->space = 0;
+    log_truncate(other, 1, help_on_done, &help);
+    fake_run(help.env);
+    cr_assert_eq(help.done_calls, 0);
+    fake_of(help.env)->space = -1;
+    log_set_checkpoint(help.set, NULL, NULL);
+    fake_run(help.env);
+    cr_assert_eq(help.done_calls, 0, "it is tried again a second later");
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    for (int32_t wanted = 1; wanted < 5; wanted++) {
+        int64_t end;
+        int32_t epoch;
+        log_epoch_end(help.log, wanted, &epoch, &end);
+        cr_expect_eq(epoch, wanted);
+        cr_expect_eq(end, 1 + 6 * wanted);
+    }
+    help_fini(&help);
+}
