@@ -180,6 +180,34 @@ static enum status open_log(struct store *store, int64_t end)
     return status;
 }
 
+static bool sync_log(struct store *store)
+{
+    if (store->log_dirty && file_sync(store->files.env, store->log) != ST_OK)
+        fail(store, "log: the disk did not confirm a write");
+    store->log_dirty = false;
+    return store->failed == NULL;
+}
+
+static void append_log(struct store *store, const struct buf *bytes)
+{
+    struct buf synced;
+    buf_init(&synced, RECORD_HEADER);
+    if (!store->log_dirty)
+        store_log_put_synced(&synced, store->log_end);
+    struct iovec iov[] = {{synced.data, synced.len}, {bytes->data, bytes->len}};
+    enum status status = file_pwritev(store->files.env, store->log, iov + (synced.len == 0),
+                                      1 + (synced.len > 0), store->log_end);
+    int64_t written = (int64_t)(synced.len + bytes->len);
+    buf_fini(&synced);
+    if (status != ST_OK) {
+        fail(store, "log: %s", status_text(status));
+        return;
+    }
+    store->log_end += written;
+    store->log_dirty = true;
+    reserve(store);
+}
+
 static enum status format(struct store *store, struct uuid cluster, const struct raft_config *config)
 {
     struct raft_entry entry = {.index = 1, .term = 1, .kind = RAFT_ENTRY_CONFIG};
@@ -218,9 +246,11 @@ enum status store_join(struct store *store, struct uuid cluster)
     return format(store, cluster, NULL);
 }
 
-// Entries the snapshot covers, or that do not follow it, are of no use (§7 of the paper).
-static void drop_covered(struct store_boot *boot)
+// Entries the snapshot covers, or that do not follow it, are of no use (§7 of the paper). Whether what will
+// follow the snapshot also follows the last entry of the file.
+static bool drop_covered(struct store_boot *boot)
 {
+    bool empty = boot->entry_count == 0;
     int64_t from = 0;
     while (from < boot->entry_count && boot->entries[from].index < boot->snapshot.index)
         from++;
@@ -235,6 +265,22 @@ static void drop_covered(struct store_boot *boot)
         block_unref(&boot->entries[i].data);
     boot->entry_count -= from;
     memmove(boot->entries, boot->entries + from, (size_t)boot->entry_count * sizeof *boot->entries);
+    return empty || agrees || boot->entry_count > 0;
+}
+
+// A crash came between the leader's snapshot and the log behind it (install): in the file the next entry would
+// follow none. Takes no new file, so that a full disk does not matter.
+static enum status void_log(struct store *store)
+{
+    struct buf bytes;
+    buf_init(&bytes, RECORD_HEADER);
+    store_log_put_truncate(&bytes, 1);
+    append_log(store, &bytes);
+    buf_fini(&bytes);
+    if (store->failed == NULL && sync_log(store))
+        return ST_OK;
+    DIAG_ERROR(&store->files.env->diag, "%s", store->failed);
+    return ST_IO;
 }
 
 enum status store_load(struct store *store, struct store_boot *boot)
@@ -252,8 +298,7 @@ enum status store_load(struct store *store, struct store_boot *boot)
     }
     if (status == ST_OK)
         status = store_log_read(&store->files, boot, &end);
-    if (status == ST_OK && newest > 0)
-        drop_covered(boot);
+    bool goes_on = status != ST_OK || newest == 0 || drop_covered(boot);
     if (status == ST_OK && boot->entry_count > 0 && boot->entries[0].index > boot->snapshot.index + 1) {
         DIAG_ERROR(&store->files.env->diag, "%s/log begins at entry %lld, but the snapshot ends at %lld",
                    store->files.directory, (long long)boot->entries[0].index,
@@ -266,6 +311,8 @@ enum status store_load(struct store *store, struct store_boot *boot)
         status = file_truncate(store->files.env, store->log, end);
     if (status == ST_OK)
         status = file_sync(store->files.env, store->log);
+    if (status == ST_OK && !goes_on)
+        status = void_log(store);
     store->log_bytes = store->log_end;
     return status;
 }
@@ -280,34 +327,6 @@ void store_boot_fini(struct store_boot *boot)
 }
 
 // ---- the round, on the queue's thread ----
-
-static bool sync_log(struct store *store)
-{
-    if (store->log_dirty && file_sync(store->files.env, store->log) != ST_OK)
-        fail(store, "log: the disk did not confirm a write");
-    store->log_dirty = false;
-    return store->failed == NULL;
-}
-
-static void append_log(struct store *store, const struct buf *bytes)
-{
-    struct buf synced;
-    buf_init(&synced, RECORD_HEADER);
-    if (!store->log_dirty)
-        store_log_put_synced(&synced, store->log_end);
-    struct iovec iov[] = {{synced.data, synced.len}, {bytes->data, bytes->len}};
-    enum status status = file_pwritev(store->files.env, store->log, iov + (synced.len == 0),
-                                      1 + (synced.len > 0), store->log_end);
-    int64_t written = (int64_t)(synced.len + bytes->len);
-    buf_fini(&synced);
-    if (status != ST_OK) {
-        fail(store, "log: %s", status_text(status));
-        return;
-    }
-    store->log_end += written;
-    store->log_dirty = true;
-    reserve(store);
-}
 
 static enum status replace_log(struct store *store, const struct buf *fresh)
 {

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 
 #include "store.h"
+#include "store_files.h"
 
 #include "base/mem.h"
 #include "base/prng.h"
@@ -373,5 +374,42 @@ Test(store, any_damage_is_survived)
         flip(fixture, "log", -at);
         cr_assert_eq(load_status(fixture), ST_OK, "an undamaged log was changed by reading");
     }
+    done(fixture);
+}
+
+// What is on the disk when the power goes between the renaming of the leader's snapshot and the new log.
+static void put_snapshot_beyond_the_log(const struct fixture *fixture, int64_t index, int64_t term)
+{
+    struct files files = {.env = fixture->env,
+                          .directory = fixture->directory,
+                          .node_id = 1,
+                          .cluster = store_cluster(fixture->store)};
+    struct raft_snapshot snapshot = {
+        .index = index, .term = term, .config = {.count = 1, .voters = {self_of(fixture)}}};
+    struct buf bytes;
+    buf_init(&bytes, 10000);
+    store_snapshot_put_header(&files, &bytes, &snapshot, 77, slice_of("", 0));
+    char *name = store_files_snapshot_name(index);
+    struct iovec iov = {.iov_base = bytes.data, .iov_len = bytes.len};
+    cr_assert_eq(store_files_replace(&files, name, &iov, 1), ST_OK);
+    mem_free(name);
+    buf_fini(&bytes);
+}
+
+Test(store, a_log_that_an_installed_snapshot_left_behind_is_begun_anew)
+{
+    struct fixture *fixture = fresh();
+    lead(fixture);
+    propose(fixture, "an entry that the snapshot covers");
+    put_snapshot_beyond_the_log(fixture, 1000, raft_term(fixture->raft));
+    reopen(fixture);
+    lead(fixture);
+    propose(fixture, "behind it");
+    int64_t last = raft_last_index(fixture->raft);
+    cr_assert_gt(last, 1000);
+    reopen(fixture);
+    load(fixture);
+    cr_assert_eq(raft_last_index(fixture->raft), last);
+    cr_assert(slice_is(block_slice(raft_entry(fixture->raft, last)->data), "behind it"));
     done(fixture);
 }
