@@ -389,7 +389,7 @@ static void write_snapshot(struct store *store, struct write *write)
     write->status = replace_log(store, &write->fresh_log);
     if (write->status == ST_OK)
         store_snapshot_clean(&store->files, write->snapshot.index);
-    else if (store->log == NULL)
+    else if (write->status == ST_IO || store->log == NULL) // which of the two files is the log is not known
         fail(store, "log: %s", status_text(write->status));
 }
 

@@ -52,8 +52,8 @@ enum status store_files_replace(const struct files *files, const char *name, con
     enum status status = write_synced(files, temporary, iov, count);
     if (status == ST_OK)
         status = path_rename(files->env, temporary, path);
-    if (status == ST_OK)
-        status = path_sync_dir(files->env, files->directory);
+    if (status == ST_OK && path_sync_dir(files->env, files->directory) != ST_OK)
+        status = ST_IO;
     mem_free(temporary);
     mem_free(path);
     return status;

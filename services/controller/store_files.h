@@ -28,7 +28,8 @@ struct files {
 char *store_files_path(const struct files *files, const char *name);
 char *store_files_snapshot_name(int64_t index);
 
-// Writes the bytes under a temporary name, syncs, renames, syncs the directory.
+// Writes the bytes under a temporary name, syncs, renames, syncs the directory. IO: it may be renamed all the
+// same, and back after a crash; anything else: the old file is as it was.
 enum status store_files_replace(const struct files *files, const char *name, const struct iovec *iov,
                                 int count);
 // The whole file; LIMIT above max bytes.

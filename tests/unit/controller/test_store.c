@@ -413,3 +413,38 @@ Test(store, a_log_that_an_installed_snapshot_left_behind_is_begun_anew)
     cr_assert(slice_is(block_slice(raft_entry(fixture->raft, last)->data), "behind it"));
     done(fixture);
 }
+
+static const struct env_ops *real_ops;
+static int syncs_left; // of directories, then they fail
+
+static enum status sync_dir_or_fail(struct env *env, const char *path)
+{
+    enum status status = real_ops->path_sync_dir(env, path);
+    return syncs_left-- > 0 ? status : ST_IO;
+}
+
+// The rename may be lost, or the file it replaced is gone: what is written to either proves nothing.
+Test(store, nothing_is_acknowledged_when_the_renaming_of_the_log_is_in_doubt)
+{
+    struct fixture *fixture = fresh();
+    lead(fixture);
+    propose(fixture, "one");
+    struct raft_snapshot snapshot = raft_snapshot_at(fixture->raft, raft_commit(fixture->raft));
+    struct buf records;
+    buf_init(&records, 100);
+    buf_append(&records, "records", 7);
+    real_ops = fixture->env->ops;
+    struct env_ops ops = *real_ops;
+    ops.path_sync_dir = sync_dir_or_fail;
+    syncs_left = 1; // the snapshot's, not the log's
+    fixture->env->ops = &ops;
+    store_snapshot_take(fixture->store, fixture->raft, &snapshot, 77, &records);
+    propose(fixture, "two");
+    int64_t last = raft_last_index(fixture->raft);
+    bool told = fixture->failures == 0;
+    fixture->env->ops = real_ops;
+    reopen(fixture);
+    load(fixture);
+    cr_assert(!told || raft_last_index(fixture->raft) == last, "an acknowledged entry is gone");
+    done(fixture);
+}
