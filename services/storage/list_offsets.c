@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ListOffsets, all versions: begin, end, newest timestamp, or the first record at or after a timestamp. The
 // end of a log is not told before this leader's watermark has passed the start of its epoch (KIP-207): an
-// older number would let a client see offsets go back.
+// older number would let a client see offsets go back. Nor is it said till then that no record is as new as a
+// timestamp: one may have been read, behind the watermark as far as this leader knows it.
 #include "handlers.h"
 #include "kafka/messages/list_offsets.h"
 #include "lookup.h"
@@ -28,6 +29,7 @@ struct listing {
 struct listing_item {
     struct listing *listing;
     answer_t *answer;
+    bool end_known;
 };
 
 // Before version 4 an answer has no leader epoch.
@@ -43,11 +45,18 @@ static void listing_step(struct listing *listing)
         storage_answer(listing->request, &listing->response);
 }
 
+static int16_t end_unknown(int16_t version)
+{
+    return version >= 5 ? KAFKA_ERR_OFFSET_NOT_AVAILABLE : KAFKA_ERR_LEADER_NOT_AVAILABLE;
+}
+
 static void item_on_found(struct log *log, enum status status, const struct log_time_answer *found,
                           void *context)
 {
     struct listing_item *item = context;
-    if (status == ST_OK) {
+    if (status == ST_OK && found->offset < 0 && !item->end_known) {
+        item->answer->error_code = end_unknown(item->listing->request->version);
+    } else if (status == ST_OK) {
         item->answer->timestamp = found->timestamp;
         item->answer->offset = found->offset;
         set_epoch(item->listing, item->answer, found->leader_epoch);
@@ -55,11 +64,6 @@ static void item_on_found(struct log *log, enum status status, const struct log_
         item->answer->error_code = lookup_error(status);
     }
     listing_step(item->listing);
-}
-
-static int16_t end_unknown(int16_t version)
-{
-    return version >= 5 ? KAFKA_ERR_OFFSET_NOT_AVAILABLE : KAFKA_ERR_LEADER_NOT_AVAILABLE;
 }
 
 // The lowest version that knows each special timestamp.
@@ -117,7 +121,8 @@ static void item_begin(struct listing *listing, const asked_t *asked, struct rep
         answer->error_code = KAFKA_ERR_KAFKA_STORAGE_ERROR;
         return;
     }
-    *item = (struct listing_item){.listing = listing, .answer = answer};
+    *item = (struct listing_item){
+        .listing = listing, .answer = answer, .end_known = partition_end_known(&replica->state)};
     listing->remaining++;
     log_find_by_timestamp(replica->log, timestamp, visible_end(listing, replica), item_on_found, item);
 }

@@ -8,6 +8,7 @@ import cluster as lib
 from behaviour import NO_REBALANCE_DELAY, batch, batches, list_offset, metadata_of, only_millrace, part, refused, side_of
 
 LEADER_NOT_AVAILABLE, NOT_LEADER, REQUEST_TIMED_OUT, NOT_ENOUGH_REPLICAS, OFFSET_NOT_AVAILABLE = 5, 6, 7, 19, 78
+TIME = 1_700_000_000_000
 pytestmark = only_millrace
 
 
@@ -84,10 +85,11 @@ def test_end_that_a_new_leader_does_not_know_yet_is_offset_not_available_and_lea
     with lib.Cluster(storage=3, settings=settings) as cluster:
         all_sides = {node.id: side_of(node.address) for node in cluster.storage}
         created(all_sides, "new-leader", [1, 2, 3])
-        assert refused(all_sides[1].produce("new-leader", batch(b"all"))) == 0
+        assert refused(all_sides[1].produce("new-leader", batch(b"all", timestamp=TIME))) == 0
         cluster.node(3).freeze()
         try:
-            assert all_sides[1].produce("new-leader", batch(b"some"), acks=1)["BaseOffset"] == 1
+            some = batch(b"some", timestamp=TIME + 10)
+            assert all_sides[1].produce("new-leader", some, acks=1)["BaseOffset"] == 1
             time.sleep(1)  # the second has it, the third cannot
             cluster.node(1).kill()
             second = all_sides[2]
@@ -95,9 +97,15 @@ def test_end_that_a_new_leader_does_not_know_yet_is_offset_not_available_and_lea
             found = {version: refused(list_offset(second, "new-leader", -1, version)) for version in (1, 4, 5, 10)}
             assert found == {1: LEADER_NOT_AVAILABLE, 4: LEADER_NOT_AVAILABLE, 5: OFFSET_NOT_AVAILABLE,
                              10: OFFSET_NOT_AVAILABLE}
+            newest = {(when, version): refused(list_offset(second, "new-leader", when, version))
+                      for when, version in ((TIME + 5, 1), (TIME + 5, 10), (TIME + 99, 10), (-3, 10))}
+            assert newest == {(TIME + 5, 1): LEADER_NOT_AVAILABLE, (TIME + 5, 10): OFFSET_NOT_AVAILABLE,
+                              (TIME + 99, 10): OFFSET_NOT_AVAILABLE, (-3, 10): OFFSET_NOT_AVAILABLE}
+            assert list_offset(second, "new-leader", TIME)["Offset"] == 0  # below the watermark it knows
         finally:
             cluster.node(3).thaw()
         lib.wait_until(lambda: list_offset(second, "new-leader", -1)["Offset"] == 2, 20, "the end")
+        assert [list_offset(second, "new-leader", when)["Offset"] for when in (TIME + 5, TIME + 99, -3)] == [1, -1, 1]
 
 
 # ---- replicas in sync (these stop the second node: last) ----
