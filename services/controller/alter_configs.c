@@ -14,6 +14,7 @@
 #include "kafka/errors.h"
 #include "kafka/messages/alter_configs.h"
 #include "kafka/messages/incremental_alter_configs.h"
+#include "twice.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,10 +286,15 @@ static bool add_change(struct relay *relay, const struct resource *resource, con
 static bool add_changes(struct relay *relay, const struct resource *resource, const struct change *changes,
                         int32_t count, struct decision *decision, struct topics_error *error)
 {
+    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < count; i++)
+        keys[i].name = changes[i].name;
+    const bool *twice = keys != NULL ? twice_find(&relay->arena, keys, count) : NULL;
+    if (twice == NULL)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Too many configuration keys.");
     for (int32_t i = 0; i < count; i++) {
-        for (int32_t k = 0; k < i; k++)
-            if (slice_equal(changes[k].name, changes[i].name))
-                return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Error due to duplicate config keys");
+        if (twice[i])
+            return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Error due to duplicate config keys");
         if (!add_change(relay, resource, &changes[i], decision, error))
             return false;
     }
@@ -330,14 +336,15 @@ static void alter(struct relay *relay, int8_t type, struct slice name, const str
     decision_fini(&decision);
 }
 
-static bool named_twice_incrementally(const struct kafka_incremental_alter_configs_request *request,
-                                      int32_t at)
+// Which of the resources are named twice; NULL at the arena's cap.
+static bool *named_twice_incrementally(struct relay *relay,
+                                       const struct kafka_incremental_alter_configs_request *request)
 {
-    for (int32_t i = 0; i < request->resources_count; i++)
-        if (i != at && request->resources[i].resource_type == request->resources[at].resource_type &&
-            slice_equal(request->resources[i].resource_name, request->resources[at].resource_name))
-            return true;
-    return false;
+    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->resources_count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < request->resources_count; i++)
+        keys[i] = (struct twice_key){.name = request->resources[i].resource_name,
+                                     .type = request->resources[i].resource_type};
+    return keys != NULL ? twice_find(&relay->arena, keys, request->resources_count) : NULL;
 }
 
 void incremental_alter_configs(struct relay *relay)
@@ -348,7 +355,8 @@ void incremental_alter_configs(struct relay *relay)
     result *results =
         kafka_structure_array(&kafka_incremental_alter_configs_response_alter_configs_resource_response_type,
                               &relay->arena, request->resources_count);
-    relay->failed = results == NULL ? ST_LIMIT : ST_OK;
+    const bool *twice = named_twice_incrementally(relay, request);
+    relay->failed = results == NULL || twice == NULL ? ST_LIMIT : ST_OK;
     relay->validate_only = request->validate_only;
     response->responses = results;
     response->responses_count = request->resources_count;
@@ -362,7 +370,7 @@ void incremental_alter_configs(struct relay *relay)
                                          .operation = request->resources[i].configs[k].config_operation};
         if (changes == NULL)
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Too many configuration keys.");
-        else if (named_twice_incrementally(request, i))
+        else if (twice[i])
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Each resource must appear at most once.");
         else
             alter(relay, request->resources[i].resource_type, request->resources[i].resource_name, changes,
@@ -374,13 +382,14 @@ void incremental_alter_configs(struct relay *relay)
     }
 }
 
-static bool named_twice_whole(const struct kafka_alter_configs_request *request, int32_t at)
+// Which of the resources are named twice; NULL at the arena's cap.
+static bool *named_twice_whole(struct relay *relay, const struct kafka_alter_configs_request *request)
 {
-    for (int32_t i = 0; i < request->resources_count; i++)
-        if (i != at && request->resources[i].resource_type == request->resources[at].resource_type &&
-            slice_equal(request->resources[i].resource_name, request->resources[at].resource_name))
-            return true;
-    return false;
+    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->resources_count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < request->resources_count; i++)
+        keys[i] = (struct twice_key){.name = request->resources[i].resource_name,
+                                     .type = request->resources[i].resource_type};
+    return keys != NULL ? twice_find(&relay->arena, keys, request->resources_count) : NULL;
 }
 
 void alter_configs(struct relay *relay)
@@ -391,7 +400,8 @@ void alter_configs(struct relay *relay)
     result *results =
         kafka_structure_array(&kafka_alter_configs_response_alter_configs_resource_response_type,
                               &relay->arena, request->resources_count);
-    relay->failed = results == NULL ? ST_LIMIT : ST_OK;
+    const bool *twice = named_twice_whole(relay, request);
+    relay->failed = results == NULL || twice == NULL ? ST_LIMIT : ST_OK;
     relay->validate_only = request->validate_only;
     response->responses = results;
     response->responses_count = request->resources_count;
@@ -404,7 +414,7 @@ void alter_configs(struct relay *relay)
                                          .value = request->resources[i].configs[k].value};
         if (changes == NULL)
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Too many configuration keys.");
-        else if (named_twice_whole(request, i))
+        else if (twice[i])
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Each resource must appear at most once.");
         else
             alter(relay, request->resources[i].resource_type, request->resources[i].resource_name, changes,

@@ -5,6 +5,7 @@
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/create_partitions.h"
+#include "twice.h"
 
 typedef struct kafka_create_partitions_request_create_partitions_topic topic_request;
 typedef struct kafka_create_partitions_response_create_partitions_topic_result topic_result;
@@ -65,12 +66,13 @@ static bool decide(struct relay *relay, const topic_request *request, struct dec
     return topics_add_partitions(relay->controller, decision, topic->id, have, more, factor, replicas, error);
 }
 
-static bool named_twice(const struct kafka_create_partitions_request *request, int32_t at)
+// Which of the topics are named twice; NULL at the arena's cap.
+static bool *named_twice(struct relay *relay, const struct kafka_create_partitions_request *request)
 {
-    for (int32_t i = 0; i < request->topics_count; i++)
-        if (i != at && slice_equal(request->topics[i].name, request->topics[at].name))
-            return true;
-    return false;
+    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->topics_count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < request->topics_count; i++)
+        keys[i].name = request->topics[i].name;
+    return keys != NULL ? twice_find(&relay->arena, keys, request->topics_count) : NULL;
 }
 
 void create_partitions(struct relay *relay)
@@ -80,7 +82,8 @@ void create_partitions(struct relay *relay)
     topic_result *results =
         kafka_structure_array(&kafka_create_partitions_response_create_partitions_topic_result_type,
                               &relay->arena, request->topics_count);
-    if (results == NULL) {
+    const bool *twice = named_twice(relay, request);
+    if (results == NULL || twice == NULL) {
         relay->failed = ST_LIMIT;
         return;
     }
@@ -91,7 +94,7 @@ void create_partitions(struct relay *relay)
         struct topics_error error = {0};
         struct decision decision;
         decision_init(&decision);
-        if (named_twice(request, i))
+        if (twice[i])
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Duplicate topic name.");
         else if (decide(relay, &request->topics[i], &decision, &error))
             relay_append(relay, &decision, &error);

@@ -8,6 +8,7 @@
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/create_topics.h"
+#include "twice.h"
 
 typedef struct kafka_create_topics_request_creatable_topic topic_request;
 typedef struct kafka_create_topics_response_creatable_topic_result topic_result;
@@ -162,12 +163,13 @@ static void describe(struct relay *relay, const topic_request *topic, topic_resu
     result->configs_count = configs_topic_count;
 }
 
-static bool named_twice(const struct kafka_create_topics_request *request, int32_t at)
+// Which of the topics are named twice; NULL at the arena's cap.
+static bool *named_twice(struct relay *relay, const struct kafka_create_topics_request *request)
 {
-    for (int32_t i = 0; i < request->topics_count; i++)
-        if (i != at && slice_equal(request->topics[i].name, request->topics[at].name))
-            return true;
-    return false;
+    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->topics_count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < request->topics_count; i++)
+        keys[i].name = request->topics[i].name;
+    return keys != NULL ? twice_find(&relay->arena, keys, request->topics_count) : NULL;
 }
 
 static bool allowed(const struct relay *relay, struct slice name)
@@ -208,7 +210,8 @@ void create_topics(struct relay *relay)
     struct kafka_create_topics_response *response = relay->response;
     topic_result *results = kafka_structure_array(&kafka_create_topics_response_creatable_topic_result_type,
                                                   &relay->arena, request->topics_count);
-    if (results == NULL) {
+    const bool *twice = named_twice(relay, request);
+    if (results == NULL || twice == NULL) {
         relay->failed = ST_LIMIT;
         return;
     }
@@ -218,7 +221,7 @@ void create_topics(struct relay *relay)
     for (int32_t i = 0; i < request->topics_count && relay->failed == ST_OK; i++) {
         struct topics_error error = {0};
         results[i].name = request->topics[i].name;
-        if (named_twice(request, i))
+        if (twice[i])
             topics_refuse(&error, KAFKA_ERR_INVALID_REQUEST, "Duplicate topic name.");
         else if (!allowed(relay, results[i].name))
             topics_refuse(&error, KAFKA_ERR_TOPIC_AUTHORIZATION_FAILED, "Authorization failed.");

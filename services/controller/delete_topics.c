@@ -6,6 +6,7 @@
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/delete_topics.h"
+#include "twice.h"
 
 typedef struct kafka_delete_topics_response_deletable_topic_result topic_result;
 
@@ -43,17 +44,18 @@ static bool decide(struct relay *relay, topic_result *result, bool by_id, struct
     return true;
 }
 
-// Names and ids as the client gave them: those behind at are not looked up yet, those before it keep theirs.
-static bool named_twice(const topic_result *results, int32_t count, int32_t at)
+// Which are named twice by names, or by ids, as the client gave them; NULL at the arena's cap.
+static bool *named_twice(struct relay *relay, const topic_result *results, int32_t count, bool by_id)
 {
-    const topic_result *it = &results[at];
-    for (int32_t i = 0; i < count; i++) {
-        bool same_name = it->name.data != NULL && slice_equal(results[i].name, it->name);
-        bool same_id = !uuid_is_zero(it->topic_id) && uuid_equal(results[i].topic_id, it->topic_id);
-        if (i != at && (same_name || same_id))
-            return true;
+    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < count; i++) {
+        const struct uuid *id = &results[i].topic_id;
+        if (!by_id)
+            keys[i].name = results[i].name;
+        else if (!uuid_is_zero(*id))
+            keys[i].name = slice_of(id->bytes, sizeof id->bytes);
     }
-    return false;
+    return keys != NULL ? twice_find(&relay->arena, keys, count) : NULL;
 }
 
 static void delete_one(struct relay *relay, topic_result *result, bool by_id, bool twice)
@@ -90,6 +92,10 @@ void delete_topics(struct relay *relay)
         if (states)
             results[i].topic_id = request->topics[i].topic_id;
     }
+    const bool *names = named_twice(relay, results, count, false);
+    const bool *ids = named_twice(relay, results, count, true);
+    if (names == NULL || ids == NULL)
+        relay->failed = ST_LIMIT;
     for (int32_t i = 0; i < count && relay->failed == ST_OK; i++)
-        delete_one(relay, &results[i], results[i].name.data == NULL, named_twice(results, count, i));
+        delete_one(relay, &results[i], results[i].name.data == NULL, names[i] || ids[i]);
 }

@@ -8,6 +8,10 @@
 #include "lookup.h"
 #include "partitions.h"
 
+#include "base/assert.h"
+
+#include <stdlib.h>
+
 typedef struct kafka_list_offsets_request_list_offsets_partition asked_t;
 typedef struct kafka_list_offsets_response_list_offsets_partition_response answer_t;
 
@@ -127,12 +131,29 @@ static void item_begin(struct listing *listing, const asked_t *asked, struct rep
     log_find_by_timestamp(replica->log, timestamp, visible_end(listing, replica), item_on_found, item);
 }
 
-static bool asked_twice(const struct kafka_list_offsets_request_list_offsets_topic *topic, int index)
+static int by_index(const void *left, const void *right)
 {
-    for (int i = 0; i < topic->partitions_count; i++)
-        if (i != index && topic->partitions[i].partition_index == topic->partitions[index].partition_index)
-            return true;
-    return false;
+    const int32_t *a = left, *b = right;
+    return (*a > *b) - (*a < *b);
+}
+
+// The indexes asked for in their order, in the arena; NULL at its cap.
+static int32_t *indexes_sort(struct arena *arena,
+                             const struct kafka_list_offsets_request_list_offsets_topic *topic)
+{
+    int32_t *indexes = arena_calloc(arena, (size_t)topic->partitions_count + 1, sizeof *indexes);
+    for (int i = 0; indexes != NULL && i < topic->partitions_count; i++)
+        indexes[i] = topic->partitions[i].partition_index;
+    if (indexes != NULL)
+        qsort(indexes, (size_t)topic->partitions_count, sizeof *indexes, by_index);
+    return indexes;
+}
+
+static bool asked_twice(const int32_t *indexes, int count, int32_t index)
+{
+    const int32_t *at = bsearch(&index, indexes, (size_t)count, sizeof *indexes, by_index);
+    ASSERT(at != NULL);
+    return (at > indexes && at[-1] == index) || (at + 1 < indexes + count && at[1] == index);
 }
 
 static bool topic_begin(struct listing *listing,
@@ -148,13 +169,16 @@ static bool topic_begin(struct listing *listing,
     answer->partitions =
         kafka_structure_array(&kafka_list_offsets_response_list_offsets_partition_response_type,
                               &request->arena, asked->partitions_count);
+    const int32_t *indexes = indexes_sort(&request->arena, asked);
+    if (indexes == NULL)
+        return false;
     for (int i = 0; answer->partitions != NULL && i < asked->partitions_count; i++) {
         const asked_t *partition = &asked->partitions[i];
         answer_t *out = &answer->partitions[i];
         struct replica *replica = NULL;
         out->partition_index = partition->partition_index;
         out->error_code = topic_error;
-        if (topic_error == KAFKA_ERR_NONE && asked_twice(asked, i))
+        if (topic_error == KAFKA_ERR_NONE && asked_twice(indexes, asked->partitions_count, out->partition_index))
             out->error_code = KAFKA_ERR_INVALID_REQUEST;
         else if (topic_error == KAFKA_ERR_NONE && !timestamp_known(partition->timestamp, request->version))
             out->error_code = KAFKA_ERR_UNSUPPORTED_VERSION;

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a request names more than once. Names are sorted, not each held against each other: a request of a few
+// megabytes has a hundred thousand, and nothing else is done meanwhile.
+#ifndef CONTROLLER_TWICE_H
+#define CONTROLLER_TWICE_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+struct twice_key {
+    struct slice name; // data NULL: it names nothing
+    int8_t type;       // of what is named
+    int32_t at;        // twice.c's
+};
+
+// Whether each of the keys, which lose their order, is there again. In the arena; NULL at its cap.
+bool *twice_find(struct arena *arena, struct twice_key *keys, int32_t count);
+
+#endif
