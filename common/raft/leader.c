@@ -367,15 +367,22 @@ void raft_leader_on_chunk_reply(struct raft *raft, const struct raft_message *me
         send_chunk(raft, peer); // else an old answer or a fresh start: the next one is sent by time
 }
 
-enum status raft_leader_propose(struct raft *raft, const struct raft_event *event)
+enum status raft_may_propose(const struct raft *raft, int count)
 {
     if (raft->role != RAFT_LEADER || raft->transfer_to >= 0)
         return ST_NOT_LEADER;
     int64_t waiting = raft_log_last(&raft->log) - raft->commit;
-    if (waiting + event->block_count > RAFT_UNCOMMITTED_MAX ||
-        raft->uncommitted_bytes > RAFT_UNCOMMITTED_BYTES_MAX ||
-        raft_log_last(&raft->log) - raft->snapshot.index > RAFT_LOG_ENTRIES_MAX)
-        return ST_LIMIT;
+    bool full = waiting + count > RAFT_UNCOMMITTED_MAX ||
+                raft->uncommitted_bytes > RAFT_UNCOMMITTED_BYTES_MAX ||
+                raft_log_last(&raft->log) - raft->snapshot.index > RAFT_LOG_ENTRIES_MAX;
+    return full ? ST_LIMIT : ST_OK;
+}
+
+enum status raft_leader_propose(struct raft *raft, const struct raft_event *event)
+{
+    enum status status = raft_may_propose(raft, event->block_count);
+    if (status != ST_OK)
+        return status;
     for (int i = 0; i < event->block_count; i++)
         if (event->blocks[i]->len > RAFT_ENTRY_BYTES_MAX)
             return ST_LIMIT;

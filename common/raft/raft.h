@@ -116,6 +116,9 @@ void raft_updates_fini(struct raft_updates *out);
 // than one voter. Everything else gives OK. out is filled in every case.
 enum status raft_step(struct raft *raft, const struct raft_event *event, struct raft_updates *out);
 
+// Whether a PROPOSE of so many entries would be taken now, their sizes aside: OK, NOT_LEADER or LIMIT.
+enum status raft_may_propose(const struct raft *raft, int count);
+
 // When the next TICK has something to do.
 int64_t raft_deadline_ms(const struct raft *raft);
 

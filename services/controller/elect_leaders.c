@@ -113,9 +113,9 @@ static bool elect_topic(struct electing *electing, const int32_t *indexes, int32
 static bool elect_topics(struct relay *relay, struct kafka_elect_leaders_response *response)
 {
     const struct kafka_elect_leaders_request *request = relay->request;
-    const struct image *image = metadata_image(relay->controller->metadata);
     bool all = request->topic_partitions_count < 0;
-    size_t count = all ? image_topic_count(image) : (size_t)request->topic_partitions_count;
+    size_t count = all ? image_topic_count(metadata_image(relay->controller->metadata))
+                       : (size_t)request->topic_partitions_count;
     response->replica_election_results = kafka_structure_array(
         &kafka_elect_leaders_response_replica_election_result_type, &relay->arena, (int32_t)count);
     response->replica_election_results_count = 0;
@@ -123,6 +123,7 @@ static bool elect_topics(struct relay *relay, struct kafka_elect_leaders_respons
          i++) {
         topic_result *out = &response->replica_election_results[response->replica_election_results_count];
         const topic_request *asked = all ? NULL : &request->topic_partitions[i];
+        const struct image *image = metadata_image(relay->controller->metadata); // a refusal may replace it
         struct electing electing = {.relay = relay, .type = (enum election)request->election_type};
         electing.topic = all ? image_topic_at(image, i) : image_topic_slice(image, asked->topic);
         const char *name =

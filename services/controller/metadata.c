@@ -378,6 +378,8 @@ static enum status append(struct metadata *metadata, const struct decision *deci
     struct pack *pack = mem_calloc(1, sizeof *pack);
     buf_init(&pack->buf, RECORDS_RECORD_MAX + ENTRY_BYTES);
     enum status status = pack_records(pack, decision);
+    if (status == ST_OK) // to build the image anew for each of many that are refused would take minutes
+        status = raft_may_propose(quorum_raft(metadata->options.quorum), pack->count);
     if (status == ST_OK) {
         status = propose(metadata, pack);
         if (status != ST_OK)

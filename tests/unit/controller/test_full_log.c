@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// A controller alone whose disk does not keep up: what it decides is refused, and nothing else is wrong.
+#include <criterion/criterion.h>
+
+#include "base/mem.h"
+#include "controller.h"
+#include "io/env_posix.h"
+#include "kafka/codec.h"
+#include "kafka/errors.h"
+#include "kafka/messages/elect_leaders.h"
+#include "relay.h"
+#include "rpc/zmq.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { TOPICS = 2000 };
+
+struct alone {
+    struct env *env;
+    struct config *config;
+    struct transport *transport;
+    struct rpc *rpc;
+    struct controller *controller;
+    char directory[64];
+};
+
+static void on_fail(void *context, const char *why)
+{
+    cr_assert_fail("%s", why);
+}
+
+static void begin(struct alone *alone)
+{
+    char endpoint[64], error[CONFIG_ERROR_SIZE];
+    int port = 0;
+    snprintf(alone->directory, sizeof alone->directory, "/tmp/unit_controller.XXXXXX");
+    cr_assert_not_null(mkdtemp(alone->directory));
+    cr_assert_eq(env_posix_new("test", 1, &alone->env), ST_OK);
+    alone->env->diag.level = DIAG_ERROR + 1;
+    alone->config = config_new();
+    config_declare(alone->config, config_common_rows, config_common_count);
+    config_declare(alone->config, controller_config_rows, controller_config_count);
+    cr_assert_eq(config_set(alone->config, "metadata.log.dir", alone->directory, error), ST_OK);
+    alone->transport = zmq_transport_new(alone->env, NULL);
+    struct rpc_config rpc = {.env = alone->env,
+                             .transport = alone->transport,
+                             .self = {.role = RPC_CONTROLLER, .node = 0},
+                             .incarnation = 1};
+    alone->rpc = rpc_new(&rpc);
+    cr_assert_eq(rpc_listen(alone->rpc, "tcp://127.0.0.1:0", &port), ST_OK);
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%d", port);
+    struct controller_options options = {.env = alone->env,
+                                         .config = alone->config,
+                                         .rpc = alone->rpc,
+                                         .rpc_endpoint = endpoint,
+                                         .on_fail = on_fail};
+    cr_assert_eq(controller_new(&options, &alone->controller), ST_OK);
+    controller_start(alone->controller);
+    int64_t until_ms = env_now_ms(alone->env) + 20000;
+    while (!controller_active(alone->controller) && env_now_ms(alone->env) < until_ms)
+        env_posix_turn(alone->env, 10);
+    cr_assert(controller_active(alone->controller));
+}
+
+static void end(struct alone *alone)
+{
+    char command[100];
+    controller_destroy(&alone->controller);
+    rpc_destroy(&alone->rpc);
+    zmq_transport_destroy(&alone->transport);
+    config_destroy(&alone->config);
+    env_posix_destroy(&alone->env);
+    snprintf(command, sizeof command, "rm -rf %s", alone->directory);
+    cr_assert_eq(system(command), 0);
+}
+
+static void put_node(struct decision *decision, int32_t id)
+{
+    struct image_node node = {.id = id,
+                              .role = MILLRACE__ROLE__ROLE_STORAGE,
+                              .incarnation = 1,
+                              .rpc_endpoint = "tcp://a:1",
+                              .rack = "",
+                              .host = ""};
+    decision_node(decision, &node);
+}
+
+// Topics whose first replica does not lead, although it could.
+static void put_topics(struct alone *alone)
+{
+    static const int32_t replicas[] = {1, 2};
+    struct decision decision;
+    decision_init(&decision);
+    put_node(&decision, 1);
+    put_node(&decision, 2);
+    for (int i = 0; i < TOPICS; i++) {
+        struct uuid id = env_random_uuid(alone->env);
+        struct image_partition partition = {.replicas = {replicas, 2}, .isr = {replicas, 2}, .leader = 2};
+        decision_topic(&decision, id, arena_printf(&decision.arena, "t%d", i), false);
+        decision_partition(&decision, id, &partition);
+    }
+    cr_assert_eq(metadata_append(alone->controller->metadata, &decision), ST_OK);
+    decision_fini(&decision);
+}
+
+// The loop does not turn meanwhile, so nothing is acknowledged.
+static void fill_log(struct alone *alone)
+{
+    enum status status = ST_OK;
+    for (int i = 0; status == ST_OK; i++) {
+        char value[16];
+        struct decision decision;
+        decision_init(&decision);
+        snprintf(value, sizeof value, "%d", i);
+        decision_config(&decision, MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER, "", "num.partitions", value);
+        status = metadata_append(alone->controller->metadata, &decision);
+        decision_fini(&decision);
+    }
+    cr_assert_eq(status, ST_LIMIT);
+}
+
+Test(full_log, elections_of_many_topics_are_refused_one_by_one)
+{
+    struct alone alone = {0};
+    begin(&alone);
+    put_topics(&alone);
+    fill_log(&alone);
+    struct kafka_elect_leaders_request request;
+    struct kafka_elect_leaders_response response;
+    kafka_defaults(&kafka_elect_leaders_request_message, &request);
+    kafka_defaults(&kafka_elect_leaders_response_message, &response);
+    request.topic_partitions_count = -1; // all
+    struct relay relay = {.controller = alone.controller,
+                          .principal = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""},
+                          .version = 2,
+                          .request = &request,
+                          .response = &response};
+    arena_init(&relay.arena, 16 << 20);
+    int64_t began_ms = env_now_ms(alone.env);
+    elect_leaders(&relay);
+    cr_assert_lt(env_now_ms(alone.env) - began_ms, 10000, "half a minute when the image is built for each anew");
+    cr_assert_eq(relay.failed, ST_OK);
+    cr_assert_eq(response.replica_election_results_count, TOPICS);
+    for (int i = 0; i < TOPICS; i++) {
+        cr_assert_eq(response.replica_election_results[i].partition_result_count, 1);
+        cr_assert_eq(response.replica_election_results[i].partition_result[0].error_code,
+                     KAFKA_ERR_REQUEST_TIMED_OUT);
+    }
+    arena_fini(&relay.arena);
+    end(&alone);
+}
