@@ -264,7 +264,8 @@ static bool drop_covered(struct store_boot *boot)
     for (int64_t i = 0; i < from; i++)
         block_unref(&boot->entries[i].data);
     boot->entry_count -= from;
-    memmove(boot->entries, boot->entries + from, (size_t)boot->entry_count * sizeof *boot->entries);
+    if (boot->entry_count > 0)
+        memmove(boot->entries, boot->entries + from, (size_t)boot->entry_count * sizeof *boot->entries);
     return empty || agrees || boot->entry_count > 0;
 }
 
