@@ -158,16 +158,23 @@ static void reads_release(struct metadata *metadata, enum status status)
 
 static enum status drop_open(struct metadata *metadata);
 
+// Undecided state is dropped whole with leadership, there is no undo code.
+static void leading_end(struct metadata *metadata)
+{
+    const struct raft *raft = quorum_raft(metadata->options.quorum);
+    bool leads = raft_role(raft) == RAFT_LEADER && raft_term(raft) == metadata->term;
+    if (metadata->leading == NULL || leads)
+        return;
+    leading_drop(metadata);
+    waits_end(metadata, 0, ST_NOT_LEADER);
+    reads_release(metadata, ST_NOT_LEADER);
+    metadata->options.on_active(metadata->options.context, false);
+}
+
 static void leading_check(struct metadata *metadata)
 {
     const struct raft *raft = quorum_raft(metadata->options.quorum);
-    bool leads = raft_role(raft) == RAFT_LEADER;
-    if (metadata->leading != NULL && (!leads || raft_term(raft) != metadata->term)) {
-        leading_drop(metadata); // undecided state is dropped whole, there is no undo code
-        waits_end(metadata, 0, ST_NOT_LEADER);
-        reads_release(metadata, ST_NOT_LEADER);
-        metadata->options.on_active(metadata->options.context, false);
-    }
+    leading_end(metadata);
     if (metadata->leading == NULL && raft_ready(raft) && metadata->applied == raft_commit(raft) &&
         leading_build(metadata)) {
         metadata->term = raft_term(raft);
@@ -247,8 +254,12 @@ enum status metadata_install(struct metadata *metadata, const struct store_boot 
 
 void metadata_advance(struct metadata *metadata)
 {
-    if (metadata->failed || quorum_installing(metadata->options.quorum))
+    if (metadata->failed)
         return;
+    if (quorum_installing(metadata->options.quorum)) {
+        leading_end(metadata); // what is decided follows on a log that is gone
+        return;
+    }
     apply_committed(metadata);
     leading_skip(metadata);
     if (metadata->failed)

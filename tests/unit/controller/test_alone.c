@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A controller alone whose disk does not keep up: what it decides is refused, and nothing else is wrong.
+// A controller alone, with its loop held at will: its disk does not keep up, or another one leads before it
+// knows.
 #include <criterion/criterion.h>
 
 #include "base/mem.h"
@@ -8,8 +9,10 @@
 #include "kafka/codec.h"
 #include "kafka/errors.h"
 #include "kafka/messages/elect_leaders.h"
+#include "raft_wire.h"
 #include "relay.h"
 #include "rpc/zmq.h"
+#include "store_files.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,5 +151,69 @@ Test(full_log, elections_of_many_topics_are_refused_one_by_one)
                      KAFKA_ERR_REQUEST_TIMED_OUT);
     }
     arena_fini(&relay.arena);
+    end(&alone);
+}
+
+// ---- deposed by a snapshot ----
+
+struct told {
+    int count;
+    enum status status;
+};
+
+static void on_told(void *context, enum status status)
+{
+    struct told *told = context;
+    told->count++;
+    told->status = status;
+}
+
+// A snapshot, small enough for one message, of the leader of a later term.
+static void receive_snapshot(struct alone *alone)
+{
+    struct controller *controller = alone->controller;
+    struct raft_voter leader = {.id = 9, .directory = env_random_uuid(alone->env)};
+    const struct raft *raft = quorum_raft(controller->quorum);
+    struct raft_message message = {.kind = RAFT_CHUNK,
+                                   .from = leader,
+                                   .to = raft_self(raft),
+                                   .term = raft_term(raft) + 1,
+                                   .index = raft_last_index(raft) + 1000,
+                                   .log_term = raft_term(raft) + 1,
+                                   .config = {.count = 1, .voters = {leader}},
+                                   .done = true};
+    struct files files = {.env = alone->env, .cluster = store_cluster(controller->store)};
+    struct raft_snapshot snapshot = {
+        .index = message.index, .term = message.log_term, .config = message.config};
+    struct buf bytes;
+    struct arena arena;
+    struct block *none;
+    buf_init(&bytes, 10000);
+    arena_init(&arena, 10000);
+    store_snapshot_put_header(&files, &bytes, &snapshot, message.index, slice_of("", 0));
+    struct block *chunk = block_copy(buf_slice(&bytes));
+    quorum_receive(controller->quorum, raft_wire_pack(&arena, &message, "", &none), chunk);
+    block_unref(&chunk);
+    arena_fini(&arena);
+    buf_fini(&bytes);
+}
+
+Test(deposed, by_a_snapshot_nobody_waits_on_for_what_is_gone)
+{
+    struct alone alone = {0};
+    struct told told = {0};
+    begin(&alone);
+    put_topics(&alone);
+    metadata_when_committed(alone.controller->metadata, on_told, &told);
+    cr_assert_eq(told.count, 0);
+    receive_snapshot(&alone);
+    cr_assert_not(controller_active(alone.controller), "it would decide on a log that is not its own");
+    cr_assert_eq(told.count, 1);
+    cr_assert_eq(told.status, ST_NOT_LEADER);
+    int64_t until_ms = env_now_ms(alone.env) + 20000;
+    while (quorum_installing(alone.controller->quorum) && env_now_ms(alone.env) < until_ms)
+        env_posix_turn(alone.env, 10);
+    cr_assert_eq(image_topic_count(controller_image(alone.controller)), 0);
+    cr_assert_eq(told.count, 1);
     end(&alone);
 }
