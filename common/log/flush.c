@@ -92,8 +92,7 @@ static void collect_log(struct log_round *round, struct log *log)
         log_parts_collect_journal(&round->parts, log);
         round->journaled++;
         round->journaled_bytes += round->parts.rows[before].bytes;
-    } else if (log->writing ||
-               (!log->on_disk && map_get(&round->set->leaving, slice_str(log->name)) != NULL)) {
+    } else if (log->writing || log_name_taken(log)) {
         log->held = true;
     } else {
         log->flushing = true;

@@ -4,7 +4,8 @@
 // holds is written to the segments again, and they are scanned from the recovery point, by what the disk
 // says: after a failed sync the kernel's memory of them proves nothing. Until then the journal keeps what the
 // log may have only there (back.c). A log whose id the start could not read is given that first; the journal
-// has nothing of such a one (open.c), and it may turn out to be nobody's (log_nameless).
+// has nothing of such a one (open.c), and it may turn out to be nobody's (log_nameless). One without files
+// of its own waits until those of an earlier log of its name are out of the way.
 //
 // A directory that has failed as a whole is tried first: when a file of it can be made durable, and
 // everything that was written, each of its logs counts as failed by itself and comes back as any other.
@@ -206,7 +207,8 @@ static bool is_due(struct log *log, int64_t now_us)
 {
     // ST_MISMATCH: files of another topic, to which no id may be given here.
     return log->status != ST_OK && log->status != ST_MISMATCH && !log->deleted && log->jobs == 0 &&
-           !log->clean.swapping && log->pause.until_us <= now_us && log->set->may_heal(log);
+           !log->clean.swapping && !log_name_taken(log) && log->pause.until_us <= now_us &&
+           log->set->may_heal(log);
 }
 
 // From the recovery point on disk: index entries and epochs behind it are made durable by the next checkpoint

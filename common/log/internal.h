@@ -165,7 +165,8 @@ struct log_op {
     bool settle;         // waits until what the journal holds of the log is in its segment
     bool voids;          // has a group of the journal to write
     int64_t voids_below; // only of what ends at or below; 0: of everything
-    bool keeps;          // a removal that only takes the files out of the way
+    bool removal;        // tried again after any failure, not only of space
+    bool keeps;          // one that only takes the files out of the way
     bool beside;         // runs on the saver's thread, beside rounds; no other op meanwhile
     bool alone;          // beside no write-back
     struct journal_place place;
@@ -379,6 +380,8 @@ void log_op_queue_first(struct log_op *op);
 bool log_op_alone(const struct log_set *set); // one that runs beside no write-back runs or is the first
 bool log_op_ready(const struct log_set *set); // the first one may run
 void log_op_submit(struct log_set *set);
+// Whether files of an earlier log of its name are still where its own would be.
+bool log_name_taken(const struct log *log);
 bool log_is_journaled(const struct log *log); // a crash would still find something of it in the journal
 // A state read anew takes the place of the log's, which gets the old one back for its owner to end. The tail
 // must have been dropped. The log ends where the state does, all of it durable, and starts at `start`.

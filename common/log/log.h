@@ -283,7 +283,8 @@ void log_identify(struct log *log, struct uuid id);
 void log_declare_lost(struct log *log, int64_t had);
 
 // Renames the directory away durably, then removes it on the pool. done (log no longer valid after it) comes
-// when the removal can no longer be undone by a crash.
+// when the removal can no longer be undone by a crash; what its disk fails is tried again until then, or until
+// the set is closed. A new log of the name has files of its own only behind it.
 void log_delete(struct log *log, log_done_fn *done, void *context);
 
 #endif

@@ -26,10 +26,26 @@ static void op_run(struct job *job)
         op->run(op);
 }
 
+static bool op_waits(const struct log_op *op)
+{
+    if (op->again == NULL || op->set->closing)
+        return false;
+    return op->removal ? op->status != ST_OK : op->status == ST_NO_SPACE && !op->log->deleted;
+}
+
+static bool is_repeated(const struct log_op *op)
+{
+    return op->again != NULL && op->prepare == op->again;
+}
+
 static void op_wait(struct log_op *op)
 {
     struct log_set *set = op->set;
-    DIAG_WARN(&set->env->diag, "a truncation waits for disk space log=%s", op->log->name);
+    if (!op->removal)
+        DIAG_WARN(&set->env->diag, "a truncation waits for disk space log=%s", op->log->name);
+    else if (!is_repeated(op))
+        DIAG_ERROR(&set->env->diag, "files cannot be removed, it is tried again log=%s status=%s",
+                   op->log->name, status_name(op->status));
     if (op->ended != NULL)
         op->ended(op);
     op->prepare = op->again;
@@ -58,7 +74,6 @@ static void op_done(struct job *job)
     struct log_set *set = op->set;
     bool last = op->last, beside = op->beside;
     set->alone = false;
-    bool waits = op->status == ST_NO_SPACE && op->again != NULL && !set->closing && !op->log->deleted;
     if (beside)
         set->saving = false;
     if (op->voids)
@@ -69,7 +84,7 @@ static void op_done(struct job *job)
     }
     if (op->log != NULL)
         op->log->flushing = false;
-    if (waits) {
+    if (op_waits(op)) {
         op_wait(op);
     } else {
         op->finish(op);
@@ -484,6 +499,16 @@ static void delete_name(const struct log_op *op, char name[LOG_NAME_MAX])
              op->keeps ? "stray" : "delete");
 }
 
+static enum status rename_away(const struct log_op *op, const char *to)
+{
+    const struct change *change = op->data;
+    struct env *env = op->set->env;
+    enum status status = change->nothing ? ST_NOT_FOUND : path_rename(env, op->log->path, to);
+    if (status == ST_NOT_FOUND && !is_repeated(op))
+        return ST_OK; // never had a record
+    return status == ST_OK || status == ST_NOT_FOUND ? path_sync_dir(env, op->set->path) : status;
+}
+
 // The recovery point is forgotten first: a crash before the rename leaves a log that is scanned whole, one
 // after it a directory whose name says that it may go. On a disk too full for that the files go first, since
 // deleting is how space comes back; a crash in between leaves a log that is reported as lost.
@@ -498,17 +523,40 @@ static void delete_run(struct log_op *op)
         op->status = log_op_void(op);
     bool full = op->status == ST_NO_SPACE;
     if (op->status == ST_OK || full)
-        op->status = path_rename(env, op->log->path, to.text);
-    if (op->status == ST_NOT_FOUND)
-        op->status = ST_OK; // never had a record
-    else if (op->status == ST_OK)
-        op->status = path_sync_dir(env, op->set->path);
+        op->status = rename_away(op, to.text);
     if (!full || op->keeps || op->status != ST_OK)
         return; // with its recovery point still there a log set aside is reported as lost at the next start
     log_remove_dir(env, to.text);
     op->status = save_first(op->data);
     if (op->status == ST_OK)
         op->status = log_op_void(op);
+}
+
+// What a try has done the next one finds done. Until one comes to its end nobody else can have the name: who
+// waits for it has failed by the same disk, and is read anew (heal.c) behind it.
+static void delete_ended(struct log_op *op)
+{
+    struct log_set *set = op->set;
+    struct log *next = map_get(&set->by_name, slice_str(op->log->name));
+    change_ended(op);
+    if (op->status == ST_NO_SPACE || next == NULL || next->status != ST_OK || !log_name_taken(next))
+        return;
+    log_go_offline(next, op->status);
+    if (set->on_durable != NULL)
+        set->on_durable(next, op->status);
+}
+
+static void delete_again(struct log_op *op)
+{
+    struct change *change = op->data;
+    op->status = ST_OK;
+    if (change->lowers)
+        change->checkpoint = log_checkpoint_new(op->set, false);
+}
+
+bool log_name_taken(const struct log *log)
+{
+    return !log->on_disk && map_get(&log->set->leaving, slice_str(log->name)) != NULL;
 }
 
 // The directory's name is free: who waits for it may write.
@@ -550,16 +598,21 @@ static void log_leave(struct log *log, bool keeps, log_done_fn *done, void *cont
     ASSERT(!log->deleted);
     log_ops_release(log->set); // its own come before its removal
     struct log_op *op = log_change(log, 0, done, context);
+    struct change *change = op->data;
     op->prepare = delete_prepare;
+    op->again = delete_again;
+    op->ended = delete_ended;
     op->run = delete_run;
-    op->voids = true;
+    op->voids = op->removal = true;
     op->keeps = keeps;
     op->finish = delete_finish;
     log->deleted = true; // from now on the name may be used anew: a new log writes nothing before the rename
     log_files_changed(log);
     if (!log->future)
         map_remove(&log->set->by_name, slice_str(log->name));
-    map_put(&log->set->leaving, slice_str(log->name), log);
+    change->nothing = log_name_taken(log);
+    if (!change->nothing)
+        map_put(&log->set->leaving, slice_str(log->name), log);
     log_op_queue(op);
 }
 

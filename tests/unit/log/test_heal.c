@@ -168,6 +168,83 @@ Test(heal, a_group_that_came_to_nothing_is_not_replayed_over_what_came_later)
     help_fini(&help);
 }
 
+// Four segments, and something in the journal.
+static void fill_segments(struct help *help)
+{
+    start(help, 5 * JOURNAL_PAGE);
+    help->config.log.segment_bytes = 1;
+    log_configure(help->log, &help->config.log);
+    for (int i = 0; i < 3; i++)
+        help_append(help, 1, 50, 0);
+    help_flush(help);
+    help->config.log.segment_bytes = 1 << 20;
+    log_configure(help->log, &help->config.log);
+    help_append(help, 1, 50, 0);
+    help_flush(help);
+    log_attach(help->log, NULL);
+}
+
+static void make_anew(struct help *help, struct uuid id)
+{
+    cr_assert_eq(log_create(help->set, "t-0", id, &help->config.log, &help->log), ST_OK);
+    help->count = 0;
+    help->acked = 0;
+    cr_assert_eq(help_append(help, 1, 100, 5), ST_OK);
+}
+
+static bool count_stray(const char *name, void *context)
+{
+    int *count = context;
+    *count += strstr(name, "-stray") != NULL;
+    return true;
+}
+
+// The directory fails before the old one's files are out of the way. Also when another one of the name comes
+// and goes meanwhile.
+Test(heal, a_log_has_nothing_of_one_of_its_name_whose_removal_has_failed)
+{
+    struct uuid id = {{0x99, 0x55, 0xaa, 0x66}};
+    for (int twice = 0; twice < 2; twice++) {
+        struct help help;
+        int strays = 0;
+        fill_segments(&help);
+        fake_break(help.env, "millrace-journal", true);
+        (twice ? log_set_aside : log_delete)(help.log, help_on_done, &help);
+        make_anew(&help, (struct uuid){{twice ? 0x77 : 0x99, 0x55, 0xaa, 0x66}});
+        if (twice) {
+            log_delete(help.log, help_on_done, &help);
+            make_anew(&help, id);
+        }
+        log_attach(help.log, &help);
+        help_flush(&help);
+        cr_assert_eq(log_set_status(help.set), ST_IO);
+        for (int i = 0; i < 10; i++)
+            fake_advance_ms(help.env, 1000);
+        cr_assert_eq(log_status(help.log), ST_IO);
+        cr_assert_eq(help.acked, 0);
+        fake_break(help.env, "millrace-journal", false);
+        for (int i = 0; i < 60; i++)
+            fake_advance_ms(help.env, 1000);
+        cr_assert_eq(help.done_calls, 1 + twice);
+        cr_assert_eq(help.done, ST_OK);
+        cr_assert_eq(log_status(help.log), ST_OK);
+        cr_assert_eq(log_end(help.log), 0);
+        help.count = 0;
+        for (int i = 0; i < 2; i++) {
+            cr_assert_eq(help_append(&help, 1, 100, 5), ST_OK);
+            help_flush(&help);
+        }
+        cr_assert_eq(help.acked, 2);
+        help_crash(&help, true, false);
+        help_open(&help, false);
+        cr_assert(uuid_equal(log_id(help.log), id));
+        cr_assert_eq(help_check_content(&help), 2);
+        cr_assert_eq(path_list(help.env, "/data", count_stray, &strays), ST_OK);
+        cr_assert_eq(strays, twice);
+        help_fini(&help);
+    }
+}
+
 Test(heal, a_directory_waits_until_its_owner_may_have_it_back)
 {
     struct help help;
@@ -312,6 +389,38 @@ Test(heal, a_failed_log_on_its_way_out_keeps_no_room_from_others)
     help.count = 0;
     help_open(&help, true);
     cr_expect_eq(log_end(help.log), 0, "a new one");
+    help_fini(&help);
+}
+
+// The one made anew has failed with its directory, which is back before there is room for the removal.
+Test(heal, a_log_has_nothing_of_one_of_its_name_whose_removal_waits_for_room)
+{
+    struct help help;
+    struct log *log;
+    char name[16];
+    truncate_two(&help);
+    log_delete(log_set_find(help.set, "p-0"), help_on_done, &help);
+    cr_assert_eq(log_create(help.set, "p-0", (struct uuid){{11}}, &help.config.log, &log), ST_OK);
+    fake_of(help.env)->sync_fs_fails = true;
+    for (int i = 0; i <= help.config.sync_each_max; i++) {
+        struct log *other;
+        snprintf(name, sizeof name, "q-%d", i);
+        cr_assert_eq(log_create(help.set, name, (struct uuid){{12}}, &help.config.log, &other), ST_OK);
+        help_append_to(&help, other, 1, 50, 0);
+    }
+    help_flush(&help);
+    cr_assert_eq(log_set_status(help.set), ST_IO);
+    fake_of(help.env)->sync_fs_fails = false;
+    for (int i = 0; i < 20; i++)
+        fake_advance_ms(help.env, 1000);
+    cr_assert_eq(log_set_status(help.set), ST_OK);
+    cr_assert_eq(help.done_calls, 1);
+    fail(&help, false);
+    for (int i = 0; i < 100; i++)
+        fake_advance_ms(help.env, 1000);
+    cr_expect_eq(help.done_calls, 3);
+    cr_expect_eq(log_status(log), ST_OK);
+    cr_expect_eq(log_end(log), 0);
     help_fini(&help);
 }
 
