@@ -15,7 +15,8 @@
 enum {
     ARENA_LEAST = 256 << 10,
     ARENA_PER_BYTE = 32, // decoded bytes per byte of the frame: no honest request needs more
-    ARENA_MAX = 128 << 20,
+    ARENA_DECODE_MAX = 128 << 20,
+    ARENA_ANSWER_MAX = 256 << 20, // request and answer together
     ANSWER_MAX = 16 << 20, // a relay carries no more
     IMAGE_WAIT_MS = 250
 };
@@ -188,9 +189,11 @@ static enum status decode(struct coordinator_request *request, struct slice fram
     request->body = arena_alloc(&request->arena, request->api->request->structure->size);
     if (request->body == NULL)
         return ST_NO_MEMORY;
-    return kafka_decode_request(request->api->request, request->version,
-                                slice_of(frame.data + used, frame.len - used), &request->arena,
-                                request->body);
+    status = kafka_decode_request(request->api->request, request->version,
+                                  slice_of(frame.data + used, frame.len - used), &request->arena,
+                                  request->body);
+    request->arena.cap = ARENA_ANSWER_MAX;
+    return status;
 }
 
 static enum status find_all(const struct coordinator_request *request)
@@ -271,7 +274,7 @@ static struct coordinator_request *request_new(struct coordinator *coordinator,
                                             .listener = relay->listener,
                                             .host = relay->client_host,
                                             .session = relay->session};
-    arena_init(&request->arena, cap < ARENA_MAX ? cap : ARENA_MAX);
+    arena_init(&request->arena, cap < ARENA_DECODE_MAX ? cap : ARENA_DECODE_MAX);
     request->previous = requests->last;
     *(requests->last ? &requests->last->next : &requests->first) = request;
     requests->last = request;

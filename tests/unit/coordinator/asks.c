@@ -79,7 +79,7 @@ int16_t beat(int16_t version, const char *group, const char *member, int32_t gen
     return error;
 }
 
-int16_t commit(int16_t version, struct commit what)
+void send_commit(struct desk_call *call, int16_t version, struct commit what)
 {
     struct kafka_offset_commit_request_offset_commit_request_partition partition = {
         .partition_index = what.partition,
@@ -98,8 +98,13 @@ int16_t commit(int16_t version, struct commit what)
         request.retention_time_ms = what.retention_ms;
     request.topics = &topic;
     request.topics_count = 1;
+    desk_send(&d, call, KAFKA_API_OFFSET_COMMIT, version, &request);
+}
+
+int16_t commit(int16_t version, struct commit what)
+{
     struct desk_call call;
-    desk_send(&d, &call, KAFKA_API_OFFSET_COMMIT, version, &request);
+    send_commit(&call, version, what);
     const struct kafka_offset_commit_response *answer = desk_await(&call);
     cr_assert_eq(answer->topics_count, 1);
     int16_t error = answer->topics[0].partitions[0].error_code;

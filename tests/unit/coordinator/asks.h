@@ -24,6 +24,7 @@ void send_join(struct desk_call *call, int16_t version, const char *group, const
 void send_sync(struct desk_call *call, int16_t version, const char *group, const char *member,
                int32_t generation);
 int16_t beat(int16_t version, const char *group, const char *member, int32_t generation);
+void send_commit(struct desk_call *call, int16_t version, struct commit what);
 int16_t commit(int16_t version, struct commit what);
 // To partition 0 of t, without being a member.
 int16_t simple_commit(const char *group, int64_t offset);

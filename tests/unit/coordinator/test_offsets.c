@@ -23,6 +23,24 @@ static int32_t groups_listed(void)
     return count;
 }
 
+Test(offsets, an_answer_may_be_much_larger_than_its_request)
+{
+    enum { AT_ONCE = 250, ROUNDS = 16 };
+    static struct desk_call calls[AT_ONCE];
+    for (int i = 0; i < ROUNDS; i++) {
+        for (int k = 0; k < AT_ONCE; k++) {
+            char group[16];
+            snprintf(group, sizeof group, "%d", i * AT_ONCE + k);
+            send_commit(&calls[k], 9, (struct commit){.group = group, .topic = "t", .generation = -1});
+        }
+        for (int k = 0; k < AT_ONCE; k++) {
+            desk_await(&calls[k]);
+            desk_done(&calls[k]);
+        }
+    }
+    cr_assert_eq(groups_listed(), ROUNDS * AT_ONCE);
+}
+
 Test(offsets, an_offset_is_committed_and_fetched_at_every_version)
 {
     int16_t error;
