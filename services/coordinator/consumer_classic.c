@@ -60,7 +60,7 @@ static int16_t check_join(const struct consumer_group *group, const struct group
     bool known = join->member_id.len > 0 && consumer_find(group, join->member_id) != NULL;
     if (!known && group->members.count >= (size_t)group->settings->size_max)
         return KAFKA_ERR_GROUP_MAX_SIZE_REACHED;
-    if (!supports_any(group, join))
+    if (join->protocol_count > GROUP_PROTOCOLS_MAX || !supports_any(group, join))
         return KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL;
     bool needs_id = join->version >= VERSION_KNOWN_ID && join->instance_id.data == NULL;
     return needs_id && join->member_id.len == 0 ? KAFKA_ERR_MEMBER_ID_REQUIRED : KAFKA_ERR_NONE;

@@ -77,7 +77,8 @@ bool consumer_wants_downgrade(const struct consumer_group *group)
         return false;
     void *value;
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
-        if (!((const struct consumer_member *)value)->profile->classic)
+        const struct consumer_profile *profile = ((const struct consumer_member *)value)->profile;
+        if (!profile->classic || profile->protocol_count > GROUP_PROTOCOLS_MAX) // Kafka takes as many as come
             return false;
     }
     return true;

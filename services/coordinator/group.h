@@ -17,6 +17,8 @@
 struct group;
 struct group_member;
 
+enum { GROUP_PROTOCOLS_MAX = 64 }; // of one member; more are refused with INCONSISTENT_GROUP_PROTOCOL
+
 enum group_state { GROUP_EMPTY, GROUP_PREPARING, GROUP_COMPLETING, GROUP_STABLE };
 
 struct group_settings {

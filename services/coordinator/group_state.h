@@ -7,8 +7,6 @@
 
 #include "group.h"
 
-enum { GROUP_PROTOCOLS_MAX = 64 }; // of one member; more are refused with INCONSISTENT_GROUP_PROTOCOL
-
 struct group_member {
     struct slice id, instance_id, client_id, client_host; // in text
     struct block *text;

@@ -5,6 +5,8 @@
 #include "group_world.h"
 
 #include "consumer_protocol.h"
+#include "group_writer.h"
+#include "kafka/messages/consumer_offsets_records.h"
 #include "kafka/messages/consumer_protocol.h"
 #include "migrate.h"
 #include "record.h"
@@ -387,6 +389,69 @@ Test(consumer_migrate, a_group_goes_down_when_its_last_consumer_member_leaves)
     cr_assert(slice_is(group_protocol_type(down), "consumer"));
     cr_assert(group_dirty(down));
     group_destroy(&down);
+}
+
+static int16_t join_with_many_protocols(const char *id)
+{
+    enum { MANY = GROUP_PROTOCOLS_MAX + 1 };
+    struct buf bytes = subscription("");
+    struct group_protocol protocols[MANY];
+    char names[MANY][8];
+    for (int i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "p%d", i);
+        protocols[i] = (struct group_protocol){slice_str(names[i]), buf_slice(&bytes)};
+    }
+    struct group_join join = {.version = 5,
+                              .member_id = slice_str(id),
+                              .protocol_type = slice_str("consumer"),
+                              .protocols = protocols,
+                              .protocol_count = MANY,
+                              .session_ms = 6000,
+                              .rebalance_ms = 10000};
+    struct group_joined answer;
+    consumer_classic_join(w.group, w.now, &join, &answer);
+    buf_fini(&bytes);
+    consumer_world_write(&w);
+    return answer.error;
+}
+
+Test(consumer_migrate, nobody_joins_with_what_would_not_go_down)
+{
+    consumer_world_join(&w, "m1", "a");
+    cr_expect_eq(join_with_many_protocols("old"), KAFKA_ERR_INCONSISTENT_GROUP_PROTOCOL);
+    cr_assert_eq(join("old", "").error, KAFKA_ERR_NONE);
+    consumer_world_beat(&w, "m1", (struct said){.epoch = CONSUMER_LEAVE});
+    cr_assert(consumer_wants_downgrade(w.group));
+    struct group *down = migrate_down(w.group, w.now, &classic.settings, &classic.sink);
+    cr_assert_neq(down, NULL);
+    group_destroy(&down);
+}
+
+// Kafka has no such limit: its records may hold what was never let in here.
+static void write_many_protocols(const char *id)
+{
+    struct kafka_consumer_group_member_metadata_value_classic_protocol protocols[GROUP_PROTOCOLS_MAX + 1] = {0};
+    struct kafka_consumer_group_member_metadata_value_classic_member_metadata metadata = {
+        .session_timeout_ms = 6000,
+        .supported_protocols = protocols,
+        .supported_protocols_count = GROUP_PROTOCOLS_MAX + 1};
+    struct kafka_consumer_group_member_metadata_value value = {.classic_member_metadata = &metadata};
+    struct group_writer writer;
+    group_writer_init(&writer, slice_str("g"), consumer_world_log, &w);
+    group_writer_put(&writer, CONSUMER_KEY_MEMBER, slice_str(id),
+                     &kafka_consumer_group_member_metadata_value_message, &value);
+    cr_assert_eq(group_writer_fini(&writer), ST_OK);
+}
+
+Test(consumer_migrate, what_would_not_go_down_stays)
+{
+    consumer_world_join(&w, "m1", "a");
+    join("old", "");
+    write_many_protocols("old");
+    consumer_world_take_over(&w, 0);
+    consumer_world_beat(&w, "m1", (struct said){.epoch = CONSUMER_LEAVE});
+    cr_assert_eq(consumer_size(w.group), 1);
+    cr_assert_not(consumer_wants_downgrade(w.group));
 }
 
 Test(consumer_migrate, a_replaced_static_member_goes_down_without_a_rebalance)
