@@ -137,7 +137,7 @@ static void put_node(struct desk *desk, int32_t id, Millrace__Role role, char *e
     desk_put(desk, &record);
 }
 
-static void put_topic(struct desk *desk, uint8_t id, const char *name, int partitions)
+void desk_topic_of(struct desk *desk, uint8_t id, const char *name, int partitions)
 {
     uint8_t topic_id[16] = {id};
     Millrace__TopicRecord topic = MILLRACE__TOPIC_RECORD__INIT;
@@ -165,7 +165,7 @@ static void put_topic(struct desk *desk, uint8_t id, const char *name, int parti
 
 void desk_topic(struct desk *desk, uint8_t id, const char *name)
 {
-    put_topic(desk, id, name, 2);
+    desk_topic_of(desk, id, name, 2);
 }
 
 void desk_topic_gone(struct desk *desk, uint8_t id)
@@ -455,9 +455,9 @@ void desk_start(struct desk *desk)
     rpc_serve(desk->rpcs[2], &desk->storage.base);
     configure(desk);
     put_node(desk, 1, MILLRACE__ROLE__ROLE_STORAGE, desk->endpoints[2]);
-    put_topic(desk, 200, "__consumer_offsets", DESK_SHARDS);
-    put_topic(desk, 201, "__transaction_state", DESK_SHARDS);
-    put_topic(desk, 202, "__share_group_state", DESK_SHARDS);
+    desk_topic_of(desk, 200, "__consumer_offsets", DESK_SHARDS);
+    desk_topic_of(desk, 201, "__transaction_state", DESK_SHARDS);
+    desk_topic_of(desk, 202, "__share_group_state", DESK_SHARDS);
     desk_topic(desk, 1, "t");
     begin_life(desk);
 }

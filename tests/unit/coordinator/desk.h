@@ -86,6 +86,7 @@ void desk_positions(struct desk *desk);
 
 // A topic of 2 partitions known to the cluster, or its removal.
 void desk_topic(struct desk *desk, uint8_t id, const char *name);
+void desk_topic_of(struct desk *desk, uint8_t id, const char *name, int partitions);
 // A feature has that level from now on; those nobody has set are then at 0.
 void desk_feature(struct desk *desk, const char *name, int level);
 void desk_topic_gone(struct desk *desk, uint8_t id);

@@ -4,10 +4,12 @@
 #include "asks.h"
 
 #include "cluster/features.h"
+#include "base/mem.h"
 #include "coordinator_state.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/delete_share_group_offsets.h"
+#include "kafka/messages/describe_share_group_offsets.h"
 #include "kafka/messages/list_groups.h"
 #include "kafka/messages/read_share_group_state.h"
 #include "kafka/messages/read_share_group_state_summary.h"
@@ -33,9 +35,11 @@ struct heard {
     int partitions; // of its assignment, -1: not told
 };
 
+static const char *reads = "t"; // what members subscribe to
+
 static struct heard beats(const char *group, const char *member, int32_t epoch)
 {
-    struct slice topics[] = {text("t")};
+    struct slice topics[] = {text(reads)};
     struct kafka_share_group_heartbeat_request request;
     kafka_defaults(&kafka_share_group_heartbeat_request_message, &request);
     request.group_id = text(group);
@@ -77,6 +81,8 @@ static struct uuid topic_t(void)
     return (struct uuid){.bytes = {1}};
 }
 
+static int32_t batches_told; // to the last leader that began
+
 // What the share coordinator says to a leader that begins; -1 when it knows nothing.
 static int64_t leader_reads(const char *group, int32_t partition, int32_t leader_epoch, int16_t *error)
 {
@@ -91,23 +97,18 @@ static int64_t leader_reads(const char *group, int32_t partition, int32_t leader
     const struct kafka_read_share_group_state_response *answer = desk_await(&call);
     *error = answer->results[0].partitions[0].error_code;
     int64_t start = answer->results[0].partitions[0].start_offset;
+    batches_told = answer->results[0].partitions[0].state_batches_count;
     desk_done(&call);
     return start;
 }
 
-static int16_t leader_writes(const char *group, int32_t partition, int32_t leader_epoch, int64_t start)
+typedef struct kafka_write_share_group_state_request_partition_data written_part;
+typedef struct kafka_write_share_group_state_request_state_batch written_batch;
+
+static int16_t leader_says(const char *group, written_part *part)
 {
-    struct kafka_write_share_group_state_request_state_batch batch = {
-        .first_offset = start + 1, .last_offset = start + 2, .delivery_state = 2, .delivery_count = 1};
-    struct kafka_write_share_group_state_request_partition_data part = {.partition = partition,
-                                                                        .state_epoch = -1,
-                                                                        .leader_epoch = leader_epoch,
-                                                                        .start_offset = start,
-                                                                        .delivery_complete_count = 2,
-                                                                        .state_batches = &batch,
-                                                                        .state_batches_count = 1};
     struct kafka_write_share_group_state_request_write_state_data topic = {
-        .topic_id = topic_t(), .partitions = &part, .partitions_count = 1};
+        .topic_id = topic_t(), .partitions = part, .partitions_count = 1};
     struct kafka_write_share_group_state_request request = {
         .group_id = text(group), .topics = &topic, .topics_count = 1};
     struct desk_call call;
@@ -116,6 +117,20 @@ static int16_t leader_writes(const char *group, int32_t partition, int32_t leade
     int16_t error = answer->results[0].partitions[0].error_code;
     desk_done(&call);
     return error;
+}
+
+static int16_t leader_writes(const char *group, int32_t partition, int32_t leader_epoch, int64_t start)
+{
+    written_batch batch = {
+        .first_offset = start + 1, .last_offset = start + 2, .delivery_state = 2, .delivery_count = 1};
+    written_part part = {.partition = partition,
+                         .state_epoch = -1,
+                         .leader_epoch = leader_epoch,
+                         .start_offset = start,
+                         .delivery_complete_count = 2,
+                         .state_batches = &batch,
+                         .state_batches_count = 1};
+    return leader_says(group, &part);
 }
 
 Test(share_groups, share_coordinators_are_told_before_members_get_partitions)
@@ -163,6 +178,30 @@ Test(share_groups, what_a_leader_has_written_is_there_for_the_next_one)
     cr_expect_eq(leader_reads("g", 1, 4, &error), 10);
     cr_expect_eq(leader_writes("g", 1, 3, 11), KAFKA_ERR_FENCED_LEADER_EPOCH);
     cr_expect_eq(leader_reads("g", 1, 4, &error), 10);
+}
+
+// group.share.partition.max.record.locks at its largest: one of two records is held, or may be had again.
+Test(share_groups, a_leader_hears_of_every_record_that_can_be_on_its_way)
+{
+    enum { COUNT = 20000 };
+    int16_t error;
+    written_batch *batches = mem_calloc(COUNT, sizeof *batches);
+    written_part part = {.state_epoch = -1,
+                         .leader_epoch = 3,
+                         .state_batches = batches,
+                         .state_batches_count = COUNT};
+    for (int32_t i = 0; i < COUNT; i++)
+        batches[i] = (written_batch){.first_offset = i,
+                                     .last_offset = i,
+                                     .delivery_state = i % 2 == 0 ? 0 : 2,
+                                     .delivery_count = 1};
+    settles("g", "m1", 0, 2);
+    leader_reads("g", 0, 3, &error);
+    cr_assert_eq(leader_says("g", &part), KAFKA_ERR_NONE);
+    leader_reads("g", 0, 4, &error);
+    cr_expect_eq(error, KAFKA_ERR_NONE);
+    cr_expect_eq(batches_told, COUNT);
+    mem_free(batches);
 }
 
 Test(share_groups, the_state_of_a_deleted_topic_is_gone)
@@ -324,6 +363,25 @@ Test(share_groups, a_topic_that_is_named_often_is_forgotten_once)
     cr_expect_eq(errors[3], KAFKA_ERR_NONE);
     leader_reads("g", 1, 3, &error);
     cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+}
+
+Test(share_groups, a_group_of_many_partitions_is_described_and_deleted)
+{
+    enum { COUNT = 6000 };
+    reads = "many";
+    desk_topic_of(&d, 2, reads, COUNT);
+    int32_t one = settles("g", "m1", 0, COUNT);
+    cr_assert_eq(beats("g", "m1", -1).error, KAFKA_ERR_NONE, "%d", one);
+    struct kafka_describe_share_group_offsets_request_describe_share_group_offsets_request_group group = {
+        .group_id = text("g"), .topics_count = -1};
+    struct kafka_describe_share_group_offsets_request request = {.groups = &group, .groups_count = 1};
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_DESCRIBE_SHARE_GROUP_OFFSETS, 0, &request);
+    const struct kafka_describe_share_group_offsets_response *answer = desk_await(&call);
+    cr_assert_eq(answer->groups[0].topics_count, 1);
+    cr_expect_eq(answer->groups[0].topics[0].partitions_count, COUNT);
+    desk_done(&call);
+    cr_expect_eq(delete_group("g"), KAFKA_ERR_NONE);
 }
 
 // ---- lag ----
