@@ -81,7 +81,7 @@ static bool ask(struct coordinator_request *request)
         return false;
     bool asked = gather(request, &wanted) && wanted.parts.count > 0;
     if (asked) {
-        share_round_cancel(&cell->telling); // or an older word might come behind this one
+        shard_share_hush(cell); // or an older word might come behind this one
         asked = share_asks_add(asks, SHARE_ASK_INITIALIZE, group_id(cell->group),
                                share_group_state_epoch(cell->share, true), &wanted.parts, wanted.starts);
         shard_changed(cell);

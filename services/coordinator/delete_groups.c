@@ -51,7 +51,7 @@ static int16_t delete_one(const struct coordinator_request *request, struct slic
 
 static bool ask(struct share_asks *asks, struct shard_group *cell)
 {
-    share_round_cancel(&cell->telling); // or what it says might come behind the deletion
+    shard_share_hush(cell); // or what it says might come behind the deletion
     struct parts parts = parts_sum(share_group_pending(cell->share), share_group_initialized(cell->share));
     bool added = share_asks_add(asks, SHARE_ASK_DELETE, group_id(cell->group), -1, &parts, NULL);
     parts_fini(&parts);

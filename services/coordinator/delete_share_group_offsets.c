@@ -70,7 +70,7 @@ static bool ask(struct coordinator_request *request)
     struct parts parts = gather(request, cell->share);
     bool asked = parts.count > 0;
     if (asked) {
-        share_round_cancel(&cell->telling); // or what it says might come behind the deletion
+        shard_share_hush(cell); // or what it says might come behind the deletion
         asked = share_asks_add(asks, SHARE_ASK_DELETE, group_id(cell->group), -1, &parts, NULL);
     }
     parts_fini(&parts);
@@ -117,9 +117,14 @@ static void put_topics(struct coordinator_request *request, const struct share_a
     parts_fini(&failed);
 }
 
-static void take_answers(struct shard_group *cell, const struct share_ask *asked)
+// Also when the group has got members meanwhile: they have it initialised again.
+static void take_answers(const struct coordinator_request *request, const struct share_ask *asked)
 {
+    const request_t *in = request->body;
+    struct shard_group *cell = shard_find(request->shard, in->group_id, false);
     struct parts gone = {0};
+    if (cell == NULL || cell->share == NULL)
+        return;
     for (size_t i = 0; asked != NULL && i < asked->count; i++)
         if (asked->items[i].error == KAFKA_ERR_NONE)
             parts_append(&gone, &asked->items[i].part);
@@ -136,6 +141,10 @@ void coordinator_delete_share_group_offsets(struct coordinator_request *request)
     response_t response;
     if (share_asks_of(request) == NULL && ask(request))
         return;
+    struct share_asks *asks = share_asks_of(request);
+    const struct share_ask *asked = asks != NULL ? share_asks_find(asks, in->group_id) : NULL;
+    if (asks != NULL)
+        take_answers(request, asked);
     kafka_defaults(&kafka_delete_share_group_offsets_response_message, &response);
     response.error_code = find(request, &cell);
     if (response.error_code != KAFKA_ERR_NONE) {
@@ -143,10 +152,6 @@ void coordinator_delete_share_group_offsets(struct coordinator_request *request)
         request_answer(request, &response);
         return;
     }
-    struct share_asks *asks = share_asks_of(request);
-    const struct share_ask *asked = asks != NULL ? share_asks_find(asks, in->group_id) : NULL;
-    if (asks != NULL)
-        take_answers(cell, asked);
     put_topics(request, asked, &response);
     request_answer(request, &response);
 }

@@ -36,6 +36,8 @@ struct shard_group {
     struct streams_group *streams;   // the group, when it uses the streams protocol (KIP-1071)
     struct share_group *share;       // the group, when it is a share group (KIP-932)
     struct share_round *telling;     // share coordinators are told of partitions it begins to read
+    struct share_round *looking;     // ... are asked whether they keep those it reads
+    bool unsure;                     // they may have forgotten some while it was empty
     bool converting;                 // its records are buried because it changes its protocol
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
@@ -112,6 +114,9 @@ int16_t shard_to_streams(struct shard_group *cell);
 int16_t shard_to_classic(struct shard_group *cell);
 // The group is a share group from now on, if nothing was known of it; else GROUP_ID_NOT_FOUND.
 int16_t shard_to_share(struct shard_group *cell);
+// What is asked of share coordinators about the share group would mix with what its caller is about to tell
+// them: nothing comes of it.
+void shard_share_hush(struct shard_group *cell);
 // Topics have come or gone: what groups subscribe to by regular expression may be another set.
 void shard_topic_added(struct shard *shard, struct slice topic);
 

@@ -7,7 +7,7 @@
 #include "shard_state.h"
 #include "share_group_record.h"
 
-enum { TELL_MS = 15000 };
+enum { ASK_MS = 15000 };
 
 static enum status append(void *context, struct slice key, struct slice value)
 {
@@ -46,10 +46,69 @@ int16_t shard_to_share(struct shard_group *cell)
 
 // ---- share coordinators ----
 
+static struct share_round *ask(struct shard_group *cell, enum share_question question,
+                               const struct parts *parts, share_round_fn *done)
+{
+    struct share_round_item *items = mem_calloc(parts->count, sizeof *items);
+    for (size_t i = 0; i < parts->count; i++)
+        items[i] = (struct share_round_item){.part = parts->items[i], .start = -1};
+    struct share_round_options options = {.peers = cell->shard->options.peers,
+                                          .question = question,
+                                          .group = group_id(cell->group),
+                                          .state_epoch = share_group_state_epoch(cell->share, false),
+                                          .timeout_ms = ASK_MS,
+                                          .done = done,
+                                          .context = cell};
+    struct share_round *round = share_round_begin(&options, items, parts->count);
+    mem_free(items);
+    return round;
+}
+
 // Whether a partition may be given to members: also one that somebody has set further meanwhile.
 static bool told(const struct share_round_item *item)
 {
     return item->error == KAFKA_ERR_NONE || item->error == KAFKA_ERR_FENCED_STATE_EPOCH;
+}
+
+void shard_share_hush(struct shard_group *cell)
+{
+    share_round_cancel(&cell->telling);
+    cell->unsure = cell->unsure || cell->looking != NULL;
+    share_round_cancel(&cell->looking);
+}
+
+// A deletion may break off between what share coordinators have forgotten and what the group knows of that: its
+// client is gone, or was this process. Nobody could ever read such a partition, so a group that gets members asks.
+// What begins by configuration has lost nothing when it is initialised once more.
+static void on_looked(void *context, struct share_round_item *items, size_t count)
+{
+    struct shard_group *cell = context;
+    struct shard *shard = cell->shard;
+    struct parts gone = {0};
+    cell->looking = NULL;
+    for (size_t i = 0; i < count; i++) {
+        cell->unsure = cell->unsure || share_round_open(&items[i]);
+        if (items[i].error == KAFKA_ERR_NONE && items[i].state_epoch == 0 && items[i].start < 0 &&
+            parts_have(share_group_initialized(cell->share), &items[i].part))
+            parts_append(&gone, &items[i].part);
+    }
+    if (gone.count > 0)
+        share_group_forgotten(cell->share, &gone);
+    parts_fini(&gone);
+    shard_changed(cell);
+    shard->options.on_clock(shard->options.context, shard);
+}
+
+static void look(struct shard_group *cell)
+{
+    const struct parts *all = share_group_initialized(cell->share);
+    if (share_group_size(cell->share) == 0)
+        cell->unsure = true;
+    else if (cell->unsure && cell->looking == NULL && cell->shard->options.peers != NULL) {
+        cell->unsure = false;
+        if (all->count > 0)
+            cell->looking = ask(cell, SHARE_ASK_SUMMARY, all, on_looked);
+    }
 }
 
 static void on_told(void *context, struct share_round_item *items, size_t count)
@@ -61,8 +120,10 @@ static void on_told(void *context, struct share_round_item *items, size_t count)
     for (size_t i = 0; i < count; i++)
         if (told(&items[i]) && parts_have(share_group_pending(cell->share), &items[i].part))
             parts_append(&parts, &items[i].part);
-    if (parts.count > 0)
+    if (parts.count > 0) {
         share_group_told(cell->share, &parts);
+        shard_share_hush(cell); // it may have been asked before
+    }
     parts_fini(&parts);
     shard_changed(cell);
     shard->options.on_clock(shard->options.context, shard);
@@ -71,25 +132,14 @@ static void on_told(void *context, struct share_round_item *items, size_t count)
 void shard_share_tell(struct shard_group *cell)
 {
     const struct parts *pending = share_group_pending(cell->share);
-    if (pending->count == 0 || cell->telling != NULL || cell->shard->options.peers == NULL)
-        return;
-    struct share_round_item *items = mem_calloc(pending->count, sizeof *items);
-    for (size_t i = 0; i < pending->count; i++)
-        items[i] = (struct share_round_item){.part = pending->items[i], .start = -1};
-    struct share_round_options options = {.peers = cell->shard->options.peers,
-                                          .question = SHARE_ASK_INITIALIZE,
-                                          .group = group_id(cell->group),
-                                          .state_epoch = share_group_state_epoch(cell->share, false),
-                                          .timeout_ms = TELL_MS,
-                                          .done = on_told,
-                                          .context = cell};
-    cell->telling = share_round_begin(&options, items, pending->count);
-    mem_free(items);
+    look(cell);
+    if (pending->count > 0 && cell->telling == NULL && cell->shard->options.peers != NULL)
+        cell->telling = ask(cell, SHARE_ASK_INITIALIZE, pending, on_told);
 }
 
 void shard_share_drop(struct shard_group *cell)
 {
-    share_round_cancel(&cell->telling);
+    shard_share_hush(cell);
     share_group_destroy(&cell->share);
 }
 

@@ -43,7 +43,8 @@ void shard_bury_streams(struct shard_group *cell);        // cell is gone
 enum status shard_apply_streams(struct shard *shard, int16_t type, struct slice key, struct slice value);
 
 // ---- shard_share.c ----
-void shard_share_tell(struct shard_group *cell); // share coordinators, of what is pending
+// Share coordinators, of what is pending; and asks them about the rest when that is not certain.
+void shard_share_tell(struct shard_group *cell);
 void shard_share_drop(struct shard_group *cell); // what there is of a share group in the cell
 enum status shard_seal_share(struct shard_group *cell);
 void shard_bury_share(struct shard_group *cell); // cell is gone

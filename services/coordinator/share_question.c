@@ -180,6 +180,7 @@ static void take_summary(const summary_response *answer, struct share_round_item
             item->error = result->error_code;
             item->start = result->start_offset;
             item->leader_epoch = result->leader_epoch;
+            item->state_epoch = result->state_epoch;
             item->complete = result->delivery_complete_count;
         }
     }

@@ -65,7 +65,7 @@ void share_round_cancel(struct share_round **pointer)
     *pointer = NULL;
 }
 
-static bool open(const struct share_round_item *item)
+bool share_round_open(const struct share_round_item *item)
 {
     return item->error == KAFKA_ERR_COORDINATOR_NOT_AVAILABLE || item->error == KAFKA_ERR_NOT_COORDINATOR ||
            item->error == KAFKA_ERR_COORDINATOR_LOAD_IN_PROGRESS ||
@@ -77,7 +77,7 @@ static void pass_ended(struct share_round *round)
     struct env *env = round->options.peers->env;
     bool any = false;
     for (size_t i = 0; i < round->count; i++)
-        any = any || open(&round->items[i]);
+        any = any || share_round_open(&round->items[i]);
     if (any && env_now_us(env) + RETRY_MS * 1000 < round->deadline_us) {
         timer_start_ms(env, &round->timer, RETRY_MS);
         return;
@@ -212,7 +212,7 @@ static void begin_pass(struct share_round *round)
     const struct image *image = round->options.peers->image;
     round->asked = 0;
     for (size_t i = 0; i < round->count; i++)
-        if (open(&round->items[i]))
+        if (share_round_open(&round->items[i]))
             round->order[round->asked++] = (struct round_place){
                 i, share_round_shard(image, block_slice(round->group), &round->items[i].part)};
     qsort(round->order, round->asked, sizeof *round->order, by_shard);

@@ -31,6 +31,7 @@ struct share_round_item {
     int64_t start;        // INITIALIZE: where it begins, -1: by configuration; SUMMARY: told
     int16_t error;        // Kafka's; COORDINATOR_NOT_AVAILABLE: nobody answered
     int32_t leader_epoch; // SUMMARY
+    int32_t state_epoch;  // SUMMARY; 0: nothing is kept, since groups have their state kept from epoch 1 on
     int32_t complete;     // SUMMARY: records behind the start that are over, -1: not known
     int64_t end;          // of the log, by share_ends.h; -1: not known
 };
@@ -54,6 +55,8 @@ int32_t share_round_shard(const struct image *image, struct slice group, const s
 // items: copied, ascending by partition. done is called once, never from inside.
 struct share_round *share_round_begin(const struct share_round_options *options,
                                       const struct share_round_item *items, size_t count);
+// Whether it had no answer, or one that would be another later.
+bool share_round_open(const struct share_round_item *item);
 // done is not called any more. NULL inside is allowed.
 void share_round_cancel(struct share_round **round);
 
