@@ -163,6 +163,15 @@ static void relay_on_reply(const Millrace__RelayReply *reply, void *closure_data
         relay_fail(relay, result->status);
 }
 
+// How long an owner has for its answer.
+static int64_t patience_ms(const struct relay *relay)
+{
+    int64_t left_ms = (relay->deadline_us - env_now_us(relay->relays->env)) / 1000;
+    if (relay->call.try_ms > 0 && relay->call.try_ms < left_ms)
+        return relay->call.try_ms;
+    return left_ms > 0 ? left_ms : 1;
+}
+
 static void call_owner(struct relay *relay, const struct image_node *node)
 {
     struct relays *relays = relay->relays;
@@ -175,8 +184,7 @@ static void call_owner(struct relay *relay, const struct image_node *node)
     request.listener = (char *)(uintptr_t)principal->listener;
     request.client_host = (char *)(uintptr_t)principal->host;
     request.session = principal->session;
-    int64_t left_ms = (relay->deadline_us - env_now_us(relays->env)) / 1000;
-    struct rpc_options options = {.deadline_ms = left_ms > 0 ? left_ms : 1,
+    struct rpc_options options = {.deadline_ms = patience_ms(relay),
                                   .linger_us = relay->call.unhurried ? RELAY_LINGER_US : 0,
                                   .payload = &relay->call.frame,
                                   .payload_count = 1};

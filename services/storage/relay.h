@@ -43,6 +43,7 @@ struct relay_call {
     bool repeatable;    // running twice is harmless
     bool unhurried;     // may wait RELAY_LINGER_US for others to go out with
     int64_t timeout_ms; // from now
+    int64_t try_ms;     // repeatable: an owner that says nothing for so long is looked for again; 0: never
     relay_fn *done;     // called exactly once, never from inside relay_start
     void *context;
 };

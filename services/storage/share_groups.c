@@ -16,6 +16,7 @@
 enum {
     SWEEP_MS = 1000,
     ASK_MS = 15000,                    // of one question to the share coordinator, repeats included
+    ASK_TRY_MS = 4000,                 // ... of one of them
     SERVED_NAME_MAX = 40000,           // a group id, a topic id, a number
     SESSION_PARTITIONS_MAX = 256 << 10 // of all share sessions; about 150 bytes each
 };
@@ -174,6 +175,7 @@ struct relay *share_groups_ask(struct share_served *served, struct block *frame,
                               .key = block_slice(served->name),
                               .repeatable = true,
                               .timeout_ms = ASK_MS,
+                              .try_ms = ASK_TRY_MS,
                               .done = done,
                               .context = served};
     served->asked_us = env_now_us(served->groups->env);

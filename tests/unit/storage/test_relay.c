@@ -4,6 +4,7 @@
 
 #include "applied.h"
 #include "cluster/shard.h"
+#include "frame.h"
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/describe_groups.h"
@@ -120,6 +121,40 @@ Test(storage_relay, repeatable_request_survives_its_owner_dying)
     cr_expect_eq(status, ST_OK);
     cr_expect_eq(other->relays, 1);
     coordinator_reopen(owner, node.env);
+}
+
+static void note_relayed(void *context, enum status status, struct block *response)
+{
+    *(enum status *)context = status;
+}
+
+Test(storage_relay, an_owner_that_says_nothing_is_looked_for_again)
+{
+    static const struct principal self = {
+        .name = PRINCIPAL_ANONYMOUS, .listener = "PLAINTEXT", .host = "127.0.0.1"};
+    struct owner *owner = owner_of("g");
+    struct owner *other = owner == &node.coordinators[0] ? &node.coordinators[1] : &node.coordinators[0];
+    struct kafka_heartbeat_request request = {.group_id = slice_str("g"), .member_id = slice_str("m")};
+    struct block *frame = frame_encode(kafka_api(KAFKA_API_HEARTBEAT), 4, NULL, &request);
+    enum status status = ST_AGAIN;
+    struct relay_call call = {.frame = frame,
+                              .principal = &self,
+                              .target = RELAY_GROUP,
+                              .key = slice_str("g"),
+                              .repeatable = true,
+                              .timeout_ms = 15000,
+                              .try_ms = 500,
+                              .done = note_relayed,
+                              .context = &status};
+    owner->mood = HOLDS;
+    relay_start(storage_relays(node_storage()), &call);
+    node_turn(&node, 100);
+    cr_assert_not_null(owner->held);
+    node_assign(&node, (int)(other - node.coordinators));
+    node_turn(&node, 1000);
+    cr_expect_eq(status, ST_OK);
+    cr_expect_eq(other->relays, 1);
+    block_unref(&frame);
 }
 
 Test(storage_relay, request_whose_second_run_could_differ_fails_when_its_outcome_is_unknown)
