@@ -117,7 +117,7 @@ void shard_forget_topic(struct shard *shard, const struct image_topic *topic)
         if (cell->consumer != NULL)
             consumer_topic_removed(cell->consumer, slice_str(topic->name));
         if (cell->share != NULL)
-            share_group_topic_removed(cell->share, topic->id);
+            share_group_topics_removed(cell->share);
         shard_changed(cell);
     }
 }

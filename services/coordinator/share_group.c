@@ -276,19 +276,16 @@ bool share_group_subscribed(const struct share_group *group, struct slice topic)
 }
 
 // Share coordinators hear of it themselves.
-void share_group_topic_removed(struct share_group *group, struct uuid topic)
+void share_group_topics_removed(struct share_group *group)
 {
-    struct parts its = {0};
-    for (int i = 0; i < 2; i++) {
-        const struct parts *all = i == 0 ? &group->pending : &group->initialized;
-        for (size_t k = 0; k < all->count; k++)
-            if (uuid_equal(all->items[k].topic, topic))
-                parts_push(&its, &all->items[k]);
-    }
-    parts_sort(&its);
-    if (its.count > 0)
-        share_group_forgotten(group, &its);
-    parts_fini(&its);
+    struct parts all = parts_sum(&group->pending, &group->initialized), gone = {0};
+    for (size_t i = 0; i < all.count; i++)
+        if (image_topic(group->topics->image, all.items[i].topic) == NULL)
+            parts_append(&gone, &all.items[i]);
+    if (gone.count > 0)
+        share_group_forgotten(group, &gone);
+    parts_fini(&gone);
+    parts_fini(&all);
 }
 
 static void schedule_all(struct share_group *group)
@@ -319,7 +316,8 @@ void share_group_resume(struct share_group *group, struct group_now now)
 {
     bool any = false;
     void *value;
-    group->dirty = false; // what was read is written already
+    group->dirty = false;              // what was read is written already
+    share_group_topics_removed(group); // while nobody was the owner: its image is not behind the former one's
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
         struct share_member *member = value;
         if (member->profile == NULL) { // cut apart before its first record was written

@@ -60,7 +60,7 @@ int32_t share_group_state_epoch(struct share_group *group, bool advance);
 
 // ---- topics and clock ----
 bool share_group_subscribed(const struct share_group *group, struct slice topic);
-void share_group_topic_removed(struct share_group *group, struct uuid topic);
+void share_group_topics_removed(struct share_group *group); // some are not in the image any more
 void share_group_tick(struct share_group *group, struct group_now now); // at share_group_wake_us
 void share_group_resume(struct share_group *group, struct group_now now);
 

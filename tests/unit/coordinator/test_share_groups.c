@@ -36,6 +36,7 @@ struct heard {
 };
 
 static const char *reads = "t"; // what members subscribe to
+static int32_t interval_ms;     // at which the last one is to come back
 
 static struct heard beats(const char *group, const char *member, int32_t epoch)
 {
@@ -51,6 +52,7 @@ static struct heard beats(const char *group, const char *member, int32_t epoch)
     desk_send(&d, &call, KAFKA_API_SHARE_GROUP_HEARTBEAT, 1, &request);
     const struct kafka_share_group_heartbeat_response *answer = desk_await(&call);
     struct heard heard = {answer->error_code, answer->member_epoch, -1};
+    interval_ms = answer->heartbeat_interval_ms;
     if (answer->assignment != NULL)
         heard.partitions = answer->assignment->topic_partitions_count == 0
                                ? 0
@@ -214,6 +216,35 @@ Test(share_groups, the_state_of_a_deleted_topic_is_gone)
     desk_turns(&d, 100);
     leader_reads("g", 1, 3, &error);
     cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+}
+
+static size_t pending_of(const char *group)
+{
+    struct shard_group *cell =
+        shard_find(coordinator_shard_of(d.coordinator, text(group)), text(group), false);
+    return cell != NULL ? share_group_pending(cell->share)->count : 0;
+}
+
+// As a topic that is deleted while the owner of the group's shard is away.
+Test(share_groups, the_next_owner_waits_for_no_deleted_topic)
+{
+    char error[CONFIG_ERROR_SIZE];
+    cr_assert_eq(config_set(d.config, "share.partitions.per.shard.max", "1", error), ST_OK, "%s", error);
+    desk_take_over(&d);
+    reads = "many";
+    desk_topic_of(&d, 2, reads, 20);
+    struct heard heard = {0};
+    for (int i = 0; pending_of("g") < 20 - DESK_SHARDS; i++) {
+        cr_assert_lt(i, 200, "share coordinators are not full");
+        heard = beats("g", "m1", 0);
+        cr_assert_eq(heard.error, KAFKA_ERR_NONE);
+        desk_turns(&d, 10);
+    }
+    desk_topic_gone(&d, 2);
+    desk_take_over(&d);
+    cr_expect_eq(pending_of("g"), 0);
+    cr_expect_eq(beats("g", "m1", heard.epoch).error, KAFKA_ERR_NONE);
+    cr_expect_gt(interval_ms, 100);
 }
 
 static int16_t consumer_joins(const char *group)
