@@ -71,6 +71,16 @@ static bool gather(struct coordinator_request *request, struct wanted *wanted)
     return true;
 }
 
+// What was to begin by configuration is not told so any more: it might come behind what is asked for here. Members
+// that read it have it initialised, should nothing come of this.
+static void take_over(struct share_group *group, const struct parts *wanted)
+{
+    struct parts pending = parts_both(share_group_pending(group), wanted);
+    if (pending.count > 0)
+        share_group_forgotten(group, &pending);
+    parts_fini(&pending);
+}
+
 // Whether the request is parked until share coordinators have answered.
 static bool ask(struct coordinator_request *request)
 {
@@ -82,6 +92,7 @@ static bool ask(struct coordinator_request *request)
     bool asked = gather(request, &wanted) && wanted.parts.count > 0;
     if (asked) {
         shard_share_hush(cell); // or an older word might come behind this one
+        take_over(cell->share, &wanted.parts);
         asked = share_asks_add(asks, SHARE_ASK_INITIALIZE, group_id(cell->group),
                                share_group_state_epoch(cell->share, true), &wanted.parts, wanted.starts);
         shard_changed(cell);

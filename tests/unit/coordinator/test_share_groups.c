@@ -6,6 +6,7 @@
 #include "cluster/features.h"
 #include "base/mem.h"
 #include "coordinator_state.h"
+#include "kafka/messages/alter_share_group_offsets.h"
 #include "kafka/messages/consumer_group_heartbeat.h"
 #include "kafka/messages/delete_groups.h"
 #include "kafka/messages/delete_share_group_offsets.h"
@@ -38,7 +39,7 @@ struct heard {
 static const char *reads = "t"; // what members subscribe to
 static int32_t interval_ms;     // at which the last one is to come back
 
-static struct heard beats(const char *group, const char *member, int32_t epoch)
+static void send_beat(struct desk_call *call, const char *group, const char *member, int32_t epoch)
 {
     struct slice topics[] = {text(reads)};
     struct kafka_share_group_heartbeat_request request;
@@ -48,17 +49,27 @@ static struct heard beats(const char *group, const char *member, int32_t epoch)
     request.member_epoch = epoch;
     request.subscribed_topic_names = topics;
     request.subscribed_topic_names_count = epoch == 0 ? 1 : -1;
-    struct desk_call call;
-    desk_send(&d, &call, KAFKA_API_SHARE_GROUP_HEARTBEAT, 1, &request);
-    const struct kafka_share_group_heartbeat_response *answer = desk_await(&call);
+    desk_send(&d, call, KAFKA_API_SHARE_GROUP_HEARTBEAT, 1, &request);
+}
+
+static struct heard heard_of(struct desk_call *call)
+{
+    const struct kafka_share_group_heartbeat_response *answer = desk_await(call);
     struct heard heard = {answer->error_code, answer->member_epoch, -1};
     interval_ms = answer->heartbeat_interval_ms;
     if (answer->assignment != NULL)
         heard.partitions = answer->assignment->topic_partitions_count == 0
                                ? 0
                                : answer->assignment->topic_partitions[0].partitions_count;
-    desk_done(&call);
+    desk_done(call);
     return heard;
+}
+
+static struct heard beats(const char *group, const char *member, int32_t epoch)
+{
+    struct desk_call call;
+    send_beat(&call, group, member, epoch);
+    return heard_of(&call);
 }
 
 // Beats until the member has so many partitions; returns its epoch.
@@ -394,6 +405,38 @@ Test(share_groups, a_topic_that_is_named_often_is_forgotten_once)
     cr_expect_eq(errors[3], KAFKA_ERR_NONE);
     leader_reads("g", 1, 3, &error);
     cr_expect_eq(error, KAFKA_ERR_INVALID_REQUEST);
+}
+
+// Both partitions of t begin there.
+static void send_alter(struct desk_call *call, const char *group, int64_t start)
+{
+    struct kafka_alter_share_group_offsets_request_alter_share_group_offsets_request_partition parts[2] = {
+        {.partition_index = 0, .start_offset = start}, {.partition_index = 1, .start_offset = start}};
+    struct kafka_alter_share_group_offsets_request_alter_share_group_offsets_request_topic topic = {
+        .topic_name = text("t"), .partitions = parts, .partitions_count = 2};
+    struct kafka_alter_share_group_offsets_request request = {
+        .group_id = text(group), .topics = &topic, .topics_count = 1};
+    desk_send(&d, call, KAFKA_API_ALTER_SHARE_GROUP_OFFSETS, 0, &request);
+}
+
+// Its member has come and gone before share coordinators were told of what it reads.
+Test(share_groups, a_group_that_was_not_told_of_yet_begins_where_it_is_set)
+{
+    int16_t error;
+    struct desk_call join, bye, alter;
+    send_beat(&join, "g", "m1", 0);
+    send_beat(&bye, "g", "m1", -1);
+    send_alter(&alter, "g", 100);
+    cr_assert_eq(heard_of(&join).error, KAFKA_ERR_NONE);
+    cr_assert_eq(heard_of(&bye).error, KAFKA_ERR_NONE);
+    const struct kafka_alter_share_group_offsets_response *answer = desk_await(&alter);
+    cr_assert_eq(answer->error_code, KAFKA_ERR_NONE);
+    cr_assert_eq(answer->responses[0].partitions[0].error_code, KAFKA_ERR_NONE);
+    desk_done(&alter);
+    desk_turns(&d, 100);
+    settles("g", "m1", 0, 2);
+    cr_expect_eq(leader_reads("g", 0, 3, &error), 100);
+    cr_expect_eq(error, KAFKA_ERR_NONE);
 }
 
 // Has the group's offsets of t deleted; group and names must live until it is answered.
