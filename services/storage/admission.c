@@ -60,6 +60,12 @@ void admission_end(struct replica *replica, int64_t producer_id, int64_t started
         drop(grant);
 }
 
+bool admission_asking(const struct replica *replica, int64_t producer_id)
+{
+    const struct grant *grant = find(replica, producer_id);
+    return grant != NULL && grant->state == GRANT_ASKED;
+}
+
 bool admission_open(const struct replica *replica, const struct batch_header *header)
 {
     struct log_producer_view producer;

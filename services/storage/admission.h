@@ -28,6 +28,9 @@ enum admission admission_check(struct replica *replica, const struct admission_a
 // The same without asking: whether the batch may go in right now.
 bool admission_open(const struct replica *replica, const struct batch_header *header);
 
+// Whether the coordinator is being asked for a batch of the producer: those that came behind it wait with it.
+bool admission_asking(const struct replica *replica, int64_t producer_id);
+
 // Whether the log's or the granted transaction of the producer began after the given time: a marker of a
 // transaction that began then has been here already.
 bool admission_newer(const struct replica *replica, int64_t producer_id, int64_t started_ms);

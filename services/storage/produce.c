@@ -4,7 +4,8 @@
 // when it is flushed here, acks=0 not at all. A batch that is dear to validate goes to the pool; what comes
 // later for its partition stands in line behind it. Batches that find the log's tail full wait in order for
 // the next flush. The first batch of a transaction waits in that line until the transaction's coordinator has
-// let it in. A batch with schemas that nothing is known of waits there, too, until a registry has told.
+// let it in, with what comes later of its producer. A batch with schemas that nothing is known of waits
+// there, too, until a registry has told.
 #include "admission.h"
 #include "check.h"
 #include "guard.h"
@@ -403,12 +404,14 @@ static bool known_otherwise(const struct produce_item *item, const struct replic
     return verdict == SEQUENCE_DUPLICATE || verdict == SEQUENCE_FENCED;
 }
 
-// False: it waits for its transaction's coordinator.
+// False: it waits for its transaction's coordinator, or behind a batch of its producer that does.
 static bool item_admitted(struct produce_item *item, struct replica *replica,
                           const struct check_result *result)
 {
     const struct storage_request *request = item->produce->request;
     const struct kafka_produce_request *body = request->body;
+    if (result->status == ST_OK && admission_asking(replica, result->header.producer_id))
+        return false;
     if (known_otherwise(item, replica, result))
         return true;
     struct admission_ask ask = {.header = &result->header,
@@ -425,14 +428,27 @@ static bool item_admitted(struct produce_item *item, struct replica *replica,
     return admission != ADMISSION_WAITS;
 }
 
+// The first that may go on; NULL: none. Nobody passes a batch that is being looked at. One that waits for its
+// transaction's coordinator is passed by other producers': the answer takes as long as the end of the
+// producer's former transaction, which may hang in another partition.
+static struct produce_item *first_ready(struct replica *replica)
+{
+    for (const struct wait *at = replica->check_waits.first; at != NULL; at = at->next) {
+        struct produce_item *item = at->context;
+        const struct check_result *result = check_result(item->check);
+        if (result == NULL || item->schemas.list != NULL)
+            return NULL;
+        if (item_admitted(item, replica, result))
+            return item;
+    }
+    return NULL;
+}
+
 void storage_produce_resume(struct replica *replica)
 {
-    while (replica->check_waits.first != NULL) {
-        struct produce_item *item = replica->check_waits.first->context;
+    struct produce_item *item;
+    while ((item = first_ready(replica)) != NULL) {
         struct check *check = item->check;
-        if (check_result(check) == NULL || item->schemas.list != NULL ||
-            !item_admitted(item, replica, check_result(check)))
-            return;
         item->check = NULL;
         item->packed = check_take_packed(check);
         wait_cancel(&item->wait);
@@ -526,10 +542,12 @@ static void item_validate(struct produce_item *item, struct replica *replica)
         guard_report_free(&result.guard);
     } else {
         wait_add(&replica->check_waits, &item->wait, 0, item_on_line_ended, item);
-        if (known)
+        if (known) {
             item->check = check_known(&rules, &result);
-        else
+            storage_produce_resume(replica); // those before it may wait for nobody but their coordinators
+        } else {
             item_look(item, &rules);
+        }
     }
     guard_books_unref(&rules.guard);
 }

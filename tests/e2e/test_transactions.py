@@ -273,6 +273,25 @@ def test_id_without_transactions_is_forgotten():
         assert producer.init() == NONE
 
 
+def test_batch_that_waits_for_the_former_end_holds_up_no_other_producer():
+    with Cluster(storage=2, coordinators=1) as cluster:
+        cluster.create_topic("t", partitions=2)
+        nodes = [cluster.leader("t", partition) for partition in range(2)]
+        assert nodes[0] is not nodes[1]
+        producer, other = begun(cluster, "t", True), Producer(nodes[0], None)  # of no transaction
+        for partition in (1, 0):
+            producer.to(nodes[partition])
+            write(producer, "t", [b"a"], partition)
+        nodes[1].kill()
+        assert repeat(lambda: producer.end(True)) == NONE  # but partition 1 cannot be told
+        next_batch = threading.Thread(target=producer.produce, args=("t", 0, [b"b"]))
+        next_batch.start()
+        time.sleep(0.3)  # it is at the node
+        assert other.produce("t", 0, [b"plain"], sequence=-1, attributes=0)[0] == NONE
+        assert next_batch.is_alive(), "it has been let in"
+        next_batch.join()
+
+
 @pytest.mark.parametrize("new_flow", FLOWS)
 def test_everything_is_there_after_a_kill_of_everything(new_flow):
     with Cluster(coordinators=1) as cluster:
