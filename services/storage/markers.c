@@ -44,7 +44,9 @@ static bool is_over(const struct replica *replica, const struct marker *marker,
            admission_newer(replica, marker->producer_id, marker->started_ms);
 }
 
-// Whether the marker is to be written. *status: what is answered when it is not.
+// Whether the marker is to be written. *status: what is answered when it is not. Batches that wait for room are
+// passed: where there are always some it would never have its turn, and those of its own transaction that have
+// no answer yet are not in it.
 static bool wanted(const struct replica *replica, const struct marker *marker, enum status *status)
 {
     struct log_producer_view producer;
@@ -58,8 +60,7 @@ static bool wanted(const struct replica *replica, const struct marker *marker, e
     if (older || is_over(replica, marker, known ? &producer : NULL))
         return false;
     *status = ST_AGAIN;
-    return replica->append_waits.first == NULL &&
-           partition_isr_size(&replica->state) >= partition_isr_needed(&replica->state);
+    return partition_isr_size(&replica->state) >= partition_isr_needed(&replica->state);
 }
 
 static struct block *build(const struct replica *replica, const struct marker *marker,

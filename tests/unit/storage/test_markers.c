@@ -211,6 +211,22 @@ Test(markers, what_is_lost_with_leadership_is_written_anew)
     await_answers(2);
 }
 
+static void on_room(struct wait *wait, enum status status)
+{
+}
+
+Test(markers, batches_that_wait_for_room_hold_up_none)
+{
+    struct wait batch = {.wake = NULL};
+    replica_wait_room(&replicas[GETS_ON], &batch, on_room, NULL);
+    tell(GETS_ON, 1, 1000);
+    cr_expect_eq(replicas[GETS_ON].state.log_end, 1, "there is room for it");
+    await_answers(1);
+    cr_expect_eq(statuses[0], ST_OK);
+    wait_cancel(&batch);
+    wait_cancel(&replicas[GETS_ON].room);
+}
+
 Test(markers, those_of_a_call_share_a_flush)
 {
     go_on();
