@@ -171,7 +171,7 @@ const struct configs_key configs_node_keys[] = {
     {"max.request.partition.size.limit", CONFIGS_INT, "2000", NULL, 1, I32, NULL, false, "Most partitions of a DescribeTopicPartitions answer; here 2000 always.", CONFIGS_OTHERWISE},
     {"message.max.bytes", CONFIGS_INT, "1048588", NULL, 0, I32, NULL, true, "Default of max.message.bytes.", CONFIGS_BY_STORAGE},
     {"metadata.log.dir", CONFIGS_STRING, "data/controller", NULL, 0, 0, NULL, false, "Directory of the metadata log.", CONFIGS_BY_CONTROLLER},
-    {"metadata.log.max.record.bytes.between.snapshots", CONFIGS_LONG, "20971520", NULL, 1, I64, NULL, false, "Bytes of metadata log between snapshots.", CONFIGS_NO_QUORUM},
+    {"metadata.log.max.record.bytes.between.snapshots", CONFIGS_LONG, "20971520", NULL, 1, I64, NULL, false, "Bytes of metadata log between snapshots.", CONFIGS_BY_CONTROLLER},
     {"metadata.log.max.snapshot.interval.ms", CONFIGS_LONG, "3600000", NULL, 0, I64, NULL, false, "Longest time between snapshots of the metadata.", CONFIGS_NO_QUORUM},
     {"metadata.log.segment.bytes", CONFIGS_INT, "1073741824", NULL, 8388608, I32, NULL, false, "Size of a segment of the metadata log.", CONFIGS_NO_QUORUM},
     {"metadata.log.segment.ms", CONFIGS_LONG, "604800000", NULL, 0, 0, NULL, false, "Age at which a segment of the metadata log ends.", CONFIGS_NO_QUORUM},

@@ -17,7 +17,13 @@
 
 #include <stdio.h>
 
-enum { TICK_MS = 50, PREFERRED_MAX = 100, DRAIN_MS = 1000, LOW_SPACE_MS = 5000 };
+enum {
+    TICK_MS = 50,
+    PREFERRED_MAX = 100,
+    DRAIN_MS = 1000,
+    LOW_SPACE_MS = 5000,
+    SNAPSHOT_BYTES_MOST = 256 << 20
+};
 
 static void fail(void *context, const char *why)
 {
@@ -225,6 +231,13 @@ static void on_tick(struct timer *timer)
 
 // ---- life ----
 
+// A log file must stay below what a start reads (store_log.c).
+static int64_t snapshot_bytes(const struct controller *controller)
+{
+    int64_t bytes = config_int(controller->config, "metadata.log.max.record.bytes.between.snapshots");
+    return bytes < SNAPSHOT_BYTES_MOST ? bytes : SNAPSHOT_BYTES_MOST;
+}
+
 static enum status form(struct controller *controller)
 {
     struct store_boot boot;
@@ -253,6 +266,7 @@ static enum status form(struct controller *controller)
         .feed = controller->feed,
         .snapshot_entries =
             config_int(controller->config, "metadata.log.max.record.entries.between.snapshots"),
+        .snapshot_bytes = snapshot_bytes(controller),
         .context = controller,
         .on_active = on_active,
         .on_fail = fail};

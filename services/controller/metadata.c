@@ -27,6 +27,8 @@ struct metadata {
     struct image *committed;
     int64_t applied;     // Raft index applied to it
     int64_t next_offset; // behind it
+    int64_t bytes;       // of the entries applied since the last snapshot
+    int64_t bytes_taken; // of those in the snapshot under way
     struct image *leading;
     int64_t leading_index, leading_next;
     int64_t term; // of this leadership
@@ -89,6 +91,7 @@ static void apply_committed(struct metadata *metadata)
             return;
         }
         metadata->applied++;
+        metadata->bytes += entry->data != NULL ? (int64_t)entry->data->len : 0;
         struct block *records =
             entry->kind == RAFT_ENTRY_DATA ? block_ref(entry->data) : block_copy(slice_of(&empty_record, 1));
         feed_append(metadata->options.feed, base, (int)(metadata->next_offset - base), records);
@@ -208,14 +211,16 @@ static void maybe_snapshot(struct metadata *metadata)
 {
     const struct raft *raft = quorum_raft(metadata->options.quorum);
     int64_t since = metadata->applied - raft_snapshot(raft)->index;
-    if (metadata->snapshotting || since < metadata->options.snapshot_entries ||
-        metadata->applied > raft_persisted(raft))
+    bool due = since >= metadata->options.snapshot_entries ||
+               (since > 0 && metadata->bytes >= metadata->options.snapshot_bytes);
+    if (metadata->snapshotting || !due || metadata->applied > raft_persisted(raft))
         return;
     struct buf records;
     buf_init(&records, SNAPSHOT_BYTES_MAX);
     if (image_encode_snapshot(metadata->committed, &records) == ST_OK) {
         struct raft_snapshot snapshot = raft_snapshot_at(raft, metadata->applied);
         metadata->snapshotting = true;
+        metadata->bytes_taken = metadata->bytes;
         store_snapshot_take(metadata->options.store, raft, &snapshot, metadata->next_offset, &records);
     }
     buf_fini(&records);
@@ -224,11 +229,13 @@ static void maybe_snapshot(struct metadata *metadata)
 void metadata_snapshot_done(struct metadata *metadata, enum status status, int64_t index)
 {
     metadata->snapshotting = false;
-    if (status == ST_OK)
+    if (status == ST_OK) {
+        metadata->bytes -= metadata->bytes_taken;
         quorum_snapshot_done(metadata->options.quorum, index);
-    else
+    } else {
         DIAG_WARN(&metadata->options.env->diag, "metadata snapshot could not be written: %s",
                   status_text(status));
+    }
 }
 
 static enum status load(struct metadata *metadata, const struct store_boot *boot)
@@ -240,6 +247,7 @@ static enum status load(struct metadata *metadata, const struct store_boot *boot
                    (long long)boot->snapshot.index, status_text(status), image_error(metadata->committed));
     metadata->applied = boot->snapshot.index;
     metadata->next_offset = boot->next_offset;
+    metadata->bytes = metadata->bytes_taken = 0;
     return status;
 }
 

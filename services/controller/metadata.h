@@ -19,7 +19,8 @@ struct metadata_options {
     struct quorum *quorum;
     struct store *store;
     struct feed *feed;
-    int64_t snapshot_entries; // take a snapshot after so many entries
+    int64_t snapshot_entries; // take a snapshot after so many entries,
+    int64_t snapshot_bytes;   // or so many bytes of them
     void *context;
     // This controller became the active one (its image is complete), or is it no more.
     void (*on_active)(void *context, bool active);

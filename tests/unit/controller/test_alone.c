@@ -217,3 +217,36 @@ Test(deposed, by_a_snapshot_nobody_waits_on_for_what_is_gone)
     cr_assert_eq(told.count, 1);
     end(&alone);
 }
+
+// ---- large decisions ----
+
+// A value so long that the decisions are as large as those about a node with thousands of partitions.
+static void put_large(struct alone *alone, int count)
+{
+    static char value[2000];
+    memset(value, 'x', sizeof value - 1);
+    for (int i = 0; i < count; i++) {
+        struct decision decision;
+        decision_init(&decision);
+        value[0] = (char)('a' + i % 2);
+        for (int k = 0; k < 100; k++)
+            decision_config(&decision, MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER, "", "log.dir", value);
+        cr_assert_eq(metadata_append(alone->controller->metadata, &decision), ST_OK);
+        decision_fini(&decision);
+        env_posix_turn(alone->env, 0);
+    }
+}
+
+Test(large_decisions, do_not_let_the_log_grow_beyond_what_can_be_read)
+{
+    struct alone alone = {0};
+    begin(&alone);
+    put_large(&alone, 150); // 30 MB in few entries
+    const struct raft *raft = quorum_raft(alone.controller->quorum);
+    int64_t until_ms = env_now_ms(alone.env) + 5000;
+    while (raft_snapshot(raft)->index == 0 && env_now_ms(alone.env) < until_ms)
+        env_posix_turn(alone.env, 10);
+    cr_assert_gt(raft_snapshot(raft)->index, 0, "no snapshot behind 30 MB");
+    cr_assert_lt(store_log_bytes(alone.controller->store), 30000000);
+    end(&alone);
+}
