@@ -64,6 +64,7 @@ void image_reset(struct image *image)
     for (size_t i = 0; i < image->resources.count; i++)
         image_resource_free(image->resources.items[i]);
     image_features_forget(image);
+    image_load_forget(image);
     sorted_fini(&image->nodes);
     sorted_fini(&image->topics);
     sorted_fini(&image->shards);

@@ -151,6 +151,14 @@ size_t image_topic_lower_bound(const struct image *image, struct slice name);
 const struct image_partition *image_partition(const struct image *image, struct uuid topic, int32_t index);
 const struct image_partition *image_topic_partition(const struct image_topic *topic, int32_t index);
 size_t image_partition_total(const struct image *image);
+
+// How many replicas a node is named for, and of how many partitions it is the first one; without looking at
+// them.
+struct image_load {
+    int64_t replicas, leaders;
+};
+struct image_load image_node_load(const struct image *image, int32_t node);
+
 bool image_ids_have(const struct image_ids *ids, int32_t id);
 bool image_ids_equal(const struct image_ids *a, const struct image_ids *b); // in the same order
 // Whether its replicas are being changed.

@@ -192,8 +192,10 @@ static enum status apply_topic_removed(struct image *image, const Millrace__Topi
     sorted_remove(&image->topics, sorted_find(&image->topics, &name, image_compare_topic, NULL));
     image->partition_total -= topic->view.partition_count;
     drop_shards(image, topic->name);
-    for (size_t i = 0; i < topic->view.partition_count; i++)
+    for (size_t i = 0; i < topic->view.partition_count; i++) {
+        image_load_note(image, topic->partitions[i], NULL);
         image_tell_partition(image, &topic->view, topic->partitions[i], NULL);
+    }
     image_config_drop(image, (struct resource_key){MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC, topic->name});
     image_tell_topic(image, &topic->view, true);
     image_topic_free(topic);
@@ -315,6 +317,7 @@ static enum status apply_partition(struct image *image, const Millrace__Partitio
         before = topic->partitions[record->partition];
         topic->partitions[record->partition] = partition;
     }
+    image_load_note(image, before, partition);
     image_tell_partition(image, &topic->view, before, partition);
     mem_free(before);
     return ST_OK;

@@ -44,6 +44,7 @@ struct image {
     struct sorted shards;    // struct image_shard by topic, shard
     struct sorted resources; // struct resource by type, name
     struct sorted features;  // struct feature by name
+    struct sorted loads;     // image_load.c's, by node
     struct map topics_by_id;
     struct image_listener *listeners;
     struct uuid cluster_id;
@@ -91,6 +92,11 @@ void image_config_drop(struct image *image, struct resource_key where);
 void image_resource_free(struct resource *resource);
 
 void image_topic_free(struct topic *topic);
+
+// image_load.c: a partition is another one, or (NULL) comes or goes.
+void image_load_note(struct image *image, const struct image_partition *before,
+                     const struct image_partition *after);
+void image_load_forget(struct image *image);
 
 // image_feature.c
 enum status image_feature_set(struct image *image, const Millrace__FeatureRecord *record);

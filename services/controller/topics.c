@@ -21,31 +21,6 @@ bool topics_refuse(struct topics_error *error, int16_t code, const char *format,
     return false;
 }
 
-static struct place_node *node_of(struct place_node *nodes, int count, int32_t id)
-{
-    for (int i = 0; i < count; i++)
-        if (nodes[i].id == id)
-            return &nodes[i];
-    return NULL;
-}
-
-static void count_load(const struct image *image, struct place_node *nodes, int count)
-{
-    for (size_t t = 0; t < image_topic_count(image); t++) {
-        const struct image_topic *topic = image_topic_at(image, t);
-        for (size_t p = 0; p < topic->partition_count; p++) {
-            const struct image_ids *replicas = &topic->partitions[p]->replicas;
-            for (size_t i = 0; i < replicas->count; i++) {
-                struct place_node *node = node_of(nodes, count, replicas->ids[i]);
-                if (node == NULL)
-                    continue;
-                node->replicas++;
-                node->leaders += i == 0;
-            }
-        }
-    }
-}
-
 struct place_node *topics_nodes(const struct controller *controller, enum topics_which which,
                                 struct arena *arena, int *count)
 {
@@ -59,10 +34,14 @@ struct place_node *topics_nodes(const struct controller *controller, enum topics
         if (node->role != MILLRACE__ROLE__ROLE_STORAGE || (node->fenced && which != TOPICS_REGISTERED) ||
             (leaves && which == TOPICS_STAYING))
             continue;
-        nodes[(*count)++] = (struct place_node){
-            .id = node->id, .rack = node->rack, .host = node->host, .down = node->fenced || leaves};
+        struct image_load load = image_node_load(image, node->id);
+        nodes[(*count)++] = (struct place_node){.id = node->id,
+                                                .rack = node->rack,
+                                                .host = node->host,
+                                                .leaders = load.leaders,
+                                                .replicas = load.replicas,
+                                                .down = node->fenced || leaves};
     }
-    count_load(image, nodes, *count);
     return nodes;
 }
 

@@ -416,3 +416,61 @@ Test(records, hostile_bytes_are_refused_not_read_past)
     cr_assert_eq(records_unpack(&arena, slice_of("\xff\xff\xff", 3), &unpacked), ST_MALFORMED);
     arena_fini(&arena);
 }
+
+static enum status put_replicas(struct image *image, uint8_t topic, int32_t *replicas, size_t count,
+                                int32_t epoch)
+{
+    struct uuid id = id_of(topic);
+    Millrace__MetadataRecord record = MILLRACE__METADATA_RECORD__INIT;
+    Millrace__PartitionRecord body = MILLRACE__PARTITION_RECORD__INIT;
+    body.topic_id = (ProtobufCBinaryData){.len = sizeof id.bytes, .data = id.bytes};
+    body.replicas = replicas;
+    body.n_replicas = count;
+    body.leader = -1;
+    body.partition_epoch = epoch;
+    record.version = IMAGE_RECORD_VERSION;
+    record.body_case = MILLRACE__METADATA_RECORD__BODY_PARTITION;
+    record.partition = &body;
+    return image_apply(image, &record, image_offset(image) + 1);
+}
+
+static void expect_load(const struct image *image, int32_t node, int64_t replicas, int64_t leaders)
+{
+    struct image_load load = image_node_load(image, node);
+    cr_assert_eq(load.replicas, replicas, "node %d has %lld", node, (long long)load.replicas);
+    cr_assert_eq(load.leaders, leaders, "node %d leads %lld", node, (long long)load.leaders);
+}
+
+Test(image, counts_what_nodes_carry)
+{
+    struct image *image = image_new(), *copy = image_new();
+    int32_t more[] = {3, 4, 1};
+    struct buf bytes;
+    put_topic(image, 1, "a");
+    put_topic(image, 2, "b");
+    put_partition(image, 1, 0, 1, 5, 3);
+    put_partition(image, 1, 1, 1, 5, 3);
+    put_partition(image, 2, 0, 1, 5, 3);
+    expect_load(image, 1, 3, 3);
+    expect_load(image, 3, 3, 0);
+    put_partition(image, 1, 0, 2, 6, 2); // the same replicas
+    expect_load(image, 1, 3, 3);
+    cr_assert_eq(put_replicas(image, 2, more, 3, 9), ST_INVALID, "the leader epoch goes back");
+    expect_load(image, 4, 0, 0);
+    put_topic_removed(image, 2);
+    put_topic(image, 3, "c");
+    cr_assert_eq(put_replicas(image, 3, more, 3, 1), ST_OK);
+    expect_load(image, 3, 3, 1);
+    cr_assert_eq(put_replicas(image, 3, more + 1, 1, 2), ST_OK);
+    expect_load(image, 1, 2, 2);
+    expect_load(image, 3, 2, 0);
+    expect_load(image, 4, 1, 1);
+    buf_init(&bytes, 1 << 20);
+    cr_assert_eq(image_encode_snapshot(image, &bytes), ST_OK);
+    cr_assert_eq(image_load_snapshot(copy, buf_slice(&bytes), image_offset(image) + 1), ST_OK);
+    expect_load(copy, 1, 2, 2);
+    expect_load(copy, 4, 1, 1);
+    buf_fini(&bytes);
+    image_destroy(&copy);
+    image_destroy(&image);
+}

@@ -8,6 +8,7 @@
 #include "io/env_posix.h"
 #include "kafka/codec.h"
 #include "kafka/errors.h"
+#include "kafka/messages/create_topics.h"
 #include "kafka/messages/elect_leaders.h"
 #include "raft_wire.h"
 #include "relay.h"
@@ -248,5 +249,64 @@ Test(large_decisions, do_not_let_the_log_grow_beyond_what_can_be_read)
         env_posix_turn(alone.env, 10);
     cr_assert_gt(raft_snapshot(raft)->index, 0, "no snapshot behind 30 MB");
     cr_assert_lt(store_log_bytes(alone.controller->store), 30000000);
+    end(&alone);
+}
+
+// ---- a large cluster ----
+
+enum { MANY_TOPICS = 100, MANY_PARTITIONS = 1000, CREATED = 1000 };
+
+static void put_many(struct alone *alone)
+{
+    static const int32_t replicas[] = {1, 2};
+    for (int i = 0; i < MANY_TOPICS; i++) {
+        struct decision decision;
+        struct uuid id = env_random_uuid(alone->env);
+        decision_init(&decision);
+        if (i == 0) {
+            put_node(&decision, 1);
+            put_node(&decision, 2);
+        }
+        decision_topic(&decision, id, arena_printf(&decision.arena, "many%d", i), false);
+        for (int p = 0; p < MANY_PARTITIONS; p++) {
+            struct image_partition partition = {
+                .index = p, .replicas = {replicas, 2}, .isr = {replicas, 2}, .leader = 1};
+            decision_partition(&decision, id, &partition);
+        }
+        cr_assert_eq(metadata_append(alone->controller->metadata, &decision), ST_OK);
+        decision_fini(&decision);
+    }
+}
+
+Test(large_cluster, many_topics_are_created_in_a_moment)
+{
+    struct alone alone = {0};
+    begin(&alone);
+    put_many(&alone);
+    struct kafka_create_topics_request request;
+    struct kafka_create_topics_response response;
+    kafka_defaults(&kafka_create_topics_request_message, &request);
+    kafka_defaults(&kafka_create_topics_response_message, &response);
+    struct relay relay = {.controller = alone.controller,
+                          .principal = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""},
+                          .version = 7,
+                          .request = &request,
+                          .response = &response};
+    arena_init(&relay.arena, 64 << 20);
+    request.topics = kafka_structure_array(&kafka_create_topics_request_creatable_topic_type, &relay.arena,
+                                           CREATED);
+    request.topics_count = CREATED;
+    for (int i = 0; i < CREATED; i++) {
+        request.topics[i].name = slice_str(arena_printf(&relay.arena, "created%d", i));
+        request.topics[i].num_partitions = 1;
+        request.topics[i].replication_factor = 2;
+    }
+    int64_t began_ms = env_now_ms(alone.env);
+    create_topics(&relay);
+    int64_t took_ms = env_now_ms(alone.env) - began_ms;
+    for (int i = 0; i < CREATED; i++)
+        cr_assert_eq(response.topics[i].error_code, KAFKA_ERR_NONE);
+    cr_assert_lt(took_ms, 5000, "half a minute when all partitions are looked at for each");
+    arena_fini(&relay.arena);
     end(&alone);
 }
