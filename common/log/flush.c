@@ -65,9 +65,12 @@ static struct log *take_dirty(struct log_set *set)
 
 // ---- collecting, on the loop ----
 
+// Not behind a group that came to nothing: should that be on the disk all the same, one that went to the next
+// block would not be taken for the one after it.
 static bool may_join_group(const struct log_round *round, const struct log *log)
 {
-    return round->set->journal.block_bytes > 0 && log_part_journals(log);
+    const struct log_set *set = round->set;
+    return set->journal.block_bytes > 0 && set->status == ST_OK && log_part_journals(log);
 }
 
 // Whether the log's news fit into the round's group.

@@ -423,7 +423,7 @@ static enum status fake_sync(struct env *env, struct file *file)
     if (!change(fake_of(env)) || fails)
         return ST_IO;
     make_durable(node);
-    return fake_of(env)->sync_late ? ST_IO : ST_OK;
+    return fake_of(env)->syncs_late > 0 && fake_of(env)->syncs_late-- > 0 ? ST_IO : ST_OK;
 }
 
 static void fake_write_out(struct env *env, struct file *file, int64_t at, int64_t len)

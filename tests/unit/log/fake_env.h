@@ -28,7 +28,7 @@ struct fake_env {
     bool dead;
     bool any_order;      // jobs of different queues run in any order, else the oldest queue's first
     bool sync_fails;     // file_sync returns ST_IO
-    bool sync_late;      // so it does, when everything has become durable
+    int syncs_late;      // so do that many calls, when everything has become durable
     const char *broken;  // see fake_break, NULL: nothing is
     const char *mute;    // reads of files whose path contains it end with ST_IO; NULL: none do
     bool sync_fs_fails;  // file_sync_fs does

@@ -149,11 +149,10 @@ Test(heal, a_group_that_came_to_nothing_is_not_replayed_over_what_came_later)
 {
     struct help help;
     start(&help, 5 * JOURNAL_PAGE);
-    fake_of(help.env)->sync_late = true;
+    fake_of(help.env)->syncs_late = 1;
     help_append(&help, 1, 50, 0);
     help_flush(&help);
     cr_assert_eq(log_set_status(help.set), ST_IO);
-    fake_of(help.env)->sync_late = false;
     for (int i = 0; i < 10; i++)
         fake_advance_ms(help.env, 1000);
     cr_assert_eq(log_status(help.log), ST_OK);
@@ -165,6 +164,37 @@ Test(heal, a_group_that_came_to_nothing_is_not_replayed_over_what_came_later)
     help_crash(&help, true, false);
     help_open(&help, false);
     cr_assert_eq(help_check_content(&help), count);
+    help_fini(&help);
+}
+
+static void on_round(struct log *log, enum status status)
+{
+    (void)log;
+    (void)status;
+}
+
+// What comes next does not fit behind such a group, and finds room in the next block.
+Test(heal, nothing_joins_a_journal_that_has_failed)
+{
+    struct help help;
+    struct log *other;
+    start(&help, 5 * JOURNAL_PAGE);
+    cr_assert_eq(log_create(help.set, "o-0", (struct uuid){{9}}, &help.config.log, &other), ST_OK);
+    for (int i = 0; i < 3; i++) {
+        help_append_to(&help, other, 1, 50, 0);
+        help_flush(&help);
+    }
+    fake_of(help.env)->syncs_late = 1;
+    help_append(&help, 1, 50, 0);
+    log_flush(help.set, on_round);
+    help_append_to(&help, other, 2, 5000, 0);
+    help_flush(&help);
+    cr_assert_eq(log_set_status(help.set), ST_IO);
+    int64_t flushed = log_flushed(other);
+    cr_assert_eq(flushed, 5);
+    help_crash(&help, true, false);
+    help_open(&help, false);
+    cr_assert_geq(log_end(log_set_find(help.set, "o-0")), flushed);
     help_fini(&help);
 }
 
