@@ -359,15 +359,18 @@ void log_round_start(struct log_set *set)
     log_set_submit(set, &round->job);
 }
 
-// Space may be back: try again, or at least look.
+// Space may be back: try again, or at least look. What waits for a directory that has failed as a whole waits
+// until that is back (heal.c).
 void log_retry_fire(struct timer *timer)
 {
     struct log_set *set = timer->context;
-    log_ops_release(set);
+    if (set->status == ST_OK)
+        log_ops_release(set);
     log_set_work(set); // a change may wait for a write-back, which rests while this timer runs
-    if (!set->running && set->ops_first == NULL && log_changes_listed(set))
+    bool idle = !set->running && set->ops_first == NULL && log_changes_listed(set);
+    if (idle)
         log_round_start(set);
-    else if (!timer_running(timer))
+    if ((!idle || set->ops_waiting != NULL) && !timer_running(timer))
         timer_start_ms(set->env, timer, LOG_RETRY_MS);
 }
 
