@@ -100,20 +100,21 @@ static void install_run(struct log_op *op)
     op->status = log_origin_save(op->set->env, op->log->path, &op->log->origin);
     if (op->status == ST_OK)
         op->status = path_rename(op->set->env, op->log->path, op->data);
-    if (op->status == ST_OK)
-        op->status = path_sync_dir(op->set->env, op->set->path);
+    if (op->status != ST_OK)
+        return;
+    op->offset = 1; // it is there, though perhaps not for good
+    op->status = path_sync_dir(op->set->env, op->set->path);
 }
 
 static void install_finish(struct log_op *op)
 {
     struct log *log = op->log;
-    if (op->status == ST_OK) {
-        mem_free(log->path);
-        log->path = op->data;
-    } else {
-        mem_free(op->data);
-        log_go_offline(log, op->status); // under which name it is now is not known
-    }
+    bool renamed = op->offset > 0;
+    char *other = renamed ? log->path : op->data;
+    log->path = renamed ? op->data : log->path;
+    mem_free(other);
+    if (op->status != ST_OK)
+        log_go_offline(log, op->status); // under which name a crash would leave it is not known
     op->on_log_done(log, op->status, op->context);
 }
 

@@ -483,3 +483,48 @@ Test(future, held_appends_are_refused_as_if_there_were_no_room)
     crash(&story, false, false);
     help_fini(&story.help);
 }
+
+// The n-th change of a file fails, and the disk works again: false when taking the name has none.
+static bool fail_install_at(long n)
+{
+    const struct uuid id = {{0x99, 0x55, 0xaa, 0x66}};
+    struct story story;
+    struct log *fresh;
+    story_init(&story, 1, 1500);
+    struct help *help = &story.help;
+    append_some(&story, 12, 1);
+    flush(&story);
+    begin(&story);
+    copy(&story);
+    fake(&story)->die_at = fake(&story)->changes + n;
+    install(&story);
+    bool failed = help->done != ST_OK;
+    fake(&story)->dead = false;
+    fake(&story)->die_at = -1;
+    log_delete(story.future, help_on_done, help);
+    fake_run(help->env);
+    cr_assert_eq(help->done, ST_OK);
+    cr_assert_eq(log_create(story.other, "t-0", id, &help->config.log, &fresh), ST_OK);
+    help_append_to(help, fresh, 1, 50, 9);
+    log_flush(story.other, on_durable);
+    fake_run(help->env);
+    cr_assert_eq(log_flushed(fresh), 1);
+    crash(&story, true, false);
+    help_open(help, false);
+    open_other(&story);
+    fresh = log_set_find(story.other, "t-0");
+    cr_assert(fresh != NULL && uuid_equal(log_id(fresh), id), "error at change %ld", n);
+    cr_assert_eq(log_end(fresh), 1, "error at change %ld", n);
+    crash(&story, false, false);
+    help_fini(help);
+    return failed;
+}
+
+// Under whatever name it is then, it leaves nothing that a new log of the partition would find.
+Test(future, a_copy_that_could_not_take_the_name_can_be_given_up)
+{
+    long n = 0;
+    while (fail_install_at(n))
+        n++;
+    cr_assert_geq(n, 7);
+}
