@@ -23,13 +23,20 @@ struct plan {
     int32_t *replicas; // given by the client, else NULL
 };
 
-static const struct kafka_create_topics_request_creatable_replica_assignment *
-assignment_of(const topic_request *topic, int32_t partition)
+typedef struct kafka_create_topics_request_creatable_replica_assignment assignment;
+
+// The assignments in order of their partitions; NULL when they are not those from 0 on, each once.
+static const assignment **sort_assignments(struct relay *relay, const topic_request *topic)
 {
-    for (int32_t i = 0; i < topic->assignments_count; i++)
-        if (topic->assignments[i].partition_index == partition)
-            return &topic->assignments[i];
-    return NULL;
+    const assignment **sorted =
+        arena_calloc(&relay->arena, (size_t)topic->assignments_count, sizeof(assignment *));
+    for (int32_t i = 0; sorted != NULL && i < topic->assignments_count; i++) {
+        int32_t partition = topic->assignments[i].partition_index;
+        if (partition < 0 || partition >= topic->assignments_count || sorted[partition] != NULL)
+            return NULL;
+        sorted[partition] = &topic->assignments[i];
+    }
+    return sorted;
 }
 
 static bool assignment_check(const struct image *image, const int32_t *ids, int32_t count, int factor,
@@ -62,16 +69,14 @@ static bool plan_assigned(struct relay *relay, const topic_request *topic, struc
         arena_calloc(&relay->arena, (size_t)plan->partitions * (size_t)plan->factor, sizeof *plan->replicas);
     if (plan->replicas == NULL)
         return topics_refuse(error, KAFKA_ERR_INVALID_PARTITIONS, "Too many partitions.");
+    const assignment **sorted = sort_assignments(relay, topic);
+    if (sorted == NULL)
+        return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
+                             "partitions should be a consecutive 0-based integer sequence");
     for (int32_t p = 0; p < plan->partitions; p++) {
-        const struct kafka_create_topics_request_creatable_replica_assignment *assignment =
-            assignment_of(topic, p);
-        if (assignment == NULL)
-            return topics_refuse(error, KAFKA_ERR_INVALID_REPLICA_ASSIGNMENT,
-                                 "partitions should be a consecutive 0-based integer sequence");
-        if (!assignment_check(image, assignment->broker_ids, assignment->broker_ids_count, plan->factor,
-                              error))
+        if (!assignment_check(image, sorted[p]->broker_ids, sorted[p]->broker_ids_count, plan->factor, error))
             return false;
-        memcpy(plan->replicas + (size_t)p * (size_t)plan->factor, assignment->broker_ids,
+        memcpy(plan->replicas + (size_t)p * (size_t)plan->factor, sorted[p]->broker_ids,
                (size_t)plan->factor * sizeof *plan->replicas);
     }
     return true;

@@ -310,3 +310,43 @@ Test(large_cluster, many_topics_are_created_in_a_moment)
     arena_fini(&relay.arena);
     end(&alone);
 }
+
+Test(large_cluster, a_long_assignment_is_planned_in_a_moment)
+{
+    static int32_t replicas[] = {1, 2};
+    enum { ASSIGNED = IMAGE_PARTITIONS_MAX };
+    struct alone alone = {0};
+    begin(&alone);
+    put_many(&alone);
+    struct kafka_create_topics_request request;
+    struct kafka_create_topics_response response;
+    kafka_defaults(&kafka_create_topics_request_message, &request);
+    kafka_defaults(&kafka_create_topics_response_message, &response);
+    struct relay relay = {.controller = alone.controller,
+                          .principal = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""},
+                          .version = 7,
+                          .request = &request,
+                          .response = &response};
+    arena_init(&relay.arena, 64 << 20);
+    request.validate_only = true;
+    request.topics =
+        kafka_structure_array(&kafka_create_topics_request_creatable_topic_type, &relay.arena, 1);
+    request.topics_count = 1;
+    request.topics[0].name = slice_str("assigned");
+    request.topics[0].num_partitions = request.topics[0].replication_factor = -1;
+    request.topics[0].assignments = kafka_structure_array(
+        &kafka_create_topics_request_creatable_replica_assignment_type, &relay.arena, ASSIGNED);
+    request.topics[0].assignments_count = ASSIGNED;
+    for (int i = 0; i < ASSIGNED; i++) {
+        request.topics[0].assignments[i].partition_index = ASSIGNED - 1 - i;
+        request.topics[0].assignments[i].broker_ids = replicas;
+        request.topics[0].assignments[i].broker_ids_count = 2;
+    }
+    int64_t began_ms = env_now_ms(alone.env);
+    create_topics(&relay);
+    int64_t took_ms = env_now_ms(alone.env) - began_ms;
+    cr_assert_eq(response.topics[0].error_code, KAFKA_ERR_NONE);
+    cr_assert_lt(took_ms, 2000, "each is looked for among all others");
+    arena_fini(&relay.arena);
+    end(&alone);
+}
