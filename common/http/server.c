@@ -179,19 +179,25 @@ static void on_epoll(int fd, int events, void *context)
     library_run(context);
 }
 
+// Once the library has run the hooks are run again before the loop sleeps: what its handlers did, a call by
+// RPC for one, may be work for a hook that was run before this one.
 static int64_t before_sleep(void *context)
 {
     struct http_server *server = context;
-    MHD_UNSIGNED_LONG_LONG wait_ms;
+    MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+    bool ran = server->run_again;
     if (server->run_again) {
         server->run_again = false;
         library_run(server);
     }
-    if (MHD_get_timeout(server->daemon, &wait_ms) != MHD_YES)
-        return server->run_again ? 0 : -1;
-    if (wait_ms == 0)
+    bool timed = MHD_get_timeout(server->daemon, &wait_ms) == MHD_YES;
+    if (timed && wait_ms == 0) {
         library_run(server);
-    return wait_ms == 0 || server->run_again ? 0 : (int64_t)wait_ms * 1000;
+        ran = true;
+    }
+    if (ran)
+        return 0;
+    return timed ? (int64_t)wait_ms * 1000 : -1;
 }
 
 static enum status listen_on(const char *host, int port, int *out)

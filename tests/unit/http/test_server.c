@@ -436,3 +436,62 @@ Test(http, connections_above_the_limit_wait_and_are_served_later)
     cr_expect(ask(&f, request, "GET|x"));
     teardown(&f);
 }
+
+// What another part of the daemon wants done before the loop sleeps, as a socket of RPC does. Its hook is
+// run before the server's; the second request comes when the library has run for the first.
+struct neighbour {
+    struct fixture *fixture;
+    struct timer watchdog;
+    int second;
+    bool asked, saw, late;
+};
+
+static int64_t neighbour_hook(void *context)
+{
+    struct neighbour *n = context;
+    const char *request = "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n";
+    if (n->fixture->handled > 0 && !n->asked) {
+        n->asked = true;
+        cr_assert_eq(send(n->second, request, strlen(request), MSG_NOSIGNAL), (ssize_t)strlen(request));
+    }
+    if (n->fixture->held != NULL && !n->saw) {
+        n->saw = true;
+        env_posix_stop(n->fixture->env);
+    }
+    return -1;
+}
+
+static void too_late(struct timer *timer)
+{
+    struct neighbour *n = timer->context;
+    n->late = true;
+    env_posix_stop(n->fixture->env);
+}
+
+Test(http, the_loop_does_not_sleep_on_what_a_handler_began_in_the_hook)
+{
+    struct fixture f;
+    setup(&f, 0, 0);
+    http_server_destroy(&f.server);
+    struct neighbour n = {.fixture = &f};
+    loop_hook_add(f.env, neighbour_hook, &n);
+    struct http_config config = {
+        .env = f.env, .host = "127.0.0.1", .tables = {{routes, sizeof routes / sizeof *routes, &f}}};
+    cr_assert_eq(http_server_new(&config, &f.server), ST_OK);
+    int first = dial(&f);
+    n.second = dial(&f);
+    for (int i = 0; i < 20; i++)
+        env_posix_turn(f.env, 1000);
+    const char *last = "GET /echo/x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    cr_assert_eq(send(first, last, strlen(last), MSG_NOSIGNAL), (ssize_t)strlen(last));
+    timer_init(&n.watchdog, too_late, &n);
+    timer_start_ms(f.env, &n.watchdog, 2000);
+    env_posix_run(f.env);
+    cr_expect(n.asked && n.saw);
+    cr_expect_not(n.late, "the hook was run again only when something else woke the loop");
+    timer_stop(f.env, &n.watchdog);
+    loop_hook_remove(f.env, neighbour_hook, &n);
+    close(first);
+    close(n.second);
+    teardown(&f);
+}
