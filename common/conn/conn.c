@@ -83,7 +83,7 @@ void conn_close(struct conn *conn, const char *why)
     conn_listener_ready(conn);
 }
 
-static bool holds_other_than_produce(const struct conn *conn)
+bool conn_holds_other_than_produce(const struct conn *conn)
 {
     return conn->pending > conn->produces;
 }
@@ -99,7 +99,7 @@ static bool may_begin(const struct conn *conn)
     if (conn->pending == 0)
         return true;
     const struct conn_config *config = &conn->listener->config;
-    return api == KAFKA_API_PRODUCE && !holds_other_than_produce(conn) &&
+    return api == KAFKA_API_PRODUCE && !conn_holds_other_than_produce(conn) &&
            conn->produces < config->produce_in_flight_max && conn->produce_bytes < config->produce_bytes_max;
 }
 
@@ -147,17 +147,17 @@ static bool finished(const struct conn *conn)
     bool idle = conn->pending == 0 && conn->output.count == 0;
     if (conn->listener->draining && idle)
         return true;
-    if (conn->hungup && holds_other_than_produce(conn))
+    if (conn->hungup && conn_holds_other_than_produce(conn))
         return true;
     if (!conn->eof)
         return false;
     bool more = conn_peek(conn, &api);
-    return !more || api != KAFKA_API_PRODUCE || holds_other_than_produce(conn);
+    return !more || api != KAFKA_API_PRODUCE || conn_holds_other_than_produce(conn);
 }
 
 static void update_wants(struct conn *conn)
 {
-    bool read = !conn->eof && !conn->listener->draining && conn_hungry(conn) && conn_listener_admits(conn);
+    bool read = !conn->eof && !conn->listener->draining && conn_may_read(conn);
     int events = (read ? STREAM_READABLE : 0) | (conn->blocked ? STREAM_WRITABLE : 0);
     conn->bytes.ops->want(&conn->bytes, events);
 }

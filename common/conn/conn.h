@@ -104,6 +104,8 @@ struct conn_listener {
 };
 
 // ---- conn.c ----
+// Whether a request is in progress that lets none begin behind it.
+bool conn_holds_other_than_produce(const struct conn *conn);
 struct conn *conn_new(struct conn_listener *listener, struct stream *stream_take, const char *host);
 void conn_free(struct conn *conn);
 // Does what can be done now: sends, begins requests, closes. May free conn.
@@ -124,6 +126,8 @@ bool conn_peek(const struct conn *conn, int16_t *api);
 void conn_keep(struct conn *conn);
 // Whether more bytes are of use: no whole frame waits.
 bool conn_hungry(const struct conn *conn);
+// Whether they may be received now.
+bool conn_may_read(struct conn *conn);
 void conn_frame_fini(struct conn *conn);
 
 // ---- request.c ----

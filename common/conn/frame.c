@@ -148,9 +148,17 @@ bool conn_hungry(const struct conn *conn)
     return ahead_length(conn) == -1 || ahead_partial(conn) > 0;
 }
 
+// Behind a request that is held no frame is begun: it would take from the budget of all for as long as the
+// client wants that request to be held.
+bool conn_may_read(struct conn *conn)
+{
+    bool waits = ahead_partial(conn) > 0 && conn_holds_other_than_produce(conn);
+    return conn_hungry(conn) && !waits && conn_listener_admits(conn);
+}
+
 void conn_read(struct conn *conn)
 {
-    for (int i = 0; i < CONN_READS_PER_TURN && conn_hungry(conn) && conn_listener_admits(conn); i++) {
+    for (int i = 0; i < CONN_READS_PER_TURN && conn_may_read(conn); i++) {
         size_t partial = ahead_partial(conn);
         if (partial > 0 && !frame_begin(conn, partial)) {
             conn->why = "out of memory for a request";

@@ -10,8 +10,8 @@
 // must still be ended by one of the four, at once or later, and what it answers is dropped.
 //
 // One request of a connection is in progress at a time, except that consecutive Produce requests overlap (up
-// to produce_in_flight_max and produce_bytes_max). Meanwhile the socket is read no further than 64 KiB or the
-// frame that is being received.
+// to produce_in_flight_max and produce_bytes_max). Meanwhile the socket is read no further than 64 KiB, or
+// behind Produce requests the frame that is being received.
 #ifndef CONN_LISTENER_H
 #define CONN_LISTENER_H
 

@@ -379,6 +379,29 @@ Test(conn_listener, half_received_frames_cannot_block_one_another_for_good)
         close(fds[i]);
 }
 
+Test(conn_listener, what_comes_behind_a_held_request_takes_no_room_from_others)
+{
+    server.config.queued_max = 150000;
+    server_open(&server);
+    int greedy = dial(&server), other = dial(&server);
+    send_request(greedy, HEARTBEAT, 0, 1, 0);
+    turn(&server, 5);
+    uint8_t large[200004] = {0};
+    store_be32(large, 200000);
+    large[5] = HEARTBEAT;
+    send_bytes(greedy, large, sizeof large);
+    turn(&server, 20);
+    send_request(other, HEARTBEAT, 0, 3, 0);
+    turn(&server, 20);
+    cr_assert_eq(server.held_count, 2, "one of each");
+    server_answer(&server, 0);
+    turn(&server, 20);
+    cr_assert_eq(server.held_count, 2, "the large one is read now");
+    cr_expect_eq(receive_correlation(&server, greedy), 1);
+    close(greedy);
+    close(other);
+}
+
 static void note_drained(void *context)
 {
     *(bool *)context = true;
