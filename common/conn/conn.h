@@ -97,6 +97,7 @@ struct conn_listener {
     int64_t queued;      // bytes of frames received and not yet answered
     bool starving;       // some connection does not read because of queued_max
     struct conn *permit; // the one that may finish its frame above queued_max
+    int64_t permit_us;   // since when
     uint8_t *scratch;
     int64_t warned_us; // when the last refusal was logged
     int64_t unlogged;  // refusals since then

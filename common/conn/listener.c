@@ -3,7 +3,7 @@
 // for idle and silent ones, and holds the budget of bytes received and not yet answered. See listener.h.
 //
 // Above that budget nobody reads; so that half-received frames cannot block one another for good, one
-// connection at a time (the permit) may still finish its frame.
+// connection at a time (the permit) may still finish its frame, and is closed when it does not in time.
 #include "conn/conn.h"
 
 #include "base/assert.h"
@@ -163,6 +163,7 @@ bool conn_listener_admits(struct conn *conn)
         return true;
     if (listener->permit == NULL && conn->frame.need > 0) {
         listener->permit = conn;
+        listener->permit_us = env_now_us(listener->env);
         return true;
     }
     conn->starved = listener->starving = true;
@@ -189,16 +190,28 @@ static bool idle_too_long(const struct conn *conn, int64_t now)
     return !held && now - conn->progress_us > config->idle_ms * 1000;
 }
 
+// It keeps everybody else from being read.
+static bool permit_too_long(const struct conn *conn, int64_t now)
+{
+    const struct conn_listener *listener = conn->listener;
+    return listener->permit == conn && listener->starving &&
+           now - listener->permit_us > listener->config.handshake_ms * 1000;
+}
+
 static void listener_on_sweep(struct timer *timer)
 {
     struct conn_listener *listener = timer->context;
     int64_t now = env_now_us(listener->env);
     for (struct conn *conn = listener->first, *next; conn != NULL; conn = next) {
         next = conn->next;
-        if (conn->closed || !idle_too_long(conn, now))
+        if (conn->closed)
             continue;
-        metric_inc(&listener->metrics.closed_idle, 1);
-        conn_close(conn, NULL);
+        if (permit_too_long(conn, now)) {
+            conn_close(conn, "its request does not end and others wait for the room it takes");
+        } else if (idle_too_long(conn, now)) {
+            metric_inc(&listener->metrics.closed_idle, 1);
+            conn_close(conn, NULL);
+        }
     }
     int64_t shortest = listener->config.handshake_ms < listener->config.idle_ms
                            ? listener->config.handshake_ms

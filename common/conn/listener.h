@@ -71,7 +71,8 @@ struct conn_config {
     int32_t connections_max;        // max.connections, 10,000
     int32_t connections_per_ip_max; // max.connections.per.ip, 10,000
     int64_t idle_ms;      // connections.max.idle.ms, 10 minutes; progress = a frame, 64 KiB, or output
-    int64_t handshake_ms; // a connection without a whole first request is closed after it, 10 s
+    int64_t handshake_ms; // a connection without a whole first request is closed after it, 10 s; also one
+                          // that takes so long for a request while others are not read for queued_max
     int64_t queued_max;   // queued.max.request.bytes: above it nothing more is read, 128 MiB
     int32_t produce_in_flight_max; // overlapping Produce requests of one connection, 256
     int64_t produce_bytes_max;     // bytes of these above which no further one is taken, 16 MiB

@@ -88,7 +88,8 @@ const struct config_row storage_config_rows[] = {
      .fallback = "10000",
      .min = 100,
      .max = 3600000,
-     .help = "A connection without a whole first request after so long is closed."},
+     .help = "A connection without a whole first request after so long is closed; above "
+             "queued.max.request.bytes so is the one whose request others wait for."},
     {.key = "queued.max.request.bytes",
      .type = CONFIG_INT,
      .fallback = "134217728",

@@ -379,6 +379,31 @@ Test(conn_listener, half_received_frames_cannot_block_one_another_for_good)
         close(fds[i]);
 }
 
+Test(conn_listener, a_frame_that_never_ends_does_not_keep_others_from_being_read)
+{
+    server.answer_at_once = true;
+    server.config.queued_max = 150000;
+    server.config.handshake_ms = 400;
+    server_open(&server);
+    int fds[3];
+    uint8_t half[100000] = {0};
+    store_be32(half, 200000);
+    half[5] = HEARTBEAT;
+    for (int i = 0; i < 3; i++) {
+        fds[i] = dial(&server);
+        send_request(fds[i], HEARTBEAT, 0, i, 0);
+        cr_assert_eq(receive_correlation(&server, fds[i]), i);
+    }
+    send_bytes(fds[0], half, sizeof half);
+    turn(&server, 5);
+    send_bytes(fds[1], half, sizeof half);
+    turn(&server, 5);
+    send_request(fds[2], HEARTBEAT, 0, 7, 0);
+    cr_expect_eq(receive_correlation(&server, fds[2]), 7);
+    for (int i = 0; i < 3; i++)
+        close(fds[i]);
+}
+
 Test(conn_listener, what_comes_behind_a_held_request_takes_no_room_from_others)
 {
     server.config.queued_max = 150000;
