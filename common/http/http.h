@@ -33,7 +33,8 @@ enum {
     HTTP_BODY_MAX_DEFAULT = 1 << 20,
     HTTP_CONNECTIONS_MAX_DEFAULT = 256,
     HTTP_HEADER_MAX_DEFAULT = 32 << 10, // request line and headers, bytes; above: 431
-    HTTP_IDLE_S_DEFAULT = 30,           // a connection without progress is closed
+    HTTP_IDLE_S_DEFAULT = 30,           // a connection without progress is closed; so is, after twice the
+                                        // time, one without the whole head, or body, of a request
     HTTP_PARAMS_MAX = 8,
     HTTP_ROUTES_MAX = 256,
     HTTP_REPLY_HEADERS_MAX = 8

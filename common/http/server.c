@@ -45,9 +45,11 @@ static void request_free(struct http_request *request)
 static void on_completed(void *context, struct MHD_Connection *connection, void **memory,
                          enum MHD_RequestTerminationCode why)
 {
+    struct http_server *server = context;
     if (*memory != NULL)
         request_free(*memory);
     *memory = NULL;
+    peer_waits(connection, env_now_us(server->env));
 }
 
 static struct http_request *request_new(struct http_server *server, struct MHD_Connection *connection,
@@ -64,6 +66,7 @@ static struct http_request *request_new(struct http_server *server, struct MHD_C
         server->requests->previous = request;
     server->requests = request;
     metric_inc(&server->requests_total, 1);
+    peer_waits(connection, env_now_us(server->env));
     return request;
 }
 
@@ -121,6 +124,7 @@ static enum MHD_Result request_handle(struct http_request *request)
     if (request->discarded > 0)
         return request_refuse(request, 413, "body too large");
     request->state = REQUEST_HANDLING;
+    peer_waits(request->connection, 0);
     loop_handler(request->server->env, request->match.route->path);
     request->match.route->handle(request, request->match.context);
     if (request->state == REQUEST_ANSWERED)
@@ -244,8 +248,9 @@ static struct MHD_Daemon *library_start(struct http_server *server, int fd)
 {
     unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
     return MHD_start_daemon(flags, 0, NULL, NULL, on_access, server, MHD_OPTION_LISTEN_SOCKET, fd,
-                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_UNESCAPE_CALLBACK,
-                            unescape_nothing, server, MHD_OPTION_CONNECTION_LIMIT,
+                            MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION,
+                            peers_on_change, server, MHD_OPTION_UNESCAPE_CALLBACK, unescape_nothing, server,
+                            MHD_OPTION_CONNECTION_LIMIT,
                             (unsigned)server->config.connections_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
                             server->config.header_max, MHD_OPTION_CONNECTION_TIMEOUT,
                             (unsigned)server->config.idle_s, MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_END);
@@ -262,6 +267,7 @@ enum status http_server_new(const struct http_config *config, struct http_server
     server->config = *config;
     defaults_fill(&server->config);
     server->port = bound_port(fd);
+    peers_init(server);
     server->daemon = library_start(server, fd);
     if (server->daemon == NULL) {
         close(fd);
@@ -279,7 +285,11 @@ enum status http_server_new(const struct http_config *config, struct http_server
     server->requests_total = (struct metric){.name = "millrace_http_requests_total",
                                              .help = "HTTP requests whose headers were received.",
                                              .kind = METRIC_COUNTER};
+    server->slow_total = (struct metric){.name = "millrace_http_slow_total",
+                                         .help = "HTTP connections cut off for a request that took too long.",
+                                         .kind = METRIC_COUNTER};
     metric_add(server->env->metrics, &server->requests_total);
+    metric_add(server->env->metrics, &server->slow_total);
     *out = server;
     return ST_OK;
 }
@@ -314,8 +324,10 @@ void http_server_destroy(struct http_server **out)
     loop_hook_remove(server->env, before_sleep, server);
     loop_fd_remove(server->env, server->epoll_fd);
     MHD_stop_daemon(server->daemon);
-    ASSERT(server->requests == NULL);
+    ASSERT(server->requests == NULL && server->peers == NULL);
+    timer_stop(server->env, &server->sweep);
     metric_remove(server->env->metrics, &server->requests_total);
+    metric_remove(server->env->metrics, &server->slow_total);
     mem_free(server);
     *out = NULL;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Inside of the HTTP server, shared by server.c (library, loop, connections), request.c (what handlers read)
-// and reply.c (what they send).
+// Inside of the HTTP server, shared by server.c (library, loop), peers.c (connections), request.c (what
+// handlers read) and reply.c (what they send).
 #ifndef HTTP_SERVER_H
 #define HTTP_SERVER_H
 
@@ -43,7 +43,10 @@ struct http_server {
     unsigned connections; // after the library last ran
     bool stopping;
     struct http_request *requests;
+    struct http_peer *peers; // all connections
+    struct timer sweep;
     struct metric requests_total;
+    struct metric slow_total;
 };
 
 // Hands the set response to the library; called inside the library's callback.
@@ -57,6 +60,14 @@ enum MHD_Result request_allow(struct http_request *request);
 
 // Lets a suspended connection go on at the next turn.
 void request_resume(struct http_request *request);
+
+// ---- peers.c ----
+void peers_init(struct http_server *server);
+// The library tells of a new connection and of one that ends.
+void peers_on_change(void *context, struct MHD_Connection *connection, void **memory,
+                     enum MHD_ConnectionNotificationCode what);
+// Since when the connection's next head, or the body behind the last one, is waited for; 0: none is.
+void peer_waits(struct MHD_Connection *connection, int64_t since_us);
 
 // The request is over in the library: frees what a stream holds.
 void stream_release(struct http_stream *stream);

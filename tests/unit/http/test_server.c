@@ -495,3 +495,58 @@ Test(http, the_loop_does_not_sleep_on_what_a_handler_began_in_the_hook)
     close(n.second);
     teardown(&f);
 }
+
+// Sends a byte of the text every 100 ms, again and again; true when the server has closed the connection.
+static bool drip(struct fixture *fixture, int fd, const char *text, int for_ms)
+{
+    int64_t until = env_now_ms(fixture->env) + for_ms;
+    for (size_t i = 0; env_now_ms(fixture->env) < until; i++) {
+        char byte;
+        if (send(fd, &text[i % strlen(text)], 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 && errno != EAGAIN)
+            return true;
+        for (int64_t next = env_now_ms(fixture->env) + 100; env_now_ms(fixture->env) < next;)
+            env_posix_turn(fixture->env, 10000);
+        if (recv(fd, &byte, 1, MSG_DONTWAIT) == 0)
+            return true;
+    }
+    return false;
+}
+
+Test(http, a_head_that_comes_a_byte_at_a_time_does_not_hold_its_connection)
+{
+    struct fixture f;
+    setup(&f, 0, 0);
+    int fd = dial(&f);
+    const char *begin = "GET /echo/x HTTP/1.1\r\nHost: a\r\n";
+    say(&f, fd, begin, strlen(begin));
+    cr_expect(drip(&f, fd, "X-Y: z\r\n", 5000));
+    close(fd);
+    teardown(&f);
+}
+
+Test(http, a_body_that_comes_a_byte_at_a_time_does_not_hold_its_connection)
+{
+    struct fixture f;
+    setup(&f, 0, 0);
+    int fd = dial(&f);
+    const char *begin = "POST /echo/x HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n";
+    say(&f, fd, begin, strlen(begin));
+    cr_expect(drip(&f, fd, "b", 5000));
+    close(fd);
+    teardown(&f);
+}
+
+Test(http, a_held_request_may_take_longer_than_a_slow_one)
+{
+    struct fixture f;
+    setup(&f, 0, 0);
+    char heard[4096] = "";
+    int fd = dial(&f);
+    const char *request = "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n";
+    say(&f, fd, request, strlen(request));
+    cr_assert_not(hear(&f, fd, "HTTP", heard, sizeof heard, 3500));
+    http_reply(f.held, 200, "text/plain", slice_str("late"));
+    cr_expect(hear(&f, fd, "late", heard, sizeof heard, 1000));
+    close(fd);
+    teardown(&f);
+}
