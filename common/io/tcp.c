@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/mem.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <netdb.h>
@@ -244,6 +245,17 @@ static void listener_out_of_files(struct listener *listener, int error)
     timer_start_us(&px->env, &listener->retry, ACCEPT_PAUSE_US);
 }
 
+// A client of IPv4 has its own address also on a listener of both, as in Kafka.
+static void client_host(const struct sockaddr_storage *address, socklen_t len, char host[NI_MAXHOST])
+{
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)address;
+    if (address->ss_family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+        inet_ntop(AF_INET, &six->sin6_addr.s6_addr[12], host, NI_MAXHOST);
+    else if (getnameinfo((const struct sockaddr *)address, len, host, NI_MAXHOST, NULL, 0, NI_NUMERICHOST) !=
+             0)
+        snprintf(host, NI_MAXHOST, "unknown");
+}
+
 static void listener_dispatch(struct source *source, uint32_t bits)
 {
     struct listener *listener = (struct listener *)source;
@@ -259,8 +271,8 @@ static void listener_dispatch(struct source *source, uint32_t bits)
             return;
         if (fd < 0)
             continue; // ECONNABORTED and the like: that connection is gone, others are not
-        char host[NI_MAXHOST] = "unknown";
-        getnameinfo((struct sockaddr *)&address, len, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+        char host[NI_MAXHOST];
+        client_host(&address, len, host);
         listener->on_accept(listener, stream_new(listener->px, fd, false), host, listener->context);
     }
 }

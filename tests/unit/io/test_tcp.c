@@ -198,6 +198,18 @@ Test(tcp, paused_listener_leaves_connections_in_the_backlog)
     close(fd);
 }
 
+Test(tcp, a_client_of_ipv4_has_its_own_address_on_a_listener_of_both)
+{
+    listener_close(env, &listener);
+    enum status status = env_listen(env, "::", 0, on_accept, NULL, &listener);
+    if (status != ST_OK)
+        cr_skip_test("no IPv6 here");
+    int fd = plain_connect();
+    turns(2);
+    cr_expect_eq(accepted_count, 1);
+    close(fd);
+}
+
 Test(tcp, sendfile_sends_a_range_and_names_a_file_that_is_too_short)
 {
     int fd;
