@@ -26,6 +26,7 @@ enum {
     GUARD_ROUNDS_MAX = 16,    // how often a batch asks about schemas, each time about others
     ADDING_VERSION = 12,      // KIP-890: partitions are added to the transaction by what is written to them
     LEADER_HINT_VERSION = 10, // KIP-951
+    OWN_MS_LEAST = 30000,     // what this node itself may take, whatever the client's timeout_ms
     NEW_LEADER_US = 10000000, // clients of the old leader come with what they have to send again
     TOPIC_ID_VERSION = 13     // KIP-516
 };
@@ -686,6 +687,14 @@ static bool answer_shape(struct produce *produce, const struct kafka_produce_req
     return true;
 }
 
+// The client's time is for the other replicas, as in Kafka: who asks for none of them is not told that time is
+// up when it is this node's own disk that is slow, since such a client sends the same once more.
+static int64_t patience_ms(const struct produce *produce, int32_t timeout_ms)
+{
+    int32_t least = produce->acks == -1 ? 0 : OWN_MS_LEAST;
+    return timeout_ms > least ? timeout_ms : least;
+}
+
 void storage_produce(struct storage_request *request)
 {
     const struct kafka_produce_request *body = request->body;
@@ -720,5 +729,5 @@ void storage_produce(struct storage_request *request)
     if (--produce->remaining == 0)
         produce_end(produce);
     else
-        timer_start_ms(env_of(produce), &produce->timer, body->timeout_ms > 0 ? body->timeout_ms : 0);
+        timer_start_ms(env_of(produce), &produce->timer, patience_ms(produce, body->timeout_ms));
 }

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+import produce
 from cluster import SHIM, Cluster, Load, program
 
 LEASES_S = 3  # three leases of a second
@@ -35,6 +36,18 @@ def test_a_decision_that_waits_for_the_controllers_disk_costs_nobody_the_lease()
         assert len(cluster.consume("t")) == number
         for daemon in cluster.storage + cluster.coordinators:
             assert "the lease has run out" not in daemon.log()
+
+
+def test_acks_1_waits_for_the_nodes_own_disk_longer_than_the_clients_timeout():
+    # In Kafka that timeout is for the other replicas: kafka-node asks for 100 ms and sends again what was not in time.
+    with Cluster(powercut=True) as cluster:
+        cluster.create_topic("t")
+        with produce.Connection(cluster) as connection:
+            cluster.storage[0].stall_disk()
+            connection.send("t", produce.batch(-1, -1), acks=1, timeout_ms=100)
+            time.sleep(1)
+            cluster.storage[0].stall_disk(False)
+            assert connection.receive("t") == (0, 0)
 
 
 def test_one_connection_with_many_small_requests_keeps_up_with_a_slow_disk(monkeypatch):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Produce requests built by hand, for tests that need a batch no client would send, or several requests under way on one
-# connection: Produce version 7, one topic, partition 0, acks=all.
+# connection: Produce version 7, one topic, partition 0, acks=all unless told otherwise.
 import socket
 import struct
 import zlib
@@ -76,9 +76,9 @@ class Connection:
         port = (node or cluster.storage[0]).kafka_port
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
 
-    def send(self, topic, records, version=7):
+    def send(self, topic, records, version=7, acks=-1, timeout_ms=10000):
         name = topic.encode()
-        request = struct.pack(">hhih", 0, version, 1, -1) + struct.pack(">hhi", -1, -1, 10000)
+        request = struct.pack(">hhih", 0, version, 1, -1) + struct.pack(">hhi", -1, acks, timeout_ms)
         request += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, 0, len(records)) + records
         self.socket.sendall(struct.pack(">i", len(request)) + request)
 
