@@ -2,7 +2,7 @@
 // Which committed offsets a shard forgets: those whose retention is over, by the rules of Kafka's
 // OffsetExpirationCondition, and those of topics that are gone. A group that is empty and has no offset left
 // is forgotten too.
-#include "base/mem.h"
+#include "base/assert.h"
 #include "shard_state.h"
 
 // What counts as the beginning of an offset's retention in a group.
@@ -50,32 +50,39 @@ static bool topic_gone(const struct shard *shard, const struct offset_commit *co
     return !uuid_is_zero(commit->topic_id) && image_topic(shard->options.image, commit->topic_id) == NULL;
 }
 
-// The first offset to be removed, found anew after each removal; false when none is left.
-static bool next_expired(const struct shard_group *cell, const struct basis *basis, struct slice *name,
-                         int32_t *partition)
+static bool over(const struct shard_group *cell, const struct basis *basis, struct slice topic,
+                 int32_t partition, const struct offset_commit *commit)
 {
-    const struct offsets_topic *topic;
+    if (topic_gone(cell->shard, commit))
+        return true;
+    // Its removal would take along what waits for the end of a transaction.
+    return expired(cell, basis, topic, commit) && !shard_unstable(cell, topic, partition);
+}
+
+// The last removal takes the topic along. false: no more can be written now.
+static bool expire_topic(struct shard_group *cell, const struct basis *basis, struct slice name,
+                         const struct offsets_topic *topic)
+{
+    struct map_entry *at = NULL;
+    int32_t partition;
     struct offset_commit commit;
-    for (struct map_entry *at = NULL; offsets_next_topic(&cell->offsets, &at, name, &topic);) {
-        for (struct map_entry *in = NULL; offsets_next(topic, &in, partition, &commit);) {
-            // Its removal would take along what waits for the end of a transaction.
-            bool over = expired(cell, basis, *name, &commit) && !shard_unstable(cell, *name, *partition);
-            if (over || topic_gone(cell->shard, &commit))
-                return true;
-        }
+    for (size_t left = offsets_partitions(topic); left > 0; left--) {
+        bool some = offsets_next(topic, &at, &partition, &commit);
+        ASSERT(some);
+        if (over(cell, basis, name, partition, &commit) && shard_forget(cell, name, partition) != ST_OK)
+            return false;
     }
-    return false;
+    return true;
 }
 
 static void expire_group(struct shard_group *cell)
 {
     struct basis basis = basis_of(cell);
-    struct slice topic;
-    int32_t partition;
-    while (next_expired(cell, &basis, &topic, &partition)) {
-        if (shard_forget(cell, topic, partition) != ST_OK)
-            break;
-    }
+    struct slice name;
+    const struct offsets_topic *topic;
+    bool writable = true;
+    for (struct map_entry *at = NULL; writable && offsets_next_topic(&cell->offsets, &at, &name, &topic);)
+        writable = expire_topic(cell, &basis, name, topic);
     map_fini(&basis.topics);
     bool classic = cell->consumer == NULL && cell->streams == NULL;
     bool idle = group_idle(cell->group) && (classic || shard_group_members(cell) == 0);

@@ -436,7 +436,7 @@ void desk_start(struct desk *desk)
     real_wall_ms = desk->ops.wall_ms;
     desk->ops.wall_ms = wall_ms;
     desk->env->ops = &desk->ops;
-    buf_init(&desk->metadata, 1 << 20);
+    buf_init(&desk->metadata, 8 << 20);
     make_rpc(desk, 1, 50);
     make_rpc(desk, 2, 60);
     protobuf_c_service_generated_init(&desk->controller.base, &millrace__controller__descriptor, NULL);

@@ -10,6 +10,7 @@
 
 #include <criterion/criterion.h>
 #include <stdio.h>
+#include <time.h>
 
 TestSuite(offsets, .init = asks_setup, .fini = asks_teardown, .timeout = 60);
 
@@ -307,6 +308,50 @@ Test(offsets, a_commit_may_be_kept_for_ever)
     cr_assert_eq(commit(4, what), KAFKA_ERR_NONE);
     days_later(8);
     cr_assert_eq(committed("g"), 3);
+}
+
+enum { MANY = 20000 };
+
+// To MANY partitions of the topic from `first` on, in one request.
+static void commit_many(const char *topic, int32_t first, int64_t retention_ms)
+{
+    static struct kafka_offset_commit_request_offset_commit_request_partition partitions[MANY];
+    for (int32_t i = 0; i < MANY; i++)
+        partitions[i] = (struct kafka_offset_commit_request_offset_commit_request_partition){
+            .partition_index = first + i, .committed_offset = 5, .committed_metadata = text("")};
+    struct kafka_offset_commit_request_offset_commit_request_topic one = {
+        .name = text(topic), .partitions = partitions, .partitions_count = MANY};
+    struct kafka_offset_commit_request request;
+    kafka_defaults(&kafka_offset_commit_request_message, &request);
+    request.group_id = text("g");
+    request.generation_id_or_member_epoch = -1;
+    request.retention_time_ms = retention_ms;
+    request.topics = &one;
+    request.topics_count = 1;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_OFFSET_COMMIT, 4, &request);
+    const struct kafka_offset_commit_response *answer = desk_await(&call);
+    cr_assert_eq(answer->topics[0].partitions[MANY - 1].error_code, KAFKA_ERR_NONE);
+    desk_done(&call);
+}
+
+Test(offsets, what_expires_is_not_looked_for_among_what_stays_again_and_again)
+{
+    enum { KEPT_MS = 60000, SECONDS_MAX = 4 }; // a look from the front for each takes much longer
+    int16_t error;
+    desk_topic_of(&d, 2, "wide", 2 * MANY);
+    desk_turns(&d, 50);
+    commit_many("wide", 0, INT64_MAX);
+    commit_many("wide", MANY, KEPT_MS);
+    cr_assert_eq(fetch(7, "g", "wide", 2 * MANY - 1, &error), 5);
+    desk_set_clock(2 * KEPT_MS);
+    clock_t before = clock();
+    for (int i = 0; i < 100 && fetch(7, "g", "wide", 2 * MANY - 1, &error) == 5; i++)
+        desk_turns(&d, 20);
+    cr_assert_lt((clock() - before) / CLOCKS_PER_SEC, SECONDS_MAX);
+    cr_assert_eq(fetch(7, "g", "wide", MANY, &error), -1);
+    cr_assert_eq(fetch(7, "g", "wide", MANY - 1, &error), 5);
+    cr_assert_eq(fetch(7, "g", "wide", 0, &error), 5);
 }
 
 Test(offsets, a_clock_that_leaps_ahead_deletes_nothing)
