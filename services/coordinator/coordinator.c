@@ -40,6 +40,11 @@ static void on_shard_clock(void *context, struct shard *shard)
     request_settle(context);
 }
 
+static bool hears(void *context)
+{
+    return coordinator_serving(context);
+}
+
 struct shard *coordinator_shard_at(const struct coordinator *coordinator, int32_t index)
 {
     return map_get_u64(&coordinator->shards, (uint64_t)index);
@@ -87,6 +92,7 @@ static void open_shard(struct coordinator *coordinator, const struct image_shard
         .metadata_offset = assigned->offset,
         .on_reset = on_ledger_reset,
         .on_clock = on_shard_clock,
+        .hears = hears,
         .context = coordinator,
     };
     map_put_u64(&coordinator->shards, (uint64_t)assigned->shard, shard_new(&options));
@@ -250,6 +256,20 @@ static void join(struct coordinator *coordinator)
               coordinator->share_shards.count);
 }
 
+// The lease is back. Nobody else was given these shards meanwhile, but nobody was heard either.
+static void reload_deaf(struct coordinator *coordinator)
+{
+    for (size_t i = 0; i < image_shard_count(coordinator->image); i++) {
+        const struct image_shard *assigned = image_shard_at(coordinator->image, i);
+        bool ours = strcmp(assigned->topic, SHARD_TOPIC_GROUPS) == 0;
+        struct shard *shard = ours ? coordinator_shard_at(coordinator, assigned->shard) : NULL;
+        if (shard == NULL || !shard_deaf(shard))
+            continue;
+        close_shard(coordinator, shard);
+        open_shard(coordinator, assigned);
+    }
+}
+
 static enum status on_registered(void *context, int32_t node_id, struct uuid cluster_id)
 {
     struct coordinator *coordinator = context;
@@ -269,6 +289,8 @@ static void on_state(void *context, enum member_state state, const char *text)
         coordinator->options.on_failed(coordinator->options.context, text);
     } else if ((state == MEMBER_ACTIVE || state == MEMBER_FENCED) && !coordinator->joined) {
         join(coordinator);
+    } else if (state == MEMBER_ACTIVE) {
+        reload_deaf(coordinator);
     } else if (state == MEMBER_LEFT && coordinator->drain == DRAIN_LEAVING) {
         coordinator->drain = DRAIN_DONE;
         coordinator->drained(coordinator->drained_context);

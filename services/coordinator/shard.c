@@ -8,7 +8,7 @@
 #include "group_record.h"
 #include "shard_state.h"
 
-enum { RECORD_BYTES_MAX = 32 << 20 };
+enum { RECORD_BYTES_MAX = 32 << 20, PUT_OFF_MS = 2000 };
 
 static void on_group_timer(struct timer *timer);
 
@@ -133,10 +133,27 @@ void shard_changed(struct shard_group *cell)
     ledger_touch(cell->shard->ledger);
 }
 
+// Whoever could not reach us is not gone: what is due while members are not heard waits, and a little longer
+// behind a short while of that. Behind a long one, maybe spent asleep, all sessions begin anew (shard_deaf).
+static bool put_off(struct shard_group *cell)
+{
+    struct shard *shard = cell->shard;
+    struct env *env = shard->options.env;
+    bool heard = shard->options.hears(shard->options.context), before = cell->put_off;
+    bool late = env_now_us(env) - cell->timer.at_us >= PUT_OFF_MS * 1000;
+    cell->put_off = !heard;
+    shard->deaf = shard->deaf || (!heard && (before || late));
+    if (before || !heard)
+        timer_start_ms(env, &cell->timer, PUT_OFF_MS);
+    return before || !heard;
+}
+
 static void on_group_timer(struct timer *timer)
 {
     struct shard_group *cell = timer->context;
     struct shard *shard = cell->shard;
+    if (put_off(cell))
+        return;
     if (cell->consumer != NULL)
         consumer_tick(cell->consumer, shard_now(shard));
     else if (cell->streams != NULL)
@@ -444,6 +461,11 @@ int32_t shard_owner_epoch(const struct shard *shard)
 bool shard_ready(const struct shard *shard)
 {
     return ledger_ready(shard->ledger);
+}
+
+bool shard_deaf(const struct shard *shard)
+{
+    return shard->deaf;
 }
 
 struct ledger *shard_ledger(struct shard *shard)

@@ -42,6 +42,7 @@ struct shard_group {
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
     struct timer timer;       // group_tick
+    bool put_off;             // ... was due while members were not heard
     struct lag_group *lag;    // NULL: how far it is behind is not watched
     struct shard_group *next; // in the shard's list of groups to be written
     bool listed;
@@ -85,6 +86,8 @@ struct shard_options {
     void (*on_reset)(void *context, struct ledger *ledger);
     // A clock has changed groups: the answers they gave are to be settled.
     void (*on_clock)(void *context, struct shard *shard);
+    // Whether members are heard at present; else none is put out for its silence.
+    bool (*hears)(void *context);
     void *context;
 };
 
@@ -95,6 +98,9 @@ void shard_destroy(struct shard **shard);
 int32_t shard_index(const struct shard *shard);
 int32_t shard_owner_epoch(const struct shard *shard);
 bool shard_ready(const struct shard *shard);
+// Members were not heard for long while a clock of a group was due. The shard is to be loaded anew, which gives
+// every member its whole session again.
+bool shard_deaf(const struct shard *shard);
 struct ledger *shard_ledger(struct shard *shard);
 const struct shard_settings *shard_settings(const struct shard *shard);
 

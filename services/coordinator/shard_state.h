@@ -16,6 +16,7 @@ struct shard {
     struct shard_check *checks;
     struct timer expiry;
     struct leap leap; // of retention
+    bool deaf;        // see shard_deaf
 };
 
 // ---- shard.c ----

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 struct desk d;
+int32_t asks_session_ms = 6000;
 
 void asks_setup(void)
 {
@@ -37,7 +38,7 @@ void send_join(struct desk_call *call, int16_t version, const char *group, const
     kafka_defaults(&kafka_join_group_request_message, &join);
     join.group_id = text(group);
     join.member_id = text(member);
-    join.session_timeout_ms = 6000;
+    join.session_timeout_ms = asks_session_ms;
     join.rebalance_timeout_ms = version >= 1 ? 6000 : -1;
     join.protocol_type = text("consumer");
     join.protocols = &protocol;

@@ -19,6 +19,8 @@ struct commit {
     uint8_t topic_id;
 };
 
+extern int32_t asks_session_ms; // of members that join
+
 // A dynamic member that reads topic t.
 void send_join(struct desk_call *call, int16_t version, const char *group, const char *member);
 void send_sync(struct desk_call *call, int16_t version, const char *group, const char *member,

@@ -49,16 +49,21 @@ static void serve_register(Millrace__Controller_Service *service, const Millrace
     reply.node_id = request->node_id;
     reply.cluster_id = (ProtobufCBinaryData){16, cluster_id};
     reply.metadata_offset = desk->metadata_count - 1;
-    reply.lease_ms = 5000;
+    reply.lease_ms = desk->lease_ms;
     closure(&reply, call);
 }
 
 static void serve_heartbeat(Millrace__Controller_Service *service, const Millrace__HeartbeatRequest *request,
                             Millrace__HeartbeatReply_Closure closure, void *call)
 {
+    const struct desk *desk = desk_of_controller(service);
+    if (desk->heartbeats_refused) {
+        rpc_fail(call, ST_AGAIN, "no leader");
+        return;
+    }
     Millrace__HeartbeatReply reply = MILLRACE__HEARTBEAT_REPLY__INIT;
-    reply.commit_offset = desk_of_controller(service)->metadata_count - 1;
-    reply.lease_ms = 5000;
+    reply.commit_offset = desk->metadata_count - 1;
+    reply.lease_ms = desk->lease_ms;
     closure(&reply, call);
 }
 
@@ -430,6 +435,7 @@ void desk_start(struct desk *desk)
     desk->refused_producer = -1;
     desk->late_partition = -1;
     desk->held_shard = -1;
+    desk->lease_ms = 5000;
     cr_assert_eq(env_posix_new("desk", 1, &desk->env), ST_OK);
     desk->env->diag.level = DIAG_ERROR;
     desk->ops = *desk->env->ops;

@@ -40,6 +40,8 @@ struct desk {
     struct desk_log txn_logs[DESK_SHARDS];   // of __transaction_state
     struct desk_log share_logs[DESK_SHARDS]; // of __share_group_state
     bool silent;                             // the metadata log is not told
+    bool heartbeats_refused;                 // the controller is away
+    int32_t lease_ms;
     bool appends_held;                       // appends are not answered (and not written)
     int32_t held_shard;                      // the same for this one of __consumer_offsets; -1: none
     bool opens_held;                         // ledgers cannot be opened

@@ -143,6 +143,44 @@ Test(coordinator, a_stable_group_survives_its_coordinator)
     desk_done(&call);
 }
 
+// What a heartbeat gets from a coordinator that may work again.
+static int16_t beat_when_served(const char *group, const char *member)
+{
+    struct kafka_heartbeat_request heartbeat;
+    kafka_defaults(&kafka_heartbeat_request_message, &heartbeat);
+    heartbeat.group_id = text(group);
+    heartbeat.member_id = text(member);
+    heartbeat.generation_id = 1;
+    for (int i = 0; i < 200; i++) {
+        struct desk_call call;
+        desk_send(&d, &call, KAFKA_API_HEARTBEAT, 4, &heartbeat);
+        bool served = desk_outcome(&call) == ST_OK;
+        int16_t error =
+            served ? ((const struct kafka_heartbeat_response *)desk_await(&call))->error_code : 0;
+        desk_done(&call);
+        if (served)
+            return error;
+        desk_turns(&d, 20);
+    }
+    cr_assert(false, "it does not work again");
+    return 0;
+}
+
+Test(coordinator, nobody_is_put_out_for_silence_while_the_coordinator_may_not_answer)
+{
+    char id[128];
+    d.lease_ms = 200;
+    desk_turns(&d, 1500); // until it holds a lease that short
+    asks_session_ms = 1000;
+    stable("g", id);
+    d.heartbeats_refused = true;
+    desk_turns(&d, 4000);
+    d.heartbeats_refused = false;
+    cr_expect_eq(beat_when_served("g", id), KAFKA_ERR_NONE);
+    desk_turns(&d, 1500);
+    cr_expect_eq(beat_when_served("g", id), KAFKA_ERR_UNKNOWN_MEMBER_ID, "it was silent itself");
+}
+
 Test(coordinator, a_parked_join_is_failed_as_not_executed_when_the_shard_goes)
 {
     char id[128];
