@@ -74,6 +74,7 @@ struct group_member *group_member_find(const struct group *group, struct slice i
 // The member an instance id stands for, or NULL.
 struct group_member *group_member_static(const struct group *group, struct slice instance_id);
 void group_member_add(struct group *group, struct group_member *member_take);
+// What its group holds for it: no less than it takes in the group's record.
 size_t group_member_bytes(const struct group_member *member);
 // Takes it out (also as leader) and frees it. Parked answers must have been given.
 void group_member_remove(struct group *group, struct group_member *member);

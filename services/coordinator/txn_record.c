@@ -6,12 +6,19 @@
 #include "base/bytes.h"
 #include "kafka/codec.h"
 #include "kafka/messages/transaction_state_records.h"
+#include "ledger/ledger.h"
 #include "record.h"
 
 typedef struct kafka_transaction_log_value value_t;
 typedef struct kafka_transaction_log_value_partitions_schema topic_t;
 
-enum { VERSION = 1, ARENA_MAX = 16 << 20, BYTES_MAX = 12 << 20 };
+enum {
+    VERSION = 1,
+    ARENA_MAX = 16 << 20,
+    KEY_MAX = 64 << 10,
+    VALUE_MAX = LEDGER_RECORD_MAX - KEY_MAX,
+    END_ROOM = 64 // what a record may grow by when the transaction ends: ids, an epoch, times
+};
 
 // ---- writing ----
 
@@ -19,7 +26,7 @@ enum status txn_record_key(struct slice transactional_id, struct buf *out)
 {
     struct kafka_transaction_log_key key = {.transactional_id = transactional_id};
     const struct kafka_message *message = &kafka_transaction_log_key_message;
-    return record_put(message, 0, message->key, &key, BYTES_MAX, out);
+    return record_put(message, 0, message->key, &key, KEY_MAX, out);
 }
 
 // An Empty transaction has no list, as in Kafka (TransactionLog.valueToBytes).
@@ -66,8 +73,9 @@ enum status txn_record_value(const struct txn_head *head, const struct txn_parti
     if (head->last_epoch >= 0)
         value.tags = (struct kafka_tags){.items = &tag, .count = 1};
     enum status status = head->state == TXN_EMPTY ? ST_OK : put_partitions(partitions, &arena, &value);
+    size_t most = head->state == TXN_ONGOING ? VALUE_MAX - END_ROOM : VALUE_MAX;
     if (status == ST_OK)
-        status = record_put(&kafka_transaction_log_value_message, VERSION, VERSION, &value, BYTES_MAX, out);
+        status = record_put(&kafka_transaction_log_value_message, VERSION, VERSION, &value, most, out);
     arena_fini(&arena);
     return status;
 }

@@ -14,7 +14,8 @@ enum {
     TXN_RECORD_PARTITIONS_MAX = 65536 // of one transaction: more are refused
 };
 
-// Appends the key or the value. ST_LIMIT at out's maximum.
+// Appends the key or the value. ST_LIMIT at out's maximum, or when the ledger would not take the record; what
+// it takes of an open transaction it also takes of the same one that ends.
 enum status txn_record_key(struct slice transactional_id, struct buf *out);
 enum status txn_record_value(const struct txn_head *head, const struct txn_partitions *partitions,
                              struct buf *out);

@@ -6,6 +6,8 @@
 #include "base/bytes.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
 
 enum { NOW = 1000000, TIMEOUT = 60000 };
 
@@ -394,6 +396,46 @@ Test(txn_record, a_transaction_comes_back_as_it_was_written)
     cr_expect_eq(back.count, 2);
     cr_expect_eq(back.topics.count, 1);
     txn_partitions_fini(&back);
+}
+
+static enum status written(struct buf *out)
+{
+    buf_clear(out);
+    return txn_record_value(&head, &set, out);
+}
+
+// A topic whose name has that length joins the transaction; false: the record is too large then, it does not.
+static bool grow(struct buf *out, int number, int len)
+{
+    char name[250];
+    memset(name, 'x', sizeof name);
+    snprintf(name + len - 8, 9, "%08d", number);
+    txn_partitions_add(&set, slice_str(name), 0);
+    if (out == NULL || written(out) == ST_OK)
+        return true;
+    txn_partitions_remove(&set, slice_str(name), 0);
+    return false;
+}
+
+Test(txn_record, the_largest_transaction_can_end)
+{
+    enum { NAME = 249, FULL = 48700 };
+    struct buf large;
+    int topics = 0;
+    buf_init(&large, 16 << 20);
+    head.epoch = TXN_EPOCH_SPENT; // its end names the next id, too
+    ongoing(TXN_FLOW_NEW);
+    while (topics < FULL)
+        grow(NULL, topics++, NAME);
+    while (topics < TXN_RECORD_PARTITIONS_MAX && grow(&large, topics, NAME))
+        topics++;
+    cr_assert_lt(topics, TXN_RECORD_PARTITIONS_MAX);
+    for (int len = NAME; len > 8 && !grow(&large, topics, len);)
+        len--;
+    take(end(me(), true, TXN_FLOW_NEW));
+    cr_expect_eq(head.next_id, 99);
+    cr_expect_eq(written(&large), ST_OK);
+    buf_fini(&large);
 }
 
 // Bytes of TransactionLog.keyToBytes("tx") and valueToBytes at version 1 for an Empty transaction.
