@@ -189,7 +189,7 @@ void group_rebalance(struct group *group, struct group_now now)
 
 static bool room_for(const struct group *group, const struct group_join *join)
 {
-    size_t more = join->client_id.len + join->client_host.len + join->instance_id.len;
+    size_t more = GROUP_MEMBER_FRAME + join->client_id.len + join->client_host.len + join->instance_id.len;
     for (int32_t i = 0; i < join->protocol_count; i++)
         more += join->protocols[i].name.len + join->protocols[i].metadata.len;
     const struct group_member *member = group_member_find(group, join->member_id);

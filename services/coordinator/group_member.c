@@ -73,7 +73,8 @@ void group_member_destroy(struct group_member *member)
 
 size_t group_member_bytes(const struct group_member *member)
 {
-    return member->text->len + member->protocol_bytes->len + block_text(member->assignment).len;
+    return GROUP_MEMBER_FRAME + member->text->len + member->protocol_bytes->len +
+           block_text(member->assignment).len;
 }
 
 // ---- what is counted ----

@@ -7,6 +7,8 @@
 
 #include "group.h"
 
+enum { GROUP_MEMBER_FRAME = 32 }; // what a member takes in the record beside its texts, at most
+
 struct group_member {
     struct slice id, instance_id, client_id, client_host; // in text
     struct block *text;

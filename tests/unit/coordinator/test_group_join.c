@@ -333,6 +333,23 @@ Test(group_join, members_of_too_many_bytes_are_refused)
     cr_assert_eq(ask.error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
 }
 
+Test(group_join, the_record_of_a_full_group_is_no_larger_than_its_limit)
+{
+    enum { LIMIT = 4000, HEAD = 100, MOST = 400 }; // HEAD: the record but for members
+    struct ask ask = {0};
+    struct buf value;
+    w.settings.bytes_max = LIMIT;
+    w.settings.size_max = MOST;
+    for (int i = 0; i < MOST && ask.error == KAFKA_ERR_NONE; i++)
+        world_join(&w, (struct client){.version = 3, .protocols = "r="}, &ask);
+    cr_assert_eq(ask.error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    cr_assert_lt(group_size(w.group), MOST);
+    buf_init(&value, 1 << 20);
+    cr_assert_eq(group_record_value(w.group, &value), ST_OK);
+    cr_expect_leq(value.len, LIMIT + HEAD, "%zu bytes of %zu members", value.len, group_size(w.group));
+    buf_fini(&value);
+}
+
 Test(group_join, who_has_become_too_large_is_out_and_the_others_share_what_it_had)
 {
     char ids[2][128];
