@@ -18,6 +18,7 @@ struct letters {
     size_t bytes;
     bool full;
     int64_t next;
+    enum status lost; // of a batch that cannot be unpacked
 };
 
 static struct slice number(struct letters *letters, int64_t value)
@@ -93,11 +94,9 @@ static enum status add_batch(struct letters *letters, struct slice batch, const 
     while (status == ST_OK && !letters->full && (status = batch_next(&reader, &record)) == ST_OK)
         if (record.offset >= letters->spec->first && record.offset <= letters->spec->last)
             status = add(letters, record);
-    if (status != ST_OK && status != ST_NOT_FOUND)
-        return status;
     if (!letters->full)
         letters->next = batch_last_offset(header) + 1;
-    return ST_OK;
+    return status == ST_NOT_FOUND ? ST_OK : status;
 }
 
 static enum status gather(struct letters *letters, struct slice batches)
@@ -105,7 +104,7 @@ static enum status gather(struct letters *letters, struct slice batches)
     struct buf scratch;
     enum status status = ST_OK;
     buf_init(&scratch, compress_limits_default.bytes_max);
-    for (size_t at = 0; status == ST_OK && at < batches.len && !letters->full;) {
+    for (size_t at = 0; at < batches.len && !letters->full;) {
         struct batch_header header;
         struct slice rest = slice_of(batches.data + at, batches.len - at);
         if (batch_parse(rest, &header) != ST_OK || batch_size(&header) > rest.len) {
@@ -113,10 +112,13 @@ static enum status gather(struct letters *letters, struct slice batches)
             break;
         }
         struct slice batch = slice_of(rest.data, batch_size(&header));
+        enum status added = ST_OK;
         if ((header.attributes & BATCH_CONTROL) == 0)
-            status = add_batch(letters, batch, &header, &scratch);
+            added = add_batch(letters, batch, &header, &scratch);
         else
             letters->next = batch_last_offset(&header) + 1;
+        if (added != ST_OK)
+            letters->lost = added;
         at += batch.len;
     }
     buf_fini(&scratch);
@@ -128,10 +130,16 @@ enum status dead_batch_build(const struct dead_spec *spec, struct slice batches,
 {
     struct letters letters = {.spec = spec, .next = spec->first};
     arena_init(&letters.arena, ARENA_MAX);
-    enum status status = gather(&letters, batches);
+    enum status status = gather(&letters, batches), built = ST_OK;
     struct batch_spec plain = batch_spec_plain();
-    if (status == ST_OK && letters.count > 0)
-        status = batch_build(&plain, letters.records, letters.count, out);
+    if (letters.count > 0)
+        built = batch_build(&plain, letters.records, letters.count, out);
+    if (built != ST_OK) {
+        buf_clear(out);
+        status = built;
+    }
+    if (status == ST_OK)
+        status = letters.lost;
     *next = letters.next;
     arena_fini(&letters.arena);
     mem_free(letters.records);

@@ -29,7 +29,8 @@ struct dead_spec {
 
 // Puts the records of [first, last] that are among whole batches read from the log into one batch. *next: the
 // offset behind the last one that is dealt with: behind the bytes, behind last, or where the batch was full.
-// out stays empty when none is there. ST_CORRUPT, ST_LIMIT, ST_NO_MEMORY, as batch_reader_init.
+// out stays empty when none is there. ST_CORRUPT, ST_LIMIT, ST_NO_MEMORY, as batch_reader_init: of a batch
+// that is passed over; the others' records are in out nevertheless. *next is first when the bytes are none.
 enum status dead_batch_build(const struct dead_spec *spec, struct slice batches, struct buf *out,
                              int64_t *next);
 

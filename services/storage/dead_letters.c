@@ -247,16 +247,16 @@ static void build_done(struct job *job)
     }
     letters->state = DEAD_PAUSED;
     block_unref(&letters->bytes);
-    if (letters->built == ST_OK && letters->out.len > 0) {
+    if (letters->built != ST_OK) // bytes nobody can unpack: what is behind them may be in order
+        metric_inc(&letters->options.office->failed, 1);
+    if (letters->out.len > 0) {
         send(letters);
         return;
     }
-    if (letters->built != ST_OK) { // bytes nobody can unpack: what is left of this batch cannot be copied
-        metric_inc(&letters->options.office->failed, 1);
-        next_batch(letters);
-    } else {
+    if (letters->next > letters->offset)
         letters->offset = letters->next;
-    }
+    else
+        next_batch(letters);
     step(letters);
 }
 
@@ -287,8 +287,10 @@ static void on_read(struct log *log, enum status status, struct piece *piece, co
 {
     struct dead_letters *letters = context;
     struct block *bytes = NULL;
-    if (status == ST_OK && piece->len > 0 && !letters->cancelled)
+    if (status == ST_OK && piece->len > 0 && !letters->cancelled) {
         bytes = block_copy(slice_of(piece->data, piece->len));
+        status = bytes != NULL ? ST_OK : ST_NO_MEMORY;
+    }
     if (piece != NULL)
         piece_release(piece);
     letters->bytes = bytes;
@@ -316,8 +318,8 @@ static enum status read_memory(struct dead_letters *letters, struct log *log, co
         return status;
     if (piece.file != NULL)
         status = ST_AGAIN;
-    else
-        letters->bytes = block_copy(slice_of(piece.data, piece.len));
+    else if ((letters->bytes = block_copy(slice_of(piece.data, piece.len))) == NULL)
+        status = ST_NO_MEMORY;
     piece_release(&piece);
     return status;
 }

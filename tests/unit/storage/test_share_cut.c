@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What share groups are given of bytes from the log, and dead letters made of them.
+#include "base/bytes.h"
+#include "base/hash.h"
 #include "dead_batch.h"
 #include "kafka/batch.h"
+#include "kafka/compress.h"
 #include "share_cut.h"
 
 #include <criterion/criterion.h>
@@ -213,5 +216,37 @@ Test(share_cut, dead_letters_without_copies_have_the_context_only)
     spec = spec_of(20, 30, false);
     cr_assert_eq(dead_batch_build(&spec, buf_slice(&bytes), &letters, &next), ST_OK);
     cr_expect_eq(letters.len, 0);
+    buf_fini(&letters);
+}
+
+// The attributes' codec is changed and the sum is right: whoever takes headers only keeps such a batch.
+static void break_last(size_t from)
+{
+    uint8_t *batch = bytes.data + from;
+    batch[BATCH_CRC_FROM + 1] |= COMPRESSION_ZSTD;
+    store_be32(batch + BATCH_CRC_FROM - 4, crc32c(0, batch + BATCH_CRC_FROM, bytes.len - from - BATCH_CRC_FROM));
+}
+
+Test(share_cut, dead_letters_pass_over_what_cannot_be_unpacked)
+{
+    struct buf letters;
+    int64_t next;
+    int count;
+    buf_init(&letters, 1 << 20);
+    put(10, 2, 0, -1);
+    size_t middle = bytes.len;
+    put(12, 2, 0, -1);
+    break_last(middle);
+    put(14, 2, 0, -1);
+    struct dead_spec spec = spec_of(11, 14, true);
+    cr_expect_neq(dead_batch_build(&spec, buf_slice(&bytes), &letters, &next), ST_OK);
+    first_letter(&letters, &count);
+    cr_expect_eq(count, 2, "those of the batches around it");
+    cr_expect_eq(next, 16);
+    buf_clear(&letters);
+    struct slice broken = slice_of(bytes.data + middle, bytes.len - middle);
+    cr_expect_neq(dead_batch_build(&spec, slice_of(broken.data, 70), &letters, &next), ST_OK);
+    cr_expect_eq(letters.len, 0);
+    cr_expect_eq(next, 11, "no whole batch");
     buf_fini(&letters);
 }
