@@ -317,6 +317,7 @@ void share_groups_end_session(struct share_groups *groups, struct share_session 
 static void on_ended(void *context, const struct share_session *session)
 {
     release(context, session);
+    retire(context, session->key.group);
 }
 
 void share_groups_disconnected(struct share_groups *groups, uint64_t connection)

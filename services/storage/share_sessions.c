@@ -143,8 +143,10 @@ void share_sessions_disconnected(struct share_sessions *sessions, uint64_t conne
         struct share_session *session = value;
         if (session->connection != connection)
             continue;
-        ended(context, session);
+        session->refs++;
         share_session_end(session);
+        ended(context, session);
+        share_session_unref(&session);
     }
 }
 

@@ -70,7 +70,7 @@ void share_session_unref(struct share_session **session); // NULL inside is allo
 // How many of the group's members have one.
 int32_t share_sessions_group(const struct share_sessions *sessions, struct slice group);
 
-// The connection is gone, its sessions end. ended is told of each before, so that what the member holds is
+// The connection is gone, its sessions end. ended is told of each that has, so that what the member holds is
 // released; it must not begin or end sessions.
 typedef void share_session_ended_fn(void *context, const struct share_session *session);
 void share_sessions_disconnected(struct share_sessions *sessions, uint64_t connection,

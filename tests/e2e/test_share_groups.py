@@ -250,6 +250,24 @@ def test_offsets_are_described_altered_and_deleted(started, topic):
     assert started.cli("group", "delete", topic, check=False).returncode == 1  # not empty
 
 
+def test_a_group_without_sessions_is_read_where_it_was_set(started, topic):
+    node, place = started.storage[0], (topic, 0)
+    produce(started, topic, 10)
+    for start in (7, 3, 8, 2, 9):  # at once, since a second later it would be read anew anyway
+        one = member(started, topic)
+        first, last, _ = one.gets(1)[0]
+        assert one.acknowledge({place: [(first, last, RELEASE)]}) == {place: 0}
+        one.connection.close()  # without a last request
+        two = Share(node, topic, "m1", [topic])
+        two.epoch = one.epoch
+        assert two.heartbeat(sm.LAST) == sm.NONE
+        assert sm.alter(node, topic, {place: start}) == (sm.NONE, {place: 0})
+        two = member(started, topic, "m2")
+        assert two.gets(1)[0][0] == start
+        two.acknowledge({}, epoch=sm.LAST)
+        assert two.heartbeat(sm.LAST) == sm.NONE
+
+
 def letters(started, name):
     """[(value, headers)] of a dead-letter topic."""
     found = started.kcat("-C", "-t", name, "-e", "-q", "-f", "%s|%h\n").stdout.splitlines()
