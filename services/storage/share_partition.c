@@ -186,6 +186,15 @@ void share_partition_expire(struct share_partition *partition, int64_t now_ms, s
     share_write_finish(partition, write);
 }
 
+void share_partition_waiting(const struct share_partition *partition, struct share_write *write)
+{
+    share_write_fini(write);
+    for (const struct share_run *run = partition->runs.head; run != NULL; run = run->next)
+        if (run->fate.state == SHARE_AVAILABLE && run->fate.deliveries > 0)
+            share_write_add(write, &(struct share_batch){run->first, run->last, run->fate, SHARE_NO_DEATH});
+    share_write_finish(partition, write);
+}
+
 int64_t share_partition_deadline(const struct share_partition *partition)
 {
     return partition->deadline_ms;

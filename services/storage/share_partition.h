@@ -135,6 +135,9 @@ void share_partition_kept(struct share_partition *partition, int64_t number, int
 // which has a dead_number then: nobody gets it meanwhile.
 void share_partition_expire(struct share_partition *partition, int64_t now_ms, struct share_write *write);
 
+// Makes it the write of all records that were delivered before and wait for a member.
+void share_partition_waiting(const struct share_partition *partition, struct share_write *write);
+
 // When share_partition_expire has something to do, or earlier; INT64_MAX: not before something is acquired.
 int64_t share_partition_deadline(const struct share_partition *partition);
 

@@ -372,6 +372,10 @@ static void write_next(struct share_served *served)
 {
     if (served->first == NULL || served->relay != NULL)
         return;
+    if (served->first == served->lapsed) {
+        share_partition_waiting(&served->partition, &served->first->write);
+        served->lapsed = NULL;
+    }
     struct block *frame = frame_of(served);
     ASSERT(frame != NULL); // batches are at most twice the records on their way
     served->relay = share_groups_ask(served, frame, on_written);
@@ -461,7 +465,21 @@ void share_served_release(struct share_served *served, struct slice member)
 }
 
 // What a lock's end changes counts whether it is written or not: a new leader finds the records available
-// anyway, only how often they were delivered is known better when it is.
+// anyway, only how often they were delivered is known better when it is. One write in line is enough for all
+// locks that end before its turn, however long the share coordinator is away: it tells what waits then.
+static void lapse(struct share_served *served, struct share_write *write)
+{
+    struct share_write dead;
+    share_write_split(write, &dead);
+    if (write->count > 0 && served->lapsed == NULL) {
+        put_in_line(served, write, NULL);
+        served->lapsed = served->last;
+    }
+    if (dead.count > 0)
+        put_in_line(served, &dead, NULL);
+    share_write_fini(&dead);
+}
+
 static void on_lock(struct timer *timer)
 {
     struct share_served *served = timer->context;
@@ -470,8 +488,7 @@ static void on_lock(struct timer *timer)
     served->partition.limits = share_groups_limits(served->groups, served->group);
     share_partition_expire(&served->partition, now_ms(served), &write);
     share_groups_expired(served->groups, &write);
-    if (write.count > 0)
-        put_in_line(served, &write, NULL);
+    lapse(served, &write);
     share_write_fini(&write);
     set_clock(served);
     write_next(served);

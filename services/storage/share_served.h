@@ -46,6 +46,7 @@ struct share_served {
     struct dead_letters *letters;     // of the first of the dying, under way
     struct share_seek *seek;          // the log is searched for where the group begins
     struct share_written *first, *last;
+    struct share_written *lapsed; // ... of locks that have ended, until its turn comes
     struct share_written *dying, *last_dying; // writes whose dead letters must be delivered first, or are
     struct timer again;                       // ... and the writing is repeated
     const char *dead_trouble;                 // why that has failed last; NULL: it has not since

@@ -385,6 +385,32 @@ def test_a_member_hears_what_it_understands_while_share_coordinators_are_away(st
             coordinator.wait_ready()
 
 
+def test_locks_that_end_while_share_coordinators_are_away_make_one_write(started, topic):
+    one, storage, count = member(started, topic), started.storage[0], 30
+    produce(started, topic, count)
+    expired = storage.metric("millrace_storage_share_locks_expired_total")
+    one.gets(1, most=1, strict=True)
+    for coordinator in started.coordinators:
+        coordinator.kill()
+    try:
+        for _ in range(count - 1):  # each with a lock of its own
+            one.gets(1, most=1, strict=True)
+        ended = expired + count
+        wait_until(lambda: storage.metric("millrace_storage_share_locks_expired_total") >= ended, 10, "locks to end")
+        time.sleep(1.1)  # writes are counted every second
+        assert storage.metric("millrace_storage_share_writes_pending") <= 3
+    finally:
+        for coordinator in started.coordinators:
+            coordinator.start()
+            coordinator.wait_ready()
+    wait_until(lambda: storage.metric("millrace_storage_share_writes_pending") == 0, 60, "the writes")
+    storage.kill()
+    storage.start()
+    storage.wait_ready()
+    one.to(storage)
+    assert {got[2] for got in one.gets(count, seconds=30)} == {2}
+
+
 def test_a_refused_letter_does_not_repeat_the_others(started, topic):
     dead = f"dlq.{topic}"
     started.create_topic(dead)
