@@ -57,17 +57,12 @@ static struct share_round *ask(struct shard_group *cell, enum share_question que
                                           .group = group_id(cell->group),
                                           .state_epoch = share_group_state_epoch(cell->share, false),
                                           .timeout_ms = ASK_MS,
+                                          .partly = question == SHARE_ASK_INITIALIZE,
                                           .done = done,
                                           .context = cell};
     struct share_round *round = share_round_begin(&options, items, parts->count);
     mem_free(items);
     return round;
-}
-
-// Whether a partition may be given to members: also one that somebody has set further meanwhile.
-static bool told(const struct share_round_item *item)
-{
-    return item->error == KAFKA_ERR_NONE || item->error == KAFKA_ERR_FENCED_STATE_EPOCH;
 }
 
 void shard_share_hush(struct shard_group *cell)
@@ -118,7 +113,7 @@ static void on_told(void *context, struct share_round_item *items, size_t count)
     struct parts parts = {0};
     cell->telling = NULL;
     for (size_t i = 0; i < count; i++)
-        if (told(&items[i]) && parts_have(share_group_pending(cell->share), &items[i].part))
+        if (share_round_told(&items[i]) && parts_have(share_group_pending(cell->share), &items[i].part))
             parts_append(&parts, &items[i].part);
     if (parts.count > 0) {
         share_group_told(cell->share, &parts);
@@ -133,6 +128,8 @@ void shard_share_tell(struct shard_group *cell)
 {
     const struct parts *pending = share_group_pending(cell->share);
     look(cell);
+    if (cell->telling != NULL && share_round_count(cell->telling) < pending->count)
+        share_round_cancel(&cell->telling); // what came meanwhile waits for no shard without an owner
     if (pending->count > 0 && cell->telling == NULL && cell->shard->options.peers != NULL)
         cell->telling = ask(cell, SHARE_ASK_INITIALIZE, pending, on_told);
 }

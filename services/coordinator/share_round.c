@@ -58,6 +58,11 @@ static void round_free(struct share_round *round)
     mem_free(round);
 }
 
+size_t share_round_count(const struct share_round *round)
+{
+    return round->count;
+}
+
 void share_round_cancel(struct share_round **pointer)
 {
     if (*pointer != NULL)
@@ -72,13 +77,20 @@ bool share_round_open(const struct share_round_item *item)
            item->error == KAFKA_ERR_UNKNOWN_TOPIC_OR_PARTITION; // its image may be behind ours
 }
 
+bool share_round_told(const struct share_round_item *item)
+{
+    return item->error == KAFKA_ERR_NONE || item->error == KAFKA_ERR_FENCED_STATE_EPOCH;
+}
+
 static void pass_ended(struct share_round *round)
 {
     struct env *env = round->options.peers->env;
-    bool any = false;
-    for (size_t i = 0; i < round->count; i++)
-        any = any || share_round_open(&round->items[i]);
-    if (any && env_now_us(env) + RETRY_MS * 1000 < round->deadline_us) {
+    bool open = false, told = false;
+    for (size_t i = 0; i < round->count; i++) {
+        open = open || share_round_open(&round->items[i]);
+        told = told || share_round_told(&round->items[i]);
+    }
+    if (open && !(told && round->options.partly) && env_now_us(env) + RETRY_MS * 1000 < round->deadline_us) {
         timer_start_ms(env, &round->timer, RETRY_MS);
         return;
     }

@@ -45,6 +45,7 @@ struct share_round_options {
     struct slice group;  // copied
     int32_t state_epoch; // INITIALIZE
     int64_t timeout_ms;  // what nobody answers is asked again meanwhile
+    bool partly;         // ... unless others were told: then the round ends, and who began it asks again
     share_round_fn *done;
     void *context;
 };
@@ -57,6 +58,10 @@ struct share_round *share_round_begin(const struct share_round_options *options,
                                       const struct share_round_item *items, size_t count);
 // Whether it had no answer, or one that would be another later.
 bool share_round_open(const struct share_round_item *item);
+// Whether the share coordinator knows the partition's begin: also one that somebody has set further meanwhile.
+bool share_round_told(const struct share_round_item *item);
+// How many partitions it asks for.
+size_t share_round_count(const struct share_round *round);
 // done is not called any more. NULL inside is allowed.
 void share_round_cancel(struct share_round **round);
 

@@ -411,6 +411,23 @@ def test_locks_that_end_while_share_coordinators_are_away_make_one_write(started
     assert {got[2] for got in one.gets(count, seconds=30)} == {2}
 
 
+def test_a_shard_without_an_owner_holds_back_its_own_partitions_only(started, topic):
+    many, all_of_it = f"{topic}_many", 40
+    started.create_topic(many, partitions=all_of_it)
+    member(started, topic)  # makes the group known
+    owner = next(one for one in started.coordinators if one.http(f"/v1/groups/{topic}")[0] == 200)
+    other = next(one for one in started.coordinators if one is not owner)
+    one = Share(started.storage[0], topic, "m2", [many])
+    other.kill()
+    try:
+        wait_until(lambda: one.heartbeat() == sm.NONE and one.has, 20, "partitions of shards that have an owner")
+        assert len(one.has) < all_of_it
+    finally:
+        other.start()
+        other.wait_ready()
+    one.join(all_of_it, 40)
+
+
 def test_a_refused_letter_does_not_repeat_the_others(started, topic):
     dead = f"dlq.{topic}"
     started.create_topic(dead)
