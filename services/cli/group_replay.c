@@ -208,8 +208,8 @@ static enum cli_exit take_message(struct replay *replay, const rd_kafka_message_
     }
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
         return wrong(message->err);
-    if (place == NULL || message->offset >= end)
-        return CLI_DONE; // given up meanwhile: for the next time
+    if (place == NULL || message->offset >= end || message->offset < place->offset)
+        return CLI_DONE; // given up meanwhile: for the next time; or read anew
     enum cli_exit code = take(replay, message);
     if (code == CLI_DONE)
         place->offset = message->offset + 1;
@@ -242,6 +242,8 @@ static enum cli_exit make_clients(struct replay *replay)
     rd_kafka_conf_set(conf, "group.id", replay->own, text, sizeof text);
     rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof text);
     rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof text);
+    // What is deleted under the reader ends only what is deleted: it goes on where the log begins.
+    rd_kafka_conf_set(conf, "auto.offset.reset", "earliest", text, sizeof text);
     code = client_new(RD_KAFKA_CONSUMER, conf, &replay->reader);
     if (code == CLI_DONE)
         code = client_conf(&replay->options, &conf);

@@ -2,10 +2,12 @@
 # Share groups (KIP-932) over real daemons, with members by hand: what becomes of records that are accepted, released,
 # rejected or left alone, behind daemons that were killed too. Real clients: tests/clients/share_groups.py.
 import json
+import subprocess
 import time
 
 import pytest
 
+import cluster
 import share_member as sm
 import streams_member
 import transactional
@@ -438,6 +440,22 @@ def test_a_refused_letter_does_not_repeat_the_others(started, topic):
         refused = started.cli("group", "replay", topic, "--from", dead, check=False)
         assert refused.returncode == 1 and "records were refused" in refused.stderr, refused
         assert started.kcat("-C", "-t", topic, "-e", "-q").stdout.splitlines() == ["good"]
+
+
+def test_a_replay_goes_on_behind_letters_that_are_deleted_under_it(started, topic):
+    dead, count, kept = f"dlq.{topic}", 30, 10
+    started.create_topic(dead)
+    headers = [f"__dlq.errors.group={topic}", f"__dlq.errors.topic={topic}", "__dlq.errors.partition=0"]
+    started.produce(dead, [f"v{i}" for i in range(count)], "-X", "batch.num.messages=1",
+                    *(word for header in headers for word in ("-H", header)))
+    slow = ("queue.buffering.max.messages=1", "linger.ms=100", "queued.min.messages=1", "fetch.message.max.bytes=100")
+    with subprocess.Popen([cluster.program("millrace"), "group", "replay", topic, "--from", dead, "-b", started.kafka,
+                           *(word for one in slow for word in ("-X", one))], stdout=subprocess.PIPE) as replay:
+        back = lambda: started.kcat("-C", "-t", topic, "-e", "-q").stdout.splitlines()
+        wait_until(back, 10, "the first to be put back")
+        started.cli("topic", "delete-records", dead, "--before", count - kept)
+        assert replay.wait(30) == 0
+    assert back()[-kept:] == [f"v{i}" for i in range(count - kept, count)] and len(set(back())) == len(back()) < count
 
 
 def test_a_group_is_described_by_the_command_line(started, topic):
