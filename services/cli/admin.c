@@ -304,6 +304,19 @@ enum cli_exit admin_coordinator(struct admin *admin, const char *group, int32_t 
     return admin_coordinator_of(admin, 0, group, node);
 }
 
+// Whether it answers. A broker that has gone is named for a while, and then another; and who cannot be
+// reached must not be taken for an older one without the APIs that are asked for next. When the time is over
+// the next call says so.
+static bool reached(struct admin *admin, int32_t id)
+{
+    enum status status;
+    struct node *node = node_find(admin, id);
+    if (node == NULL || node_client(admin, node, &status) != NULL || !time_left(admin))
+        return true;
+    pause_loop(admin, PAUSE_MS);
+    return false;
+}
+
 enum cli_exit admin_coordinator_of(struct admin *admin, int8_t key_type, const char *name, int32_t *node)
 {
     for (;;) {
@@ -311,6 +324,8 @@ enum cli_exit admin_coordinator_of(struct admin *admin, int8_t key_type, const c
         const struct kafka_find_coordinator_response *response;
         const void *body;
         struct slice key = slice_str(name);
+        if (!reached(admin, ADMIN_ANY_NODE))
+            continue;
         kafka_defaults(&kafka_find_coordinator_request_message, &request);
         request.key_type = key_type;
         request.key = key;
@@ -330,6 +345,8 @@ enum cli_exit admin_coordinator_of(struct admin *admin, int8_t key_type, const c
             *node = batched ? response->coordinators[0].node_id : response->node_id;
             node_learn(admin, *node, batched ? response->coordinators[0].host : response->host,
                        batched ? response->coordinators[0].port : response->port);
+            if (!reached(admin, *node))
+                continue;
             return CLI_DONE;
         }
         if (!admin_again(admin, error))

@@ -2,6 +2,7 @@
 # Share groups (KIP-932) over real daemons, with members by hand: what becomes of records that are accepted, released,
 # rejected or left alone, behind daemons that were killed too. Real clients: tests/clients/share_groups.py.
 import json
+import signal
 import subprocess
 import time
 
@@ -456,6 +457,21 @@ def test_a_replay_goes_on_behind_letters_that_are_deleted_under_it(started, topi
         started.cli("topic", "delete-records", dead, "--before", count - kept)
         assert replay.wait(30) == 0
     assert back()[-kept:] == [f"v{i}" for i in range(count - kept, count)] and len(set(back())) == len(back()) < count
+
+
+def test_a_group_is_described_while_a_broker_is_silent():
+    groups = [f"g{i}" for i in range(6)]  # some of them behind that one
+    with Cluster(storage=3) as running:
+        running.create_topic("t", replication=3)
+        for group in groups:
+            Share(running.storage[0], group, "m", ["t"]).join(1, 60)
+        running.storage[2].signal(signal.SIGSTOP)
+        try:
+            for group in groups:
+                shown = running.cli("group", "describe", group, "--json", "-b", running.storage[0].address, check=False)
+                assert shown.returncode == 0 and '"protocol_type":"share"' in shown.stdout, shown
+        finally:
+            running.storage[2].signal(signal.SIGCONT)
 
 
 def test_a_group_is_described_by_the_command_line(started, topic):
