@@ -152,7 +152,7 @@ void *log_user(const struct log *log)
 }
 int64_t log_start_base(const struct log *log)
 {
-    int at = log_state_segment_at(&log->state, log->start);
+    int at = log->start < log->state.end ? log_state_segment_at(&log->state, log->start) : -1;
     return at >= 0 ? log->state.segments[at]->base : log->start;
 }
 

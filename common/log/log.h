@@ -60,7 +60,8 @@ void log_attach(struct log *log, void *user); // the owner's pointer, for callba
 void *log_user(const struct log *log);
 
 int64_t log_start(const struct log *log);
-// Where the batch that holds log_start begins at the earliest: the base of its segment.
+// Where the batch that holds log_start begins at the earliest: the base of its segment. log_start itself when
+// the log ends there: no batch holds it.
 int64_t log_start_base(const struct log *log);
 int64_t log_start_saved(const struct log *log); // as far as it survives a crash; at most log_start
 int64_t log_end(const struct log *log);

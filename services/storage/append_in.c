@@ -143,9 +143,9 @@ static enum status entry_take(struct stream_in *stream, struct replica *replica,
         return ST_STALE;
     if (replica->link != REPLICA_LINKED && replica->link != REPLICA_ASKED)
         return ST_AGAIN;
+    if (entry->base_offset != replica->state.log_end) // without records, too: what was to come next is gone
+        return ST_OUT_OF_RANGE;
     if (block != NULL) {
-        if (entry->base_offset != replica->state.log_end)
-            return ST_OUT_OF_RANGE;
         enum status status = batches_append(replica, block, from, entry->length);
         if (status != ST_OK)
             return status;

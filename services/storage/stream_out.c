@@ -651,6 +651,11 @@ static enum added subscription_add(struct subscription *subscription, struct app
                               .up_to = replica->state.log_end,
                               .max_bytes = (paced != 0 ? PACED_BYTES : MESSAGE_BYTES) - message->bytes,
                               .min_one = message->bytes == 0};
+    if (range.from >= range.up_to) { // all it lacks is gone: it hears of it, subscribes again and begins anew
+        subscription->next_offset = range.from;
+        start_news(subscription);
+        return ADDED;
+    }
     enum status status = log_read(replica->log, &range, pieces, LOG_PIECES, &count, &found);
     if (status == ST_AGAIN || (status == ST_OK && count > 0 && pieces[0].file != NULL)) {
         pieces_release(pieces, 0, count);

@@ -283,6 +283,22 @@ def test_deleted_records_and_deleted_topics_while_it_is_copied():
             node.start().wait_ready()
 
 
+def test_a_log_without_records_moves_with_its_offsets():
+    with with_dirs() as cluster:
+        node = cluster.storage[0]
+        cluster.create_topic("t")
+        cluster.produce("t", map(str, range(100)))
+        cluster.cli("topic", "delete-records", "t", "--partition", "0", "--before", "100")
+        target = "b" if places(node)[0] == "a" else "a"
+        assert move(node, target) == {0: 0}
+        wait_moved(node, {0: target})
+        for count in (1, 2):
+            cluster.produce("t", [str(99 + count)])
+            assert [(o, int(v)) for _, o, _, v in cluster.consume("t")] == [(99 + n, 99 + n) for n in range(1, count + 1)]
+            node.kill()
+            node.start().wait_ready()
+
+
 def test_a_log_is_compacted_before_while_and_after_it_moves():
     settings = {"storage": {"log.cleaner.backoff.ms": 50}}
     with with_dirs(settings=settings) as cluster:

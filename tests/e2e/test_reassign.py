@@ -90,7 +90,7 @@ def test_partitions_without_any_traffic_move_too():
             wait_moved(cluster, "t", wanted, 15)
 
 
-@pytest.mark.parametrize("before", (50, 30))  # at a batch's begin, and within one
+@pytest.mark.parametrize("before", (50, 30, 100))  # at a batch's begin, within one, and behind all of them
 def test_a_log_that_begins_later_moves_with_its_offsets(before):
     with Cluster(storage=2, coordinators=0, settings=without_balancer(**{"min.insync.replicas": 1})) as cluster:
         cluster.create_topic("t", partitions=1, replication=1)
@@ -102,6 +102,46 @@ def test_a_log_that_begins_later_moves_with_its_offsets(before):
         wait_moved(cluster, "t", [other])
         cluster.produce("t", ["100"])
         assert [(o, int(v)) for _, o, _, v in cluster.consume("t")] == [(n, n) for n in range(before, 101)]
+
+
+def test_all_records_are_deleted_while_a_replica_catches_up():
+    with Cluster(storage=2, coordinators=0, settings=without_balancer(**{"min.insync.replicas": 1})) as cluster:
+        cluster.create_topic("t", partitions=1, replication=1)
+        first = replicas(cluster, "t")[0][0]
+        cluster.produce("t", ["%08190d" % n for n in range(2000)])
+        cluster.cli("config", "set", "leader.replication.throttled.replicas=*", "--topic", "t")
+        cluster.cli("config", "set", "leader.replication.throttled.rate=1000000", "--broker", first)
+        cluster.cli("topic", "reassign", "t", "--replicas", 3 - first)
+        copy = os.path.join(cluster.node(3 - first).data, "t-0", "%020d.log" % 0)
+        wait_until(lambda: os.path.exists(copy) and os.path.getsize(copy) > 0, 20, "some of the records to be there")
+        cluster.cli("topic", "delete-records", "t", "--before", 2000)
+        wait_moved(cluster, "t", [3 - first], 10)
+        cluster.produce("t", ["2000"])
+        assert [(o, int(v)) for _, o, _, v in cluster.consume("t")] == [(2000, 2000)]
+
+
+def test_all_records_are_deleted_before_a_replica_gets_one():
+    with Cluster(storage=2, coordinators=0, settings=without_balancer(**{"min.insync.replicas": 1})) as cluster:
+        cluster.create_topic("t", partitions=1, replication=1)
+        first = replicas(cluster, "t")[0][0]
+        cluster.create_topic("u", partitions=1, replication=1)
+        if replicas(cluster, "u")[0][0] != first:
+            cluster.cli("topic", "reassign", "u", "--replicas", first)
+            wait_moved(cluster, "u", [first])
+        cluster.produce("t", map(str, range(100)))
+        cluster.cli("topic", "delete-records", "t", "--before", 30)  # within a batch: a replica begins before it
+        cluster.produce("u", ["%08190d" % n for n in range(2000)])
+        for topic in "tu":
+            cluster.cli("config", "set", "leader.replication.throttled.replicas=*", "--topic", topic)
+        cluster.cli("config", "set", "leader.replication.throttled.rate=100000", "--broker", first)
+        cluster.cli("topic", "reassign", "u", "--replicas", 3 - first)
+        copy = os.path.join(cluster.node(3 - first).data, "u-0", "%020d.log" % 0)
+        wait_until(lambda: os.path.exists(copy) and os.path.getsize(copy) > 0, 20, "the rate to be used up")
+        cluster.cli("topic", "reassign", "t", "--replicas", 3 - first)
+        time.sleep(0.3)  # it subscribes
+        cluster.cli("topic", "delete-records", "t", "--before", 100)
+        wait_until(lambda: replicas(cluster, "t") == {0: [3 - first]}, 15, "the replica to be in sync")
+        assert "replication stream lost" not in cluster.node(first).log()
 
 
 def test_cancelled_and_refused():
