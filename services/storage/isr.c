@@ -109,9 +109,10 @@ static void request_free(Millrace__AlterIsrRequest *request)
 
 static void refused(struct replica *replica, int32_t partition_epoch)
 {
-    partition_refused(&replica->state, partition_epoch);
+    int change = partition_refused(&replica->state, partition_epoch);
     if (!replica->state.proposal_open)
         replica->isr_retry_us = env_now_us(replica->partitions->options.env) + ISR_RETRY_MS * 4000;
+    replica_act(replica, change);
 }
 
 // result NULL: the call failed. What it asked for may have been carried out at an earlier attempt, whatever

@@ -322,11 +322,12 @@ bool partition_quiet(const struct partition *partition, int64_t now_us, int64_t 
     return true;
 }
 
-void partition_refused(struct partition *partition, int32_t partition_epoch)
+int partition_refused(struct partition *partition, int32_t partition_epoch)
 {
     if (partition_epoch > partition->partition_epoch)
-        return;
+        return 0;
     partition->proposal_open = false;
     for (int i = 0; i < partition->replica_count; i++)
         partition->replicas[i].proposed = partition->replicas[i].in_isr;
+    return watermark_advance(partition); // whoever was proposed held it back
 }

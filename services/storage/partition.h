@@ -134,8 +134,8 @@ bool partition_quiet(const struct partition *partition, int64_t now_us, int64_t 
 // The controller refused the open proposal, or it was never sent (not: no answer); partition_epoch is the one
 // the controller has. A newer one than ours says that something is decided which the image does not have yet,
 // and it may be this very proposal, carried out when it was sent before: it stays open, its members count,
-// until the image says what is true.
-void partition_refused(struct partition *partition, int32_t partition_epoch);
+// until the image says what is true. Returns change bits.
+int partition_refused(struct partition *partition, int32_t partition_epoch);
 
 // Number of committed ISR members, and the minimum that acks=all needs: min(min_isr, replicas). A replica
 // that is being added is none before it is in sync: a topic of one replica that gets two more takes writes

@@ -57,7 +57,8 @@ void replica_act(struct replica *replica, int change)
     }
     if (change & PARTITION_PROPOSE) {
         if (env_now_us(replica->partitions->options.env) < replica->isr_retry_us)
-            partition_refused(&replica->state, replica->state.partition_epoch); // asked again later
+            replica_act(replica, partition_refused(&replica->state,
+                                                   replica->state.partition_epoch)); // asked again later
         else
             isr_propose(replica->partitions->isr, replica);
     }

@@ -240,6 +240,23 @@ Test(partition, refusal_by_a_newer_epoch_may_mean_that_the_proposal_was_carried_
     partition_fini(&p);
 }
 
+Test(partition, watermark_waits_no_longer_for_one_whose_addition_is_refused)
+{
+    struct partition p = leader_of_three(3);
+    partition_flushed(&p, 10);
+    partition_acknowledged(&p, 2, 101, 5, 10, 1);
+    cr_assert_eq(partition_acknowledged(&p, 3, 102, 5, 10, 1), PARTITION_PROPOSE);
+    partition_appended(&p, 20);
+    partition_flushed(&p, 20);
+    struct partition_view view = view_of(1, 5, 7, 3);
+    view.replicas[2].fenced = true; // it died; the image brings that before the answer comes
+    cr_assert_eq(partition_view(&p, &view, 2), 0);
+    cr_assert_eq(partition_acknowledged(&p, 2, 101, 5, 20, 3), 0); // the last that is heard of anybody
+    cr_assert_eq(partition_refused(&p, 7), PARTITION_WATERMARK);
+    cr_assert_eq(p.high_watermark, 20);
+    partition_fini(&p);
+}
+
 Test(partition, low_watermark_is_the_lowest_start_of_the_live)
 {
     struct partition p = leader_of_three(7);
