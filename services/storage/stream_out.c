@@ -74,6 +74,7 @@ struct under_way {
     int paced;            // bits of enum pace_why
     struct uuid topic_id; // of a read
     int32_t index;
+    uint32_t subscription; // the follower's: one that came after it begins elsewhere
 };
 
 static void heartbeat_fire(struct timer *timer);
@@ -549,7 +550,7 @@ static void read_on_done(struct log *log, enum status status, struct piece *piec
     struct stream_out *stream = stream_find(read->owner, read->follower, read->stream_id);
     struct replica *replica = partitions_find(read->owner->partitions, read->topic_id, read->index);
     struct subscription *subscription = stream && replica ? subscription_find(stream, replica) : NULL;
-    if (subscription == NULL || !subscription->reading) {
+    if (subscription == NULL || subscription->id != read->subscription) {
         if (stream != NULL)
             catch_up_credit(stream, read);
         if (piece != NULL)
@@ -610,7 +611,8 @@ static void read_start(struct subscription *subscription, int paced)
                                .bytes = paced != 0 ? PACED_BYTES : MESSAGE_BYTES,
                                .paced = paced,
                                .topic_id = replica->topic_id,
-                               .index = replica->index};
+                               .index = replica->index,
+                               .subscription = subscription->id};
     subscription->reading = true;
     stream->paced_open |= paced != 0;
     stream->catch_up_bytes += read->bytes;
