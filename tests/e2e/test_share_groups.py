@@ -271,6 +271,19 @@ def test_a_group_without_sessions_is_read_where_it_was_set(started, topic):
         assert two.heartbeat(sm.LAST) == sm.NONE
 
 
+def test_what_a_member_forgot_and_held_keeps_no_group_where_it_was(started, topic):
+    node, place = started.storage[0], (topic, 0)
+    one = member(started, topic)
+    produce(started, topic, 10)
+    one.gets(10)
+    assert one.fetch(forget=[place], wait_ms=0) == {}
+    assert one.acknowledge({}, epoch=sm.LAST) == {} and one.heartbeat(sm.LAST) == sm.NONE
+    assert sm.alter(node, topic, {place: 8}) == (sm.NONE, {place: 0})
+    two = member(started, topic, "m2")
+    assert two.gets(2) == [(8, 9, 1)]
+    assert two.acknowledge({place: [(8, 9, ACCEPT)]}) == {place: 0}
+
+
 def letters(started, name):
     """[(value, headers)] of a dead-letter topic."""
     found = started.kcat("-C", "-t", name, "-e", "-q", "-f", "%s|%h\n").stdout.splitlines()
@@ -421,11 +434,13 @@ def test_a_shard_without_an_owner_holds_back_its_own_partitions_only(started, to
     owner = next(one for one in started.coordinators if one.http(f"/v1/groups/{topic}")[0] == 200)
     other = next(one for one in started.coordinators if one is not owner)
     one = Share(started.storage[0], topic, "m2", [many])
+    started.controllers[0].signal(signal.SIGSTOP)  # nobody gives the shards to another owner
     other.kill()
     try:
-        wait_until(lambda: one.heartbeat() == sm.NONE and one.has, 20, "partitions of shards that have an owner")
+        wait_until(lambda: one.heartbeat() == sm.NONE and one.has, 8, "partitions of shards that have an owner")
         assert len(one.has) < all_of_it
     finally:
+        started.controllers[0].signal(signal.SIGCONT)
         other.start()
         other.wait_ready()
     one.join(all_of_it, 40)

@@ -76,16 +76,18 @@ class Share:
             out.append(self.id_of(name).bytes + array(its, True) + b"\0")
         return array(out, True)
 
-    def fetch(self, acks=None, wait_ms=500, most=500, epoch=None, strict=False, renew=False):
+    def fetch(self, acks=None, wait_ms=500, most=500, epoch=None, strict=False, renew=False, forget=()):
         """{(topic, partition): [(first, last, deliveries)]} of what it has acquired; self.error, self.acknowledged
-        {(topic, partition): error} and self.errors are of the same answer."""
+        {(topic, partition): error} and self.errors are of the same answer. forget: partitions it reads no more."""
         wanted = dict(acks or {})
         if self.session == 0 and epoch is None:
             wanted = {place: wanted.get(place, []) for place in self.has}
         session = self.session if epoch is None else epoch
         limits = (0, 0, 0, 0) if renew else (wait_ms, 1, 1 << 20, most)
         body = (compact(self.group) + compact(self.id) + struct.pack(">iiiiii", session, *limits, 100) +
-                struct.pack(">b?", int(strict), renew) + self._topics(wanted) + array([], True) + b"\0")
+                struct.pack(">b?", int(strict), renew) + self._topics(wanted) +
+                array([self.id_of(name).bytes + array([struct.pack(">i", p)], True) + b"\0" for name, p in forget], True) +
+                b"\0")
         answer = Reader(self.connection.call(FETCH, 2, body, True))
         answer.take("i")
         self.error = answer.take("h")
