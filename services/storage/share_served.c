@@ -132,7 +132,7 @@ bool share_served_current(const struct share_served *served, const struct replic
 bool share_served_quiet(const struct share_served *served)
 {
     return served->state == SHARE_READY && served->first == NULL && served->dying == NULL &&
-           served->relay == NULL && served->waits.first == NULL && served->partition.runs.acquired == 0;
+           served->relay == NULL && served->waits.first == NULL;
 }
 
 // ---- the clock ----

@@ -65,7 +65,8 @@ void share_served_destroy(struct share_served **served, enum status status);
 
 // Whether the replica is led here in the epoch it is served in.
 bool share_served_current(const struct share_served *served, const struct replica *replica);
-// Nothing is held, written, or waited for.
+// Nothing is written or waited for. What is held then was so by members whose sessions are over, in partitions
+// they had forgotten: nobody can say any more what became of it.
 bool share_served_quiet(const struct share_served *served);
 
 // What share_partition_acknowledge says; NONE with *waits: the waiter is told when it is written. READY only.
