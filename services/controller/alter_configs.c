@@ -286,10 +286,9 @@ static bool add_change(struct relay *relay, const struct resource *resource, con
 static bool add_changes(struct relay *relay, const struct resource *resource, const struct change *changes,
                         int32_t count, struct decision *decision, struct topics_error *error)
 {
-    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)count + 1, sizeof *keys);
-    for (int32_t i = 0; keys != NULL && i < count; i++)
-        keys[i].name = changes[i].name;
-    const bool *twice = keys != NULL ? twice_find(&relay->arena, keys, count) : NULL;
+    const bool *twice =
+        twice_named(&relay->arena, changes, count,
+                    (struct twice_place){sizeof *changes, offsetof(struct change, name), -1});
     if (twice == NULL)
         return topics_refuse(error, KAFKA_ERR_INVALID_REQUEST, "Too many configuration keys.");
     for (int32_t i = 0; i < count; i++) {
@@ -336,26 +335,19 @@ static void alter(struct relay *relay, int8_t type, struct slice name, const str
     decision_fini(&decision);
 }
 
-// Which of the resources are named twice; NULL at the arena's cap.
-static bool *named_twice_incrementally(struct relay *relay,
-                                       const struct kafka_incremental_alter_configs_request *request)
-{
-    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->resources_count + 1, sizeof *keys);
-    for (int32_t i = 0; keys != NULL && i < request->resources_count; i++)
-        keys[i] = (struct twice_key){.name = request->resources[i].resource_name,
-                                     .type = request->resources[i].resource_type};
-    return keys != NULL ? twice_find(&relay->arena, keys, request->resources_count) : NULL;
-}
-
 void incremental_alter_configs(struct relay *relay)
 {
+    typedef struct kafka_incremental_alter_configs_request_alter_configs_resource asked_t;
     typedef struct kafka_incremental_alter_configs_response_alter_configs_resource_response result;
     const struct kafka_incremental_alter_configs_request *request = relay->request;
     struct kafka_incremental_alter_configs_response *response = relay->response;
     result *results =
         kafka_structure_array(&kafka_incremental_alter_configs_response_alter_configs_resource_response_type,
                               &relay->arena, request->resources_count);
-    const bool *twice = named_twice_incrementally(relay, request);
+    const bool *twice = twice_named(&relay->arena, request->resources, request->resources_count,
+                                    (struct twice_place){sizeof *request->resources,
+                                                         offsetof(asked_t, resource_name),
+                                                         offsetof(asked_t, resource_type)});
     relay->failed = results == NULL || twice == NULL ? ST_LIMIT : ST_OK;
     relay->validate_only = request->validate_only;
     response->responses = results;
@@ -382,25 +374,19 @@ void incremental_alter_configs(struct relay *relay)
     }
 }
 
-// Which of the resources are named twice; NULL at the arena's cap.
-static bool *named_twice_whole(struct relay *relay, const struct kafka_alter_configs_request *request)
-{
-    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->resources_count + 1, sizeof *keys);
-    for (int32_t i = 0; keys != NULL && i < request->resources_count; i++)
-        keys[i] = (struct twice_key){.name = request->resources[i].resource_name,
-                                     .type = request->resources[i].resource_type};
-    return keys != NULL ? twice_find(&relay->arena, keys, request->resources_count) : NULL;
-}
-
 void alter_configs(struct relay *relay)
 {
+    typedef struct kafka_alter_configs_request_alter_configs_resource asked_t;
     typedef struct kafka_alter_configs_response_alter_configs_resource_response result;
     const struct kafka_alter_configs_request *request = relay->request;
     struct kafka_alter_configs_response *response = relay->response;
     result *results =
         kafka_structure_array(&kafka_alter_configs_response_alter_configs_resource_response_type,
                               &relay->arena, request->resources_count);
-    const bool *twice = named_twice_whole(relay, request);
+    const bool *twice = twice_named(&relay->arena, request->resources, request->resources_count,
+                                    (struct twice_place){sizeof *request->resources,
+                                                         offsetof(asked_t, resource_name),
+                                                         offsetof(asked_t, resource_type)});
     relay->failed = results == NULL || twice == NULL ? ST_LIMIT : ST_OK;
     relay->validate_only = request->validate_only;
     response->responses = results;

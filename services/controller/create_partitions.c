@@ -66,15 +66,6 @@ static bool decide(struct relay *relay, const topic_request *request, struct dec
     return topics_add_partitions(relay->controller, decision, topic->id, have, more, factor, replicas, error);
 }
 
-// Which of the topics are named twice; NULL at the arena's cap.
-static bool *named_twice(struct relay *relay, const struct kafka_create_partitions_request *request)
-{
-    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->topics_count + 1, sizeof *keys);
-    for (int32_t i = 0; keys != NULL && i < request->topics_count; i++)
-        keys[i].name = request->topics[i].name;
-    return keys != NULL ? twice_find(&relay->arena, keys, request->topics_count) : NULL;
-}
-
 void create_partitions(struct relay *relay)
 {
     const struct kafka_create_partitions_request *request = relay->request;
@@ -82,7 +73,9 @@ void create_partitions(struct relay *relay)
     topic_result *results =
         kafka_structure_array(&kafka_create_partitions_response_create_partitions_topic_result_type,
                               &relay->arena, request->topics_count);
-    const bool *twice = named_twice(relay, request);
+    const bool *twice =
+        twice_named(&relay->arena, request->topics, request->topics_count,
+                    (struct twice_place){sizeof *request->topics, offsetof(topic_request, name), -1});
     if (results == NULL || twice == NULL) {
         relay->failed = ST_LIMIT;
         return;

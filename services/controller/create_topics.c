@@ -168,15 +168,6 @@ static void describe(struct relay *relay, const topic_request *topic, topic_resu
     result->configs_count = configs_topic_count;
 }
 
-// Which of the topics are named twice; NULL at the arena's cap.
-static bool *named_twice(struct relay *relay, const struct kafka_create_topics_request *request)
-{
-    struct twice_key *keys = arena_calloc(&relay->arena, (size_t)request->topics_count + 1, sizeof *keys);
-    for (int32_t i = 0; keys != NULL && i < request->topics_count; i++)
-        keys[i].name = request->topics[i].name;
-    return keys != NULL ? twice_find(&relay->arena, keys, request->topics_count) : NULL;
-}
-
 static bool allowed(const struct relay *relay, struct slice name)
 {
     return authorise(&relay->principal, OPERATION_CREATE, RESOURCE_TYPE_CLUSTER,
@@ -215,7 +206,9 @@ void create_topics(struct relay *relay)
     struct kafka_create_topics_response *response = relay->response;
     topic_result *results = kafka_structure_array(&kafka_create_topics_response_creatable_topic_result_type,
                                                   &relay->arena, request->topics_count);
-    const bool *twice = named_twice(relay, request);
+    const bool *twice =
+        twice_named(&relay->arena, request->topics, request->topics_count,
+                    (struct twice_place){sizeof *request->topics, offsetof(topic_request, name), -1});
     if (results == NULL || twice == NULL) {
         relay->failed = ST_LIMIT;
         return;

@@ -31,3 +31,14 @@ bool *twice_find(struct arena *arena, struct twice_key *keys, int32_t count)
             twice[keys[i].at] = twice[keys[i - 1].at] = true;
     return twice;
 }
+
+bool *twice_named(struct arena *arena, const void *structures, int32_t count, struct twice_place place)
+{
+    struct twice_key *keys = arena_calloc(arena, (size_t)count + 1, sizeof *keys);
+    for (int32_t i = 0; keys != NULL && i < count; i++) {
+        const char *at = (const char *)structures + (size_t)i * place.size;
+        keys[i].name = *(const struct slice *)(const void *)(at + place.name);
+        keys[i].type = place.type >= 0 ? *(const int8_t *)(at + place.type) : 0;
+    }
+    return keys != NULL ? twice_find(arena, keys, count) : NULL;
+}

@@ -17,7 +17,7 @@ enum {
     ARENA_PER_BYTE = 32, // decoded bytes per byte of the frame: no honest request needs more
     ARENA_DECODE_MAX = 128 << 20,
     ARENA_ANSWER_MAX = 256 << 20, // request and answer together
-    ANSWER_MAX = 16 << 20, // a relay carries no more
+    ANSWER_MAX = 16 << 20,        // a relay carries no more
     IMAGE_WAIT_MS = 250
 };
 

@@ -278,6 +278,24 @@ static void put_many(struct alone *alone)
     }
 }
 
+// A request to create so many topics, which the caller fills in.
+static void begin_creation(const struct alone *alone, struct relay *relay,
+                           struct kafka_create_topics_request *request,
+                           struct kafka_create_topics_response *response, int32_t topics)
+{
+    kafka_defaults(&kafka_create_topics_request_message, request);
+    kafka_defaults(&kafka_create_topics_response_message, response);
+    *relay = (struct relay){.controller = alone->controller,
+                            .principal = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""},
+                            .version = 7,
+                            .request = request,
+                            .response = response};
+    arena_init(&relay->arena, 64 << 20);
+    request->topics =
+        kafka_structure_array(&kafka_create_topics_request_creatable_topic_type, &relay->arena, topics);
+    request->topics_count = topics;
+}
+
 Test(large_cluster, many_topics_are_created_in_a_moment)
 {
     struct alone alone = {0};
@@ -285,17 +303,8 @@ Test(large_cluster, many_topics_are_created_in_a_moment)
     put_many(&alone);
     struct kafka_create_topics_request request;
     struct kafka_create_topics_response response;
-    kafka_defaults(&kafka_create_topics_request_message, &request);
-    kafka_defaults(&kafka_create_topics_response_message, &response);
-    struct relay relay = {.controller = alone.controller,
-                          .principal = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""},
-                          .version = 7,
-                          .request = &request,
-                          .response = &response};
-    arena_init(&relay.arena, 64 << 20);
-    request.topics = kafka_structure_array(&kafka_create_topics_request_creatable_topic_type, &relay.arena,
-                                           CREATED);
-    request.topics_count = CREATED;
+    struct relay relay;
+    begin_creation(&alone, &relay, &request, &response, CREATED);
     for (int i = 0; i < CREATED; i++) {
         request.topics[i].name = slice_str(arena_printf(&relay.arena, "created%d", i));
         request.topics[i].num_partitions = 1;
@@ -320,18 +329,9 @@ Test(large_cluster, a_long_assignment_is_planned_in_a_moment)
     put_many(&alone);
     struct kafka_create_topics_request request;
     struct kafka_create_topics_response response;
-    kafka_defaults(&kafka_create_topics_request_message, &request);
-    kafka_defaults(&kafka_create_topics_response_message, &response);
-    struct relay relay = {.controller = alone.controller,
-                          .principal = {.name = PRINCIPAL_ANONYMOUS, .listener = "", .host = ""},
-                          .version = 7,
-                          .request = &request,
-                          .response = &response};
-    arena_init(&relay.arena, 64 << 20);
+    struct relay relay;
+    begin_creation(&alone, &relay, &request, &response, 1);
     request.validate_only = true;
-    request.topics =
-        kafka_structure_array(&kafka_create_topics_request_creatable_topic_type, &relay.arena, 1);
-    request.topics_count = 1;
     request.topics[0].name = slice_str("assigned");
     request.topics[0].num_partitions = request.topics[0].replication_factor = -1;
     request.topics[0].assignments = kafka_structure_array(
