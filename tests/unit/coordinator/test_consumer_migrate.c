@@ -396,7 +396,7 @@ static int16_t join_with_many_protocols(const char *id)
     enum { MANY = GROUP_PROTOCOLS_MAX + 1 };
     struct buf bytes = subscription("");
     struct group_protocol protocols[MANY];
-    char names[MANY][8];
+    char names[MANY][16];
     for (int i = 0; i < MANY; i++) {
         snprintf(names[i], sizeof names[i], "p%d", i);
         protocols[i] = (struct group_protocol){slice_str(names[i]), buf_slice(&bytes)};
