@@ -339,8 +339,9 @@ static void result_by_epoch(const struct replica *replica, const Millrace__Subsc
         epoch = log_last_epoch(replica->log);
         end = log_end(replica->log);
     }
-    if (asked->last_epoch < 0 && asked->log_end <= log_end(replica->log))
-        return; // an empty log has nothing that could differ
+    bool empty = asked->last_epoch < 0 || log_last_epoch(replica->log) < 0;
+    if (empty && asked->log_end <= log_end(replica->log))
+        return; // one of them has nothing that could differ
     if (epoch == asked->last_epoch && asked->log_end <= end)
         return;
     result->has_truncate_to = true;

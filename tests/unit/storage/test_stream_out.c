@@ -240,3 +240,21 @@ Test(stream_out, read_for_a_former_subscription_is_not_sent_for_the_present_one)
     cr_expect_eq(begins_at, 1);
     cr_expect_eq(first_batch, 1);
 }
+
+static void on_emptied(struct log *log, enum status status, void *context)
+{
+    cr_expect_eq(status, ST_OK);
+    *(bool *)context = true;
+}
+
+// Its leader had deleted all records when this one began; the other was down meanwhile and has them.
+Test(stream_out, leader_without_records_takes_a_follower_that_has_some)
+{
+    bool emptied = false;
+    log_truncate_fully(replica->log, RECORDS, on_emptied, &emptied);
+    for (int i = 0; i < 500 && !emptied; i++)
+        node_turn(&node, 10);
+    cr_assert(emptied);
+    cr_assert_lt(log_last_epoch(replica->log), 0);
+    subscribe(1, RECORDS);
+}
