@@ -116,13 +116,19 @@ static enum status close_snapshot(const struct closing *closing, struct log *log
     return status;
 }
 
+// Why its files are not what it is.
+static enum status failure_of(const struct log *log)
+{
+    if (log->lost || log->deleted)
+        return ST_OK;
+    return log->status == ST_OK && log->tail_bytes > 0 ? ST_NO_SPACE : log->status;
+}
+
 // Only while the set is closing: nothing else touches the log any more.
 static enum status close_log(const struct closing *closing, struct log *log, bool *staged)
 {
-    if (!log->on_disk || log->lost || log->deleted)
-        return ST_OK;
-    if (log->status != ST_OK || log->tail_bytes > 0)
-        return log->status != ST_OK ? log->status : ST_NO_SPACE;
+    if (!log->on_disk || log->lost || log->deleted || failure_of(log) != ST_OK)
+        return failure_of(log);
     struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
     enum status status = active != NULL && active->exists ? close_segment(closing, log, active) : ST_OK;
     return status == ST_OK ? close_snapshot(closing, log, staged) : status;
@@ -284,6 +290,8 @@ static void close_prepare(struct log_op *op)
     log_resume_prepare(set);
     closing->together = wants_together(set);
     for (struct log *log = set->first; log != NULL; log = log->next) {
+        if (!log->on_disk && closing->failed == ST_OK) // the checkpoint does not have it
+            closing->failed = failure_of(log);
         if (log->status != ST_OK || log->tail_bytes > 0 || log->lost)
             continue;
         log->synced = log->written; // true once close_segment has written and synced, and saved only then

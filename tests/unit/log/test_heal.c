@@ -539,6 +539,26 @@ Test(heal, a_log_that_fails_again_while_it_is_read_is_tried_again)
     help_fini(&help);
 }
 
+// Its file may hold what the disk has not: the next start must not take the kernel's word for it.
+Test(heal, a_stop_with_a_log_whose_first_write_failed_is_no_clean_one)
+{
+    struct help help;
+    struct log *other;
+    start(&help, 0);
+    cr_assert_eq(log_create(help.set, "t-1", (struct uuid){{8}}, &help.config.log, &other), ST_OK);
+    fake_break(help.env, "/t-1/", true);
+    cr_assert_eq(help_append_to(&help, other, 1, 50, 1), ST_OK);
+    help_flush(&help);
+    cr_assert_eq(log_status(other), ST_IO);
+    fake_break(help.env, "/t-1/", false);
+    help_close(&help);
+    cr_expect_eq(help.done, ST_IO);
+    help_open(&help, false);
+    cr_expect_not(log_set_was_clean(help.set));
+    cr_expect_eq(help_check_content(&help), 1);
+    help_fini(&help);
+}
+
 Test(heal, a_log_that_a_start_could_not_read_is_back_as_its_checkpoints_say)
 {
     struct help help;
