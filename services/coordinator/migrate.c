@@ -145,7 +145,7 @@ struct group *migrate_down(const struct consumer_group *from, struct group_now n
     bool done = to != NULL;
     void *value;
     for (struct map_entry *at = NULL; done && map_next(&from->members, &at, NULL, &value);)
-        done = move_down(from, value, to);
+        done = move_down(from, value, to) && to->bytes <= settings->bytes_max;
     if (done) {
         to->protocol_type = block_copy(slice_str("consumer"));
         to->protocol = block_copy(group_select_protocol(to));

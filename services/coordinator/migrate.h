@@ -12,7 +12,8 @@
 int16_t migrate_up(struct group *from, struct group_now now, struct consumer_group *to);
 
 // A classic group with the members of from, all of which use the classic protocol. It rebalances unless they
-// have all that they are to have. NULL when memory is short, or an assignment is too large.
+// have all that they are to have. NULL when memory is short, or an assignment or the whole group is too large: a
+// classic group is one record.
 struct group *migrate_down(const struct consumer_group *from, struct group_now now,
                            const struct group_settings *settings, const struct group_sink *sink);
 

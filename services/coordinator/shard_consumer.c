@@ -124,12 +124,13 @@ int16_t shard_to_classic(struct shard_group *cell)
 
 void shard_maybe_downgrade(struct shard_group *cell)
 {
-    if (cell->consumer == NULL || !consumer_wants_downgrade(cell->consumer) ||
-        ledger_full(cell->shard->ledger))
+    if (cell->consumer == NULL || consumer_epoch(cell->consumer) == cell->stays_epoch ||
+        !consumer_wants_downgrade(cell->consumer) || ledger_full(cell->shard->ledger))
         return;
     const struct shard_options *options = &cell->shard->options;
     struct group *group =
         migrate_down(cell->consumer, shard_now(cell->shard), &options->settings->group, options->sink);
+    cell->stays_epoch = group == NULL ? consumer_epoch(cell->consumer) : 0;
     if (group != NULL)
         become_classic(cell, group);
 }

@@ -486,3 +486,19 @@ Test(consumer_migrate, the_policy_and_the_size_forbid_the_way_down)
     w.settings.may_downgrade = false;
     cr_assert_not(consumer_wants_downgrade(w.group));
 }
+
+Test(consumer_migrate, what_is_too_large_for_one_record_stays)
+{
+    enum { BYTES_MAX = 1024 };
+    consumer_world_topic(&w, "a", 1000);
+    consumer_world_join(&w, "m1", "a");
+    join("old", "");
+    consumer_world_beat(&w, "m1", (struct said){.epoch = CONSUMER_LEAVE});
+    join("old", ""); // its assignment, as a classic client reads it, takes 4 KB
+    cr_assert(consumer_wants_downgrade(w.group));
+    struct group *down = migrate_down(w.group, w.now, &classic.settings, &classic.sink);
+    cr_assert_neq(down, NULL);
+    group_destroy(&down);
+    classic.settings.bytes_max = BYTES_MAX;
+    cr_assert_eq(migrate_down(w.group, w.now, &classic.settings, &classic.sink), NULL);
+}
