@@ -316,6 +316,15 @@ static void add_removals(struct relay *relay, const struct resource *resource, c
     }
 }
 
+static bool together_check(const struct image *image, const struct resource *resource,
+                           const struct decision *decision, struct topics_error *error)
+{
+    if (resource->type == MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC)
+        return topics_configs_check(image, resource->name, decision, error);
+    return resource->type != MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP ||
+           group_configs_check(image, resource->name, decision, error);
+}
+
 static void alter(struct relay *relay, int8_t type, struct slice name, const struct change *changes,
                   int32_t count, bool replace, struct topics_error *error)
 {
@@ -328,8 +337,7 @@ static void alter(struct relay *relay, int8_t type, struct slice name, const str
         topic_exists(image, &resource, error)) {
         if (replace)
             add_removals(relay, &resource, changes, count, &decision);
-        if (type != MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP ||
-            group_configs_check(image, resource.name, &decision, error))
+        if (together_check(image, &resource, &decision, error))
             relay_append(relay, &decision, error);
     }
     decision_fini(&decision);

@@ -118,7 +118,7 @@ static bool add_configs(struct relay *relay, const topic_request *topic, const s
         const char *copy = configs_kept(key, value, &relay->arena);
         decision_config(decision, TYPE_TOPIC, plan->name, key->name, copy != NULL ? copy : "");
     }
-    return true;
+    return topics_configs_check(metadata_image(relay->controller->metadata), plan->name, decision, error);
 }
 
 static bool decide(struct relay *relay, const topic_request *topic, struct plan *plan,

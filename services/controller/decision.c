@@ -185,6 +185,18 @@ void decision_config(struct decision *decision, Millrace__ResourceType type, con
     add(decision, MILLRACE__METADATA_RECORD__BODY_CONFIG)->config = body;
 }
 
+const char *decision_config_after(const struct decision *decision, const struct image *image,
+                                  Millrace__ResourceType type, const char *name, const char *key)
+{
+    const char *value = image_config(image, type, name, key);
+    for (size_t i = 0; i < decision->count; i++) {
+        const Millrace__MetadataRecord *record = decision->records[i];
+        if (record->body_case == MILLRACE__METADATA_RECORD__BODY_CONFIG && strcmp(record->config->key, key) == 0)
+            value = record->config->value;
+    }
+    return value;
+}
+
 void decision_shard(struct decision *decision, const char *topic, int32_t shard, int32_t owner,
                     int32_t owner_epoch)
 {

@@ -27,6 +27,10 @@ void decision_partition(struct decision *decision, struct uuid topic,
 // value NULL: the key is removed.
 void decision_config(struct decision *decision, Millrace__ResourceType type, const char *name,
                      const char *key, const char *value);
+// The value of a key once the decision, which changes this resource only, is applied; NULL: it has none of its own.
+// Borrowed from the decision or the image.
+const char *decision_config_after(const struct decision *decision, const struct image *image,
+                                  Millrace__ResourceType type, const char *name, const char *key);
 void decision_shard(struct decision *decision, const char *topic, int32_t shard, int32_t owner,
                     int32_t owner_epoch);
 // epoch: of all features it changes, one above the image's.

@@ -47,12 +47,8 @@ static const struct rule {
 static long long value_after(const struct image *image, const char *group, const struct decision *decision,
                              const char *key)
 {
-    const char *value = image_config(image, MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP, group, key);
-    for (size_t i = 0; i < decision->count; i++) {
-        const Millrace__ConfigRecord *config = decision->records[i]->config;
-        if (strcmp(config->key, key) == 0)
-            value = config->value;
-    }
+    const char *value =
+        decision_config_after(decision, image, MILLRACE__RESOURCE_TYPE__RESOURCE_GROUP, group, key);
     return strtoll(value != NULL ? value : configs_group_key(slice_str(key))->fallback, NULL, 10);
 }
 

@@ -5,6 +5,7 @@
 #include "balancer.h"
 #include "base/assert.h"
 #include "cluster/answers.h"
+#include "cluster/configs.h"
 #include "kafka/errors.h"
 
 #include <stdarg.h>
@@ -169,6 +170,28 @@ bool topics_name_check(const struct controller *controller, struct slice name, s
                                  "Topic '%.*s' collides with existing topic: %.100s", len < 100 ? len : 100,
                                  (const char *)name.data, image_topic_at(image, i)->name);
     return true;
+}
+
+// Of a key with a node key; values were checked to be numbers.
+static long long value_after(const struct image *image, const char *name, const struct decision *decision,
+                             const char *key_name)
+{
+    const struct configs_key *key = configs_topic_key(slice_str(key_name));
+    const char *value =
+        decision_config_after(decision, image, MILLRACE__RESOURCE_TYPE__RESOURCE_TOPIC, name, key_name);
+    if (value == NULL)
+        value = image_config(image, MILLRACE__RESOURCE_TYPE__RESOURCE_BROKER, "", key->node_key);
+    return strtoll(value != NULL ? value : key->fallback, NULL, 10);
+}
+
+bool topics_configs_check(const struct image *image, const char *name, const struct decision *decision,
+                          struct topics_error *error)
+{
+    static const char least[] = "min.compaction.lag.ms", most[] = "max.compaction.lag.ms";
+    long long min = value_after(image, name, decision, least), max = value_after(image, name, decision, most);
+    return min <= max ||
+           topics_refuse(error, KAFKA_ERR_INVALID_CONFIG,
+                         "conflict topic config setting %s (%lld) > %s (%lld)", least, min, most, max);
 }
 
 int32_t topics_default(const struct controller *controller, const char *key)

@@ -49,6 +49,11 @@ bool topics_add_partitions(struct controller *controller, struct decision *decis
 // Kafka's rules for a new name: form, no collision of '.' and '_', not taken.
 bool topics_name_check(const struct controller *controller, struct slice name, struct topics_error *error);
 
+// Looks at the values that the topic (of this name, which need not exist yet) has once the decision's records are
+// applied. false: INVALID_CONFIG with Kafka's words (LogConfig.validateValues).
+bool topics_configs_check(const struct image *image, const char *name, const struct decision *decision,
+                          struct topics_error *error);
+
 // num.partitions and default.replication.factor: dynamic default of all nodes, else the controller's own.
 int32_t topics_default(const struct controller *controller, const char *key);
 

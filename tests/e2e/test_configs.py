@@ -100,6 +100,19 @@ def test_group_configs_have_the_limits_of_nodes_and_of_one_another(side):
     settles(side, GROUP, "g", key, ("45000", DEFAULT))
 
 
+def test_a_topic_may_not_hold_back_what_it_must_compact(side):
+    least, most = "min.compaction.lag.ms", "max.compaction.lag.ms"
+    words = f"conflict topic config setting {least} (11) > {most} (10)"
+    side.topic("lags")
+    assert alter(side, TOPIC, "lags", (least, SET, "11"), (most, SET, "10")) == (INVALID_CONFIG, words)
+    assert alter(side, TOPIC, "lags", (most, SET, "10")) == (0, None)
+    assert alter(side, TOPIC, "lags", (least, SET, "11")) == (INVALID_CONFIG, words)
+    assert alter(side, TOPIC, "lags", (least, SET, "11"), (most, DELETE, None)) == (0, None)
+    answer = side.call("CreateTopics", 7, Topics=[{"Name": "lags2", "NumPartitions": 1, "ReplicationFactor": 1, "Configs": [
+        {"Name": least, "Value": "11"}, {"Name": most, "Value": "10"}]}])
+    assert (answer["Topics"][0]["ErrorCode"], answer["Topics"][0]["ErrorMessage"]) == (INVALID_CONFIG, words)
+
+
 def test_subscriptions_of_client_metrics_are_checked_and_lists_take_single_items(side):
     assert alter(side, METRICS, "m", ("interval.ms", SET, "1000"), ("match", SET, "client_id=a.*"),
                  ("metrics", APPEND, "org.apache.kafka.producer.")) == (0, None)
