@@ -42,8 +42,8 @@ static int16_t delete_one(const struct coordinator_request *request, struct slic
     int16_t error = find(request, id, &cell);
     if (cell != NULL && cell->share != NULL && share_group_kept(cell->share))
         return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE; // not all share coordinators have answered
-    if (cell != NULL)
-        shard_delete(cell);
+    if (cell != NULL && !shard_delete(cell))
+        return KAFKA_ERR_COORDINATOR_NOT_AVAILABLE; // the client asks again, for what is left
     return error;
 }
 

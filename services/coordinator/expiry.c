@@ -87,7 +87,7 @@ static void expire_group(struct shard_group *cell)
     bool classic = cell->consumer == NULL && cell->streams == NULL;
     bool idle = group_idle(cell->group) && (classic || shard_group_members(cell) == 0);
     if (cell->offsets.count == 0 && cell->pending.count == 0 && idle && cell->share == NULL)
-        shard_delete(cell);
+        (void)shard_delete(cell);
 }
 
 void shard_expire(struct shard *shard)

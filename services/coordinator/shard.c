@@ -206,33 +206,34 @@ static bool first_offset(const struct shard_group *cell, struct slice *topic, in
     return offsets_first(&cell->offsets, topic, partition) || shard_first_pending(cell, topic, partition);
 }
 
-void shard_delete(struct shard_group *cell)
+void shard_bury_classic(struct shard_group *cell)
 {
-    struct shard *shard = cell->shard;
-    struct slice topic;
-    int32_t partition;
-    while (first_offset(cell, &topic, &partition)) {
-        enum status status = shard_forget(cell, topic, partition);
-        ASSERT(status == ST_OK); // a tombstone is small
-    }
-    if (cell->consumer != NULL) {
-        shard_bury_consumer(cell);
-        return;
-    }
-    if (cell->streams != NULL) {
-        shard_bury_streams(cell);
-        return;
-    }
-    if (cell->share != NULL) {
-        shard_bury_share(cell);
-        return;
-    }
     struct buf key;
     buf_init(&key, RECORD_BYTES_MAX);
     enum status status = group_record_key(group_id(cell->group), &key);
-    ASSERT(status == ST_OK);
-    append(shard, &key, NULL); // applying it drops the cell
+    if (status == ST_OK)
+        status = append(cell->shard, &key, NULL);
+    ASSERT(status == ST_OK); // a tombstone is small
     buf_fini(&key);
+}
+
+bool shard_delete(struct shard_group *cell)
+{
+    struct slice topic;
+    int32_t partition;
+    while (first_offset(cell, &topic, &partition)) {
+        if (ledger_full(cell->shard->ledger) || shard_forget(cell, topic, partition) != ST_OK)
+            return false;
+    }
+    if (cell->consumer != NULL)
+        shard_bury_consumer(cell);
+    else if (cell->streams != NULL)
+        shard_bury_streams(cell);
+    else if (cell->share != NULL)
+        shard_bury_share(cell);
+    else
+        shard_bury_classic(cell);
+    return true;
 }
 
 static enum status seal_classic(struct shard_group *cell, struct buf *key, struct buf *value)

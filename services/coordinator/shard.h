@@ -147,8 +147,9 @@ bool shard_unstable(const struct shard_group *cell, struct slice topic, int32_t 
 void shard_check_begin(struct shard *shard, struct shard_check *check, int64_t producer_id);
 void shard_check_end(struct shard_check *check); // idempotent
 
-// Removes the group and its offsets; it must be empty. cell is gone.
-void shard_delete(struct shard_group *cell);
+// Removes the group and its offsets; it must be empty. cell is gone. false: it is there with what offsets the
+// ledger could not take now; to be tried again.
+bool shard_delete(struct shard_group *cell);
 // The topic is gone from the cluster: so are the offsets committed for it.
 void shard_forget_topic(struct shard *shard, const struct image_topic *topic);
 // Removes what has expired (Kafka's OffsetExpirationCondition) or belongs to a topic that is gone. Runs by

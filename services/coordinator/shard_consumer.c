@@ -8,8 +8,6 @@
 #include "migrate.h"
 #include "shard_state.h"
 
-enum { KEY_MAX = 1 << 20 };
-
 static enum status append(void *context, struct slice key, struct slice value)
 {
     return ledger_append(context, key, value);
@@ -28,17 +26,6 @@ static struct consumer_group *consumer_new(const struct shard_group *cell)
 
 // ---- from protocol to protocol ----
 
-static void bury_classic(struct shard_group *cell)
-{
-    struct buf key;
-    buf_init(&key, KEY_MAX);
-    enum status status = group_record_key(group_id(cell->group), &key);
-    if (status == ST_OK)
-        status = ledger_append(cell->shard->ledger, buf_slice(&key), (struct slice){0});
-    ASSERT(status == ST_OK); // a tombstone is small
-    buf_fini(&key);
-}
-
 static void bury_consumer(struct shard_group *cell)
 {
     enum status status = consumer_record_bury(cell->consumer, append, cell->shard->ledger);
@@ -53,7 +40,7 @@ bool shard_empty_classic(struct shard_group *cell)
         return false;
     cell->converting = true; // the tombstone removes the record, not the group
     if (group_is_written(cell->group))
-        bury_classic(cell);
+        shard_bury_classic(cell);
     cell->converting = false;
     group_destroy(&cell->group);
     cell->group = fresh;

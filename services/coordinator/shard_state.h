@@ -25,6 +25,8 @@ struct shard_group *shard_cell(struct shard *shard, struct slice group_id);
 
 // Forgets the group.
 void shard_drop(struct shard_group *cell);
+// The record of a classic group; cell is gone unless it is converting.
+void shard_bury_classic(struct shard_group *cell);
 
 // ---- shard_consumer.c ----
 // Puts an empty classic group in the place of the former one, whose record is buried. false: no memory.

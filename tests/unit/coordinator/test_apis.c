@@ -10,6 +10,7 @@
 #include "kafka/messages/join_group.h"
 #include "kafka/messages/leave_group.h"
 #include "kafka/messages/list_groups.h"
+#include "kafka/messages/offset_commit.h"
 #include "kafka/messages/offset_fetch.h"
 #include "kafka/messages/sync_group.h"
 
@@ -384,6 +385,47 @@ static int16_t delete_group(int16_t version, const char *group)
     int16_t error = answer->results[0].error_code;
     desk_done(&call);
     return error;
+}
+
+// Each offset's record, and its tombstone, names the group anew.
+static void commit_to_all(const char *group, int32_t from, int32_t count)
+{
+    struct kafka_offset_commit_request_offset_commit_request_partition rows[100] = {0};
+    struct kafka_offset_commit_request_offset_commit_request_topic topic = {
+        .name = text("wide"), .partitions = rows, .partitions_count = count};
+    struct kafka_offset_commit_request request;
+    kafka_defaults(&kafka_offset_commit_request_message, &request);
+    for (int32_t i = 0; i < count; i++)
+        rows[i] = (struct kafka_offset_commit_request_offset_commit_request_partition){
+            .partition_index = from + i, .committed_offset = 1, .committed_leader_epoch = -1,
+            .committed_metadata = text("")};
+    request.group_id = text(group);
+    request.member_id = text("");
+    request.generation_id_or_member_epoch = -1;
+    request.topics = &topic;
+    request.topics_count = 1;
+    struct desk_call call;
+    desk_send(&d, &call, KAFKA_API_OFFSET_COMMIT, 9, &request);
+    const struct kafka_offset_commit_response *answer = desk_await(&call);
+    for (int32_t i = 0; i < count; i++)
+        cr_assert_eq(answer->topics[0].partitions[i].error_code, KAFKA_ERR_NONE);
+    desk_done(&call);
+}
+
+Test(coordinator, a_group_of_many_offsets_is_deleted_as_the_ledger_takes_it)
+{
+    enum { NAME = 32000, OFFSETS = 1200 };
+    static char group[NAME + 1];
+    memset(group, 'g', NAME);
+    desk_topic_of(&d, 9, "wide", OFFSETS);
+    for (int32_t from = 0; from < OFFSETS; from += 100)
+        commit_to_all(group, from, 100);
+    cr_assert_eq(delete_group(2, group), KAFKA_ERR_COORDINATOR_NOT_AVAILABLE);
+    int16_t error = KAFKA_ERR_COORDINATOR_NOT_AVAILABLE;
+    for (int i = 0; i < 10 && error == KAFKA_ERR_COORDINATOR_NOT_AVAILABLE; i++)
+        error = delete_group(2, group);
+    cr_assert_eq(error, KAFKA_ERR_NONE);
+    cr_assert_eq(delete_group(2, group), KAFKA_ERR_GROUP_ID_NOT_FOUND);
 }
 
 Test(coordinator, only_empty_groups_are_deleted_and_their_offsets_with_them)
