@@ -41,7 +41,7 @@ struct share_desk {
 };
 
 // The state after an InitializeShareGroupState: nothing is known but the start (UNSET is allowed).
-// KAFKA_ERR_FENCED_STATE_EPOCH: a later one was there.
+// KAFKA_ERR_FENCED_STATE_EPOCH: a later one was there, or any where no start is named.
 int16_t share_state_initialize(const struct share_desk *desk, int32_t state_epoch, int64_t start_offset,
                                struct share_state *next);
 

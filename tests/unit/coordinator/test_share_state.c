@@ -203,13 +203,28 @@ Test(share_state, initializing_forgets_all_but_the_epochs)
     cr_assert_eq(read(4, &moves), KAFKA_ERR_NONE);
     cr_assert_eq(write(1, 4, 5, list_of(batch, 1)), KAFKA_ERR_NONE);
     cr_expect_eq(initialize(0, 7), KAFKA_ERR_FENCED_STATE_EPOCH);
-    cr_assert_eq(initialize(2, SHARE_STATE_UNSET), KAFKA_ERR_NONE);
+    cr_assert_eq(initialize(2, 7), KAFKA_ERR_NONE);
     cr_expect_eq(state.snapshot_epoch, 1);
     cr_expect_eq(state.leader_epoch, 4);
-    cr_expect_eq(state.start_offset, SHARE_STATE_UNSET);
-    cr_expect_eq(state.delivery_complete, SHARE_STATE_UNSET);
+    cr_expect_eq(state.start_offset, 7);
+    cr_expect_eq(state.delivery_complete, 0);
     cr_expect_eq(state.batches.count, 0);
     cr_expect_eq(write(1, 4, 5, list_of(batch, 1)), KAFKA_ERR_FENCED_STATE_EPOCH);
+}
+
+Test(share_state, initializing_again_behind_writes_forgets_nothing)
+{
+    struct share_batch batch[] = {{5, 9, 2, 1}};
+    bool moves;
+    cr_assert_eq(initialize(0, SHARE_STATE_UNSET), KAFKA_ERR_NONE);
+    cr_assert_eq(read(4, &moves), KAFKA_ERR_NONE);
+    cr_assert_eq(write(0, 4, 5, list_of(batch, 1)), KAFKA_ERR_NONE);
+    for (int32_t epoch = 0; epoch < 2; epoch++)
+        cr_expect_eq(initialize(epoch, SHARE_STATE_UNSET), KAFKA_ERR_FENCED_STATE_EPOCH);
+    cr_expect_eq(state.start_offset, 5);
+    cr_expect_eq(state.batches.count, 1);
+    cr_expect_eq(initialize(0, 7), KAFKA_ERR_NONE); // of offsets that are altered
+    cr_expect_eq(state.start_offset, 7);
 }
 
 Test(share_state, a_leader_that_reads_fences_earlier_ones)
