@@ -73,7 +73,8 @@ bool consumer_dirty(const struct consumer_group *group)
 bool consumer_wants_downgrade(const struct consumer_group *group)
 {
     size_t size = group->members.count;
-    if (size == 0 || !group->settings->may_downgrade || size > (size_t)group->settings->downgrade_size_max)
+    if (size == 0 || !group->settings->may_downgrade || size > (size_t)group->settings->downgrade_size_max ||
+        group->epoch == group->stays_epoch)
         return false;
     void *value;
     for (struct map_entry *at = NULL; map_next(&group->members, &at, NULL, &value);) {
@@ -82,6 +83,11 @@ bool consumer_wants_downgrade(const struct consumer_group *group)
             return false;
     }
     return true;
+}
+
+void consumer_stay(struct consumer_group *group)
+{
+    group->stays_epoch = group->epoch;
 }
 
 bool consumer_unused(const struct consumer_group *group)

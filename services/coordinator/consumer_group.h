@@ -141,6 +141,8 @@ int64_t consumer_wake_us(const struct consumer_group *group); // GROUP_NEVER_US:
 bool consumer_dirty(const struct consumer_group *group);
 // Only members of the classic protocol are left, and it may become a classic group.
 bool consumer_wants_downgrade(const struct consumer_group *group);
+// It could not: it does not want to before its next epoch.
+void consumer_stay(struct consumer_group *group);
 bool consumer_unused(const struct consumer_group *group); // nothing of it was ever written, nobody is in it
 enum consumer_state consumer_state(const struct consumer_group *group);
 const char *consumer_state_text(enum consumer_state state); // "Reconciling"

@@ -51,6 +51,7 @@ struct consumer_group {
     struct block *id;
     int32_t session_ms; // of members of the consumer protocol
     int32_t epoch, target_epoch;
+    int32_t stays_epoch; // see consumer_stay; 0: none
     uint64_t hash;       // of the subscribed topics at this epoch
     uint64_t hashed_at;  // topics->version of it; 0: not known
     struct map members;  // by id

@@ -39,7 +39,6 @@ struct shard_group {
     struct share_round *looking;     // ... are asked whether they keep those it reads
     bool unsure;                     // they may have forgotten some while it was empty
     bool converting;                 // its records are buried because it changes its protocol
-    int32_t stays_epoch;             // of the consumer group that could not become a classic one, 0: none
     struct offsets offsets;
     struct map pending;       // by producer id, struct offsets: of open transactions
     struct timer timer;       // group_tick

@@ -26,10 +26,10 @@ static struct consumer_group *consumer_new(const struct shard_group *cell)
 
 // ---- from protocol to protocol ----
 
-static void bury_consumer(struct shard_group *cell)
+void shard_bury_consumer(struct shard_group *cell)
 {
     enum status status = consumer_record_bury(cell->consumer, append, cell->shard->ledger);
-    ASSERT(status == ST_OK); // tombstones are small
+    ASSERT(status == ST_OK); // tombstones are small; applying the last of them drops the cell
 }
 
 bool shard_empty_classic(struct shard_group *cell)
@@ -75,7 +75,7 @@ int16_t shard_to_consumer(struct shard_group *cell)
 static void become_classic(struct shard_group *cell, struct group *group_take)
 {
     cell->converting = true;
-    bury_consumer(cell);
+    shard_bury_consumer(cell);
     cell->converting = false;
     consumer_group_destroy(&cell->consumer);
     if (group_take == NULL)
@@ -111,15 +111,16 @@ int16_t shard_to_classic(struct shard_group *cell)
 
 void shard_maybe_downgrade(struct shard_group *cell)
 {
-    if (cell->consumer == NULL || consumer_epoch(cell->consumer) == cell->stays_epoch ||
-        !consumer_wants_downgrade(cell->consumer) || ledger_full(cell->shard->ledger))
+    if (cell->consumer == NULL || !consumer_wants_downgrade(cell->consumer) ||
+        ledger_full(cell->shard->ledger))
         return;
     const struct shard_options *options = &cell->shard->options;
     struct group *group =
         migrate_down(cell->consumer, shard_now(cell->shard), &options->settings->group, options->sink);
-    cell->stays_epoch = group == NULL ? consumer_epoch(cell->consumer) : 0;
     if (group != NULL)
         become_classic(cell, group);
+    else
+        consumer_stay(cell->consumer);
 }
 
 size_t shard_consumers(const struct shard *shard, size_t *members)
@@ -153,11 +154,6 @@ void shard_topic_added(struct shard *shard, struct slice topic)
 enum status shard_seal_consumer(struct shard_group *cell)
 {
     return consumer_record_write(cell->consumer, snapshot, cell->shard->ledger);
-}
-
-void shard_bury_consumer(struct shard_group *cell)
-{
-    bury_consumer(cell); // applying the last of them drops the cell
 }
 
 // Loading: the group is made by its first record, in place of a classic one without records of its own.

@@ -35,7 +35,7 @@ bool shard_empty_classic(struct shard_group *cell);
 // (group.consumer.migration.policy).
 void shard_maybe_downgrade(struct shard_group *cell);
 enum status shard_seal_consumer(struct shard_group *cell); // from inside the ledger's seal
-void shard_bury_consumer(struct shard_group *cell);        // cell is gone
+void shard_bury_consumer(struct shard_group *cell);        // cell is gone unless it is converting
 // A record of a consumer group; key: behind its type.
 enum status shard_apply_consumer(struct shard *shard, int16_t type, struct slice key, struct slice value);
 

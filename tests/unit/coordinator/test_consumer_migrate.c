@@ -501,4 +501,8 @@ Test(consumer_migrate, what_is_too_large_for_one_record_stays)
     group_destroy(&down);
     classic.settings.bytes_max = BYTES_MAX;
     cr_assert_eq(migrate_down(w.group, w.now, &classic.settings, &classic.sink), NULL);
+    consumer_stay(w.group);
+    cr_assert_not(consumer_wants_downgrade(w.group));
+    join("other", "");
+    cr_assert(consumer_wants_downgrade(w.group)); // an epoch later
 }
