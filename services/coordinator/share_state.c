@@ -9,19 +9,14 @@ void share_state_fini(struct share_state *state)
     share_batches_fini(&state->batches);
 }
 
-// A group that begins to read names no start. Where there is a state it was told before, by a round whose answers
-// did not count or by the owner of the shard before this one, and has been read and written since, perhaps: what
-// is deleted has none.
-static bool is_known(const struct share_state *state, int32_t state_epoch, int64_t start_offset)
-{
-    return state->state_epoch > state_epoch || start_offset == SHARE_STATE_UNSET;
-}
-
 int16_t share_state_initialize(const struct share_desk *desk, int32_t state_epoch, int64_t start_offset,
                                struct share_state *next)
 {
     const struct share_state *state = desk->state;
-    if (state != NULL && is_known(state, state_epoch, start_offset))
+    // A group that begins to read names no start. Where there is a state it was told before, by a round whose
+    // answers did not count or by the owner of the shard before this one, and has been read and written since,
+    // perhaps: what is deleted has none.
+    if (state != NULL && (state->state_epoch > state_epoch || start_offset == SHARE_STATE_UNSET))
         return KAFKA_ERR_FENCED_STATE_EPOCH;
     *next = (struct share_state){
         .snapshot_epoch = state != NULL ? state->snapshot_epoch + 1 : 0,

@@ -217,6 +217,8 @@ Test(share_state, initializing_again_behind_writes_forgets_nothing)
     struct share_batch batch[] = {{5, 9, 2, 1}};
     bool moves;
     cr_assert_eq(initialize(0, SHARE_STATE_UNSET), KAFKA_ERR_NONE);
+    cr_expect_eq(state.start_offset, SHARE_STATE_UNSET);
+    cr_expect_eq(state.delivery_complete, SHARE_STATE_UNSET);
     cr_assert_eq(read(4, &moves), KAFKA_ERR_NONE);
     cr_assert_eq(write(0, 4, 5, list_of(batch, 1)), KAFKA_ERR_NONE);
     for (int32_t epoch = 0; epoch < 2; epoch++)
