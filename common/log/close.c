@@ -127,10 +127,11 @@ static enum status failure_of(const struct log *log)
 // Only while the set is closing: nothing else touches the log any more.
 static enum status close_log(const struct closing *closing, struct log *log, bool *staged)
 {
-    if (!log->on_disk || log->lost || log->deleted || failure_of(log) != ST_OK)
-        return failure_of(log);
+    enum status status = failure_of(log);
+    if (status != ST_OK || !log->on_disk || log->lost || log->deleted)
+        return status;
     struct log_segment *active = log->state.count > 0 ? log->state.segments[log->state.count - 1] : NULL;
-    enum status status = active != NULL && active->exists ? close_segment(closing, log, active) : ST_OK;
+    status = active != NULL && active->exists ? close_segment(closing, log, active) : ST_OK;
     return status == ST_OK ? close_snapshot(closing, log, staged) : status;
 }
 
