@@ -44,10 +44,11 @@ static void check_dense(const struct daemon_sim *daemon, struct schema_facts *fa
 static void check_latest(const struct daemon_sim *daemon, struct schema_facts *facts)
 {
     for (int subject = 0; subject < SCHEMA_SUBJECTS; subject++) {
+        int32_t least = schema_facts_least(facts, daemon, subject);
         struct registrar_answer answer =
             registrar_read(daemon, "get-version", schema_subject(subject), NULL, NULL);
         if (answer.code == 200 || answer.code == 404)
-            schema_facts_latest(facts, daemon, subject, answer.version, answer.id);
+            schema_facts_latest(facts, daemon, subject, least, answer.version, answer.id);
     }
 }
 

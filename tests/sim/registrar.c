@@ -29,6 +29,7 @@ struct registrar_call {
     bool answered, given_up;
     int subject;
     int64_t number; // registering; 0: reading
+    int32_t least;  // reading: version
     char *body;
     char once[32]; // the subject of SCHEMA_ONCE
 };
@@ -168,6 +169,7 @@ static void look_up(struct registrar *registrar, const struct daemon_sim *daemon
     call->subject = (int)prng_below(&registrar->prng, SCHEMA_SUBJECTS);
     call->call.subject = schema_subject(call->subject);
     call->call.version = "latest";
+    call->least = schema_facts_least(registrar->facts, daemon, call->subject);
     send(registrar, call);
 }
 
@@ -190,7 +192,8 @@ static void looked_up(struct registrar *registrar, const struct registrar_call *
     struct registrar_answer answer = answer_of(&call->call);
     if (answer.code != 200 && answer.code != 404)
         return;
-    schema_facts_latest(registrar->facts, call->daemon, call->subject, answer.version, answer.id);
+    schema_facts_latest(registrar->facts, call->daemon, call->subject, call->least, answer.version,
+                        answer.id);
     if (answer.code == 200)
         schema_facts_id(registrar->facts, call->subject, answer.id, answer.number);
     world_count(registrar->facts->history->world, COUNT_schema_read);

@@ -85,14 +85,21 @@ bool schema_facts_turn(struct schema_facts *facts, const struct cluster *cluster
     return any;
 }
 
-void schema_facts_latest(struct schema_facts *facts, const struct daemon_sim *registry, int subject,
-                         int32_t version, int32_t id)
+int32_t schema_facts_least(const struct schema_facts *facts, const struct daemon_sim *registry, int subject)
 {
-    int at = registry->index;
-    if (version < facts->latest[at][subject])
+    return facts->latest[registry->index][subject];
+}
+
+// Reads overlap: the owner's "there is none" may be on its way while the registry reads on and shows more.
+void schema_facts_latest(struct schema_facts *facts, const struct daemon_sim *registry, int subject,
+                         int32_t least, int32_t version, int32_t id)
+{
+    int32_t *latest = &facts->latest[registry->index][subject];
+    if (version < least)
         history_violation(facts->history, "schema-goes-back", "%s shows version %d of %s after %d",
-                          registry->process->name, version, subjects[subject], facts->latest[at][subject]);
-    facts->latest[at][subject] = version;
+                          registry->process->name, version, subjects[subject], least);
+    if (version > *latest)
+        *latest = version;
     if (version > facts->known[subject])
         facts->known[subject] = version;
     int64_t other = version > 0 ? settled(&facts->versions, subjects[subject], version, id) : id;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What clients were told of schemas, whoever told it: a fact stays true. The checkers "schema-ids" (an id is
 // one schema's in its context, a schema has one id there), "schema-versions" (a version never changes its id)
-// and "schema-goes-back" (a registry shows what anyone had shown before it began, and, as long as it lives,
-// what it has shown itself).
+// and "schema-goes-back" (a read shows what its registry had shown before the read began, and what anyone had
+// shown before the registry began).
 #ifndef SIM_SCHEMA_FACTS_H
 #define SIM_SCHEMA_FACTS_H
 
@@ -48,8 +48,11 @@ void schema_facts_once(struct schema_facts *facts, int64_t number);
 void schema_facts_acknowledged(struct schema_facts *facts, struct schema_ack ack);
 // The schema of an id was shown.
 void schema_facts_id(struct schema_facts *facts, int subject, int32_t id, int64_t number);
-// A registry has shown the latest version of a subject; version 0: it has none.
+// The version of a subject that a read which begins now at a registry is not to stay below.
+int32_t schema_facts_least(const struct schema_facts *facts, const struct daemon_sim *registry, int subject);
+// A registry has shown the latest version of a subject to a read that began when `least` was the least;
+// version 0: it has none.
 void schema_facts_latest(struct schema_facts *facts, const struct daemon_sim *registry, int subject,
-                         int32_t version, int32_t id);
+                         int32_t least, int32_t version, int32_t id);
 
 #endif
