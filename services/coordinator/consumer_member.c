@@ -91,6 +91,13 @@ static void count_subscription(struct consumer_group *group, const struct consum
         consumer_regex_use(group, profile->regex, more);
 }
 
+// Its records name the group and it.
+static size_t member_bytes(const struct consumer_group *group, struct slice id,
+                           const struct consumer_profile *profile)
+{
+    return block_slice(group->id).len + id.len + consumer_profile_bytes(profile);
+}
+
 void consumer_set_profile(struct consumer_group *group, struct consumer_member *member,
                           struct consumer_profile *profile_take)
 {
@@ -104,7 +111,7 @@ void consumer_set_profile(struct consumer_group *group, struct consumer_member *
         map_put(&group->statics, profile_take->instance_id, member);
     group->bytes -= member->profile_bytes;
     member->profile = profile_take;
-    member->profile_bytes = block_slice(member->id).len + consumer_profile_bytes(profile_take);
+    member->profile_bytes = member_bytes(group, block_slice(member->id), profile_take);
     group->bytes += member->profile_bytes;
     member->dirty_profile = group->dirty = true;
     mem_free(former);
@@ -127,7 +134,7 @@ bool consumer_room(const struct consumer_group *group, struct slice id,
                    const struct consumer_profile *profile, const struct consumer_member *former)
 {
     size_t others = group->bytes - (former == NULL ? 0 : former->profile_bytes);
-    size_t more = id.len + consumer_profile_bytes(profile), max = group->settings->bytes_max;
+    size_t more = member_bytes(group, id, profile), max = group->settings->bytes_max;
     return more <= max && others <= max - more;
 }
 

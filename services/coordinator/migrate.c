@@ -38,6 +38,8 @@ static enum status move_up(const struct group *from, const struct group_member *
         .protocols = old->protocols,
         .protocol_count = old->protocol_count,
     };
+    if (status == ST_OK && !consumer_room(to, old->id, &profile, NULL))
+        status = ST_LIMIT;
     struct consumer_profile *copy = status == ST_OK ? consumer_profile_copy(&profile) : NULL;
     struct consumer_member *member = copy == NULL ? NULL : consumer_member_new(to, old->id);
     if (status == ST_OK && member == NULL)

@@ -17,8 +17,8 @@ const struct config_row coordinator_config_rows[] = {
     INT("group.max.size", "10000", 1, INT32_MAX,
         "Members of one group; more are refused with GROUP_MAX_SIZE_REACHED. Kafka's default is unlimited."),
     INT("group.max.bytes", "8388608", 1024, 10 << 20,
-        "Bytes of one group's members: names, subscriptions, assignments. More are refused with "
-        "GROUP_MAX_SIZE_REACHED."),
+        "Bytes of one group's members: names (in consumer and streams groups the group's too, for each), "
+        "subscriptions, assignments. More are refused with GROUP_MAX_SIZE_REACHED."),
     INT("group.consumer.heartbeat.interval.ms", "5000", 1, INT32_MAX,
         "How often members of consumer groups (KIP-848) are to send heartbeats."),
     INT("group.consumer.session.timeout.ms", "45000", 1, INT32_MAX,

@@ -110,6 +110,13 @@ static void leave_process(struct streams_group *group, struct streams_process *p
     mem_free(process);
 }
 
+// Its records name the group and it.
+static size_t member_bytes(const struct streams_group *group, struct slice id,
+                           const struct streams_profile *profile)
+{
+    return block_slice(group->id).len + id.len + streams_profile_bytes(profile);
+}
+
 void streams_set_profile(struct streams_group *group, struct streams_member *member,
                          struct streams_profile *profile_take)
 {
@@ -121,7 +128,7 @@ void streams_set_profile(struct streams_group *group, struct streams_member *mem
     }
     group->bytes -= member->profile_bytes;
     member->profile = profile_take;
-    member->profile_bytes = block_slice(member->id).len + streams_profile_bytes(profile_take);
+    member->profile_bytes = member_bytes(group, block_slice(member->id), profile_take);
     group->bytes += member->profile_bytes;
     member->process = process;
     if (former != NULL)
@@ -146,7 +153,7 @@ bool streams_room(const struct streams_group *group, struct slice id, const stru
                   const struct streams_member *former)
 {
     size_t others = group->bytes - (former == NULL ? 0 : former->profile_bytes);
-    size_t more = id.len + streams_profile_bytes(profile), max = group->settings->bytes_max;
+    size_t more = member_bytes(group, id, profile), max = group->settings->bytes_max;
     return more <= max && others <= max - more;
 }
 

@@ -280,6 +280,20 @@ Test(consumer_heartbeat, long_member_ids_count_too)
     cr_assert_eq(consumer_world_join(&w, "m1", "a").error, KAFKA_ERR_NONE);
 }
 
+Test(consumer_heartbeat, a_long_group_id_counts_with_each_member)
+{
+    static char id[1001];
+    memset(id, 'g', sizeof id - 1);
+    consumer_group_destroy(&w.group);
+    w.group = consumer_group_new(slice_str(id), &w.settings, &w.topics);
+    w.settings.bytes_max = 3000;
+    cr_assert_eq(consumer_world_join(&w, "m1", "a").error, KAFKA_ERR_NONE);
+    cr_assert_eq(consumer_world_join(&w, "m2", "a").error, KAFKA_ERR_NONE);
+    cr_assert_eq(consumer_world_join(&w, "m3", "a").error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    cr_assert_eq(beat("m1", 1, NULL).error, KAFKA_ERR_NONE);
+    cr_assert_eq(consumer_world_join(&w, "m1", "a").error, KAFKA_ERR_NONE, "who is in may join again");
+}
+
 // ---- static members ----
 
 static struct heard join_static(const char *member, const char *instance)

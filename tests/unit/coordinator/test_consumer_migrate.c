@@ -372,6 +372,19 @@ Test(consumer_migrate, the_policy_forbids_the_way_up)
     cr_assert_eq(group_state(classic.group), GROUP_STABLE);
 }
 
+Test(consumer_migrate, what_is_too_large_for_a_consumer_group_does_not_go_up)
+{
+    static char id[1001];
+    char ids[2][128];
+    memset(id, 'g', sizeof id - 1);
+    stable_classic(ids);
+    consumer_group_destroy(&w.group);
+    w.group = consumer_group_new(slice_str(id), &w.settings, &w.topics);
+    w.settings.bytes_max = 2000;
+    cr_assert_eq(migrate_up(classic.group, w.now, w.group), KAFKA_ERR_GROUP_ID_NOT_FOUND);
+    cr_assert_eq(group_state(classic.group), GROUP_STABLE);
+}
+
 // ---- and back ----
 
 Test(consumer_migrate, a_group_goes_down_when_its_last_consumer_member_leaves)

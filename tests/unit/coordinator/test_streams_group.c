@@ -295,6 +295,21 @@ Test(streams_group, long_member_ids_count_too)
     streams_world_fini(&world);
 }
 
+Test(streams_group, a_long_group_id_counts_with_each_member)
+{
+    static char id[1001];
+    struct streams_world world;
+    memset(id, 'g', sizeof id - 1);
+    begin(&world, 1);
+    streams_group_destroy(&world.group);
+    world.group = streams_group_new(slice_str(id), &world.settings, &world.base.topics);
+    world.settings.bytes_max = 3000;
+    cr_expect_eq(streams_world_join(&world, "a", "p").error, KAFKA_ERR_NONE);
+    cr_expect_eq(streams_world_join(&world, "b", "q").error, KAFKA_ERR_NONE);
+    cr_expect_eq(streams_world_join(&world, "c", "r").error, KAFKA_ERR_GROUP_MAX_SIZE_REACHED);
+    streams_world_fini(&world);
+}
+
 Test(streams_group, endpoints_are_told_when_they_change)
 {
     struct streams_world world;
