@@ -569,14 +569,29 @@ static enum status save_recovered(struct opening *opening)
     return status;
 }
 
-// A log that could not take what the journal holds for it keeps the journal, and so everybody, waiting: with
-// opening->kept for a disk that works, here for one with space.
 static bool short_of_space(const struct log_set *set)
 {
     for (const struct log *log = set->first; log != NULL; log = log->next)
         if (log->status == ST_NO_SPACE)
             return true;
     return false;
+}
+
+// A log that could not take what the journal holds for it keeps the journal, and so everybody, waiting for a
+// disk that works, or for one with room: the reason, ST_OK when there is none.
+static enum status journal_waits(const struct opening *opening)
+{
+    struct log_set *set = opening->set;
+    enum status status = opening->kept;
+#ifdef PLANTED_JOURNAL_DROPPED_UNREAD
+    status = ST_OK;
+#endif
+    if (status == ST_OK && short_of_space(set))
+        status = ST_NO_SPACE;
+    if (status == ST_NO_SPACE)
+        DIAG_ERROR(&set->env->diag, "no room for what the journal holds; it is kept dir=%s bytes=%lld",
+                   set->path, (long long)log_replay_bytes(opening->replay));
+    return status;
 }
 
 static enum status recover(struct opening *opening)
@@ -586,13 +601,9 @@ static enum status recover(struct opening *opening)
     if (status != ST_OK)
         return status;
     recover_all(opening);
-#ifndef PLANTED_JOURNAL_DROPPED_UNREAD
-    if (opening->kept != ST_OK)
-        return opening->kept;
-#endif
-    if (short_of_space(set))
-        return ST_NO_SPACE;
-    status = save_recovered(opening);
+    status = journal_waits(opening);
+    if (status == ST_OK)
+        status = save_recovered(opening);
     if (status == ST_OK)
         status = log_replay_remove(opening->replay);
     if (status == ST_OK && log_replay_bytes(opening->replay) > 0)

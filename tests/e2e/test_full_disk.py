@@ -55,6 +55,33 @@ def test_a_full_disk_is_an_error_until_there_is_room(small_disk):
     assert "disk has space again" in node.log()
 
 
+def fill_up(node):
+    """Takes whatever room there is while the node is down; returns the file that has it."""
+    path = os.path.join(node.data, "filler")
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+    return path
+
+
+def test_a_node_starts_without_any_room(small_disk):
+    cluster, node = small_disk
+    cluster.create_topic("t")
+    load = Load(cluster, "t", per_second=500, **{"message.timeout.ms": 60000})
+    load.wait_acks(200)
+    node.stop()
+    filler = fill_up(node)
+    node.start().wait_ready()
+    assert len(cluster.consume("t")) >= 200, "reads are served"
+    os.remove(filler)
+    load.wait_acks(200)
+    load.stop()
+    load.check(exactly_once=False)
+
+
 @pytest.mark.skipif(not os.path.exists(FAULT_SHIM), reason="diskfault.so is not built (sanitizer build)")
 def test_a_write_that_finds_no_room_waits_and_loses_nothing():
     with Cluster(diskfault=True, settings={"storage": {"log.journal.bytes": 0}}) as cluster:

@@ -134,6 +134,26 @@ Test(journal, a_full_disk_keeps_its_blocks_from_being_made_for_a_while_only)
     help_fini(&help);
 }
 
+// What the journal alone has cannot go to its segment: the start says why and keeps it, and the next one has it.
+Test(journal, a_start_without_room_keeps_what_it_has)
+{
+    struct help help;
+    start(&help);
+    for (int i = 0; i < 3; i++) {
+        help_append(&help, 1, 1000, 1);
+        help_flush(&help);
+    }
+    cr_assert_eq(log_flushed(help.log), 4);
+    help_crash(&help, true, false);
+    fake_of(help.env)->space = 500;
+    cr_assert_eq(help_try_open(&help), ST_NO_SPACE);
+    cr_assert_not_null(strstr(fake_of(help.env)->last_line, "no room for what the journal holds"));
+    fake_of(help.env)->space = -1;
+    help_open(&help, false);
+    cr_assert_eq(help_check_content(&help), 4);
+    help_fini(&help);
+}
+
 Test(journal, a_clean_stop_leaves_nothing_of_it)
 {
     struct help help;
