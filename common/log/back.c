@@ -283,11 +283,19 @@ static void write_backlog(struct log_set *set)
     submit(back);
 }
 
+// Each write-out is waited for by the flush rounds beside it: many small ones slow all rounds of a fast load
+// down, few large ones the slowest rounds of a slow load.
+static bool is_much(const struct log_set *set, int64_t age_us)
+{
+    return set->backlog >= LOG_BACKLOG_MAX ||
+           (set->backlog >= LOG_BACKLOG_MIN && age_us >= LOG_BACKLOG_SOON_MS * 1000);
+}
+
 static bool someone_waits(const struct log_set *set)
 {
     const struct log_budget *budget = set->config.budget;
     return set->closing || (set->ops_first != NULL && set->ops_first->settle) ||
-           set->backlog >= LOG_BACKLOG_MAX || budget->used > budget->max / 2 ||
+           budget->used > budget->max / 2 ||
            set->back_first->tail_bytes > set->config.tail_bytes_max / 2;
 }
 
@@ -304,11 +312,11 @@ void log_back_work(struct log_set *set)
         return;
     if (set->back_first == NULL)
         return;
-    int64_t wait_us = set->back_first->backlog_us + LOG_BACKLOG_MS * 1000 - env_now_us(set->env);
-    if (wait_us <= 0 || someone_waits(set))
+    int64_t age_us = env_now_us(set->env) - set->back_first->backlog_us;
+    if (age_us >= LOG_BACKLOG_MS * 1000 || is_much(set, age_us) || someone_waits(set))
         write_backlog(set);
     else if (!timer_running(&set->back))
-        timer_start_us(set->env, &set->back, wait_us);
+        timer_start_us(set->env, &set->back, LOG_BACKLOG_MS * 1000 - age_us);
 }
 
 void log_back_fire(struct timer *timer)

@@ -24,8 +24,10 @@ enum {
     LOG_ROUND_PARTS_MAX = 1024,  // logs of one flush round or write-back
     LOG_ROUND_DIRECT_MAX = 256,  // of those, segments written directly
     LOG_ROUND_MAX = 32 << 20,    // bytes of one flush round or write-back
-    LOG_BACKLOG_MAX = 256 << 10, // bytes in the journal alone at which they are written to their segments,
-    LOG_BACKLOG_MS = 100,        // or when one has been there for so long
+    LOG_BACKLOG_MAX = 1 << 20,   // (tune) bytes in the journal alone at which they are written to their segments,
+    LOG_BACKLOG_MIN = 256 << 10, // or when so many
+    LOG_BACKLOG_SOON_MS = 16,    // ... have been there for so long,
+    LOG_BACKLOG_MS = 100,        // or any for so long
     LOG_RETRY_MS = 1000,         // how often a full disk is looked at
     LOG_READ_MAX = 1 << 20,      // bytes of one cold read, but for the first batch
     LOG_READ_IN_FILE = 64 << 10, // from so many on it may be answered with a range of the file

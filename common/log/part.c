@@ -9,7 +9,7 @@ enum {
     RESERVE_MIN =
         16 << 10, // disk space is taken ahead of the file's end: as much again as it has, within these
     RESERVE_MAX = 1 << 20,
-    JOURNAL_PART_MAX = 256 << 10, // as much and more of one log goes to its segment directly
+    JOURNAL_PART_MAX = 512 << 10, // (tune) as much and more of one log goes to its segment directly
     INDEX_KEPT_MAX = 512          // bytes of either index that write-backs keep back
 };
 
