@@ -3,6 +3,7 @@
 // that nothing of it is left after a clean stop. Accidents at every step are test_crash.c.
 #include "log_help.h"
 
+#include "log/internal.h"
 #include "log/journal.h"
 #include "log/replay.h"
 
@@ -60,6 +61,44 @@ Test(journal, a_round_of_many_logs_costs_one_sync)
     fake_advance_ms(help.env, 200);
     cr_assert_eq(log_written(logs[0]), 2);
     cr_assert_eq(metric_value(&help, "millrace_log_backlog_bytes"), 0);
+    help_fini(&help);
+}
+
+// Into the journal alone, a bit under 200 KB.
+static void journal_some(struct help *help)
+{
+    help_append(help, 24, 8000, 1);
+    help_flush(help);
+}
+
+Test(journal, much_goes_to_the_segments_when_it_has_waited_a_little_or_is_very_much)
+{
+    struct help help;
+    help_init(&help, 1);
+    help.config.journal_block_bytes = 8 << 20;
+    help.config.log.segment_bytes = 8 << 20;
+    help_open(&help, true);
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    int64_t written = log_written(help.log);
+    journal_some(&help);
+    journal_some(&help);
+    cr_assert_eq(log_flushed(help.log), log_end(help.log));
+    cr_assert_eq(log_written(help.log), written, "much, but just now");
+    fake_advance_ms(help.env, LOG_BACKLOG_SOON_MS - 1);
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    cr_assert_eq(log_written(help.log), written);
+    fake_advance_ms(help.env, 1);
+    help_append(&help, 1, 50, 1);
+    help_flush(&help);
+    cr_assert_gt(log_written(help.log), written);
+    written = log_written(help.log);
+    for (int i = 0; i < 5; i++)
+        journal_some(&help);
+    cr_assert_eq(log_written(help.log), written, "not yet 1 MiB");
+    journal_some(&help);
+    cr_assert_gt(log_written(help.log), written);
     help_fini(&help);
 }
 
