@@ -9,6 +9,7 @@
 #     assert producer.end(commit=True) == 0
 import socket
 import struct
+import threading
 import time
 
 import kafka_codecs
@@ -51,7 +52,10 @@ def batch(producer_id, epoch, sequence, values, attributes=TRANSACTIONAL):
 
 
 class Connection:
+    """One request at a time, whichever thread sends it."""
+
     def __init__(self, node, seconds=30):
+        self.turn = threading.Lock()
         self.socket = socket.create_connection(("127.0.0.1", node.kafka_port), timeout=seconds)
 
     def _read(self, length):
@@ -66,8 +70,9 @@ class Connection:
     def call(self, api, version, body, flexible=False):
         """The answer behind its header."""
         request = struct.pack(">hhih", api, version, 1, -1) + (b"\0" if flexible else b"") + body
-        self.socket.sendall(struct.pack(">i", len(request)) + request)
-        answer = self._read(struct.unpack(">i", self._read(4))[0])
+        with self.turn:
+            self.socket.sendall(struct.pack(">i", len(request)) + request)
+            answer = self._read(struct.unpack(">i", self._read(4))[0])
         return answer[5 if flexible else 4:]
 
     def close(self):
