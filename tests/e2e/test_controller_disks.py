@@ -5,11 +5,11 @@
 import glob
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from cluster import Cluster, wait_until
+from small_disk import fill_disk, small_disk
 
 SETTINGS = {"controller": {"metadata.log.max.record.entries.between.snapshots": 30},
             "all": {"default.replication.factor": 1}}
@@ -96,37 +96,17 @@ def test_one_copy_of_the_vote_is_mended_by_the_other(at):
 
 
 @pytest.fixture
-def full_controller():
+def on_small_disk():
     """Three controllers, the first with a small file system to itself."""
     cluster = Cluster(controllers=3)
-    node = cluster.controllers[0]
-    os.makedirs(node.data, exist_ok=True)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d" % (40 << 20), "tmpfs", node.data],
-                          capture_output=True, text=True, check=False)
-    try:
-        if done.returncode != 0:
-            pytest.skip("no file system of its own can be mounted here: " + done.stderr.strip())
-        with cluster:
-            yield cluster, node
-    finally:
-        cluster.close()
-        subprocess.run(["umount", node.data], capture_output=True, check=False)
+    with small_disk(cluster, cluster.controllers[0], 40 << 20):
+        yield cluster, cluster.controllers[0]
 
 
-def fill_disk(directory):
-    with open(os.path.join(directory, "filler"), "wb", buffering=0) as file:
-        for size in (1 << 20, 4096, 1):
-            try:
-                while file.write(bytes(size)) == size:
-                    pass
-            except OSError:
-                pass
-
-
-def test_a_controller_on_a_full_disk_votes(full_controller):
-    cluster, node = full_controller
+def test_a_controller_on_a_full_disk_votes(on_small_disk):
+    cluster, node = on_small_disk
     create(cluster, ["before"])
-    fill_disk(node.data)
+    filler = fill_disk(node)
     assert os.statvfs(node.data).f_bavail == 0
     for number, other in enumerate(cluster.controllers[1:] * 2):  # it is needed for each of these majorities
         one_away(cluster, other, ["full%d" % number])
@@ -135,5 +115,5 @@ def test_a_controller_on_a_full_disk_votes(full_controller):
     assert topics(cluster) >= {"before", *("full%d" % number for number in range(4))}
     node.restart()  # nor does it need any to start
     one_away(cluster, cluster.controllers[1], ["after"])
-    os.remove(os.path.join(node.data, "filler"))
+    os.remove(filler)
     assert node.running()

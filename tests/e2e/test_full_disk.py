@@ -2,41 +2,27 @@
 # A full disk: a named error, reads go on, nothing acknowledged is lost, and writing goes on by itself when there is room.
 import errno
 import os
-import subprocess
 
 import pytest
 
 from cluster import FAULT_SHIM, Cluster, Load, Raw, wait_until
+from small_disk import fill_disk, small_disk
 
 STORAGE_ERROR, NOT_ENOUGH_REPLICAS = 56, 19
 SMALL = 120 << 20  # below 64 MiB of free space nothing is taken
 SETTINGS = {"storage": {"log.journal.bytes": 1 << 20}}
 
 
-def mount(path, size):
-    os.makedirs(path)
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d" % size, "tmpfs", path], capture_output=True,
-                          text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip("no file system of its own can be mounted here: " + done.stderr.strip())
-
-
 @pytest.fixture
-def small_disk():
+def on_small_disk():
     """A cluster whose storage node has a small file system to itself."""
     cluster = Cluster(settings=SETTINGS)
-    node = cluster.storage[0]
-    try:
-        mount(node.data, SMALL)
-        with cluster:
-            yield cluster, node
-    finally:
-        cluster.close()
-        subprocess.run(["umount", node.data], capture_output=True, check=False)
+    with small_disk(cluster, cluster.storage[0], SMALL):
+        yield cluster, cluster.storage[0]
 
 
-def test_a_full_disk_is_an_error_until_there_is_room(small_disk):
-    cluster, node = small_disk
+def test_a_full_disk_is_an_error_until_there_is_room(on_small_disk):
+    cluster, node = on_small_disk
     cluster.create_topic("t")
     cluster.produce("t", [str(n) for n in range(50)])
     filler = os.path.join(node.data, "filler")
@@ -55,25 +41,13 @@ def test_a_full_disk_is_an_error_until_there_is_room(small_disk):
     assert "disk has space again" in node.log()
 
 
-def fill_up(node):
-    """Takes whatever room there is while the node is down; returns the file that has it."""
-    path = os.path.join(node.data, "filler")
-    with open(path, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(4096))
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
-    return path
-
-
-def test_a_node_starts_without_any_room(small_disk):
-    cluster, node = small_disk
+def test_a_node_starts_without_any_room(on_small_disk):
+    cluster, node = on_small_disk
     cluster.create_topic("t")
     load = Load(cluster, "t", per_second=500, **{"message.timeout.ms": 60000})
     load.wait_acks(200)
     node.stop()
-    filler = fill_up(node)
+    filler = fill_disk(node)
     node.start().wait_ready()
     assert len(cluster.consume("t")) >= 200, "reads are served"
     os.remove(filler)
