@@ -285,9 +285,9 @@ static void write_backlog(struct log_set *set)
 
 // Each write-out is waited for by the flush rounds beside it: many small ones slow all rounds of a fast load
 // down, few large ones the slowest rounds of a slow load.
-static bool is_much(const struct log_set *set, int64_t age_us)
+static bool is_due(const struct log_set *set, int64_t age_us)
 {
-    return set->backlog >= LOG_BACKLOG_MAX ||
+    return age_us >= LOG_BACKLOG_MS * 1000 || set->backlog >= LOG_BACKLOG_MAX ||
            (set->backlog >= LOG_BACKLOG_MIN && age_us >= LOG_BACKLOG_SOON_MS * 1000);
 }
 
@@ -295,8 +295,7 @@ static bool someone_waits(const struct log_set *set)
 {
     const struct log_budget *budget = set->config.budget;
     return set->closing || (set->ops_first != NULL && set->ops_first->settle) ||
-           budget->used > budget->max / 2 ||
-           set->back_first->tail_bytes > set->config.tail_bytes_max / 2;
+           budget->used > budget->max / 2 || set->back_first->tail_bytes > set->config.tail_bytes_max / 2;
 }
 
 void log_back_work(struct log_set *set)
@@ -313,7 +312,7 @@ void log_back_work(struct log_set *set)
     if (set->back_first == NULL)
         return;
     int64_t age_us = env_now_us(set->env) - set->back_first->backlog_us;
-    if (age_us >= LOG_BACKLOG_MS * 1000 || is_much(set, age_us) || someone_waits(set))
+    if (is_due(set, age_us) || someone_waits(set))
         write_backlog(set);
     else if (!timer_running(&set->back))
         timer_start_us(set->env, &set->back, LOG_BACKLOG_MS * 1000 - age_us);
