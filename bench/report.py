@@ -200,10 +200,8 @@ METHOD = """
   of the warm-up to the last answer; of millrace that of the storage nodes, of Kafka that of the JVM without its just-in-time
   compilers, which is nearer to a node that has run for hours. GB is 1e9 bytes of record values with librdkafka (row 1, 3)
   and of record batches elsewhere.
-- Free memory is filled with pages of a file before the first trial, as on a machine that has run for hours: all then pay the
-  same for a new page. 5 s of warm-up before every trial, 60 s once per JVM. Latency is open loop, from the moment a batch was
-  due. Kafka runs with the JVM options of its start script (1 GB heap); it stays up from row to row, idle while others are
-  measured.
+- 5 s of warm-up before every trial, 60 s once per JVM. Latency is open loop, from the moment a batch was due. Kafka runs with
+  the JVM options of its start script (1 GB heap); it stays up from row to row, idle while others are measured.
 - `RESULTS.jsonl` holds every sample with its histogram (`report.unpack`). `rows.py` declares every cell.
 """
 

@@ -22,8 +22,6 @@ KAFKA_OPTIONS = ["-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                  "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
                  "-Djava.awt.headless=true"]
 TOPICS_S = 300
-FREE_MEMORY, FREE_DISK, PAGES_MAX = 2 << 30, 24 << 30, 32 << 30  # what memory_in_use() leaves, and takes at most
-WRITE_PIECE = 8 << 20
 
 
 def tool(name):
@@ -264,27 +262,6 @@ def written_bytes(pid):
     """Bytes the process caused to be written to disk."""
     with open("/proc/%d/io" % pid, encoding="ascii") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("write_bytes"))
-
-
-def free_memory():
-    """Bytes that hold nothing, not even what could be read again."""
-    with open("/proc/meminfo", encoding="ascii") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("MemFree")) << 10
-
-
-@contextlib.contextmanager
-def memory_in_use():
-    """Inside, memory is full of file pages, as on a machine that has run for hours: new ones take the places of old ones.
-    Pages that were free may have to be backed by a virtual machine's host first, at the CPU of who writes to them
-    (PROFILES.md), so whoever is measured first would pay for all. The file has no name and goes with the process."""
-    free_disk = shutil.disk_usage(tempfile.gettempdir()).free
-    size = min(free_memory() - FREE_MEMORY, free_disk - FREE_DISK, PAGES_MAX)
-    with tempfile.TemporaryFile(prefix="bench-pages-", buffering=0) as file:
-        piece = bytes(WRITE_PIECE)
-        for _ in range(size // WRITE_PIECE):
-            file.write(piece)
-        os.fsync(file.fileno())
-        yield
 
 
 def machine_busy_s():
