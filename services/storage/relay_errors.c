@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Error answers for requests whose owner did not answer: every group, topic, partition or resource of the
-// request comes back with the error, since clients look for what they asked for.
+// request comes back with the error, since clients look for what they asked for. Where they look at the top
+// alone, a row of the table is all there is.
 #include "relay_apis.h"
 
 #include "base/assert.h"
@@ -35,6 +36,9 @@
 #include "kafka/messages/unregister_broker.h"
 #include "kafka/messages/update_features.h"
 
+#include <stddef.h>
+#include <string.h>
+
 #define ARRAY(type, arena, count) kafka_structure_array(&type##_type, arena, count)
 
 static void no_memory(struct storage_request *request)
@@ -49,30 +53,6 @@ static void join_group_error(struct storage_request *request, int16_t error)
     kafka_defaults(&kafka_join_group_response_message, &response);
     response.error_code = error;
     response.member_id = asked->member_id;
-    storage_answer(request, &response);
-}
-
-static void sync_group_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_sync_group_response response;
-    kafka_defaults(&kafka_sync_group_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void heartbeat_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_heartbeat_response response;
-    kafka_defaults(&kafka_heartbeat_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void leave_group_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_leave_group_response response;
-    kafka_defaults(&kafka_leave_group_response_message, &response);
-    response.error_code = error;
     storage_answer(request, &response);
 }
 
@@ -138,14 +118,6 @@ static void offset_fetch_error(struct storage_request *request, int16_t error)
         no_memory(request);
     else
         storage_answer(request, &response);
-}
-
-static void offset_delete_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_offset_delete_response response;
-    kafka_defaults(&kafka_offset_delete_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
 }
 
 static void create_topics_error(struct storage_request *request, int16_t error)
@@ -275,84 +247,12 @@ static void elect_leaders_error(struct storage_request *request, int16_t error)
         no_memory(request);
 }
 
-static void alter_reassignments_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_alter_partition_reassignments_response response;
-    kafka_defaults(&kafka_alter_partition_reassignments_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void list_reassignments_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_list_partition_reassignments_response response;
-    kafka_defaults(&kafka_list_partition_reassignments_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void describe_quorum_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_describe_quorum_response response;
-    kafka_defaults(&kafka_describe_quorum_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void update_features_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_update_features_response response;
-    kafka_defaults(&kafka_update_features_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void unregister_broker_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_unregister_broker_response response;
-    kafka_defaults(&kafka_unregister_broker_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void add_raft_voter_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_add_raft_voter_response response;
-    kafka_defaults(&kafka_add_raft_voter_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void remove_raft_voter_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_remove_raft_voter_response response;
-    kafka_defaults(&kafka_remove_raft_voter_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
 static void init_producer_id_error(struct storage_request *request, int16_t error)
 {
     struct kafka_init_producer_id_response response;
     kafka_defaults(&kafka_init_producer_id_response_message, &response);
     response.error_code = error;
     response.producer_epoch = -1;
-    storage_answer(request, &response);
-}
-
-static void add_offsets_to_txn_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_add_offsets_to_txn_response response;
-    kafka_defaults(&kafka_add_offsets_to_txn_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void end_txn_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_end_txn_response response;
-    kafka_defaults(&kafka_end_txn_response_message, &response);
-    response.error_code = error;
     storage_answer(request, &response);
 }
 
@@ -388,46 +288,6 @@ static void add_partitions_to_txn_error(struct storage_request *request, int16_t
         no_memory(request);
 }
 
-static void consumer_group_heartbeat_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_consumer_group_heartbeat_response response;
-    kafka_defaults(&kafka_consumer_group_heartbeat_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void streams_group_heartbeat_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_streams_group_heartbeat_response response;
-    kafka_defaults(&kafka_streams_group_heartbeat_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void share_group_heartbeat_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_share_group_heartbeat_response response;
-    kafka_defaults(&kafka_share_group_heartbeat_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void alter_share_group_offsets_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_alter_share_group_offsets_response response;
-    kafka_defaults(&kafka_alter_share_group_offsets_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
-static void delete_share_group_offsets_error(struct storage_request *request, int16_t error)
-{
-    struct kafka_delete_share_group_offsets_response response;
-    kafka_defaults(&kafka_delete_share_group_offsets_response_message, &response);
-    response.error_code = error;
-    storage_answer(request, &response);
-}
-
 static void txn_offset_commit_error(struct storage_request *request, int16_t error)
 {
     typedef struct kafka_txn_offset_commit_response_txn_offset_commit_response_topic topic;
@@ -457,50 +317,68 @@ static void txn_offset_commit_error(struct storage_request *request, int16_t err
 }
 
 // clang-format off
+#define AT_THE_TOP(message) .error_code = offsetof(struct kafka_##message##_response, error_code)
+
 static const struct {
     int16_t api;
-    void (*answer)(struct storage_request *request, int16_t error);
+    void (*answer)(struct storage_request *request, int16_t error); // NULL: nothing but error_code is set
+    uint16_t error_code;                                            // where it is in the response
 } errors[] = {
-    {KAFKA_API_OFFSET_COMMIT, offset_commit_error},
-    {KAFKA_API_OFFSET_FETCH, offset_fetch_error},
-    {KAFKA_API_JOIN_GROUP, join_group_error},
-    {KAFKA_API_HEARTBEAT, heartbeat_error},
-    {KAFKA_API_LEAVE_GROUP, leave_group_error},
-    {KAFKA_API_SYNC_GROUP, sync_group_error},
-    {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, consumer_group_heartbeat_error},
-    {KAFKA_API_STREAMS_GROUP_HEARTBEAT, streams_group_heartbeat_error},
-    {KAFKA_API_SHARE_GROUP_HEARTBEAT, share_group_heartbeat_error},
-    {KAFKA_API_ALTER_SHARE_GROUP_OFFSETS, alter_share_group_offsets_error},
-    {KAFKA_API_DELETE_SHARE_GROUP_OFFSETS, delete_share_group_offsets_error},
-    {KAFKA_API_INIT_PRODUCER_ID, init_producer_id_error},
-    {KAFKA_API_ADD_PARTITIONS_TO_TXN, add_partitions_to_txn_error},
-    {KAFKA_API_ADD_OFFSETS_TO_TXN, add_offsets_to_txn_error},
-    {KAFKA_API_END_TXN, end_txn_error},
-    {KAFKA_API_TXN_OFFSET_COMMIT, txn_offset_commit_error},
-    {KAFKA_API_CREATE_TOPICS, create_topics_error},
-    {KAFKA_API_DELETE_TOPICS, delete_topics_error},
-    {KAFKA_API_ALTER_CONFIGS, alter_configs_error},
-    {KAFKA_API_CREATE_PARTITIONS, create_partitions_error},
-    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, incremental_alter_configs_error},
-    {KAFKA_API_OFFSET_DELETE, offset_delete_error},
-    {KAFKA_API_ELECT_LEADERS, elect_leaders_error},
-    {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, alter_reassignments_error},
-    {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, list_reassignments_error},
-    {KAFKA_API_DESCRIBE_QUORUM, describe_quorum_error},
-    {KAFKA_API_UPDATE_FEATURES, update_features_error},
-    {KAFKA_API_UNREGISTER_BROKER, unregister_broker_error},
-    {KAFKA_API_ADD_RAFT_VOTER, add_raft_voter_error},
-    {KAFKA_API_REMOVE_RAFT_VOTER, remove_raft_voter_error},
+    {KAFKA_API_OFFSET_COMMIT, .answer = offset_commit_error},
+    {KAFKA_API_OFFSET_FETCH, .answer = offset_fetch_error},
+    {KAFKA_API_JOIN_GROUP, .answer = join_group_error},
+    {KAFKA_API_HEARTBEAT, AT_THE_TOP(heartbeat)},
+    {KAFKA_API_LEAVE_GROUP, AT_THE_TOP(leave_group)},
+    {KAFKA_API_SYNC_GROUP, AT_THE_TOP(sync_group)},
+    {KAFKA_API_CONSUMER_GROUP_HEARTBEAT, AT_THE_TOP(consumer_group_heartbeat)},
+    {KAFKA_API_STREAMS_GROUP_HEARTBEAT, AT_THE_TOP(streams_group_heartbeat)},
+    {KAFKA_API_SHARE_GROUP_HEARTBEAT, AT_THE_TOP(share_group_heartbeat)},
+    {KAFKA_API_ALTER_SHARE_GROUP_OFFSETS, AT_THE_TOP(alter_share_group_offsets)},
+    {KAFKA_API_DELETE_SHARE_GROUP_OFFSETS, AT_THE_TOP(delete_share_group_offsets)},
+    {KAFKA_API_INIT_PRODUCER_ID, .answer = init_producer_id_error},
+    {KAFKA_API_ADD_PARTITIONS_TO_TXN, .answer = add_partitions_to_txn_error},
+    {KAFKA_API_ADD_OFFSETS_TO_TXN, AT_THE_TOP(add_offsets_to_txn)},
+    {KAFKA_API_END_TXN, AT_THE_TOP(end_txn)},
+    {KAFKA_API_TXN_OFFSET_COMMIT, .answer = txn_offset_commit_error},
+    {KAFKA_API_CREATE_TOPICS, .answer = create_topics_error},
+    {KAFKA_API_DELETE_TOPICS, .answer = delete_topics_error},
+    {KAFKA_API_ALTER_CONFIGS, .answer = alter_configs_error},
+    {KAFKA_API_CREATE_PARTITIONS, .answer = create_partitions_error},
+    {KAFKA_API_INCREMENTAL_ALTER_CONFIGS, .answer = incremental_alter_configs_error},
+    {KAFKA_API_OFFSET_DELETE, AT_THE_TOP(offset_delete)},
+    {KAFKA_API_ELECT_LEADERS, .answer = elect_leaders_error},
+    {KAFKA_API_ALTER_PARTITION_REASSIGNMENTS, AT_THE_TOP(alter_partition_reassignments)},
+    {KAFKA_API_LIST_PARTITION_REASSIGNMENTS, AT_THE_TOP(list_partition_reassignments)},
+    {KAFKA_API_DESCRIBE_QUORUM, AT_THE_TOP(describe_quorum)},
+    {KAFKA_API_UPDATE_FEATURES, AT_THE_TOP(update_features)},
+    {KAFKA_API_UNREGISTER_BROKER, AT_THE_TOP(unregister_broker)},
+    {KAFKA_API_ADD_RAFT_VOTER, AT_THE_TOP(add_raft_voter)},
+    {KAFKA_API_REMOVE_RAFT_VOTER, AT_THE_TOP(remove_raft_voter)},
 };
 // clang-format on
+
+static void answer_at_the_top(struct storage_request *request, uint16_t error_code, int16_t error)
+{
+    char *response = arena_alloc(&request->arena, request->api->response->structure->size);
+    if (response == NULL) {
+        no_memory(request);
+        return;
+    }
+    kafka_defaults(request->api->response, response);
+    memcpy(response + error_code, &error, sizeof error);
+    storage_answer(request, response);
+}
 
 void relay_answer_error(struct storage_request *request, int16_t error)
 {
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++) {
-        if (errors[i].api == request->api->key) {
+        if (errors[i].api != request->api->key)
+            continue;
+        if (errors[i].answer != NULL)
             errors[i].answer(request, error);
-            return;
-        }
+        else
+            answer_at_the_top(request, errors[i].error_code, error);
+        return;
     }
     UNREACHABLE("a relayed API without its error answer");
 }

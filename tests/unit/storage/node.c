@@ -398,11 +398,11 @@ static void put_topic(struct node *node, uint8_t id, const char *name, int parti
     }
 }
 
-static void put_shard(struct node *node, int32_t shard, int32_t owner)
+static void put_shard(struct node *node, const char *topic, int32_t shard, int32_t owner)
 {
     static int32_t epoch;
     Millrace__ShardRecord body = MILLRACE__SHARD_RECORD__INIT;
-    body.topic = SHARD_TOPIC_GROUPS;
+    body.topic = (char *)(uintptr_t)topic;
     body.shard = shard;
     body.owner = owner;
     body.owner_epoch = ++epoch;
@@ -415,7 +415,14 @@ static void put_shard(struct node *node, int32_t shard, int32_t owner)
 void node_assign(struct node *node, int only)
 {
     for (int i = 0; i < SHARDS; i++)
-        put_shard(node, i, FIRST_COORDINATOR + (only >= 0 ? only : i % COORDINATORS));
+        put_shard(node, SHARD_TOPIC_GROUPS, i, FIRST_COORDINATOR + (only >= 0 ? only : i % COORDINATORS));
+}
+
+void node_add_transactions(struct node *node)
+{
+    put_topic(node, 4, SHARD_TOPIC_TRANSACTIONS, SHARDS, SELF);
+    for (int i = 0; i < SHARDS; i++)
+        put_shard(node, SHARD_TOPIC_TRANSACTIONS, i, FIRST_COORDINATOR + i % COORDINATORS);
 }
 
 static void peer_applied(Millrace__Storage_Service *service, const Millrace__AppliedRequest *request,
@@ -449,7 +456,7 @@ void peer_answer_applied(struct node *node)
 void node_unassign(struct node *node)
 {
     for (int i = 0; i < SHARDS; i++)
-        put_shard(node, i, -1);
+        put_shard(node, SHARD_TOPIC_GROUPS, i, -1);
 }
 
 // ---- life ----

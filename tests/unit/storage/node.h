@@ -67,6 +67,8 @@ struct storage *node_storage(void);
 // only.
 void node_assign(struct node *node, int only);
 void node_unassign(struct node *node);
+// The same of __transaction_state, which was not there before.
+void node_add_transactions(struct node *node);
 
 // Another storage node joins the cluster; it leads topic "u". It serves Applied: node->peer holds the call.
 void node_add_peer(struct node *node, int32_t id);
