@@ -43,12 +43,13 @@ void controller_redirect(struct controller *controller, struct rpc_call *call)
     rpc_fail(call, ST_NOT_LEADER, leader >= 0 ? reach_endpoint(quorum_reach(quorum), leader) : "");
 }
 
-void controller_decide(struct controller *controller, const struct decision *decision, const char *what)
+bool controller_decide(struct controller *controller, const struct decision *decision, const char *what)
 {
     enum status status = metadata_append(controller->metadata, decision);
     if (status != ST_OK)
         DIAG_WARN(&controller->env->diag, "cannot write a decision what=\"%s\": %s", what,
                   status_text(status));
+    return status == ST_OK;
 }
 
 // ---- what the parts tell ----

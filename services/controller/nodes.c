@@ -242,33 +242,26 @@ static void heartbeat_answer(void *context, enum status status)
     mem_free(heartbeat);
 }
 
-static void drain_check(struct controller *controller, struct lease *lease, bool draining)
+void nodes_told(struct controller *controller, int32_t id, bool draining, int64_t flush_age_ms)
 {
-    if (lease->draining == draining)
-        return;
-    lease->draining = draining;
-    struct decision decision;
-    decision_init(&decision);
-    settle_node(controller, &decision, lease->id, draining ? ELECT_AVOID : ELECT_LIVE, SETTLE_STATE);
-    controller_decide(controller, &decision, "draining");
-    decision_fini(&decision);
-}
-
-// A disk that does not finish its flushes: leadership and ISR go elsewhere until it does.
-static void stall_check(struct controller *controller, struct lease *lease, int64_t flush_age_ms)
-{
+    struct lease *lease = leases_get(controller->nodes, id);
     bool stalled = flush_age_ms > config_int(controller->config, "flush.stall.max.ms");
-    if (lease->stalled == stalled)
+    if (lease == NULL || (lease->draining == draining && lease->stalled == stalled))
         return;
-    lease->stalled = stalled;
-    DIAG_WARN(&controller->env->diag, "disk of a node %s node=%d flush_age_ms=%lld",
-              stalled ? "stalls" : "works again", lease->id, (long long)flush_age_ms);
     struct decision decision;
     decision_init(&decision);
-    settle_node(controller, &decision, lease->id, stalled ? ELECT_AVOID : ELECT_LIVE,
+    settle_node(controller, &decision, id, draining || stalled ? ELECT_AVOID : ELECT_LIVE,
                 stalled ? SETTLE_STALLED : SETTLE_STATE);
-    controller_decide(controller, &decision, "stalled disk");
+    bool written = controller_decide(controller, &decision, "a node drains, or its disk stalls");
     decision_fini(&decision);
+    lease = leases_get(controller->nodes, id); // a decision may end the activity, and with it all leases
+    if (lease == NULL || !written)
+        return;
+    if (lease->stalled != stalled)
+        DIAG_WARN(&controller->env->diag, "disk of a node %s node=%d flush_age_ms=%lld",
+                  stalled ? "stalls" : "works again", id, (long long)flush_age_ms);
+    lease->draining = draining;
+    lease->stalled = stalled;
 }
 
 static void lease_renew(struct controller *controller, struct lease *lease,
@@ -315,10 +308,9 @@ void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatReq
     else if (!request->leaving && node->fenced && request->metadata_offset >= lease->must_have &&
              lease->behind_since_ms == 0)
         node_unfence(controller, node);
-    if (storage && !request->leaving && metadata_active(controller->metadata)) {
-        drain_check(controller, lease, request->draining);
-        stall_check(controller, lease, request->has_flush_age_ms ? request->flush_age_ms : 0);
-    }
+    if (storage && !request->leaving && metadata_active(controller->metadata))
+        nodes_told(controller, request->node_id, request->draining,
+                   request->has_flush_age_ms ? request->flush_age_ms : 0);
     if (!metadata_active(controller->metadata)) {
         controller_redirect(controller, call);
         return;

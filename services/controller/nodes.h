@@ -22,6 +22,11 @@ void nodes_register(struct controller *controller, const Millrace__RegisterReque
 void nodes_heartbeat(struct controller *controller, const Millrace__HeartbeatRequest *request,
                      Millrace__HeartbeatReply_Closure closure, struct rpc_call *call);
 
+// What a storage node's heartbeat says of it: that it drains, and for how long a flush has been under way. Then
+// leadership, and with a stalled disk its place in ISRs, goes to others until it says otherwise. If that is
+// refused now, it is decided with the next heartbeat.
+void nodes_told(struct controller *controller, int32_t id, bool draining, int64_t flush_age_ms);
+
 // For elections; context is the controller.
 enum elect_state nodes_state(void *context, int32_t node);
 struct elect_view nodes_view(struct controller *controller); // all as it is, nothing asked for

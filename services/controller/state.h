@@ -52,7 +52,7 @@ void controller_form(struct controller *controller);
 // Ends a call that only the active controller may answer: NOT_LEADER with the active one's endpoint.
 void controller_redirect(struct controller *controller, struct rpc_call *call);
 
-// A decision of our own (no caller waits for it): appends it; a refusal is a diag line.
-void controller_decide(struct controller *controller, const struct decision *decision, const char *what);
+// A decision of our own (no caller waits for it): appends it. False: it is refused, and a diag line says so.
+bool controller_decide(struct controller *controller, const struct decision *decision, const char *what);
 
 #endif

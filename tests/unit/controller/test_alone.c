@@ -11,6 +11,8 @@
 #include "kafka/messages/create_topics.h"
 #include "kafka/messages/elect_leaders.h"
 #include "raft_wire.h"
+#include "leases.h"
+#include "nodes.h"
 #include "relay.h"
 #include "rpc/zmq.h"
 #include "store_files.h"
@@ -153,6 +155,52 @@ Test(full_log, elections_of_many_topics_are_refused_one_by_one)
     }
     arena_fini(&relay.arena);
     end(&alone);
+}
+
+static int led_by(const struct alone *alone, int32_t node)
+{
+    const struct image *image = metadata_image(alone->controller->metadata);
+    int count = 0;
+    for (size_t i = 0; i < image_topic_count(image); i++)
+        for (size_t p = 0; p < image_topic_at(image, i)->partition_count; p++)
+            count += image_topic_at(image, i)->partitions[p]->leader == node;
+    return count;
+}
+
+static void put_leases(struct alone *alone)
+{
+    for (int32_t id = 1; id <= 2; id++)
+        leases_put(alone->controller->nodes, id, 1)->until_ms = env_now_ms(alone->env) + 600000;
+}
+
+// What is said with heartbeats until the log takes it.
+static void tell_until_settled(struct alone *alone, bool draining, int64_t flush_age_ms, int32_t leader)
+{
+    int64_t until_ms = env_now_ms(alone->env) + 20000;
+    while (led_by(alone, leader) < TOPICS && env_now_ms(alone->env) < until_ms) {
+        env_posix_turn(alone->env, 10);
+        nodes_told(alone->controller, 2, draining, flush_age_ms);
+    }
+    cr_assert_eq(led_by(alone, leader), TOPICS);
+}
+
+Test(full_log, a_stalled_disk_or_a_drain_that_is_refused_is_settled_with_a_later_heartbeat)
+{
+    static const struct {
+        bool draining;
+        int64_t flush_age_ms;
+    } cases[] = {{true, 0}, {false, 600000}};
+    for (int i = 0; i < 2; i++) {
+        struct alone alone = {0};
+        begin(&alone);
+        put_topics(&alone);
+        put_leases(&alone);
+        fill_log(&alone);
+        nodes_told(alone.controller, 2, cases[i].draining, cases[i].flush_age_ms);
+        cr_assert_eq(led_by(&alone, 2), TOPICS, "the log has no room");
+        tell_until_settled(&alone, cases[i].draining, cases[i].flush_age_ms, 1);
+        end(&alone);
+    }
 }
 
 // ---- deposed by a snapshot ----
