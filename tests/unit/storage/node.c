@@ -412,17 +412,21 @@ static void put_shard(struct node *node, const char *topic, int32_t shard, int32
     put(node, &record);
 }
 
-void node_assign(struct node *node, int only)
+static void assign(struct node *node, const char *topic, int only)
 {
     for (int i = 0; i < SHARDS; i++)
-        put_shard(node, SHARD_TOPIC_GROUPS, i, FIRST_COORDINATOR + (only >= 0 ? only : i % COORDINATORS));
+        put_shard(node, topic, i, FIRST_COORDINATOR + (only >= 0 ? only : i % COORDINATORS));
+}
+
+void node_assign(struct node *node, int only)
+{
+    assign(node, SHARD_TOPIC_GROUPS, only);
 }
 
 void node_add_transactions(struct node *node)
 {
     put_topic(node, 4, SHARD_TOPIC_TRANSACTIONS, SHARDS, SELF);
-    for (int i = 0; i < SHARDS; i++)
-        put_shard(node, SHARD_TOPIC_TRANSACTIONS, i, FIRST_COORDINATOR + i % COORDINATORS);
+    assign(node, SHARD_TOPIC_TRANSACTIONS, -1);
 }
 
 static void peer_applied(Millrace__Storage_Service *service, const Millrace__AppliedRequest *request,
