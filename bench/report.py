@@ -200,6 +200,8 @@ METHOD = """
   of the warm-up to the last answer; of millrace that of the storage nodes, of Kafka that of the JVM without its just-in-time
   compilers, which is nearer to a node that has run for hours. GB is 1e9 bytes of record values with librdkafka (row 1, 3)
   and of record batches elsewhere.
+- Memory is full of file pages, as on a machine that has run for hours (`systems.FilePages`): a new page takes the place of
+  an old one, where a free one may have to be fetched from a virtual machine's host at the cost of whoever writes to it.
 - 5 s of warm-up before every trial, 60 s once per JVM. Latency is open loop, from the moment a batch was due. Kafka runs with
   the JVM options of its start script (1 GB heap); it stays up from row to row, idle while others are measured.
 - `RESULTS.jsonl` holds every sample with its histogram (`report.unpack`). `rows.py` declares every cell.

@@ -66,7 +66,7 @@ BATCHES_50 = 3050  # of 16 KiB per second: 50 MB/s
 
 def by_header(cell):
     """The cell where clients' records are taken by checksum and header alone, for its CPU only: shorter."""
-    return dataclasses.replace(cell, name=cell.name + "-header", systems=("millrace-header",), seconds=8, rounds=3)
+    return dataclasses.replace(cell, name=cell.name + "-header", systems=("millrace-header",), seconds=5, rounds=3)
 
 
 def row1():
@@ -81,7 +81,7 @@ def row1():
 
 
 def row2():
-    cell = Cell("cached", "drain", ("millrace", "kafka"), partitions=4, batch=64 * KIB, fill=2 * GB, once_s=15)
+    cell = Cell("cached", "drain", ("millrace", "kafka"), partitions=4, batch=64 * KIB, fill=2 * GB, once_s=12)
     cpu = ("cpu_s_per_gb", ("cached", "millrace"))
     return Row("2", "CPU per GB consumed from page cache", (cell,), (
         Check("CPU-s/GB", *cpu, 0.25), Check("of Kafka", *cpu, 2 / 3, ("cached", "kafka"))))

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is compared, seen alike: start(), bootstrap, pids of what is measured and of everything, stop(). Brokers run on the
 last core and what loads them on the first. Here is also how the kernel is asked what a process uses."""
+import collections
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -22,6 +24,8 @@ KAFKA_OPTIONS = ["-Xms1g", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
                  "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent",
                  "-Djava.awt.headless=true"]
 TOPICS_S = 300
+MIB, GIB = 1 << 20, 1 << 30
+SPARE_MEMORY, SPARE_DISK = GIB, 40 * GIB  # what FilePages leaves; of the disk what a trial may write
 
 
 def tool(name):
@@ -39,12 +43,69 @@ def on(cores):
         os.sched_setaffinity(0, before)
 
 
+def memory(what):
+    """Bytes, by a name of /proc/meminfo."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(what + ":")) << 10
+
+
+class FilePages:
+    """Keeps memory full of file pages, as on a machine that has run for hours: new ones take the places of old ones. What is
+    free may go back to a virtual machine's host within seconds, and whoever writes to such a page next pays for it
+    (PROFILES.md): the first one measured, or the one behind a system that deleted much. So memory is filled once, and what
+    a system deletes stays by a second link until as much as memory holds was kept after it."""
+
+    def __init__(self, most):
+        """most: how many bytes are kept after a file when it goes; 0: nothing is kept."""
+        self.directory, self.kept, self.total = tempfile.mkdtemp(prefix="bench-pages-"), collections.deque(), 0
+        self.most = most
+
+    def fill(self):
+        """Reads a file that has no blocks: that takes pages, but no disk."""
+        path, part = os.path.join(self.directory, "hole"), max(0, memory("MemFree") - SPARE_MEMORY) // len(CORES)
+        with open(path, "wb") as file:
+            file.truncate(part * len(CORES))
+
+        def read(begin):
+            buffer = bytearray(8 * MIB)
+            with open(path, "rb", buffering=0) as file:
+                for at in range(begin, begin + part, len(buffer)):
+                    os.preadv(file.fileno(), [buffer], at)
+        with concurrent.futures.ThreadPoolExecutor(len(CORES)) as pool:
+            list(pool.map(read, [part * i for i in range(len(CORES))]))
+        self._add(path, part * len(CORES))
+
+    def keep(self, folders):
+        """Called before what is in these folders is deleted."""
+        for folder, _, names in (found for place in folders for found in os.walk(place)):
+            for name in names:
+                path = os.path.join(folder, name)
+                with contextlib.suppress(OSError):  # has gone meanwhile, or is here already
+                    file = os.stat(path)
+                    link = os.path.join(self.directory, str(file.st_ino))
+                    if file.st_blocks * 512 >= MIB:
+                        os.link(path, link)
+                        self._add(link, file.st_size)
+
+    def _add(self, path, size):
+        self.kept.append((path, size))
+        self.total += size
+        while self.kept and (self.total - self.kept[0][1] >= self.most or
+                             shutil.disk_usage(self.directory).free < SPARE_DISK):
+            path, size = self.kept.popleft()
+            self.total -= size
+            os.remove(path)
+
+    def end(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
 class System:
     """A system under test. jvm: it is kept over rows and warmed up once for long."""
     jvm = False
 
     def __init__(self, cell):
-        self.cell, self.warmed, self.filled = cell, False, set()
+        self.cell, self.warmed, self.filled, self.pages = cell, False, set(), None
 
     def create_topic(self, name, partitions, **configs):
         """A topic with the cell's replication; it is there, with leaders, once a generator says so."""
@@ -56,6 +117,7 @@ class System:
 
     def delete_topic(self, name):
         """What a trial has written would fill the disk over the rounds."""
+        self.pages.keep(self.folders())
         subprocess.run([cluster.program("millrace"), "topic", "delete", name, "--bootstrap", self.bootstrap], check=True,
                        stdout=subprocess.DEVNULL)
 
@@ -95,6 +157,9 @@ class Floor(System):
     def delete_topic(self, name):
         """Its file is of fixed size."""
 
+    def folders(self):
+        return [self.directory]
+
     def pids(self):
         return [process.pid for process in self.processes]
 
@@ -115,6 +180,7 @@ class FloorAppend(Floor):
 
     def delete_topic(self, name):
         """Begins anew, with an empty file."""
+        self.pages.keep(self.folders())
         self.stop()
         self._begin()
         self.start()
@@ -144,6 +210,9 @@ class Millrace(System):
     @property
     def bootstrap(self):
         return self.node.address
+
+    def folders(self):
+        return [daemon.data for daemon in self.cluster.storage]
 
     def pids(self):
         return [daemon.pid for daemon in self.cluster.storage]
@@ -181,6 +250,9 @@ class Kafka(System):
         for node in self.nodes:
             node.wait()
 
+    def folders(self):
+        return [folder for node in self.nodes for folder in node.directories]
+
     def pids(self):
         return [node.process.pid for node in self.nodes]
 
@@ -208,19 +280,21 @@ def key(name, cell):
 class Pool:
     """Systems that run now."""
 
-    def __init__(self):
-        self.running = {}
+    def __init__(self, pages):
+        self.running, self.pages = {}, pages
 
     def get(self, name, cell):
         wanted = key(name, cell)
         if wanted not in self.running:
             self.running[wanted] = SYSTEMS[name](cell)
+            self.running[wanted].pages = self.pages
             self.running[wanted].start()
         return self.running[wanted]
 
     def end(self, later=()):
         """Stops what is not among the keys used later."""
         for one in set(self.running) - set(later):
+            self.pages.keep(self.running[one].folders())
             self.running.pop(one).stop()
 
 

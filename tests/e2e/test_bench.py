@@ -54,6 +54,26 @@ def test_cpu_rows_have_a_cell_of_records_nobody_looks_at(monkeypatch):
     assert ["millrace.validate.records=header" in words for words in told] == [False, True]
 
 
+def test_pages_of_deleted_files_stay_until_others_take_their_places(tmp_path, monkeypatch):
+    import systems
+    monkeypatch.setattr(systems, "SPARE_DISK", 0)
+    pages = systems.FilePages(3 << 20)
+    try:
+        for number in range(5):
+            (tmp_path / ("%d.log" % number)).write_bytes(b"x" * (2 << 20))
+            (tmp_path / ("%d.index" % number)).write_bytes(b"small")
+            pages.keep([tmp_path])
+            (tmp_path / ("%d.log" % number)).unlink()
+        assert [os.stat(os.path.join(pages.directory, name)).st_size for name in os.listdir(pages.directory)] == [2 << 20] * 2
+        monkeypatch.setattr(systems, "SPARE_DISK", 1 << 60)  # the disk is too full for any of them
+        (tmp_path / "5.log").write_bytes(b"x" * (2 << 20))
+        pages.keep([tmp_path])
+        assert os.listdir(pages.directory) == [] and (tmp_path / "5.log").exists()
+    finally:
+        pages.end()
+    assert not os.path.exists(pages.directory)
+
+
 def groups(*arguments):
     done = subprocess.run([os.path.join(ROOT, "bench/groups")] + list(arguments), capture_output=True, text=True, timeout=120,
                           env=dict(os.environ, MILLRACE_BUILD=BUILD))
