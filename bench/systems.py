@@ -52,17 +52,21 @@ def memory(what):
 class FilePages:
     """Keeps memory full of file pages, as on a machine that has run for hours: new ones take the places of old ones. What is
     free may go back to a virtual machine's host within seconds, and whoever writes to such a page next pays for it
-    (PROFILES.md): the first one measured, or the one behind a system that deleted much. So memory is filled once, and what
-    a system deletes stays by a second link until as much as memory holds was kept after it."""
+    (PROFILES.md): the first one measured, or the one behind a system that deleted much. So memory is filled before a trial,
+    and what a system deletes stays by a second link until as much as memory holds was kept after it."""
 
     def __init__(self, most):
         """most: how many bytes are kept after a file when it goes; 0: nothing is kept."""
         self.directory, self.kept, self.total = tempfile.mkdtemp(prefix="bench-pages-"), collections.deque(), 0
-        self.most = most
+        self.most, self.holes = most, 0
 
     def fill(self):
-        """Reads a file that has no blocks: that takes pages, but no disk."""
-        path, part = os.path.join(self.directory, "hole"), max(0, memory("MemFree") - SPARE_MEMORY) // len(CORES)
+        """Called before a trial: what is free nevertheless is taken by reading a file that has no blocks."""
+        part = (memory("MemFree") - SPARE_MEMORY) // len(CORES)
+        if not self.most or part < SPARE_MEMORY:
+            return
+        self.holes += 1
+        path = os.path.join(self.directory, "hole-%d" % self.holes)
         with open(path, "wb") as file:
             file.truncate(part * len(CORES))
 
@@ -76,7 +80,10 @@ class FilePages:
         self._add(path, part * len(CORES))
 
     def keep(self, folders):
-        """Called before what is in these folders is deleted."""
+        """Called before what is in these folders is deleted. What is not on disk yet goes there now, not beside the next
+        trial."""
+        if not self.most:
+            return
         for folder, _, names in (found for place in folders for found in os.walk(place)):
             for name in names:
                 path = os.path.join(folder, name)
@@ -86,6 +93,7 @@ class FilePages:
                     if file.st_blocks * 512 >= MIB:
                         os.link(path, link)
                         self._add(link, file.st_size)
+        os.sync()
 
     def _add(self, path, size):
         self.kept.append((path, size))
