@@ -10,6 +10,7 @@ enum {
         16 << 10, // disk space is taken ahead of the file's end: as much again as it has, within these
     RESERVE_MAX = 1 << 20,
     JOURNAL_PART_MAX = 512 << 10, // (tune) as much and more of one log goes to its segment directly
+    WRITE_OUT_PIECE = 1 << 20,    // (tune) bytes of one log's round after which the disk begins with them
     INDEX_KEPT_MAX = 512          // bytes of either index that write-backs keep back
 };
 
@@ -293,6 +294,24 @@ static enum status write_aborted(struct part *part)
                            log_segment_name(part->segment->base, ".txnindex").text);
 }
 
+// What is large is on its way to the disk while the rest of it is still being written to the page cache.
+static enum status write_batches(struct part *part)
+{
+    struct env *env = part->log->set->env;
+    int64_t at = part->at;
+    enum status status = ST_OK;
+    for (int from = 0, n = 0; from < part->iov_count && status == ST_OK; from += n) {
+        int64_t bytes = 0;
+        for (n = 0; from + n < part->iov_count && bytes < WRITE_OUT_PIECE; n++)
+            bytes += (int64_t)part->iov[from + n].iov_len;
+        status = file_pwritev(env, part->handle->file, part->iov + from, n, at);
+        if (status == ST_OK && part->sync && from + n < part->iov_count)
+            file_write_out(env, part->handle->file, at, bytes);
+        at += bytes;
+    }
+    return status;
+}
+
 enum status log_part_write(struct part *part)
 {
     struct env *env = part->log->set->env;
@@ -304,8 +323,8 @@ enum status log_part_write(struct part *part)
         status = open_segment(part);
     if (status == ST_OK && part->bytes > 0 && !part->back)
         status = reserve(part);
-    if (status == ST_OK && part->iov_count > 0)
-        status = file_pwritev(env, part->handle->file, part->iov, part->iov_count, part->at);
+    if (status == ST_OK)
+        status = write_batches(part);
     if (status == ST_OK && part->seal && part->segment->reserved > part->at + part->bytes)
         status = file_truncate(env, part->handle->file, part->at + part->bytes);
     if (status == ST_OK)

@@ -36,6 +36,7 @@ struct fake_env {
     int opens;           // of files
     int64_t read_bytes;  // by file_pread
     int64_t needed;      // bytes announced by file_will_need
+    int64_t written_out; // bytes of file_write_out
     bool cache_empty;    // file_cached says no
     int cache_looks;     // calls of file_cached
     bool pool_last;      // jobs of the pool run when no other queue has any

@@ -115,6 +115,28 @@ Test(journal, large_appends_pass_it_by)
     help_fini(&help);
 }
 
+// Each piece but the last, which the sync behind it begins with at once.
+Test(journal, the_disk_begins_with_a_large_append_before_all_of_it_is_written)
+{
+    enum { BATCHES = 40, PIECE = 1 << 20 };
+    struct help help;
+    help_init(&help, 1);
+    help.config.log.segment_bytes = 8 << 20;
+    help_open(&help, true);
+    for (int i = 0; i < BATCHES; i++)
+        cr_assert_eq(help_append(&help, 8, 8000, 1), ST_OK);
+    help_flush(&help);
+    cr_assert_geq(fake_of(help.env)->written_out, 2 * PIECE);
+    cr_assert_lt(fake_of(help.env)->written_out, BATCHES * 8 * 8000);
+    cr_assert_eq(help_check_content(&help), BATCHES);
+    int64_t before = fake_of(help.env)->written_out;
+    for (int i = 0; i < BATCHES / 4; i++)
+        help_append(&help, 8, 8000, 1);
+    help_flush(&help);
+    cr_assert_eq(fake_of(help.env)->written_out, before, "one piece is all there is");
+    help_fini(&help);
+}
+
 Test(journal, without_one_everything_goes_to_the_segments)
 {
     struct help help;
