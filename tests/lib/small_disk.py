@@ -24,8 +24,8 @@ def small_disk(cluster, node, size):
         with cluster:
             yield
     finally:
-        cluster.close()
         subprocess.run(["umount", node.data], capture_output=True, check=False)
+        cluster.close()  # once more: its directory could not go while this was mounted in it
 
 
 def fill_disk(node):
