@@ -292,11 +292,13 @@ class Pool:
         self.running, self.pages = {}, pages
 
     def get(self, name, cell):
+        """The system for a trial, and memory as a trial wants it."""
         wanted = key(name, cell)
         if wanted not in self.running:
             self.running[wanted] = SYSTEMS[name](cell)
             self.running[wanted].pages = self.pages
             self.running[wanted].start()
+        self.pages.fill()
         return self.running[wanted]
 
     def end(self, later=()):
