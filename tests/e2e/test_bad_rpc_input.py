@@ -82,7 +82,7 @@ def unharmed(cluster, before):
     """Nobody died, grew or stopped serving."""
     for daemon in cluster.daemons:
         assert daemon.running() and daemon.pid == before[daemon.name][0], daemon.log_tail()
-        # A message without an end may take what arrives in a tenth of a second before its connection is dropped
+        # A message without an end may take what arrives in some hundredths of a second before its connection is dropped
         # (common/rpc/hoard.c); what counts is that it is given back (common/daemon/heap.c).
         assert daemon.resident_bytes() - before[daemon.name][1] < 300 * MEGABYTE, daemon.name
         lib.wait_until(lambda d=daemon: d.resident_bytes() - before[d.name][1] < 50 * MEGABYTE, 15,
